@@ -16,25 +16,27 @@ unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 
-.PHONY: help demo quick test test-all smoke conformance check lint types imports docs packaging coverage bench faults mutants mutants-all requirements clean install-demo install-dev
+.PHONY: help demo quick test test-all test-services smoke lowest conformance check lint types imports docs packaging coverage bench faults mutants mutants-all requirements clean install-demo install-dev
 
 help:
 	@echo "make demo          run the demonstration: change requests against a stand-in of BK-ITSM on this machine"
 	@echo "make quick         run the unit tests: the inner loop, under a minute"
 	@echo "make test          run the tests, but for the long ones"
 	@echo "make test-all      run all tests"
+	@echo "make test-services run the tests that need PostgreSQL, MariaDB, Redis and RabbitMQ on this machine; a missing server fails them"
 	@echo "make smoke         install what a user installs on every Python from 3.11 to 3.14 of this machine, and try it"
+	@echo "make lowest        run the tests of the machine, the codec and the client with the lowest versions of the dependencies"
 	@echo "make conformance   try every promise of the storage port a hundred times on each of our backends (an hour)"
 	@echo "make check         lint, types, import contracts, documentation, packaging"
 	@echo "make docs          build the documentation into docs/_build/html"
-	@echo "make bench         measure the API client beside the library below it"
-	@echo "make coverage      run the tests and measure what they reach"
+	@echo "make bench         measure changes and the API client beside the libraries below them"
+	@echo "make coverage      run all tests, on servers too, and measure what they reach"
 	@echo "make faults        run the whole fault matrix: half an hour, and a table"
 	@echo "make mutants       break the library on purpose, and report what no test notices: known defects and a sample, an hour"
 	@echo "make mutants-all   the same with every mutation: most of a day; it can be interrupted and goes on"
 	@echo "make requirements  pin the newest versions again (needs a package index)"
 	@echo "make clean         remove .venv and everything that was built"
-	@echo "ARGS=... is passed on to demo, test, test-all and coverage, PYTHON=... picks the interpreter."
+	@echo "ARGS=... is passed on to demo, test, test-all, bench and coverage, PYTHON=... picks the interpreter."
 
 demo: install-demo
 	@$(BIN)/itsm-workflow demo $(ARGS)
@@ -48,8 +50,14 @@ test: install-dev
 test-all: install-dev
 	@$(BIN)/python -m pytest $(PARALLEL) --long $(ARGS)
 
+test-services: install-dev
+	@$(BIN)/python -m pytest --services -n 2 --dist loadscope tests/services $(ARGS)
+
 smoke:
 	@requirements/smoke
+
+lowest: install-dev
+	@requirements/lowest $(PARALLEL) $(ARGS)
 
 conformance: install-dev
 	@rm -rf build/conformance && mkdir -p build/conformance
@@ -58,7 +66,8 @@ conformance: install-dev
 	done
 
 coverage: install-dev
-	@$(BIN)/python -m pytest $(PARALLEL) --long --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest --services -n 2 --dist loadscope --cov --cov-report= --cov-fail-under=0 tests/services
+	@$(BIN)/python -m pytest $(PARALLEL) --long --cov --cov-append --cov-report=term:skip-covered $(ARGS)
 
 faults: install-dev
 	@$(BIN)/python -m tests.faults $(ARGS)
@@ -70,7 +79,7 @@ mutants-all: install-dev
 	@$(BIN)/python -m tests.mutants --all $(ARGS)
 
 bench: install-dev
-	@$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 check: lint types imports docs packaging
 
@@ -82,6 +91,9 @@ lint: install-dev
 types: install-dev
 	@echo "==> mypy"
 	@$(BIN)/mypy
+	@echo "==> pyright"
+	@$(BIN)/basedpyright -p tests/typing
+	@$(BIN)/python -m tests.typing
 
 imports: install-dev
 	@echo "==> import contracts"
@@ -101,7 +113,7 @@ packaging: install-dev
 
 requirements: install-dev
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --extra testing --group dev pyproject.toml -o requirements/dev.txt
+	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --extra testing --extra postgresql --extra mysql --extra celery --group dev pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --group build pyproject.toml -c requirements/dev.txt -o requirements/demo.txt
 
 clean:

@@ -38,7 +38,10 @@ nitpick_ignore_regex = [
     ("py:.*", r"(collections|datetime|dt|enum|types|typing|attrs?)(\..*)?"),
     ("py:.*", r"(Any|Callable|ClassVar|Iterable|Iterator|Mapping|Sequence|Self)"),
     # Type variables, aliases of the API client and the standard library's Path, which have no page of their own.
-    ("py:class", r"(.*\.)?(R|T|T_co|AfterRequest|BeforeRequest|File|PaginationStyle|Path|Progress|Secret|Timeout)"),
+    ("py:class", r"(.*\.)?(R|T|T_co|AfterRequest|BeforeRequest|CallOptions|File|PaginationStyle)"),
+    ("py:class", r"(.*\.)?(Path|Progress|Secret|SecretURL|Timeout)"),
+    # Parameters of functions, aliases of a workflow's functions, and the machine of the package transitions.
+    ("py:class", r"(P|StateT|DueRule|FormCheck|Guard|Headers|Machine|Update)"),
 ]
 
 html_theme = "furo"

@@ -6,8 +6,7 @@ backend or host framework.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Entry, Form, Outcome
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
         NotApproved,
         TransitionRefused,
     )
+    from itsm_workflow.form import ApplyArguments
     from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
     from itsm_workflow.integrations.log_platform import CollectorForm
     from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger, approval_workflow
@@ -34,9 +34,49 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.registry import open_storage
     from itsm_workflow.workflow import Workflow
 
+    __version__: str
+else:
+    from itsm_workflow.exports import exports
+
+    _exported, _listed = exports(
+        __name__,
+        {
+            "change": "ChangeRequest Entry Form Outcome",
+            "errors": "AlreadyApplied ChangeNotFound InvalidForm ItsmWorkflowError NotApproved TransitionRefused",
+            "form": "ApplyArguments",
+            "gateway.bk_itsm.adapter": "BkItsmGateway",
+            "integrations.log_platform": "CollectorForm",
+            "machine.approval": "COLLECTOR_CHANGE State Trigger approval_workflow",
+            "machine.approval_rule": "ApprovalPolicy",
+            "machine.definition": "Facts Roles Transition WorkflowDefinition waits_for_a_person",
+            "policy": "Policy",
+            "runtime.effects": "Effect EffectCall",
+            "runtime.observers": "Observer",
+            "runtime.reconciler": "Report",
+            "runtime.status": "Status",
+            "secrets": "Secret",
+            "settings": "Settings",
+            "storage.registry": "open_storage",
+            "workflow": "Workflow",
+        },
+    )
+
+    def __getattr__(name: str) -> object:
+        """Import a public name from its module, or read the version of the installed distribution."""
+        if name != "__version__":
+            return _exported(name)
+        from importlib.metadata import version  # noqa: PLC0415 - few programs ask for it
+
+        return version("itsm-workflow")
+
+    def __dir__() -> list[str]:
+        return [*_listed(), "__version__"]
+
+
 __all__ = [
     "COLLECTOR_CHANGE",
     "AlreadyApplied",
+    "ApplyArguments",
     "ApprovalPolicy",
     "BkItsmGateway",
     "ChangeNotFound",
@@ -68,53 +108,3 @@ __all__ = [
     "open_storage",
     "waits_for_a_person",
 ]
-
-_HOMES = {
-    "COLLECTOR_CHANGE": "machine.approval",
-    "AlreadyApplied": "errors",
-    "ApprovalPolicy": "machine.approval_rule",
-    "BkItsmGateway": "gateway.bk_itsm.adapter",
-    "ChangeNotFound": "errors",
-    "ChangeRequest": "change",
-    "CollectorForm": "integrations.log_platform",
-    "Effect": "runtime.effects",
-    "EffectCall": "runtime.effects",
-    "Entry": "change",
-    "Facts": "machine.definition",
-    "Form": "change",
-    "InvalidForm": "errors",
-    "ItsmWorkflowError": "errors",
-    "NotApproved": "errors",
-    "Observer": "runtime.observers",
-    "Outcome": "change",
-    "Policy": "policy",
-    "Report": "runtime.reconciler",
-    "Roles": "machine.definition",
-    "Secret": "secrets",
-    "Settings": "settings",
-    "State": "machine.approval",
-    "Status": "runtime.status",
-    "Transition": "machine.definition",
-    "TransitionRefused": "errors",
-    "Trigger": "machine.approval",
-    "Workflow": "workflow",
-    "WorkflowDefinition": "machine.definition",
-    "approval_workflow": "machine.approval",
-    "open_storage": "storage.registry",
-    "waits_for_a_person": "machine.definition",
-}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's names are of any type
-    """Import a public name from its module, or the version from the installed distribution."""
-    if name == "__version__":
-        return importlib.import_module("importlib.metadata").version("itsm-workflow")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'itsm_workflow' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"itsm_workflow.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})

@@ -341,12 +341,9 @@ def _not_backed(ticket: TicketView | None, document: Mapping[str, Any]) -> str:
     if _evidence(document).get("ticket_id") != str(ticket.id):
         return f"approves because of a ticket other than {ticket.id}"
     if ticket.current_status is not Status.FINISHED or not ticket.approve_result:
-        return f"approves, but in the ledger ticket {ticket.id} is {_ledger_status(ticket)}"
+        result = "approved" if ticket.approve_result else "not approved"
+        return f"approves, but in the ledger ticket {ticket.id} is {ticket.current_status.value} and {result}"
     return ""
-
-
-def _ledger_status(ticket: TicketView) -> str:
-    return ticket.current_status.value + (" and approved" if ticket.approve_result else " and not approved")
 
 
 # ---------------------------------------------------------------- effects and callbacks

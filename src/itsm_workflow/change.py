@@ -5,12 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
 
 import attrs
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+from itsm_workflow.readonly import NOTHING
 
 WITHDRAW = "withdraw"
 """The name of the built-in effect that withdraws the ticket."""
@@ -78,7 +76,9 @@ class AttentionReason(enum.StrEnum):
     DECISION_REFUSED = "decision_refused"
     """The gateway's answer decides the change, but the machine refuses the transition."""
     HOST = "host"
-    """The host raises attention: the only reason that `Workflow.fire` accepts. It permits no further decisions."""
+    """The host raises attention: the only reason that `Workflow.fire` accepts. It permits no further decisions.
+
+    While a reason of the library is raised, its facts contain the host's concern."""
 
 
 class EffectStatus(enum.StrEnum):
@@ -237,7 +237,7 @@ class Suspicion:
 
 
 @attrs.frozen(kw_only=True)
-class HeardCallback:
+class LastCallback:
     """The last authentic callback, kept to recognise a duplicate; ``count`` callbacks of its attempt were stored."""
 
     sn: str
@@ -322,12 +322,12 @@ class ChangeRequest:
     outcome: Outcome | None = None
     ended_at: dt.datetime | None = None
     suspicion: Suspicion | None = None
-    heard: HeardCallback | None = None
+    heard: LastCallback | None = None
     effects: tuple[PlannedEffect, ...] = ()
     submission: int = 0
     round: int = 0
     planned: int = 0
-    effect_names: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    effect_names: Mapping[str, tuple[str, ...]] = NOTHING
     decision: TicketDecision | None = None
     contradictions: tuple[str, ...] = ()
     data: Mapping[str, object] = NOTHING

@@ -11,6 +11,8 @@
     ├── NotApproved                 the subject's change is not approved (504)
     ├── ChangeNotFound              no change has that id, subject or sn
     ├── AmbiguousChange             several changes match that name
+    ├── WaitTimeout                 the change did not end in the time of a wait; also a TimeoutError
+    ├── WorkflowClosed              the workflow was closed during a wait
     ├── ServiceNotFound             the gateway lists no such service    (503)
     ├── CallbackRejected            a callback could not be authenticated
     │   └── CallbackTokenInvalid    the server's token did not verify    (501)
@@ -36,6 +38,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from itsm_workflow.text import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -45,6 +49,10 @@ _LISTED = 100
 
 def _short(text: str, limit: int = 200) -> str:
     return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _line(text: str, limit: int = 200) -> str:
+    return escaped(_short(text, limit))
 
 
 class ItsmWorkflowError(Exception):
@@ -82,7 +90,7 @@ class SettingsError(ItsmWorkflowError):
 
 
 class InvalidForm(ItsmWorkflowError):
-    """The arguments of a change are invalid. The error lists every problem.
+    """Arguments are invalid: parts of a form, or others such as an actor or a reason. The error lists every problem.
 
     Attributes:
         problems: A tuple ``(field, value, rule)`` for each problem. The message lists the first ones.
@@ -95,7 +103,7 @@ class InvalidForm(ItsmWorkflowError):
         listed = tuple(dict.fromkeys((_short(field), value, rule) for field, value, rule in problems))
         lines = "; ".join(f"{field}={value}: {rule}" for field, value, rule in listed[:_LISTED])
         lines += f"; and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
-        super().__init__(f"the form was refused, nothing was stored or sent: {lines}", problems=listed)
+        super().__init__(f"the arguments were refused, nothing was stored or sent: {lines}", problems=listed)
 
 
 class TransitionRefused(ItsmWorkflowError):
@@ -105,38 +113,43 @@ class TransitionRefused(ItsmWorkflowError):
         state: The state of the change.
         trigger: The trigger.
         reason: The reason for the refusal.
-        allowed: The triggers that the caller can fire in the state, in the order of the table. They include the refused
-            trigger if the table has it for the state, since other evidence or a later time may succeed. The message
-            leaves it out.
+        operation: The operation, as the caller named it; the trigger if the refusal was raised below `Workflow`.
+        allowed: The operations that the caller may carry out on the change now, see `Workflow.allowed`; empty if the
+            refusal was raised below `Workflow`.
     """
 
     code = "machine.refused"
     state: str
     trigger: str
     reason: str
+    operation: str
     allowed: tuple[str, ...]
 
-    def __init__(self, *, state: str, trigger: str, reason: str, allowed: Sequence[str] = ()) -> None:
-        others = [one for one in allowed if one != trigger]
-        possible = ", ".join(others) or ("nothing else" if allowed else "nothing")
+    def __init__(
+        self, *, state: str, trigger: str, reason: str, operation: str = "", allowed: Sequence[str] | None = None
+    ) -> None:
+        named = str(operation or trigger)
+        possible = "" if allowed is None else f"; allowed now: {', '.join(allowed) or 'nothing'}"
         super().__init__(
-            f"{_short(trigger)} was refused in state {state}: {_short(reason, 10_000)}; allowed there: {possible}",
+            f"{_line(named)} was refused in state {state}: {_line(reason, 10_000)}{possible}",
             state=str(state),
             trigger=str(trigger),
             reason=reason,
-            allowed=tuple(map(str, allowed)),
+            operation=named,
+            allowed=tuple(map(str, allowed or ())),
         )
 
-    def with_allowed(self, allowed: Sequence[str]) -> Self:
-        """Return the same refusal with other allowed triggers, for a caller that cannot fire all of them."""
-        return type(self)(state=self.state, trigger=self.trigger, reason=self.reason, allowed=allowed)
+    def to_caller(self, *, operation: str, allowed: Sequence[str]) -> Self:
+        """Return the same refusal with the operation as a caller of `Workflow` named it, and what is allowed now."""
+        facts = {"state": self.state, "trigger": self.trigger, "reason": self.reason}
+        return type(self)(**facts, operation=operation, allowed=allowed)
 
 
 class AlreadyApplied(ItsmWorkflowError):
     """The subject already has an open change. Wait for it, withdraw it, or abandon it."""
 
     code = "change.already_applied"
-    platform_code = 502
+    platform_code: ClassVar[int | None] = 502
     subject: str
     change_id: str
 
@@ -152,7 +165,7 @@ class NotApproved(ItsmWorkflowError):
     """The subject has no approved change."""
 
     code = "change.not_approved"
-    platform_code = 504
+    platform_code: ClassVar[int | None] = 504
     subject: str
     state: str | None
 
@@ -164,6 +177,7 @@ class ChangeNotFound(ItsmWorkflowError):
     """No change has that id, subject or sn.
 
     Attributes:
+        name: The id, subject or sn that was looked for.
         workflow: Another workflow of the same store that has such a change, or an empty string.
     """
 
@@ -171,11 +185,13 @@ class ChangeNotFound(ItsmWorkflowError):
     name: str
     workflow: str
 
-    def __init__(self, *, name: str, workflow: str = "") -> None:
-        advice = "`itsm-workflow list` lists all changes"
+    def __init__(self, *, name: str, workflow: str = "", by_id: bool = False) -> None:
+        searched, advice = "id, subject or sn", "`itsm-workflow list` lists all changes"
         if workflow:
             advice = f"a change of workflow {workflow} has it: name the application of that workflow (--app)"
-        super().__init__(f"no change has the id, subject or sn {name!r}; {advice}", name=name, workflow=workflow)
+        elif by_id:
+            searched, advice = "id", "Workflow.resolve finds a change by its id, subject or sn"
+        super().__init__(f"no change has the {searched} {_short(name)!r}; {advice}", name=name, workflow=workflow)
 
 
 class AmbiguousChange(ItsmWorkflowError):
@@ -197,11 +213,25 @@ class AmbiguousChange(ItsmWorkflowError):
         )
 
 
+class WaitTimeout(ItsmWorkflowError, TimeoutError):
+    """The change ``change_id`` did not end in time, and was in ``state``. It goes on: wait again, or read it later."""
+
+    code = "change.wait_timeout"
+    change_id: str
+    state: str
+
+
+class WorkflowClosed(ItsmWorkflowError):
+    """The workflow was closed while a caller waited for a change. The change goes on."""
+
+    code = "workflow.closed"
+
+
 class ServiceNotFound(ItsmWorkflowError):
     """The gateway lists no service that matches the settings."""
 
     code = "gateway.service_not_found"
-    platform_code = 503
+    platform_code: ClassVar[int | None] = 503
 
 
 class CallbackRejected(ItsmWorkflowError):
@@ -214,7 +244,7 @@ class CallbackTokenInvalid(CallbackRejected):
     """The gateway reports that the token in the callback is not its own."""
 
     code = "callback.token_invalid"
-    platform_code = 501
+    platform_code: ClassVar[int | None] = 501
 
 
 class StorageError(ItsmWorkflowError):
@@ -257,9 +287,16 @@ class StorageCorrupt(StorageError):
 
 
 class StorageSchemaError(StorageError):
-    """The store has a newer schema than this version, or an older one that only an upgrade can open."""
+    """The store has a newer schema than this version, or an older one that only an upgrade can open.
+
+    Attributes:
+        found: The schema of the store or of the document, or None where another cause than a number is named.
+        known: The schema that this version writes, or None likewise.
+    """
 
     code = "storage.schema"
+    found: int | None = None
+    known: int | None = None
 
 
 class GatewayError(ItsmWorkflowError):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Required, TypedDict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Required, TypedDict
 
 from itsm_workflow.change import Form
 from itsm_workflow.errors import InvalidForm
-from itsm_workflow.storage.strict import Room, TooLargeError, canonical, json_value
-from itsm_workflow.text import is_invisible, plain, steers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from itsm_workflow.readonly import ReadOnlyDict
+from itsm_workflow.strict import SizeLimit, TooLargeError, canonical, json_value
+from itsm_workflow.text import (
+    code_points,
+    invisible_in,
+    is_invisible,
+    kind_of,
+    plain,
+    steering_in,
+    texts_in,
+    unstorable,
+)
 
 Problem = tuple[str, str, str]
 """A field, its value as shown to a person, and the rule that the value breaks."""
@@ -28,26 +33,25 @@ FIELDS_LIMIT = 500
 FIELDS_SIZE = 1024 * 1024
 """The maximal number of characters of a form's fields as JSON."""
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _SHOWN = 60
 
 
 class Asked(TypedDict, total=False):
-    """The arguments of the host for a form.
-
-    Attributes:
-        title: The ticket's title.
-        applicant: The applicant; becomes the ticket's creator.
-        approvers: The approvers, if the gateway's service does not name its own.
-        content: The text for the approver; by default made from the fields.
-        fields: The form's fields by key, as JSON values.
-    """
+    """The arguments of the host for a form, as the methods of `Workflow` take them."""
 
     title: Required[str]
     applicant: Required[str]
-    approvers: Iterable[str]
+    approvers: Collection[str]
     content: str
     fields: Mapping[str, object] | None
+
+
+class ApplyArguments(Asked, total=False):
+    """The keyword arguments of `Workflow.apply`, as `Workflow.apply_many` takes them."""
+
+    subject: Required[str]
+    actor: str | None
+    form_check: FormCheck | None
 
 
 def make_form(
@@ -76,11 +80,7 @@ def make_form(
     if problems or not isinstance(names, tuple):
         raise InvalidForm(problems)
     return Form(
-        title=str(title),
-        applicant=str(applicant),
-        approvers=names,
-        content=str(content),
-        fields=MappingProxyType(kept),
+        title=str(title), applicant=str(applicant), approvers=names, content=str(content), fields=ReadOnlyDict(kept)
     )
 
 
@@ -122,14 +122,9 @@ def normal_subject(subject: object) -> str:
 def check_subject(subject: object) -> Sequence[Problem]:
     """Return the problems of a subject."""
     subject = plain(subject)
-    problems = _text("subject", subject, limit=SUBJECT_LIMIT)
+    problems = check_name("subject", subject, limit=SUBJECT_LIMIT)
     if problems or not isinstance(subject, str):
         return problems
-    if subject != subject.strip():
-        return [("subject", shown(subject), "must not begin or end with white space")]
-    unseen = _invisible("subject", subject)
-    if unseen:
-        return unseen
     if len(unicodedata.normalize("NFC", subject)) > SUBJECT_LIMIT:
         return [
             (
@@ -139,6 +134,17 @@ def check_subject(subject: object) -> Sequence[Problem]:
             )
         ]
     return []
+
+
+def check_name(field: str, value: object, *, limit: int = 10_000) -> Sequence[Problem]:
+    """Return the problems of a subject, an id or a number. Two of them that look the same must be equal."""
+    value = plain(value)
+    problems = _text(field, value, limit=limit)
+    if problems or not isinstance(value, str):
+        return problems
+    if value != value.strip():
+        return [(field, shown(value), "must not begin or end with white space")]
+    return _invisible(field, value)
 
 
 def check_person(actor: object, reason: object = "", *, field: str = "reason") -> Sequence[Problem]:
@@ -159,9 +165,7 @@ def check_shown(field: str, value: object, *, limit: int = 10_000) -> Sequence[P
     problems = _text(field, value, limit=limit)
     if problems or not isinstance(value, str):
         return problems
-    if all(character.isspace() or is_invisible(character) for character in value):
-        return [(field, shown(value), "must not be empty: none of its characters is visible")]
-    listed = ", ".join(f"U+{ord(character):04X}" for character in sorted(set(filter(steers, value))))
+    listed = code_points(steering_in(value))
     rule = "must be one line, without control and direction characters"
     return [(field, shown(value), f"{rule}, but contains {listed}")] if listed else []
 
@@ -175,7 +179,7 @@ def shown(value: object) -> str:
             if len(text) > _SHOWN:
                 break
     except Exception:  # noqa: BLE001 - the repr of a value from outside may be too long, or may raise
-        text = f"a {type(value).__name__}"
+        text = kind_of(value)
     text = " ".join(text.splitlines())
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
@@ -200,7 +204,7 @@ def _pieces(value: object) -> Iterator[str]:
 
 
 def _invisible(field: str, value: str) -> Sequence[Problem]:
-    listed = ", ".join(f"U+{ord(character):04X}" for character in sorted(set(filter(is_invisible, value))))
+    listed = code_points(invisible_in(value))
     return [(field, shown(value), f"must not contain invisible characters, but contains {listed}")] if listed else []
 
 
@@ -211,13 +215,19 @@ def _text(field: str, value: object, limit: int = 10_000) -> list[Problem]:
         return [(field, shown(value), "must not be empty")]
     if len(value) > limit:
         return [(field, shown(value), f"must have at most {limit} characters")]
-    return _storable(field, value)
+    problems = _storable(field, value)
+    if not problems and not _has_visible(value):
+        return [(field, shown(value), "must not be empty: none of its characters is visible")]
+    return problems
+
+
+def _has_visible(text: str) -> bool:
+    return any(not (character.isspace() or is_invisible(character)) for character in text)
 
 
 def _storable(field: str, value: str) -> list[Problem]:
-    if _UNSTORABLE.search(value):
-        return [(field, shown(value), "must not contain NUL characters or lone surrogates")]
-    return []
+    rule = unstorable(value)
+    return [(field, shown(value), rule)] if rule else []
 
 
 def _approvers(names: object) -> list[Problem]:
@@ -238,19 +248,19 @@ def _fields(fields: object) -> tuple[dict[str, object], list[Problem]]:
     if len(fields) > FIELDS_LIMIT:
         return kept, [("fields", f"<{len(fields)} fields>", f"must have at most {FIELDS_LIMIT} fields")]
     problems: list[Problem] = []
-    room = Room(FIELDS_SIZE)
+    limit = SizeLimit(FIELDS_SIZE)
     for key, value in fields.items():
         name = plain(key)
         wrong = _key(name, kept)
         if not wrong and isinstance(name, str):
             try:
-                kept[name] = json_value(value, room=room)
+                kept[name] = json_value(value, limit=limit)
             except TooLargeError:
                 return {}, [*problems, _too_large(f"over {FIELDS_SIZE}")]
             except ValueError as error:
                 wrong = [(f"fields.{name}", shown(value), str(error))]
             else:
-                wrong = _unstorable_texts(f"fields.{name}", kept[name])
+                wrong = [problem for text in texts_in(kept[name]) for problem in _storable(f"fields.{name}", text)]
         problems += wrong
     size = sum(len(name) + len(canonical(value)) for name, value in kept.items())
     return kept, problems if size <= FIELDS_SIZE else [*problems, _too_large(str(size))]
@@ -258,19 +268,9 @@ def _fields(fields: object) -> tuple[dict[str, object], list[Problem]]:
 
 def _key(name: object, taken: Mapping[str, object]) -> list[Problem]:
     if not isinstance(name, str) or not name:
-        return [("fields", shown(name), "keys must be text")]
+        return [("fields", shown(name), "each key must be text and not empty")]
     return [("fields", shown(name), "must have each key once")] if name in taken else _storable("fields", name)
 
 
 def _too_large(size: str) -> Problem:
     return "fields", f"<{size} characters>", f"must have at most {FIELDS_SIZE} characters as JSON"
-
-
-def _unstorable_texts(field: str, value: object) -> list[Problem]:
-    if isinstance(value, str):
-        return _storable(field, value)
-    if isinstance(value, list):
-        return [problem for one in value for problem in _unstorable_texts(field, one)]
-    if isinstance(value, dict):
-        return [problem for pair in value.items() for one in pair for problem in _unstorable_texts(field, one)]
-    return []

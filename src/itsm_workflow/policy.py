@@ -1,4 +1,4 @@
-"""All timings of the library, as one value. No other module has a constant to wait for."""
+"""The waits, leases and limits of a workflow, as one value."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ class Policy:
             the next look is accepted, even though the ticket may revive.
         withdraw_age: The least age at which a ticket is withdrawn. The flow of a younger ticket may not have started,
             so the ticket could revive.
-        read_lease: The lease of a look. When it expires, another worker may look at the change.
+        read_lease: The lease of a look. When it expires, another worker may look at the change. A look that only
+            follows the last one after ``poll`` has ``poll`` as its lease, if that is longer.
         look_least: The least time of a look that `Workflow.reconcile` begins near the end of its ``seconds``. Looks may
             make a pass exceed its ``seconds`` by this much.
         effect_lease: The lease of a delivery. When it expires, another worker delivers the effect again.

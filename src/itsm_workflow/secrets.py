@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, ParamSpec, Self, TypeVar
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
@@ -28,11 +28,18 @@ class Secret:
     """A secret string: masked in its repr, compared in constant time, and not picklable.
 
     Only `reveal` returns the text, so that a search for that name finds each use of a secret.
+
+    Raises:
+        TypeError: The text is not a str. The message does not show it.
     """
 
     __slots__ = ("_text",)
+    _wanted: ClassVar[str] = "Secret(text) takes a str"
 
     def __init__(self, text: str) -> None:
+        given: object = text
+        if not isinstance(given, str):
+            raise TypeError(f"{self._wanted}, not {type(given).__name__}")
         self._text = text
 
     @classmethod
@@ -74,6 +81,7 @@ class SecretURL(Secret):
     """
 
     __slots__ = ()
+    _wanted: ClassVar[str] = "a storage URL must be a str, for example sqlite:///itsm-workflow.db"
 
     @property
     def is_plain(self) -> bool:

@@ -6,61 +6,62 @@ import contextlib
 import datetime as dt
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from itsm_workflow.callbacks.addresses import CallbackAddresses
 from itsm_workflow.callbacks.inbox import AFTER, Inbox
 from itsm_workflow.callbacks.parse import Incoming
-from itsm_workflow.callbacks.signer import callback_address
 from itsm_workflow.clock import SystemClock
-from itsm_workflow.errors import GatewayError, SettingsError
-from itsm_workflow.gateway.asking import asked
-from itsm_workflow.gateway.checked import GATEWAY_NAME, any_host, checked_standing, is_gateway_name, page_url
-from itsm_workflow.gateway.protocol import CarriesSettings, SupportsPages, SupportsStanding
+from itsm_workflow.form import Asked
+from itsm_workflow.gateway.checked import any_host
+from itsm_workflow.gateway.protocol import CarriesSettings
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.machine.definition import WorkflowDefinition
 from itsm_workflow.policy import Policy
-from itsm_workflow.runtime.arguments import check_function, check_seconds, check_text, check_whole
+from itsm_workflow.runtime.arguments import check_deadline, check_flag, check_parts, check_seconds, check_text
+from itsm_workflow.runtime.bulk import BulkFiling
 from itsm_workflow.runtime.catalogue import Catalogue
-from itsm_workflow.runtime.decisions import Decisions, checked_person
+from itsm_workflow.runtime.decisions import checked_person
 from itsm_workflow.runtime.effects import EffectRegistry
 from itsm_workflow.runtime.executor import Executor
 from itsm_workflow.runtime.filing import Filing
+from itsm_workflow.runtime.gateway_calls import GatewayCalls
 from itsm_workflow.runtime.ids import ulid
 from itsm_workflow.runtime.journal import Journal
 from itsm_workflow.runtime.observers import Observers
 from itsm_workflow.runtime.reconciler import Reconciler
+from itsm_workflow.secrets import SecretURL, without_frames
+from itsm_workflow.storage.registry import open_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from itsm_workflow.callbacks.inbox import AfterCallback
-    from itsm_workflow.callbacks.parse import CallbackResponse
-    from itsm_workflow.change import ChangeRequest, Form
+    from itsm_workflow.callbacks.parse import CallbackResponse, Headers
+    from itsm_workflow.change import ChangeRequest
     from itsm_workflow.clock import Clock
-    from itsm_workflow.form import Asked, FormCheck
+    from itsm_workflow.form import FormCheck
     from itsm_workflow.gateway.protocol import TicketGateway
-    from itsm_workflow.machine.evidence import TicketStatus
-    from itsm_workflow.runtime.effects import Effect
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.runtime.effects import Effect, StateT
     from itsm_workflow.runtime.observers import Observer
     from itsm_workflow.runtime.reconciler import Report
     from itsm_workflow.runtime.status import Status
-    from itsm_workflow.secrets import Secret
     from itsm_workflow.settings import Settings
     from itsm_workflow.storage.protocol import StorageBackend
 
 
-class Workflow(Decisions):
+class Workflow(BulkFiling):
     """Files change requests as tickets, and moves them until they end.
 
-    The methods that read changes are in `Records`, the decisions of people in `Decisions`.
+    The methods that read changes are in `Records`, decisions of people in `Decisions`, `apply_many` in `BulkFiling`.
 
     Threads may share one `Workflow`. Processes share the store.
 
     Args:
-        storage: The store of the changes.
+        storage: The store of the changes: an open store, which the caller closes, or the URL of a store, such as
+            ``sqlite:///itsm.db``, which the workflow opens and `close` closes.
         gateway: The ticket system.
         definition: The state machine.
         effects: The effects to deliver after a state is entered, by state. If the definition names its effects, these
@@ -81,10 +82,10 @@ class Workflow(Decisions):
     def __init__(
         self,
         *,
-        storage: StorageBackend,
+        storage: StorageBackend | str | SecretURL,
         gateway: TicketGateway,
         definition: WorkflowDefinition = COLLECTOR_CHANGE,
-        effects: Mapping[str, Sequence[Effect]] | None = None,
+        effects: Mapping[StateT, Sequence[Effect]] | None = None,
         policy: Policy | None = None,
         form_check: FormCheck | None = None,
         settings: Settings | None = None,
@@ -94,44 +95,35 @@ class Workflow(Decisions):
         clock: Clock | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self.policy = Policy() if policy is None else policy
-        for name, fits, wanted in (
-            ("storage", hasattr(storage, "commit"), "an open store, as open_storage(url) returns it"),
-            ("gateway", hasattr(gateway, "create"), "a TicketGateway, for example a BkItsmGateway"),
-            (
-                "gateway",
-                is_gateway_name(getattr(gateway, "name", None)),
-                f"a TicketGateway whose name is {GATEWAY_NAME}, since the name is stored with each ticket",
-            ),
-            ("definition", isinstance(definition, WorkflowDefinition), "a WorkflowDefinition"),
-            ("policy", isinstance(self.policy, Policy), "a Policy"),
-            ("effects", effects is None or isinstance(effects, Mapping), "lists of Effect by state, as a dictionary"),
-            ("form_check", form_check is None or callable(form_check), "a function of a Form"),
-            ("settings", settings is None or hasattr(settings, "deadline"), "Settings, such as Settings.from_env()"),
-            ("callbacks", isinstance(callbacks, bool), "True or False"),
-            (
-                "after_callback",
-                callable(after_callback) or after_callback in AFTER,
-                f"{', '.join(AFTER)} or a function",
-            ),
-            ("observers", _are_observers(observers), "a list of objects with on_entry and on_trouble"),
-            ("clock", clock is None or hasattr(clock, "boot"), "a Clock"),
-            ("entropy", callable(entropy), "a function of a number of bytes, such as os.urandom"),
-        ):
-            if not fits:
-                raise TypeError(f"Workflow({name}=...) takes {wanted}")
-        self._gateway = gateway
+        if isinstance(storage, str):
+            storage = SecretURL(storage)  # a traceback with local variables would show the text
+        self.policy: Policy = Policy() if policy is None else policy
+        parts = {
+            "storage": storage,
+            "gateway": gateway,
+            "definition": definition,
+            "effects": effects,
+            "policy": self.policy,
+            "form_check": form_check,
+            "settings": settings,
+            "callbacks": callbacks,
+            "after_callback": after_callback,
+            "observers": observers,
+            "clock": clock,
+            "entropy": entropy,
+        }
+        check_parts(parts, moments=AFTER)
         self._settings = settings or (gateway.settings if isinstance(gateway, CarriesSettings) else None)
-        self._shows = self._settings.shows_pages_of if self._settings else any_host
         deadline = dt.timedelta(seconds=self._settings.deadline if self._settings else 0)
-        misfits = self.policy.misfits(deadline)
-        if misfits:
-            call = f"one call of the gateway may take {deadline.total_seconds():g} s"
-            raise SettingsError(f"{call}: {'; '.join(misfits)}; change these, or lower BKAPP_ITSM_DEADLINE")
-        self._callbacks = callbacks and self._settings is not None
+        check_deadline(self.policy, deadline)
         self._clock = clock or SystemClock()
         registry = EffectRegistry(definition, effects or {})
         notified = Observers(observers)
+        self._addresses = CallbackAddresses(self._settings if callbacks else None)
+        owner = ulid(self._clock.now(), entropy)
+        self._closing = contextlib.ExitStack()
+        if isinstance(storage, SecretURL):  # opened last: nothing after this can fail and leave it open
+            storage = self._closing.enter_context(contextlib.closing(open_storage(storage)))
         journal = Journal(
             storage=storage,
             definition=definition,
@@ -142,44 +134,48 @@ class Workflow(Decisions):
             observers=notified,
         )
         catalogue = Catalogue(journal=journal, observers=notified)
-        loop = Executor(
+        calls = GatewayCalls(
             journal=journal,
             gateway=gateway,
-            effects=registry,
+            addresses=self._addresses,
             observers=notified,
-            address=self._make_address,
             deadline=deadline,
-            owner=ulid(self._clock.now(), entropy),
-            shows=self._shows,
+            shows=self._settings.shows_pages_of if self._settings else any_host,
         )
+        executor = Executor(journal=journal, calls=calls, effects=registry, observers=notified, owner=owner)
         filing = Filing(
             journal=journal,
-            loop=loop,
+            executor=executor,
             catalogue=catalogue,
-            gateway=gateway,
-            observers=notified,
             form_check=form_check,
             key_prefix=self._settings.key_prefix if self._settings else "",
             entropy=entropy,
-            shows=self._shows,
         )
-        super().__init__(journal, loop, filing)
+        super().__init__(journal, executor, filing)
         self._catalogue = catalogue
-        self._address = callback_address(self._settings) if self._callbacks and self._settings else None
         self._inbox = Inbox(
             journal=journal,
-            loop=loop,
+            executor=executor,
             gateway=gateway,
             observers=notified,
-            address=self._address,
+            signer=self._addresses.signer,
             after=after_callback,
         )
-        self._reconciler = Reconciler(journal=journal, loop=loop, gateway=gateway, observers=notified)
+        self._reconciler = Reconciler(journal=journal, executor=executor, gateway=gateway, observers=notified)
 
     # ---------------------------------------------------------------- filing
 
     def apply(
-        self, *, subject: str, actor: str | None = None, form_check: FormCheck | None = None, **asked: Unpack[Asked]
+        self,
+        *,
+        subject: str,
+        title: str = "",
+        applicant: str = "",
+        approvers: Collection[str] = (),
+        content: str = "",
+        fields: Mapping[str, object] | None = None,
+        actor: str | None = None,
+        form_check: FormCheck | None = None,
     ) -> ChangeRequest:
         """File a change: store the intent, send the request once, store its outcome.
 
@@ -189,9 +185,13 @@ class Workflow(Decisions):
 
         Args:
             subject: The thing to change.
+            title: The ticket's title; required.
+            applicant: The user who asks for the change, and becomes the ticket's creator; required.
+            approvers: The users who may approve, if the gateway's service does not name its own: a list, tuple or set.
+            content: The text for the approvers; by default made from the fields.
+            fields: The form's fields by key, as JSON values.
             actor: The user who files the change, for the history; the applicant by default.
             form_check: A check of this form, in addition to the workflow's own.
-            asked: ``title``, ``applicant``, and optionally ``approvers``, ``content`` and ``fields``: see `Asked`.
 
         Raises:
             InvalidForm: The form has problems; the error lists all of them. Nothing was stored or sent.
@@ -201,45 +201,77 @@ class Workflow(Decisions):
             SettingsError: A setting that is needed to file is missing.
             StorageError: The store failed. Nothing was sent unless the change is stored, in ``applying``.
         """
-        subject, form = self._checked("apply", subject, asked, form_check)
-        self._make_address("0" * 26, 1)  # raises for a missing setting before anything is stored
+        asked = Asked(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
+        subject, form = self._filing.check(subject, asked, form_check)
+        self._addresses.check()
         return self._filing.apply(subject, form, checked_person(actor, form.applicant)).change
 
     def preview(
-        self, *, subject: str, form_check: FormCheck | None = None, **asked: Unpack[Asked]
+        self,
+        *,
+        subject: str,
+        title: str = "",
+        applicant: str = "",
+        approvers: Collection[str] = (),
+        content: str = "",
+        fields: Mapping[str, object] | None = None,
+        form_check: FormCheck | None = None,
     ) -> Mapping[str, object]:
         """Return the body that `apply` would send, with an example of a key. Nothing is sent or stored.
 
-        Args:
-            subject: The thing to change.
-            form_check: A check of this form, in addition to the workflow's own.
-            asked: As for `apply`.
+        The arguments are those of `apply`, without ``actor``.
 
         Raises:
             InvalidForm: The form has problems; the error lists all of them.
+            SettingsError: A setting that is needed to file is missing.
         """
-        subject, form = self._checked("preview", subject, asked, form_check)
-        return self._filing.preview(form, self._make_address)
+        asked = Asked(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
+        return self._filing.preview(self._filing.check(subject, asked, form_check)[1])
 
-    def draft(self, *, subject: str, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
+    def draft(
+        self,
+        *,
+        subject: str,
+        title: str = "",
+        applicant: str = "",
+        approvers: Collection[str] = (),
+        content: str = "",
+        fields: Mapping[str, object] | None = None,
+        actor: str | None = None,
+    ) -> ChangeRequest:
         """Store a draft. A draft does not claim its subject, so a subject may have several drafts.
+
+        The arguments are those of `apply`, without ``form_check``. The form must be complete, as for `apply`.
 
         Raises:
             InvalidForm: The form has problems; the error lists all of them. Nothing was stored.
         """
+        asked = Asked(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
         subject, form = self._filing.check(subject, asked)
         return self._filing.draft(subject, form, checked_person(actor, form.applicant)).change
 
-    def revise(self, change_id: str, *, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
-        """Replace the form of a draft.
+    def revise(
+        self,
+        change_id: str,
+        *,
+        title: str = "",
+        applicant: str = "",
+        approvers: Collection[str] = (),
+        content: str = "",
+        fields: Mapping[str, object] | None = None,
+        actor: str | None = None,
+    ) -> ChangeRequest:
+        """Replace the whole form of a draft; the arguments are those of `draft`.
 
         Raises:
             InvalidForm: The form has problems; the error lists all of them. The draft is unchanged.
             TransitionRefused: The change is not a draft.
         """
+        asked = Asked(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
         form = self._filing.check_form(asked)
-        with self._allowing_people():
-            return self._filing.revise(change_id, form, checked_person(actor, form.applicant)).change
+        who = checked_person(actor, form.applicant)
+        with self._listing_operations(change_id, who):
+            return self._filing.revise(change_id, form, who).change
 
     def submit(self, change_id: str, *, actor: str | None = None) -> ChangeRequest:
         """Submit a draft and send the request, as `apply` does.
@@ -250,29 +282,24 @@ class Workflow(Decisions):
             AlreadyApplied: Another change of the subject is open.
             DefinitionError: As for `apply`.
         """
-        self._make_address(change_id, 1)
+        self._addresses.check()
         who = checked_person(actor, self.get(change_id).form.applicant)
-        with self._allowing_people():
+        with self._listing_operations(change_id, who):
             return self._filing.submit(change_id, who).change
-
-    def _checked(self, method: str, subject: object, asked: Asked, form_check: FormCheck | None) -> tuple[str, Form]:
-        if form_check is not None:
-            check_function(f"{method}(form_check=...)", form_check)
-        return self._filing.check(subject, asked, form_check)
 
     # ---------------------------------------------------------------- settling
 
-    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> CallbackResponse:
+    def receive(self, *, method: str, path: str, headers: Headers, body: bytes) -> CallbackResponse:
         """Process a callback from the gateway, and return the response. Never raises because of the request's content.
 
         Args:
             method: The HTTP method.
             path: The path as requested; a prefix under which the host mounted the route is ignored.
-            headers: The request's headers.
+            headers: The request's headers: a mapping, or the headers object of a web framework.
             body: The body as received, at most 16 KiB.
         """
         try:
-            incoming = Incoming(method=method, path=path, headers=headers, body=body)
+            incoming = without_frames(Incoming, method=method, path=path, headers=headers, body=body)
         finally:
             # They hold secrets, and a traceback from a later call may be shown with the variables of this frame.
             del path, headers, body
@@ -288,7 +315,7 @@ class Workflow(Decisions):
         """
         check_text("settle(change_id)", change_id)
         self._catalogue.note()
-        return self._loop.advance(change_id, forced=True).change
+        return self._executor.advance(change_id, forced=True).change
 
     def reconcile(
         self,
@@ -312,13 +339,7 @@ class Workflow(Decisions):
             TypeError: An argument has the wrong type.
             ValueError: A number is too low, or NaN.
         """
-        if limit is not None:
-            check_whole("reconcile(limit=...)", limit, least=0)
-        if seconds is not None:
-            check_seconds("reconcile(seconds=...)", seconds)
-        check_whole("reconcile(readers=...)", readers, least=1)
-        if progress is not None:
-            check_function("reconcile(progress=...)", progress)
+        self._reconciler.check(limit=limit, seconds=seconds, readers=readers, progress=progress)
         self._catalogue.note()
         return self._reconciler.run(limit=limit, seconds=seconds, readers=readers, progress=progress)
 
@@ -330,12 +351,13 @@ class Workflow(Decisions):
         Args:
             change_id: The change.
             live: Whether to ask the gateway for the page to embed and for the ticket's status. If the gateway fails,
-                both are None. Nothing is stored, and nothing is cleared at the gateway.
+                both are None, and observers are notified. Nothing is stored, or cleared at the gateway.
         """
+        check_flag("status(live=...)", live)
         shown = super().status(change_id)
         if not live:
             return shown
-        standing, iframe = self._standing(self.get(change_id))
+        standing, iframe = self._executor.calls.standing(self.get(change_id))
         return attrs.evolve(
             shown, iframe_ticket_url=iframe or None, ticket_status=None if standing is None else standing.value
         )
@@ -346,12 +368,15 @@ class Workflow(Decisions):
         Args:
             change_id: The change.
             live: Whether to ask the gateway for the ticket's status, and to say so if the ticket is suspended. If the
-                gateway fails, the sentence is the same as without ``live``.
+                gateway fails, the sentence is the same as without ``live``, and observers are notified.
         """
-        return self._why(change_id, self._standing(self.get(change_id))[0] if live else None)
+        check_flag("why(live=...)", live)
+        return self._why(change_id, self._executor.calls.standing(self.get(change_id))[0] if live else None)
 
     def close(self, *, seconds: float | None = None) -> None:
-        """Wait for looks in the background, and close the store.
+        """Wait for looks in the background, end waits, and close the store if the workflow opened it by its URL.
+
+        An open store that was passed to the workflow stays open, since the caller or other workflows may use it.
 
         Args:
             seconds: The maximum time to wait, `Policy.close_wait` by default. A look that takes longer is abandoned:
@@ -360,40 +385,16 @@ class Workflow(Decisions):
         Raises:
             TypeError: ``seconds`` is not a number; nothing was closed.
             ValueError: ``seconds`` is below 0, NaN, or longer than a thread can wait; nothing was closed.
+            RuntimeError: An effect or an observer calls it in a look after a callback; nothing was closed.
         """
         if seconds is not None:
             check_seconds("close(seconds=...)", seconds, most=threading.TIMEOUT_MAX)
         self._inbox.close(seconds)
-        self._journal.storage.close()
+        self._waits.close()
+        self._closing.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _standing(self, change: ChangeRequest) -> tuple[TicketStatus | None, str]:
-        """Return the status of a change's ticket and its page to embed, as far as the gateway answers."""
-        ticket, gateway = change.ticket, self._gateway
-        if ticket is None or self._loop.wrong_gateway_error(ticket) is not None:
-            return None, ""
-        with contextlib.suppress(GatewayError):
-            if isinstance(gateway, SupportsStanding):
-                standing = asked("standing", lambda: checked_standing(gateway.standing(ticket), self._shows))
-                return standing.status, standing.iframe_url
-            if isinstance(gateway, SupportsPages):
-                return None, asked("iframe_url", lambda: page_url(gateway.iframe_url(ticket), self._shows))
-        return None, ""
-
-    def _make_address(self, change_id: str, number: int) -> tuple[Secret | None, dict[str, Secret]]:
-        if not self._callbacks or self._settings is None:
-            return None, {}
-        if self._address is None:
-            self._settings.require("callback_host", "callback_keys")
-            return None, {}
-        return self._address.make(change_id, number)
-
-
-def _are_observers(observers: object) -> bool:
-    wanted = ("on_entry", "on_trouble")
-    return isinstance(observers, Sequence) and all(hasattr(one, name) for one in observers for name in wanted)

@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.checks import check_history, check_id, check_query, check_writes
-from itsm_workflow.storage.protocol import (
-    PROTOCOL_VERSION,
-    Conflict,
-    EntryRows,
-    Query,
-    Row,
-    Rows,
-    Write,
-)
+from itsm_workflow.storage.protocol import PROTOCOL_VERSION, Conflict, EntryRows, Query, Row, Rows, Write
 from itsm_workflow.storage.table import Table
 from itsm_workflow.storage.url import check_bare
 

@@ -1,4 +1,7 @@
-"""Measures the API client and prints one table; ends with 1 if a bound is missed. Run by ``make bench``."""
+"""Measures changes, commits and the API client, prints one table, and ends with 1 if a bound is missed: ``make bench``.
+
+With the argument ``changes``, the API client is left out.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,21 @@ import io
 import json
 import logging
 import platform
-import statistics
 import sys
 import time
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import requests
 
 from itsm_workflow.bkapi.client import ApiClient
 from itsm_workflow.bkapi.endpoint import Endpoint
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings
+from tests.benchmarks import changes, commits, passes
 from tests.benchmarks.rounds import Comparison, compare
 from tests.benchmarks.server import Gateway
+from tests.benchmarks.table import Row, micro
 from tests.support.fault_server import FaultServer
 from tests.support.server_faults import AFTER_SENDING
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 APP_SECRET = "s" * 50
+_PACKAGES = ("requests", "urllib3", "tenacity", "transitions", "attrs", "cattrs", "msgspec")
 SNS = [f"REQ20261124{number:06}" for number in range(1000)]
 CHUNK = 50
 DEADLINE = 0.3
@@ -43,24 +47,6 @@ RESULTS: Endpoint[Any] = Endpoint(
     name="ticket_approval_result", method="POST", url="ticket_approval_result/", idempotent=True
 )
 INFO: Endpoint[Any] = Endpoint(name="get_ticket_info", method="GET", url="get_ticket_info/", idempotent=True)
-
-
-@attrs.frozen(kw_only=True)
-class Row:
-    """A row of the table.
-
-    Attributes:
-        value: What is judged.
-        bound: In words.
-        kept: Whether the bound is.
-    """
-
-    name: str
-    first: str
-    second: str
-    value: str
-    bound: str
-    kept: bool
 
 
 def client(url: str) -> ApiClient:
@@ -178,22 +164,19 @@ def rows(data: Any) -> list[object]:  # noqa: ANN401 - JSON
     return list(data)
 
 
-def micro(seconds: list[float]) -> str:
-    """Return the median in millionths of a second."""
-    return f"{statistics.median(seconds) * 1e6:,.0f}"
-
-
 def main() -> int:
     """Measure, print, judge."""
+    table = changes.rows() + passes.rows() + commits.rows()
     lines = listen()
-    table = [*calls(), batches(), held()]
+    if sys.argv[1:] != ["changes"]:
+        table += [*calls(), batches(), held()]
     write = sys.stdout.write
-    write("| what | beside | the client | judged | bound | kept |\n")
+    write("| what | beside | the library | judged | bound | kept |\n")
     write("| --- | --- | --- | --- | --- | --- |\n")
     for row in table:
         kept = "yes" if row.kept else "NO"
         write(f"| {row.name} | {row.first} | {row.second} | {row.value} | {row.bound} | {kept} |\n")
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("requests", "urllib3", "tenacity", "attrs"))
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES)
     write(f"\n{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {versions}; ")
     write(f"{lines.getvalue().count(chr(10)):,} audit lines were written.\n")
     return 0 if all(row.kept for row in table) else 1

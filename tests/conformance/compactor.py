@@ -13,7 +13,7 @@ from unittest import mock
 import itsm_workflow_backends.json_file
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._rows import claim, create, present
-from itsm_workflow_backends.json_file import _compaction, _rewrite, _shared
+from itsm_workflow_backends.json_file import JSONFileBackend, _compaction, _rewrite, _shared
 from itsm_workflow_backends.json_file._log import Log
 from itsm_workflow_backends.json_file._replay import Replay
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from types import FrameType
 
-    from itsm_workflow_backends.json_file import JSONFileBackend
+    from itsm_workflow.testing.conformance._recording import RecordedBackend
 
     Opener = Callable[[], JSONFileBackend]
 
@@ -52,12 +52,13 @@ def _compact_up_to(stop: int, pipe: Connection, opener: Opener) -> None:
     pipe.send(("done", lines))
 
 
-def compact_slowly(backend: JSONFileBackend, pipe: Connection, by_commit: bool) -> None:  # noqa: FBT001  # positional
+def compact_slowly(recorded: RecordedBackend, pipe: Connection, by_commit: bool) -> None:  # noqa: FBT001  # positional
     """Compact, and report when the first change was written; go on when told, and report the end.
 
     Or commit, so that it is compacted.
     """
-    rewritten = _rewrite.rewritten
+    backend, rewritten = recorded.bare, _rewrite.rewritten
+    assert isinstance(backend, JSONFileBackend)
 
     def slowly(*arguments: Any, **options: Any) -> Iterator[bytes]:
         for place, line in enumerate(rewritten(*arguments, **options)):

@@ -13,13 +13,11 @@ import pytest
 
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.storage import files
-from itsm_workflow.storage.abilities import SupportsBackup
 from itsm_workflow.testing.conformance._rows import create, entry, follow, found, present, stored, whole_history
 from itsm_workflow_backends.json_file import JSONFileBackend
-from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend, _backup, _marking, _schema
 from tests.conformance.children import child
-from tests.unit.storage.test_edges import synced
+from tests.support.syncs import synced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,15 +32,6 @@ def back_up(backend: Backend, path: Path, target: Path) -> None:
     """Copy the store at the path."""
     scheme = "sqlite" if backend is SQLiteBackend else "json"
     backend.backup(f"{scheme}:///{path}", str(target))
-
-
-def test_which_backends_can() -> None:
-    """What is in memory only has nothing to copy from by its URL."""
-    assert [isinstance(one, SupportsBackup) for one in (SQLiteBackend, JSONFileBackend, MemoryBackend)] == [
-        True,
-        True,
-        False,
-    ]
 
 
 @BOTH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import attrs
 import pytest
 
 from itsm_workflow.cli import main
+from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage import open_storage, registry
 from itsm_workflow.storage.protocol import Cursor, Query, Rows, Schema
 from itsm_workflow.testing.conformance._rows import create, stored
@@ -37,6 +39,7 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 from itsm_workflow.cli import main
+from itsm_workflow.errors import StorageUnavailable
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -74,38 +77,51 @@ def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
     return code, printed.out, printed.err
 
 
-@pytest.mark.parametrize("scheme", ["sqlite", "json"])
-def test_a_good_backend_is_proven_without_pytest_and_hypothesis(scheme: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "only", "summary"),
+    [
+        ("sqlite", ("--only", "dictionary"), "1 not run"),
+        pytest.param("sqlite", (), "1 not run, 3 not declared", marks=pytest.mark.long),
+        pytest.param("json", (), "1 not run", marks=pytest.mark.long),
+    ],
+)
+def test_a_good_backend_is_proven_without_pytest_and_hypothesis(
+    scheme: str, only: tuple[str, ...], summary: str, tmp_path: Path
+) -> None:
     """All is kept but the walk, which is said not to have run, with what to install; no file is left behind."""
     command = [sys.executable, "-W", "error", "-c", WITHOUT_TEST_TOOLS, "storage", "check"]
     done = subprocess.run(
-        [*command, f"{scheme}:///{tmp_path}/store"], capture_output=True, text=True, check=False, timeout=PATIENCE
+        [*command, f"{scheme}:///{tmp_path}/store", *only],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    (walk,) = (line.split(maxsplit=6)[6] for line in lines if line.startswith("it does what a dictionary would"))
+    (walk,) = (line.split(maxsplit=5)[5] for line in lines if line.startswith("it behaves like a dictionary"))
     outcome, (_, *reason) = walk.split()[:2], walk.split()[2:]
     assert [*outcome, *reason] == [
         *("not", "run", "the", "walk", "needs", "Hypothesis:"),
         *("pip", "install", "'itsm-workflow[testing]'"),
     ]
     assert "BROKEN" not in done.stdout
-    assert lines[-1].endswith("1 not run, 2 not declared" if scheme == "sqlite" else "1 not run")
+    assert lines[-1].endswith(summary)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_broken_backend_is_shown(capsys: pytest.CaptureFixture[str], install: Install) -> None:
     """Exit 1; the sentence, the calls and what is wrong stand below the table."""
     install("broken", zoo.MovesUpdatedAtOnAClaim)
-    code, out, _ = checked(capsys, "broken://", "--only", "moves when it is due")
+    code, out, _ = checked(capsys, "broken://", "--only", "only the due time")
     assert code == 1
-    assert "a write without entries only moves when it is due  BROKEN" in out
+    assert "a write without entries moves only the due time  BROKEN" in out
     sentence = (
         "May be empty: then only ``due_at`` and ``version`` move, and ``updated_at`` stays, whatever else the row says."
     )
     shown = out[out.index("BROKEN    a write") :].splitlines()
     assert shown == [
-        "BROKEN    a write without entries only moves when it is due",
+        "BROKEN    a write without entries moves only the due time",
         f'the port  "{sentence}"',
         "calls     commit([create 'c1' (open_subject='s', due_at=1790000000123457)]) -> [None]",
         "          commit([claim 'c1' v1 (open_subject='s', due_at=1790000060123458)]) -> [None]",
@@ -118,7 +134,7 @@ def test_a_broken_backend_is_shown(capsys: pytest.CaptureFixture[str], install: 
 
 def test_the_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Each promise with its outcome, and what the backend declares."""
-    code, out, _ = checked(capsys, "memory://", "--only", "killed", "--json")
+    code, out, _ = checked(capsys, "memory://", "--only", "killed process", "--json")
     report: dict[str, Any] = json.loads(out)
     (result,) = report.pop("results")
     assert (code, report) == (
@@ -126,13 +142,14 @@ def test_the_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         {
             "backend": "memory",
             "runs": 1,
+            "left": [],
             "profile": "quick",
             "abilities": {"durable": False, "multi_process": False, "fsync": False, "checksums": False},
             "broken": 0,
         },
     )
     assert (result["promise"], result["outcome"], result["reason"]) == (
-        "a killed process loses nothing that it was told",
+        "a killed process loses no acknowledged commit",
         "not declared",
         "durable, multi_process",
     )
@@ -233,6 +250,53 @@ def test_a_server_names_its_own_empty_stores(
     assert (code, "the store holds changes" in err) == (2, True)
 
 
+class ServedAndRemoved(ServedWithScratch):
+    """Removes the stores that it named."""
+
+    @classmethod
+    def remove_scratch(cls, url: str, /) -> None:
+        """Remove the file and those beside it."""
+        path = cls.folder / url.removeprefix("served://host/")
+        for each in path.parent.glob(f"{path.name}*"):
+            each.unlink()
+
+
+class ServedAndLocked(ServedWithScratch):
+    """Cannot remove its stores."""
+
+    @classmethod
+    def remove_scratch(cls, _url: str, /) -> None:
+        """Fail."""
+        raise StorageUnavailable("the store is in use")
+
+
+def test_stores_on_a_server_are_removed_or_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], install: Install
+) -> None:
+    """Those that the backend cannot remove are named on standard error and in the report."""
+    Served.folder = tmp_path
+    for backend in (ServedAndRemoved, ServedWithScratch, ServedAndLocked):
+        install("served", backend)
+        code, out, err = checked(capsys, "served://host/a", "--only", "stale", "--json")
+        names = sorted(path.name.removeprefix("a-") for path in tmp_path.glob("a-check_????????_?"))
+        assert code == 0
+        assert json.loads(out)["left"] == names
+        assert err == "".join(f"{name}: made for this check and not removed; remove it\n" for name in names)
+        assert len(names) == (0 if backend is ServedAndRemoved else 2)  # the first one is only looked at
+        for path in tmp_path.glob("a-check_*"):
+            path.unlink()
+
+
+def test_a_folder_that_cannot_be_removed_is_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its path."""
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    code, _, err = checked(capsys, f"sqlite:///{tmp_path}/store", "--only", "stale")
+    (folder,) = tmp_path.iterdir()
+    assert (code, err) == (0, f"{folder}: made for this check and not removed; remove it\n")
+
+
 class ServedSparsely(ServedWithScratch):
     """Filters after it has read a page: the first one is empty, and says where to go on."""
 
@@ -277,4 +341,5 @@ def test_a_backend_of_another_package_is_checked(tmp_path: Path) -> None:
         timeout=PATIENCE,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert [result["outcome"] for result in json.loads(done.stdout)["results"]] == ["kept"] * 4
+    outcomes = [result["outcome"] for result in json.loads(done.stdout)["results"]]
+    assert (len(outcomes) > 3, {*outcomes}) == (True, {"kept"})

@@ -14,8 +14,10 @@ import pytest
 
 from itsm_workflow.errors import StorageError, StorageUnavailable
 from itsm_workflow.storage import open_storage
+from itsm_workflow.storage.abilities import SupportsBackup, SupportsRepair, SupportsRestore
 from itsm_workflow.testing.conformance._rows import create, follow, present, stored
 from itsm_workflow_backends.json_file import JSONFileBackend
+from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance.children import child
 
@@ -57,6 +59,12 @@ UNUSABLE: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.parametrize("ability", [SupportsBackup, SupportsRestore, SupportsRepair])
+def test_a_store_with_a_file_can_be_copied_and_repaired(backend: Backend, ability: type) -> None:
+    """What is in memory only has nothing to copy from by its URL."""
+    assert (isinstance(backend, ability), isinstance(MemoryBackend, ability)) == (True, False)
+
+
 @pytest.mark.parametrize("reason", UNUSABLE)
 def test_what_is_no_plain_file_is_refused(backend: Backend, reason: str, tmp_path: Path) -> None:
     """Nothing else happens, and the message says what stands there."""
@@ -66,6 +74,15 @@ def test_what_is_no_plain_file_is_refused(backend: Backend, reason: str, tmp_pat
     with pytest.raises(StorageUnavailable, match=reason):
         backend(path)
     assert {found: found.lstat().st_mtime_ns for found in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("reason", UNUSABLE)
+def test_the_schema_of_what_is_no_plain_file_is_not_read(backend: Backend, reason: str, tmp_path: Path) -> None:
+    """For the same reason; reading a FIFO would wait for a writer."""
+    path = tmp_path / "store"
+    UNUSABLE[reason](path)
+    with pytest.raises(StorageUnavailable, match=reason):
+        backend.schema_of(f"file:///{path}")
 
 
 def test_a_missing_directory_is_not_made(backend: Backend, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,15 @@ from itsm_workflow.cli import main
 from itsm_workflow.storage import registry
 from itsm_workflow.storage.checks import check_writes
 from itsm_workflow.storage.protocol import EntryRows, Query
-from itsm_workflow.testing import check_storage, conformance
-from itsm_workflow.testing.conformance import QUICK, PromiseOutcome, _machine, _shortest
+from itsm_workflow.testing import check_storage
+from itsm_workflow.testing.conformance import QUICK, PromiseOutcome, _machine, _shortest, _stopping
 from itsm_workflow.testing.conformance._check import _shortened
 from itsm_workflow.testing.conformance._kit import Kit
-from itsm_workflow.testing.conformance._recording import Call, Recording
+from itsm_workflow.testing.conformance._recording import Call, RecordedOpener, Recording
 from itsm_workflow.testing.conformance._rows import create, follow
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.conformance.zoo import ReturnsAConflictAsSuccess
+from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,18 +96,6 @@ class GetsADictionary(MemoryBackend):
         return row and attrs.asdict(row)
 
 
-class CannotBeOpened(MemoryBackend):
-    """Raises what the port does not know."""
-
-    def __init__(self) -> None:
-        raise RuntimeError("no connection")
-
-    @classmethod
-    def from_url(cls, _url: str, /, **_: object) -> CannotBeOpened:
-        """Open it."""
-        return cls()
-
-
 class CannotBeClosed(MemoryBackend):
     """Loses a change, and fails again when it is closed."""
 
@@ -130,22 +120,57 @@ class KeepsItsLock(MemoryBackend):
         return super().commit(writes)
 
 
-@pytest.mark.parametrize(
-    ("backend", "words"),
-    [
-        (AnswersTrue, "commit returned [True]: each element must be a Conflict or None, not bool"),
-        (AnswersATuple, "commit returned (None,): it must be a list, not tuple"),
-        (FindsNone, "find returned None: it must be Rows, not NoneType"),
-        (FindsAList, "find returned []: its rows must be a tuple, not list"),
-        (FindsIds, "each of its rows must be a Row, not str"),
-        (RemembersEntries, "it must be EntryRows, not list"),
-        (PagesByName, "next_seq must be a number or None, not str"),
-        (GetsADictionary, "it must be a Row or None, not dict"),
-        (CannotBeOpened, "RuntimeError: no connection"),
-    ],
-)
+BLOCKED = r"blocked: a call did not return within [\d.]+ s; the promises after it were not tested"
+
+
+CASES: list[tuple[type[MemoryBackend], str]] = [
+    (AnswersTrue, "commit returned [True]: each element must be a Conflict or None, not bool"),
+    (AnswersATuple, "commit returned (None,): it must be a list, not tuple"),
+    (FindsNone, "find returned None: it must be Rows, not NoneType"),
+    (FindsAList, "find returned []: its rows must be a tuple, not list"),
+    (FindsIds, "each of its rows must be a Row, not str"),
+    (RemembersEntries, "it must be EntryRows, not list"),
+    (PagesByName, "next_seq must be a number or None, not str"),
+    (GetsADictionary, "it must be a Row or None, not dict"),
+]
+
+
+@pytest.mark.parametrize(("backend", "words"), CASES)
 def test_an_answer_of_another_type_is_told_as_such(backend: type[MemoryBackend], words: str) -> None:
-    """The whole kit runs to its end, and says what is wrong instead of failing at it."""
+    """The promise says what is wrong instead of failing at it."""
+    (broken,) = check_storage(lambda: backend, only="ids are case sensitive").broken.values()
+    assert words in broken.reason
+
+
+class NamesKindsByText(MemoryBackend):
+    """Answers the kind of a conflict as a text."""
+
+    def commit(self, writes: Sequence[Write], /) -> Any:
+        """Answer with a text."""
+        answer = super().commit(writes)
+        return [conflict and attrs.evolve(conflict, kind=conflict.kind.value) for conflict in answer]  # type: ignore[arg-type]  # wrong
+
+
+def test_a_kind_of_another_type_is_told_as_such() -> None:
+    """A text equals the kind that it names, but has no value."""
+    (broken,) = check_storage(lambda: NamesKindsByText, only="a lost write").broken.values()
+    assert broken.reason.endswith("each conflict's kind must be a ConflictKind, not str")
+
+
+def test_an_error_of_a_rival_thread_is_recorded_and_not_printed() -> None:
+    """It is judged with the other calls; a thread that ends with it would print a traceback."""
+
+    def opener() -> MemoryBackend:
+        raise RuntimeError("no connection")
+
+    recording = Recording()
+    _stopping._commit(recording, RecordedOpener(Recording(), opener), create("c1"))
+    assert [str(call) for call in recording.calls] == ["open() raised RuntimeError: 'no connection'"]
+
+
+@pytest.mark.parametrize(("backend", "words"), long_after(2, CASES))
+def test_the_whole_kit_runs_to_its_end_whatever_is_answered(backend: type[MemoryBackend], words: str) -> None:
+    """Each broken promise has a reason."""
     short = attrs.evolve(QUICK, walks=2, rounds=2)
     report = check_storage(lambda: backend, profile=short)
     assert any(words in result.reason for result in report.broken.values())
@@ -170,10 +195,9 @@ def test_a_call_that_does_not_return_ends_the_check() -> None:
     """The promise is broken, its last call is shown, and what comes behind is said not to have been tried."""
     report = check_storage(lambda: KeepsItsLock, patience=3)
     (broken,) = report.broken.values()
-    assert (broken.promise, broken.reason) == (
-        "a bad write stores nothing",
-        "a call did not return within 3 s; the promises after it were not tested",
-    )
+    assert broken.promise == "a bad write stores nothing"
+    # The limit grows with the cost of the first calls, which a busy machine decides.
+    assert re.fullmatch(BLOCKED, broken.reason)
     assert broken.calls[-1] == "get('good') does not return"
     assert report.stopped == broken.promise
     behind = report.results[report.results.index(broken) + 1 :]
@@ -199,12 +223,10 @@ def test_the_command_names_the_promise_that_hangs(
 ) -> None:
     """On stderr, also where no terminal shows which promise is tried."""
     monkeypatch.setattr(registry, "_entry_point", lambda _: Entry(KeepsItsLock))
-    monkeypatch.setitem(conformance.PROFILES, "quick", attrs.evolve(QUICK, patience=1))
-    assert main(["storage", "check", "blocks://", "--only", "bad write"]) == 1
+    assert main(["storage", "check", "blocks://", "--only", "bad write", "--patience", "1"]) == 1
     printed = capsys.readouterr()
-    words = "a call did not return within 1 s; the promises after it were not tested"
-    assert printed.err == f"a bad write stores nothing: {words}\n"
-    assert f"wrong     {words}" in printed.out
+    assert re.fullmatch(f"a bad write stores nothing: {BLOCKED}\n", printed.err)
+    assert re.search(f"wrong     {BLOCKED}", printed.out)
 
 
 def test_threads_that_hang_do_not_hold_up_the_end() -> None:
@@ -251,7 +273,7 @@ def test_hypothesis_says_nothing_when_it_ends_early(
     """What it would print stood in the middle of a report as JSON."""
     monkeypatch.setattr(_machine, "_SHRINKING", 0)
     report = check_storage(lambda: ReturnsAConflictAsSuccess, only="dictionary")
-    assert list(report.broken) == ["it does what a dictionary would"]
+    assert list(report.broken) == ["it behaves like a dictionary"]
     assert capsys.readouterr() == ("", "")
 
 

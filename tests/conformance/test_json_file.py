@@ -9,7 +9,9 @@ import pytest
 
 from itsm_workflow.storage import open_storage
 from itsm_workflow.testing import StorageConformance
+from itsm_workflow.testing.conformance import QUICK
 from itsm_workflow_backends.json_file import JSONFileBackend
+from tests.conformance.profiles import SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ class TestJSONFile(StorageConformance):
     """One file, opened by its URL."""
 
     abilities = JSONFileBackend.abilities
+    profile = SHORT
 
     @pytest.fixture
     def open_backend(self, tmp_path: Path) -> Callable[[], StorageBackend]:
@@ -29,6 +32,14 @@ class TestJSONFile(StorageConformance):
         return partial(open_storage, f"json:///{tmp_path}/store.jsonl")
 
 
+@pytest.mark.long
+class TestJSONFileMoreOften(TestJSONFile):
+    """With as many trials as a backend's author gets."""
+
+    profile = QUICK
+
+
+@pytest.mark.long
 class TestJSONFileThatIsAlwaysCompacted(StorageConformance):
     """The same, while the file is replaced by a new one every few commits."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import random
@@ -53,6 +55,23 @@ def test_a_text_that_is_not_canonical_stands_as_a_string(tmp_path: Path) -> None
     backend.close()
     row = json.loads(lines_of(tmp_path / "store.jsonl")[1])["changes"][0]["row"]
     assert (row["document_text"], row["form"], "document" in row) == ('{"a": 1}', {"a": 1}, False)
+
+
+def test_only_brackets_count_as_depth(tmp_path: Path) -> None:
+    """A long text is a JSON value, and one that is nested too deeply for some parsers is a string."""
+    texts = {
+        "strings": json.dumps([["[{", "a"]] * 120, separators=(",", ":")),
+        "objects": json.dumps([{"a": {}}] * 120, separators=(",", ":")),
+        "deepest": "[" * 100 + "]" * 100,
+        "deep": "[" * 101 + "]" * 101,
+    }
+    backend = JSONFileBackend(tmp_path / "store.jsonl")
+    for name, text in texts.items():
+        stored(backend, create(name, document=text))
+    backend.close()
+
+    rows = [json.loads(line)["changes"][0]["row"] for line in lines_of(tmp_path / "store.jsonl")[1:]]
+    assert {row["id"]: "document" in row for row in rows} == {name: name != "deep" for name in texts}
 
 
 def test_each_commit_is_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,9 +300,9 @@ def test_a_line_that_is_right_and_wrong_in_shape_is_damage(path: Path) -> None:
         fields = json.loads(head.removeprefix(b'{"names":'))
         fields["bytes"] += len(changes) - 2
         head = b'{"names":' + json.dumps(fields, separators=(",", ":")).encode()
-        text = head + b',"names_check":"' + _format._digest(head) + b'","changes":' + changes
+        text = head + b',"names_check":"' + _format.digest(head) + b'","changes":' + changes
         whole = path.read_bytes()
-        path.write_bytes(whole + text + b',"check":"' + _format._digest(text) + b'"}\n')
+        path.write_bytes(whole + text + b',"check":"' + _format.digest(text) + b'"}\n')
         backend = JSONFileBackend(path)
         with pytest.raises(StorageCorrupt, match="is damaged"):
             backend.get("c2")
@@ -295,7 +314,7 @@ def test_names_that_are_right_and_wrong_in_shape_are_damage(path: Path) -> None:
     """The same for the names."""
     head = b'{"names":{"number":6}'
     with path.open("ab") as file:
-        file.write(head + b',"names_check":"' + _format._digest(head) + b'","changes":[]}\n')
+        file.write(head + b',"names_check":"' + _format.digest(head) + b'","changes":[]}\n')
     backend = JSONFileBackend(path)
     with pytest.raises(StorageCorrupt, match="and the changes in it are unknown"):
         backend.commit([create("c9")])
@@ -305,7 +324,7 @@ def test_names_that_are_right_and_wrong_in_shape_are_damage(path: Path) -> None:
 def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     """Not one byte changes."""
     text = b'{"format":"itsm-workflow changes","schema":3,"news":true'
-    rewrite(path, 1, text + b',"check":"' + _format._digest(text) + b'"}\n')
+    rewrite(path, 1, text + b',"check":"' + _format.digest(text) + b'"}\n')
     before = path.read_bytes()
     for call in (JSONFileBackend, JSONFileBackend.repair):
         with pytest.raises(StorageSchemaError, match="schema 3, this version of itsm-workflow knows 2"):
@@ -388,6 +407,23 @@ def test_a_first_line_of_another_format_is_refused(tmp_path: Path, fields: objec
     """However well it is made."""
     text = json.dumps(fields).encode()[:-1]
     path = tmp_path / "store"
-    path.write_bytes(text + b',"check":"' + _format._digest(text) + b'"}\n')
+    path.write_bytes(text + b',"check":"' + _format.digest(text) + b'"}\n')
     with pytest.raises(StorageCorrupt, match="is not a store of this library"):
         JSONFileBackend(path)
+
+
+class _FailsToClose(io.FileIO):
+    """A file whose system reports an error when it is closed, as a network file system may."""
+
+    def close(self) -> None:
+        """Close the file, and raise."""
+        super().close()
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_an_error_in_closing_the_file_is_not_raised(path: Path) -> None:
+    """What was acknowledged was synced before, and the file is closed all the same."""
+    log = _log.Log(path, _FailsToClose(path, "r+"))
+    log.close()
+    with pytest.raises(ValueError, match="closed file"):
+        log.size()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ from itsm_workflow.storage import files
 from itsm_workflow.testing.conformance._processes import Other
 from itsm_workflow.testing.conformance._rows import create, follow, found, present, stored
 from itsm_workflow_backends.json_file import JSONFileBackend, _log, _shared
-from itsm_workflow_backends.json_file._lock import directory_locked
+from itsm_workflow_backends.json_file._lock import directory_locked, try_lock
+from itsm_workflow_backends.json_file._replay import Replay
+from tests.conformance.children import child
 from tests.conformance.compactor import commit_and_stop, commit_on
 from tests.conformance.json_lines import damage, lines_of, rows_of, small_store, unacknowledge
 
@@ -50,6 +53,80 @@ def locked(path: Path) -> Iterator[None]:
 
 
 # ---------------------------------------------------------------- the locks
+
+
+def test_a_child_can_write_although_a_thread_of_its_parent_held_the_store(tmp_path: Path) -> None:
+    """No thread of the child will ever release the mutex that it inherited."""
+    printed = child(
+        """
+        import threading
+        store = open_storage(f"json:///{sys.argv[1]}/store.jsonl")
+        inside, go = threading.Event(), threading.Event()
+
+        def hold():
+            with store._shared._mutex:
+                inside.set()
+                go.wait()
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        inside.wait()
+        pid = os.fork()
+        if pid == 0:
+            stored(store, create("c1"))
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        go.set()
+        thread.join()
+        print(code, present(store, "c1").version)
+        store.close()
+        """,
+        tmp_path,
+    )
+    assert printed == "0 1\n"
+
+
+def test_most_of_a_long_file_is_read_without_the_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the rest is read under it, so that another process need not wait for a long read."""
+    writer = JSONFileBackend(path)
+    stored(writer, create("long", document=json.dumps("x" * 600_000)))
+    writer.close()
+    reads: list[tuple[bool, int]] = []
+    feed = Replay.feed
+
+    def watched(replay: Replay, data: bytes) -> None:
+        with path.open("rb") as another:
+            reads.append((try_lock(another.fileno(), path), len(data)))
+        feed(replay, data)
+
+    monkeypatch.setattr(Replay, "feed", watched)
+    reader = JSONFileBackend(path)
+
+    assert found(reader) == ["c1", "c2", "c3", "long"]
+    free, under_the_lock = (sum(size for was_free, size in reads if was_free is each) for each in (True, False))
+    assert free > 600_000
+    assert under_the_lock < 256 * 1024
+    reader.close()
+
+
+def test_a_commit_can_follow_one_whose_sync_failed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is replaced by a copy first, and the commit goes into the copy."""
+    backend = JSONFileBackend(path)
+
+    def failing(*_: object) -> None:
+        raise StorageUnavailable("the disk failed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(_log.Log, "append", failing)
+        broken.setattr(_log.Log, "cut", failing)
+        with pytest.raises(StorageUnavailable, match="whether it was stored is unknown"):
+            backend.commit([create("c4")])
+    before = path.stat().st_ino
+
+    assert backend.commit([create("c5")]) == [None]
+    assert path.stat().st_ino != before
+    assert found(backend) == ["c1", "c2", "c3", "c5"]
+    backend.close()
 
 
 def test_a_removed_lock_file_loses_no_change(path: Path) -> None:

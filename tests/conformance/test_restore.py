@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -9,15 +11,14 @@ import attrs
 import pytest
 
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageSchemaError, StorageUnavailable
-from itsm_workflow.storage.abilities import SupportsRestore
+from itsm_workflow.storage.files import sync_directory
 from itsm_workflow.testing.conformance._rows import create, follow, found, present, stored
 from itsm_workflow_backends.json_file import JSONFileBackend
-from itsm_workflow_backends.memory import MemoryBackend
-from itsm_workflow_backends.sqlite import SQLiteBackend, _schema
+from itsm_workflow_backends.sqlite import SQLiteBackend, _restore, _schema
 from tests.conformance.children import child
 from tests.conformance.test_backup import BOTH, back_up
 from tests.conformance.test_sqlite_companions import _held_elsewhere
-from tests.unit.storage.test_edges import synced
+from tests.support.syncs import synced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,12 +67,6 @@ def backed_up(backend: Backend, path: Path, *names: str) -> Path:
     target = path.with_name("backup")
     back_up(backend, path, target)
     return target
-
-
-def test_which_backends_can() -> None:
-    """Those that make backups."""
-    able = [isinstance(one, SupportsRestore) for one in (SQLiteBackend, JSONFileBackend, MemoryBackend)]
-    assert able == [True, True, False]
 
 
 @BOTH
@@ -338,7 +333,9 @@ def test_a_restore_that_dies_is_finished_by_the_next(
             bring_back(SQLiteBackend, source, path)
     if 1 <= step < 5:
         for opening in (lambda: SQLiteBackend(path), lambda: SQLiteBackend.repair(path)):
-            with pytest.raises(StorageUnavailable, match="restore"):
+            with pytest.raises(
+                StorageUnavailable, match=r"a restore of it was interrupted; run `itsm.* storage restore`"
+            ):
                 opening()
         assert step == 1 or not path.exists()
     bring_back(SQLiteBackend, source, path)
@@ -349,6 +346,52 @@ def test_a_restore_that_dies_is_finished_by_the_next(
     for end in ("", "-wal", "-shm"):
         assert after[f"store.replaced-1{end}"] == before[f"store{end}"]
     assert not any("restor" in name for name in after)
+
+
+def test_the_old_names_are_removed_durably_before_the_copy_has_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut, the old log would otherwise be applied to the copy."""
+    path = tmp_path / "store"
+    source = backed_up(SQLiteBackend, path, "c1")
+    killed(path, "c2")
+    done: list[str] = []
+    rename, sync = type(path).rename, sync_directory
+
+    def renamed(old: Path, new: Path) -> Path:
+        done.append(f"{old.name} -> {new.name}")
+        return rename(old, new)
+
+    def synced_directory(directory: Path) -> None:
+        done.append("sync")
+        sync(directory)
+
+    monkeypatch.setattr(type(path), "rename", renamed)
+    monkeypatch.setattr(_restore, "sync_directory", synced_directory)
+    bring_back(SQLiteBackend, source, path)
+
+    assert done[-3:] == ["sync", "store.restored -> store", "sync"]
+    aside = [f"store{end} -> store.replaced-1{end}" for end in ("", "-wal", "-shm")]
+    assert done[-3 - len(aside) : -3] == aside
+
+
+def test_a_store_that_cannot_be_opened_is_not_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the store, and nothing is changed."""
+    path = tmp_path / "store"
+    source = backed_up(SQLiteBackend, path, "c1")
+    before = contents(tmp_path)
+    opening = os.open
+
+    def refusing(name: str | Path, *arguments: int, **others: int) -> int:
+        if name == path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opening(name, *arguments, **others)
+
+    with monkeypatch.context() as refused_by_the_system:
+        refused_by_the_system.setattr(os, "open", refusing)
+        with pytest.raises(StorageUnavailable, match=rf"^cannot open {path}: "):
+            bring_back(SQLiteBackend, source, path)
+    assert contents(tmp_path) == before
 
 
 @BOTH

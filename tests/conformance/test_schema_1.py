@@ -14,7 +14,8 @@ import pytest
 from itsm_workflow import Workflow, open_storage
 from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.storage.codec import SCHEMA, Codec
+from itsm_workflow.storage.codec import Codec
+from itsm_workflow.storage.documents import SCHEMA
 from itsm_workflow.storage.protocol import Query
 from tests.support.world import World
 

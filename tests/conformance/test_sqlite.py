@@ -9,7 +9,9 @@ import pytest
 
 from itsm_workflow.storage import open_storage
 from itsm_workflow.testing import StorageConformance
+from itsm_workflow.testing.conformance import QUICK
 from itsm_workflow_backends.sqlite import SQLiteBackend
+from tests.conformance.profiles import SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +24,16 @@ class TestSQLite(StorageConformance):
     """One file, opened by its URL."""
 
     abilities = SQLiteBackend.abilities
+    profile = SHORT
 
     @pytest.fixture
     def open_backend(self, tmp_path: Path) -> Callable[[], StorageBackend]:
         """Return what opens the file of this test."""
         return partial(open_storage, f"sqlite:///{tmp_path}/store.db")
+
+
+@pytest.mark.long
+class TestSQLiteMoreOften(TestSQLite):
+    """With as many trials as a backend's author gets."""
+
+    profile = QUICK

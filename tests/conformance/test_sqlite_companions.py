@@ -105,6 +105,32 @@ def test_a_log_that_was_removed_while_it_was_written_is_noticed(path: Path, name
     backend.close()
 
 
+def test_a_connection_to_a_removed_log_is_not_used_again(path: Path) -> None:
+    """The one that was in use meanwhile is closed when its call ends, so that the next call finds a new log."""
+    backend = SQLiteBackend(path)
+    stored(backend, follow(present(backend, "c1")))
+    with backend._connections.reading():
+        path.with_name(_WAL).unlink()
+        with pytest.raises(StorageUnavailable, match=rf"{_WAL} was removed"):
+            backend.get("c1")
+    assert present(backend, "c1").version == 2
+    backend.close()
+
+
+def test_a_store_that_was_removed_with_its_log_is_missed_first(path: Path) -> None:
+    """The store is what the operator has to put back."""
+    backend = SQLiteBackend(path)
+    stored(backend, follow(present(backend, "c1")))
+    moved = [each.rename(each.with_name(f"moved-{each.name}")) for each in (path, path.with_name(_WAL))]
+
+    with pytest.raises(StorageUnavailable, match=r"store\.db was removed while it was open: put the file back"):
+        backend.get("c1")
+    for each in moved:
+        each.rename(each.with_name(each.name.removeprefix("moved-")))
+    assert present(backend, "c1").version == 2
+    backend.close()
+
+
 @pytest.mark.parametrize("name", [_WAL, _SHM])
 def test_a_log_that_was_replaced_is_noticed(path: Path, name: str) -> None:
     """What another program began in its place is not merged with ours: that would mix two histories."""
@@ -255,6 +281,7 @@ def test_a_question_about_the_schema_leaves_nothing_behind(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["store.db"]
 
 
+@pytest.mark.long
 def test_many_processes_open_a_closed_store_at_once(path: Path) -> None:
     """Each looks whether it is alone, and none takes another's look for a holder without a log."""
     code = (

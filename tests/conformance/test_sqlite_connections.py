@@ -341,8 +341,11 @@ def test_a_child_that_python_did_not_fork_closes_what_it_inherited(tmp_path: Pat
 
 
 def test_a_fork_waits_for_the_calls_of_other_threads_only(path: Path) -> None:
-    """And lets none begin; a thread in the middle of one goes on to its end, with a second connection as well."""
-    backend = SQLiteBackend(path)
+    """And lets none begin; a thread in the middle of one goes on to its end, with a second connection as well.
+
+    A call that waited begins when the fork is over, long before its time-out.
+    """
+    backend = SQLiteBackend(path, timeout=PATIENCE)
     connections, inside, go, read = backend._connections, threading.Event(), threading.Event(), []
 
     def call() -> None:

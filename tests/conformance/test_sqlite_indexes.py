@@ -10,16 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
-from itsm_workflow import Workflow, open_storage
+from itsm_workflow import Workflow
 from itsm_workflow.errors import NotApproved, StorageCorrupt, StorageError
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.storage.protocol import Cursor, Order, Query, Schema
 from itsm_workflow.testing import ManualClock, MemorySandbox
 from itsm_workflow.testing.conformance._rows import NOW, create, follow, found, present, stored
-from itsm_workflow_backends.sqlite import SQLiteBackend, _indexes, _queries
+from itsm_workflow_backends.sqlite import SQLiteBackend, _indexes, _queries, _schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ def path(tmp_path: Path) -> Path:
 
 def _office(path: Path) -> Workflow:
     clock = ManualClock()
-    return Workflow(storage=open_storage(f"sqlite:///{path}"), gateway=MemorySandbox(clock=clock).gateway, clock=clock)
+    return Workflow(storage=f"sqlite:///{path}", gateway=MemorySandbox(clock=clock).gateway, clock=clock)
 
 
 def _flip(path: Path, at: int, bit: int = 1) -> None:
@@ -210,7 +211,7 @@ def test_a_store_of_version_2_is_upgraded_when_it_is_opened(tmp_path: Path) -> N
     """In one transaction; it then has both indexes of each pair, and what was stored."""
     path = tmp_path / "store.db"
     shutil.copy(VERSION_2, path)
-    assert SQLiteBackend.schema_of(f"sqlite:///{path}") == Schema(found=2, known=3)
+    assert SQLiteBackend.schema_of(f"sqlite:///{path}") == Schema(found=2, known=4)
     with closing(_office(path)) as workflow:
         changes = [(change.subject, str(change.state)) for change in workflow.find()]
         with pytest.raises(NotApproved, match="ended as rejected"):
@@ -223,7 +224,7 @@ def test_a_store_of_version_2_is_upgraded_when_it_is_opened(tmp_path: Path) -> N
         ("collector-44", "draft"),
         ("collector-45", "approved"),
     ]
-    assert SQLiteBackend.schema_of(f"sqlite:///{path}") == Schema(found=3, known=3)
+    assert SQLiteBackend.schema_of(f"sqlite:///{path}") == Schema(found=4, known=4)
     assert not SQLiteBackend.repair(path).problems
 
 
@@ -234,6 +235,31 @@ def test_an_index_that_was_damaged_before_the_upgrade_decides_nothing(tmp_path: 
     _flip(path, _place_in(path, "changes_subject_submission", "collector-42"))
     with closing(_office(path)) as workflow, pytest.raises(StorageCorrupt, match="collector-42"):
         workflow.require_approved("collector-42")
+
+
+@pytest.mark.parametrize(("column", "value"), [("open_subject", "w:s"), ("ticket_key", "g:1")])
+def test_a_store_in_which_two_changes_hold_a_value_is_upgraded_by_a_repair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str, value: str
+) -> None:
+    """Opening it changes nothing, and names the repair, which keeps one of the two."""
+    path = tmp_path / "store.db"
+    with monkeypatch.context() as older:
+        older.setattr(_schema, "MIGRATIONS", _schema.MIGRATIONS[:3])
+        older.setattr(_schema, "SCHEMA_VERSION", 3)
+        with closing(SQLiteBackend(path)) as backend:
+            for name in ("c1", "c2"):
+                stored(backend, create(name))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"DROP INDEX changes_{column}")
+        connection.execute(f"UPDATE changes SET {column} = ?", (value,))  # noqa: S608  # a column's name
+        connection.commit()
+    before = path.read_bytes()
+    with pytest.raises(StorageCorrupt, match=rf"two changes have .*{column}.*run `itsm-workflow storage repair`"):
+        SQLiteBackend(path)
+    assert path.read_bytes() == before
+    assert SQLiteBackend.repair(path).dropped == ("c2",)
+    with closing(SQLiteBackend(path)) as backend:
+        assert found(backend) == ["c1"]
 
 
 # ---------------------------------------------------------------- walks over many rows
@@ -299,6 +325,47 @@ def test_a_damaged_time_in_an_index_ends_no_walk(many: Path, limit: int, bit: in
         names = found(backend, order=order, limit=limit, **bounds)
         assert present(backend, NAMES[4]).due_at == NOW + 4
     assert [name for name in names if name != NAMES[4]] == [name for name in NAMES[:18] if name != NAMES[4]]
+
+
+LISTS = {"changes_state": Query(states=("draft",)), "changes_attention": Query(attention=("overdue",))}
+
+
+@pytest.mark.parametrize("limit", [6, 100])
+@pytest.mark.parametrize("index", LISTS)
+def test_a_flipped_bit_hides_no_other_change_from_a_list(tmp_path: Path, index: str, limit: int) -> None:
+    """The list of one state, or of one reason, among changes with others before and after them."""
+    path = tmp_path / "lists.db"
+    with closing(SQLiteBackend(path)) as backend:
+        for number, name in enumerate(NAMES):
+            stored(backend, create(name, state="draft", attention="overdue"))
+            stored(backend, create(f"before-{number}", state="approved", attention="duplicate"))
+            stored(backend, create(f"after-{number}", state="pending", attention="unsent"))
+    content = bytearray(path.read_bytes())
+    content[18:20] = b"\1\1"
+    page, hidden, fell_back = _page_of(path, index), list[object](), 0
+
+    def listed() -> list[str]:
+        names, after = list[str](), None
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            connection.deserialize(bytes(content))
+            while True:
+                rows = _indexes.find(connection, attrs.evolve(LISTS[index], limit=limit, after=after))
+                names += [row.id for row in rows.rows]
+                if (after := rows.next) is None:
+                    return names
+
+    assert listed() == NAMES
+    for at in range(page.start + 8 + 6 * len(NAMES), page.stop, 3):
+        for bit in (0, 6) if content[at] else ():
+            content[at] ^= 1 << bit
+            with suppress(sqlite3.Error, StorageError):
+                names = listed()
+                fell_back += names == NAMES
+                if len({*NAMES} - {*names}) > 1:
+                    hidden.append((at - page.start, bit, names))
+            content[at] ^= 1 << bit
+    assert hidden == []
+    assert fell_back > 10
 
 
 @pytest.mark.parametrize("index", ORDERS)

@@ -124,11 +124,14 @@ def test_a_link_in_place_of_a_file_that_sqlite_makes_is_refused(tmp_path: Path, 
     """SQLite would follow it, and write into whatever it leads to."""
     path = tmp_path / "store.db"
     SQLiteBackend(path).close()
-    path.with_name(f"store.db{end}").symlink_to(tmp_path / "elsewhere")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"precious")
+    path.with_name(f"store.db{end}").symlink_to(elsewhere)
     with pytest.raises(StorageUnavailable, match=f"store.db{end}: it is a symbolic link"):
         check_companions(path, path.stat())
     with pytest.raises(StorageUnavailable, match=f"store.db{end}: it is a symbolic link"):
         SQLiteBackend(path)
+    assert elsewhere.read_bytes() == b"precious"
 
 
 def test_a_database_that_goes_before_it_is_opened_is_told(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ import attrs
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, Cursor, EntryRows, Order, Query, Row, Rows, Write
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
-from itsm_workflow_backends.json_file._replay import Replay
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend, _queries
+from tests.conformance.caught import Caught
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -390,58 +390,186 @@ class WorksOnWhenClosed(MemoryBackend):
             return None
 
 
-class TrustsDamagedLines(JSONFileBackend):
-    """Knows of the damage, and works on."""
-
-    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
-        with mock.patch.multiple(Replay, check=mock.DEFAULT, check_writable=mock.DEFAULT):
-            return super().commit(writes)
-
-    def get(self, change_id: str, /) -> Row | None:
-        with mock.patch.multiple(Replay, check=mock.DEFAULT, check_writable=mock.DEFAULT):
-            return super().get(change_id)
-
-
 ZOO = {
-    IgnoresTheVersion: ("a stale version loses", "the version that the writer has read"),
-    LosesHistoryOnConflict: ("what loses leaves no trace", "nothing of it was stored"),
-    ForgetsTheSubjectRule: ("one open change per subject", "while the change holds its subject, else None. Unique."),
-    LetsATicketBelongToTwo: ("a ticket belongs to one change", "Gateway name and ticket id, or None. Unique."),
-    OneConflictFailsTheBatch: ("winners and losers of one commit", "Each write succeeds or conflicts independently"),
-    PagesByOffset: ("nothing is left out while others change", "a row that matches throughout is never left out"),
-    AcknowledgesBeforeFsync: ("a power cut loses nothing that was told", "durable before returning"),
-    SyncsOnlyCreates: ("a power cut loses nothing that was told", "durable before returning"),
-    SyncsEverySecondCommit: ("a power cut loses nothing that was told", "durable before returning"),
-    AcknowledgesBeforeWriting: ("a killed process loses nothing that it was told", "durable before returning"),
-    WritesTheRowFirst: ("dying inside a commit leaves whole writes", "A write is stored whole, row and entries"),
-    ReadsABatchTwice: ("what is not a batch of writes is refused", "a value in it, of another type"),
-    FindsByAList: ("a query of other types", "a value in it, of another type"),
-    HasNoSuchNumber: ("what is not an id is refused", "a value in it, of another type"),
-    FoldsCase: ("ids are case sensitive", "Ids are case-sensitive."),
-    HoldsSubjectsAgainstClaims: ("a write without entries only moves when it is due", "whatever else the row says"),
-    PutsTheOldestSubmissionFirst: ("the newest submission of a subject comes first", "newest submission comes first"),
-    TakesADraftForASubmission: (
+    IgnoresTheVersion: Caught(
+        "a stale version loses",
+        "the version that the writer has read",
+        "A writer overwrites an approval that it has not read.",
+    ),
+    LosesHistoryOnConflict: Caught(
+        "a lost write leaves no trace",
+        "nothing of it was stored",
+        "Each lost race erases who approved the change.",
+    ),
+    ForgetsTheSubjectRule: Caught(
+        "one open change per subject",
+        "while the change holds its subject, else None. Unique.",
+        "A double click files two tickets for one collector.",
+    ),
+    LetsATicketBelongToTwo: Caught(
+        "a ticket belongs to one change",
+        "Gateway name and ticket id, or None. Unique.",
+        "One approval is applied to two changes.",
+    ),
+    OneConflictFailsTheBatch: Caught(
+        "winners and losers of one commit",
+        "Each write succeeds or conflicts independently",
+        "One busy change stops a whole pass of the reconciler.",
+    ),
+    PagesByOffset: Caught(
+        "no row is left out while others change",
+        "a row that matches throughout is never left out",
+        "A pass leaves out changes that are due.",
+    ),
+    AcknowledgesBeforeFsync: Caught(
+        "a power cut loses no acknowledged commit",
+        "durable before returning",
+        "A power cut erases an approval that was confirmed to a person.",
+    ),
+    SyncsOnlyCreates: Caught(
+        "a power cut loses no acknowledged commit",
+        "durable before returning",
+        "A power cut erases an approval that was confirmed to a person.",
+    ),
+    SyncsEverySecondCommit: Caught(
+        "a power cut loses no acknowledged commit",
+        "durable before returning",
+        "A power cut erases an approval that was confirmed to a person.",
+    ),
+    AcknowledgesBeforeWriting: Caught(
+        "a killed process loses no acknowledged commit",
+        "durable before returning",
+        "A deployment that kills the process loses the last approval.",
+    ),
+    WritesTheRowFirst: Caught(
+        "a crash inside a commit leaves whole writes",
+        "A write is stored whole, row and entries",
+        "A crash leaves an approved change without the entry that says by whom.",
+    ),
+    ReadsABatchTwice: Caught(
+        "a commit rejects anything but writes",
+        "a value in it, of another type",
+        "A generator is stored although the checks have consumed it, or nothing of it.",
+    ),
+    FindsByAList: Caught(
+        "a query of other types is rejected",
+        "a value in it, of another type",
+        "A mistake of a caller goes unnoticed until another backend refuses it.",
+    ),
+    HasNoSuchNumber: Caught(
+        "an id of another type is rejected",
+        "a value in it, of another type",
+        "A mistake of a caller looks like a change that does not exist.",
+    ),
+    FoldsCase: Caught(
+        "ids are case sensitive",
+        "Ids are case-sensitive.",
+        "Two changes become one, and the second overwrites the first.",
+    ),
+    HoldsSubjectsAgainstClaims: Caught(
+        "a write without entries moves only the due time",
+        "whatever else the row says",
+        "A due change is never claimed, so its ticket is never read.",
+    ),
+    PutsTheOldestSubmissionFirst: Caught(
+        "the newest submission of a subject comes first",
+        "newest submission comes first",
+        "The gate reads an old approval instead of the newest submission.",
+    ),
+    TakesADraftForASubmission: Caught(
         "drafts are not found among submissions",
         "rows that were never submitted are left out",
+        "A draft counts as the newest submission, and the approval before it is ignored.",
     ),
-    NamesTheLastHolder: ("an open subject names its holder", "Only the row that holds this open subject"),
-    CapsPages: ("a page is as large as asked for", "None if this was the last"),
-    CapsHistory: ("a page is as large as asked for", "None if this was the last"),
-    CapsNames: ("a page is as large as asked for", "None if this was the last"),
-    FindsWithoutALock: ("what was there is found while others write", "never left out"),
-    DropsMicroseconds: ("times are exact", "Times are integer microseconds"),
-    ReturnsAConflictAsSuccess: ("the answer fits the writes", "None for a write that was stored, else its conflict"),
-    AppliesABatchInPart: ("all of a batch is stored", "Store each write or say why not"),
-    MovesUpdatedAtOnAClaim: ("a write without entries only moves when it is due", "``updated_at`` stays"),
-    ReordersHistory: ("entries are numbered without a gap", "numbered 1 to ``seq``"),
-    TellsTheLastReason: ("the first reason is told", "the first in this order is reported"),
-    ChecksWithoutALock: ("one thread wins each version", "shared by the threads of a process"),
-    ReadsItsOwnCache: ("two objects see each others commits", "as of the last commit"),
-    StaleFind: ("two objects see each others commits", "as of the last commit"),
-    CutsLongDocuments: ("a long document", "Everything that no column holds"),
-    ReplacesWhatItCannotKeep: ("what cannot be kept is refused", "a size or character the backend cannot keep"),
-    ForgetsWhenClosed: ("opened anew everything is there", "durable before returning"),
-    WorksOnWhenClosed: ("a closed backend does nothing", "any other call afterwards raises StorageUnavailable"),
-    TrustsDamagedLines: ("damage is told and never read", "may raise ``StorageUnavailable`` or ``StorageCorrupt``"),
+    NamesTheLastHolder: Caught(
+        "an open subject names its holder",
+        "Only the row that holds this open subject",
+        "An application is refused because of a change that has ended.",
+    ),
+    CapsPages: Caught(
+        "a page is as large as asked for",
+        "None if this was the last",
+        "A pass never sees the changes after the thousandth.",
+    ),
+    CapsHistory: Caught(
+        "a page is as large as asked for",
+        "None if this was the last",
+        "The newest entries of a long history are not shown.",
+    ),
+    CapsNames: Caught(
+        "a page is as large as asked for",
+        "None if this was the last",
+        "Changes are reported as missing.",
+    ),
+    FindsWithoutALock: Caught(
+        "existing rows are found while others write",
+        "never left out",
+        "A list fails, or leaves out changes, while others are filed.",
+    ),
+    DropsMicroseconds: Caught(
+        "times are exact",
+        "Times are integer microseconds",
+        "The digest of a row does not match, and the change is reported as damaged.",
+    ),
+    ReturnsAConflictAsSuccess: Caught(
+        "the answer fits the writes",
+        "None for a write that was stored, else its conflict",
+        "A person sees a confirmation of something that was not stored.",
+    ),
+    AppliesABatchInPart: Caught(
+        "all of a batch is stored",
+        "Store each write or say why not",
+        "A pass believes that it claimed changes that others also claim.",
+    ),
+    MovesUpdatedAtOnAClaim: Caught(
+        "a write without entries moves only the due time",
+        "``updated_at`` stays",
+        "A stuck change looks active, and attention is never raised.",
+    ),
+    ReordersHistory: Caught(
+        "entries are numbered without a gap",
+        "numbered 1 to ``seq``",
+        "The chain of entries does not match, and the history is reported as forged.",
+    ),
+    TellsTheLastReason: Caught(
+        "a conflict reports the first reason",
+        "the first in this order is reported",
+        "An application is answered with a wrong reason.",
+    ),
+    ChecksWithoutALock: Caught(
+        "one thread wins each version",
+        "shared by the threads of a process",
+        "Two threads of one server overwrite each other.",
+    ),
+    ReadsItsOwnCache: Caught(
+        "two objects see each others commits",
+        "as of the last commit",
+        "A gate decides by an approval that another process has withdrawn.",
+    ),
+    StaleFind: Caught(
+        "two objects see each others commits",
+        "as of the last commit",
+        "A pass does not see changes that other processes filed.",
+    ),
+    CutsLongDocuments: Caught(
+        "a long document",
+        "Everything that no column holds",
+        "A long form is cut, and the change is reported as damaged.",
+    ),
+    ReplacesWhatItCannotKeep: Caught(
+        "text that cannot be stored is rejected",
+        "a size or character the backend cannot keep",
+        "A title is stored with other characters than were typed.",
+    ),
+    ForgetsWhenClosed: Caught(
+        "a reopened store has everything",
+        "durable before returning",
+        "Every change is lost at the next deployment.",
+    ),
+    WorksOnWhenClosed: Caught(
+        "a closed backend does nothing",
+        "any other call afterwards raises StorageUnavailable",
+        "A process answers from old data after it was shut down.",
+    ),
 }
-"""By broken backend: the promise that catches it, and words of the sentence that is quoted then."""
+"""By broken backend: the promise that catches it, words of the quoted sentence, and the harm to a user."""

@@ -31,16 +31,12 @@ AT_ONCE = frozenset({"fast", "immediately", "simultaneous"})
 NO_TICKET = 3900022
 STUCK_CODE = 3900019
 REFUSING_PORT = "http://127.0.0.1:1/"
-BY_WORD = {
-    "FINISHED": Standing.APPROVED,
-    "TERMINATED": Standing.TERMINATED,
-    "REVOKED": Standing.REVOKED,
-}
+BY_WORD = {"FINISHED": Standing.APPROVED, "TERMINATED": Standing.TERMINATED, "REVOKED": Standing.REVOKED}
 OVER = ("已关闭", "已经结束", "非RUNNING", "revoked")
 
 
 def opening(recording: Recording) -> datetime:
-    """Tell when to begin with the situation: early enough, and inside the window a filter asks for."""
+    """Return when to begin with the situation: early enough, and inside the window that a filter has."""
     since = local_time(recording.asked.get("create_at__gte"))
     if since is not None and since < recording.at:
         return since + timedelta(seconds=1)
@@ -84,7 +80,7 @@ def prepare(recording: Recording, stage: Stage) -> dict[str, str]:
 
 
 def repeats(recording: Recording) -> bool:
-    """Tell whether the recorded call was the second of two equal ones."""
+    """Return whether the recorded call was the second of two equal ones."""
     return bool(recording.words & AGAIN)
 
 
@@ -143,7 +139,7 @@ def _listed(recording: Recording, stage: Stage) -> dict[str, str]:
 
 
 def _filler(recording: Recording) -> tuple[Standing, Cast]:
-    """Make up tickets that match a filter too, beside those the answer shows."""
+    """Make up tickets that match a filter too, in addition to those that the answer shows."""
     asked = recording.asked
     view = asked.get("view_type", "my_created")
     creator = asked.get("creator") or (asked.get("user") if view == "my_created" else None) or "admin"
@@ -173,7 +169,7 @@ def _single(recording: Recording, stage: Stage) -> dict[str, str]:
 
 
 def standing_of(row: Mapping[str, Any], recording: Recording) -> Standing:
-    """Tell where a ticket stands that an answer shows."""
+    """Return the status of a ticket that an answer shows."""
     status, steps, words = row["current_status"], row.get("current_steps"), recording.words
     if status == "RUNNING":
         if steps is not None and not steps:

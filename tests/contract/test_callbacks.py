@@ -87,7 +87,7 @@ def _drive(recording: Recording, stage: Stage, url: str) -> str:
 
 
 def _expected_calls(recording: Recording) -> int:
-    """Tell how many callbacks the ticket caused up to the recorded one."""
+    """Return how many callbacks the ticket caused up to the recorded one."""
     if "revived" in recording.words and recording.request["json"]["current_status"] == "FINISHED":
         return 2
     return int(recording.content.get("times_sent", 1))
@@ -131,7 +131,7 @@ INSIDE = [recording for recording in recordings() if "inside" in recording.words
 
 @pytest.mark.parametrize("recording", [*INSIDE, None], ids=lambda recording: recording.name if recording else "rule")
 def test_the_final_state_shows_inside_the_receiver(recording: Recording | None) -> None:
-    """While the receiver holds the callback, both reads already show the end that the callback tells."""
+    """While the receiver holds the callback, both reads already show the end that the callback reports."""
     shown: list[tuple[str, str, bool]] = []
     with Receiver() as receiver, Stage(_when(recording)) as stage:
 
@@ -163,7 +163,7 @@ def _told(recording: Recording | None) -> tuple[set[str], set[bool]]:
 
 
 def test_no_callback_without_a_url() -> None:
-    """A ticket that names no callback_url ends in silence."""
+    """A ticket without a callback_url ends without a callback."""
     with Stage(CALLBACKS[0].at) as stage:
         stage.ticket(Standing.APPROVED)
 
@@ -172,7 +172,7 @@ def test_no_callback_without_a_url() -> None:
 
 @pytest.mark.parametrize("act", ["suspend", "resume"])
 def test_no_callback_for_a_ticket_that_goes_on(act: str) -> None:
-    """Suspending and resuming tell nobody."""
+    """Suspending and resuming send no callback."""
     with Receiver() as receiver, nullcontext(Cast(meta={"callback_url": receiver.url})) as cast:
         with Stage(CALLBACKS[0].at) as stage:
             sn = stage.ticket(Standing.SUSPENDED, cast)

@@ -1,4 +1,4 @@
-"""No recording lies about unread: each is claimed by a test of this folder."""
+"""Every recording is read: each is claimed by a test of this folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.support.recorded import recordings
 
 
 def test_every_recording_is_claimed() -> None:
-    """A file of a shape that no test knows fails here, by name."""
+    """A file whose shape no test knows fails here, by name."""
     claimed = {
         recording.name
         for recording in (
@@ -25,5 +25,5 @@ def test_every_recording_is_claimed() -> None:
 
 
 def test_there_are_recordings() -> None:
-    """An empty folder would let every other test of this kind pass."""
+    """With an empty folder every other test of this kind would pass."""
     assert len(recordings()) >= 230

@@ -27,7 +27,7 @@ FIXED_DATA = frozenset({"get_services", "get_service_catalogs", "get_service_rol
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
-    """A receiver for callbacks nobody looks at."""
+    """A receiver for callbacks that the test does not read."""
     with Receiver() as listening:
         yield listening
 
@@ -52,8 +52,8 @@ HANGS = [recording for recording in EXCHANGES if "hangs" in recording.words]
 
 
 @pytest.mark.parametrize("recording", HANGS, ids=lambda recording: recording.name)
-def test_a_hanging_receiver_holds_up_what_it_did(recording: Recording) -> None:
-    """A withdrawal and a termination answer after the receiver does, an approval does not wait for it."""
+def test_a_hanging_receiver_delays_withdrawals_and_terminations(recording: Recording) -> None:
+    """They answer after the receiver does; an approval does not wait for it."""
     waits = recording.endpoint == "operate_ticket"
     with Receiver() as hanging, Stage(recording.at - BEFORE) as stage:
         hanging.hold.clear()
@@ -140,7 +140,7 @@ def mismatches(recording: Recording, heard: Heard, known: dict[str, str]) -> lis
 
 
 def other_body(recorded: str, heard: Heard) -> list[str]:
-    """Compare what is no JSON: a page by being one, a sentence by its words."""
+    """Compare a body that is not JSON: a page by its type, a sentence by its words."""
     seen = heard.body.decode("utf-8")
     if recorded.startswith("<!DOCTYPE html"):
         return [] if seen.startswith("<!DOCTYPE html") else [f"no page: {seen[:40]!r}"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -16,7 +15,7 @@ from tests.contract.shapes import differences
 from tests.support.limits import PATIENCE
 from tests.support.receiver import Receiver, Say
 from tests.support.recorded import Recording, recordings
-from tests.support.stage import Cast, Heard, Stage, Standing
+from tests.support.stage import AT, Cast, Heard, Stage, Standing
 
 MATRIX = [(recording, row) for recording in recordings() for row in recording.content.get("matrix", ())]
 REVIVED = [(recording, row) for recording in recordings() for row in recording.content.get("tries", ())]
@@ -29,12 +28,11 @@ RACES = [
     for row in rows
 ]
 OVERTAKING = [recording for recording in recordings() if "celery_eager_in_the_web_process" in recording.content]
-AT = datetime(2026, 11, 24, 18, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("row", [row for _, row in MATRIX], ids=[row["receiver"][:24] for _, row in MATRIX])
 def test_a_receiver_is_judged_as_bk_itsm_judges(row: dict[str, Any]) -> None:
-    """Times sent, the list of failures and the status are those of the recorded row."""
+    """The number of callbacks, the list of failures and the status are those of the recorded row."""
     with Receiver() as receiver, Stage(AT, race_window=0.1 if "two callbacks" in row["receiver"] else 0) as stage:
         sn = _call_back(row, stage, receiver)
         status = stage.sandbox.ticket(sn).current_status
@@ -98,7 +96,7 @@ def _hold(stage: Stage, receiver: Receiver, *, killed: bool) -> None:
     worker.start()
     receiver.wait(1)
     if killed:
-        stage.sandbox._courier.close()  # what a killed worker leaves behind
+        stage.sandbox._sender.close()  # what a killed worker leaves behind
     else:
         receiver.hold.set()
     worker.join(PATIENCE)
@@ -114,7 +112,7 @@ def _free_port() -> int:
     ("pair", "row"), [(pair, row) for _, pair, row in RACES], ids=[f"{pair}-{row['sn'][-3:]}" for _, pair, row in RACES]
 )
 def test_a_race_can_end_as_recorded(pair: str, row: dict[str, Any]) -> None:
-    """Two acts at the same instant: some order and luck gives the recorded answers, end and callbacks."""
+    """Two acts at the same instant: some order and some random choice give the recorded answers, end and callbacks."""
     assert _outcome(row) in _outcomes(pair)
 
 
@@ -214,7 +212,7 @@ def test_a_callback_can_overtake_the_create(recording: Recording, eager: bool) -
 
 
 def test_a_dead_withdrawal_refuses_decisions() -> None:
-    """A ticket that did not revive has no step that anybody could decide."""
+    """A ticket that did not revive has no step that could be decided."""
     with Stage(AT, revive_chance=0.0) as stage:
         sn = stage.ticket(Standing.CREATED)
         stage.sandbox.withdraw(sn)

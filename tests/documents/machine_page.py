@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
+from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, TRIGGERS, UNDELIVERED, UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from itsm_workflow.machine.definition import Transition, WorkflowDefinition
 
@@ -23,6 +24,9 @@ This page is written from the table `{name}`, version {version}; a test compares
 
 """
 MIDDLE = """
+An applicant reads these names. For an operator, `failed_callback` is {undelivered}.
+While the result of the create is unknown, `applying` is {unknown}. The name of `rejected` is followed by the outcome.
+
 ## Triggers
 
 "stays" means that facts are added and the state is kept.
@@ -55,6 +59,11 @@ def sources(definition: WorkflowDefinition, row: Transition) -> str:
     return ", ".join(f"`{state}`" for state in row.sources)
 
 
+def names(labels: Mapping[str, Mapping[str, str]]) -> Iterable[tuple[str, str, str]]:
+    """Yield a row for each value with its display names."""
+    return ((f"`{value}`", label["en"], label["zh"]) for value, label in labels.items())
+
+
 def page(definition: WorkflowDefinition) -> str:
     """Return the whole page."""
     states = (
@@ -81,8 +90,13 @@ def page(definition: WorkflowDefinition) -> str:
     return (
         HEAD.format(name=definition.name, version=definition.version)
         + table(("state", "role", "final", "en", "zh"), states)
-        + MIDDLE
+        + MIDDLE.format(undelivered=" or ".join(UNDELIVERED.values()), unknown=" or ".join(UNKNOWN.values()))
         + table(("trigger", "from", "to", "evidence", "guard", "meaning"), rows)
+        + "\n## Names for people\n"
+        + "".join(
+            f"\n{table((kind, 'en', 'zh'), names(labels))}"
+            for kind, labels in (("outcome", OUTCOMES), ("reason of attention", ATTENTION), ("trigger", TRIGGERS))
+        )
     )
 
 

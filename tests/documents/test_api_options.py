@@ -146,7 +146,7 @@ def test_every_field_is_on_the_page(kind: type) -> None:
 @pytest.mark.parametrize("method", ["call", "batch_request", "bulk_request"])
 def test_every_parameter_is_on_the_page(method: str) -> None:
     """Those that a batch passes on to each call, and those that say what to call, stand with the call."""
-    with_the_call = {"self", "client", "endpoint", "params", "timeout", "deadline", "retry", "tenant"}
+    with_the_call = {"self", "client", "endpoint", "params"}
     with_the_call = {"self"} if method == "call" else {*with_the_call, "max_pages", "size_key"}
     names = [name for name in inspect.signature(getattr(ApiClient, method)).parameters if name not in with_the_call]
 

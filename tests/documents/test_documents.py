@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import pkgutil
 import re
 import subprocess
 from pathlib import Path
@@ -125,3 +128,54 @@ def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
     """A relative link names a file of the checkout."""
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def imports(path: Path) -> list[tuple[str, str]]:
+    """Return each import of the library in the examples of a page, or in a module: from where, and the name."""
+    text = path.read_text(encoding="utf-8")
+    programs = [text] if path.suffix == ".py" else [*blocks(path, "python"), *blocks(path, "text")]
+    pattern = r"^ *((?:from|import) itsm_workflow\b(?:[^\n(]*\([^)]*\)|[^\n]*))"
+    found: list[tuple[str, str]] = []
+    for statement in re.findall(pattern, "\n".join(programs), flags=re.MULTILINE):
+        (parsed,) = ast.parse(statement).body
+        assert isinstance(parsed, ast.Import | ast.ImportFrom)
+        module = parsed.module if isinstance(parsed, ast.ImportFrom) else None
+        found += [(module, each.name) if module else (each.name, "") for each in parsed.names]
+    return found
+
+
+def is_public(module: str, name: str) -> bool:
+    """Return whether an example may import it: from the package, from a module of it, or from the names of a room."""
+    if module.count(".") > 1:
+        return False
+    home = importlib.import_module(module)
+    if not name or not hasattr(home, "__path__"):
+        return True
+    return name in home.__all__ or name in {part.name for part in pkgutil.iter_modules(home.__path__)}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*documents(), *sorted((ROOT / "docs" / "examples").glob("*.py"))],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_examples_import_from_the_package_or_from_a_room(path: Path) -> None:
+    """No example imports from a module inside a room: such a module may be renamed."""
+    assert [(module, name) for module, name in imports(path) if not is_public(module, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "expected"),
+    [
+        ("itsm_workflow", "Workflow", True),
+        ("itsm_workflow.errors", "InvalidForm", True),
+        ("itsm_workflow.bkapi", "ApiClient", True),
+        ("itsm_workflow.storage", "checks", True),
+        ("itsm_workflow.bkapi.client", "ApiClient", False),
+        ("itsm_workflow.gateway.bk_itsm.wire", "TICKET_APPROVAL_RESULT", False),
+        ("itsm_workflow.sandbox", "Ledger", False),
+    ],
+)
+def test_an_import_from_inside_a_room_is_found(module: str, name: str, expected: bool) -> None:  # noqa: FBT001
+    """The rule of the test above distinguishes them."""
+    assert is_public(module, name) is expected

@@ -16,7 +16,7 @@ from docs.examples import two_stage_change as stages
 from itsm_workflow import Effect
 from itsm_workflow.change import EffectStatus, Outcome
 from itsm_workflow.cli import main
-from itsm_workflow.lint import lint
+from itsm_workflow.lint.report import _table
 from itsm_workflow.settle import Step
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.exploration import Bounds, explore
@@ -61,12 +61,12 @@ def test_nothing_is_wrong_with_the_table(name: str, capsys: pytest.CaptureFixtur
 
 def own_moves(definition: WorkflowDefinition, triggers: type[permission.Trigger | stages.Trigger]) -> object:
     """Return where the host's triggers lead, by trigger and state."""
-    table = lint(definition).table
+    table = _table(definition)
     return {trigger.value: {state: led for state, led in table[trigger].items() if led} for trigger in triggers}
 
 
 def test_only_what_is_granted_can_be_revoked() -> None:
-    """The linter tried it in every state."""
+    """By the table that `lint-graph` prints."""
     moves = own_moves(permission.EXTERNAL_PERMISSION, permission.Trigger)
     assert moves == {"revoke": {"granted": ("revoked",)}}
 
@@ -305,11 +305,7 @@ def test_simulated_days_bring_every_change_to_an_end() -> None:
     """Live, rolled back or refused; no job is started twice."""
     runs = Runs()
     simulate(
-        stages.TWO_STAGE_CHANGE,
-        seeds=range(40),
-        effects=runs.stage_effects,
-        acts=PLATFORM,
-        invariants=[runs.stages],
+        stages.TWO_STAGE_CHANGE, seeds=range(40), effects=runs.stage_effects, acts=PLATFORM, invariants=[runs.stages]
     )
     assert {"live", "rolled_back", "refused"} <= runs.ends
 

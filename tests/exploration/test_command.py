@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+
+import pytest
 
 from itsm_workflow.cli import main
 from itsm_workflow.testing import exploration
 from tests.exploration import defects
 from tests.support.limits import PATIENCE
 
-if TYPE_CHECKING:
-    import pytest
-
 SMALL = ("--ticks", "1", "--faults", "1", "--acts", "0")
 KEYS = ["bounds", "states", "depth", "complete", "drains", "violations", "bad_ends", "seconds", "findings"]
 
 
+@pytest.mark.long
 def test_the_figures_as_json() -> None:
     """One value, whose keys stay; exit code 0 if nothing was found."""
     command = [sys.executable, "-m", "itsm_workflow", "verify", "--json", *SMALL]
@@ -36,7 +35,7 @@ def test_the_figures_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", *SMALL, "--depth", "5"]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert list(lines) == ["bounds", "states", "depth", "drains", "seconds", "verdict"]
-    assert lines["bounds"] == "1 ticks, 1 faults, 0 acts, 2 workers"
+    assert lines["bounds"] == "1 tick, 1 fault, 0 acts, 2 workers"
     assert lines["verdict"] == "holds: 0 violations, 0 bad ends; walked up to this depth only"
 
 

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.exploration import Exploration
 
 BOUNDS = Bounds(ticks=1, faults=2, acts=0)
-FILED = [
-    "the host applies: the change and the mark of its send are stored",
-    "the gateway files ticket 1",
-]
+FILED = ["the host applies: the change and the mark of its send are stored", "the gateway files ticket 1"]
 HEARD = ": a worker reads the change; the callback is stored as a hint: "
 LOOKS = "a worker reads the change, which is due; the worker's claim to read the ticket is stored; "
 
@@ -181,6 +178,7 @@ def test_a_way_is_printed_for_people() -> None:
     ]
 
 
+@pytest.mark.long
 def test_a_withdrawal_that_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """The withdrawn ticket revives, and its approval counts although the applicant withdrew it."""
     monkeypatch.setattr(withdrawal, "unresolved", lambda _change: None)

@@ -65,12 +65,7 @@ class Real:
         assert isinstance(created, Created)
         self.id = int(created.id)
         self.ticket = Ticket(
-            gateway=GATEWAY,
-            id=created.id,
-            sn=created.sn,
-            url="",
-            channel="answer",
-            recorded_at=self.clock.now(),
+            gateway=GATEWAY, id=created.id, sn=created.sn, url="", channel="answer", recorded_at=self.clock.now()
         )
         self.called: list[Outgoing] = []
 

@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 import pytest
 
-from itsm_workflow.testing.exploration import INVARIANTS, Bounds, Sight, explore
-from tests.exploration.deployment import Stage, acts, deployed_what_was_approved, deployment
+from itsm_workflow.settle import Step
+from itsm_workflow.testing.exploration import INVARIANTS, Act, Bounds, Sight, explore, operator_acts
+from tests.support import workflows as zoo
+from tests.support.workflows import Deployed, Stage, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.testing.exploration.itsm import Filed
 
 BOUNDS = Bounds(ticks=1, faults=1, acts=1)
+
+
+def deployment(*sources: Stage) -> WorkflowDefinition:
+    """Return the workflow that deploys from these states. Live does not grant, as the way may bypass the approval."""
+    return zoo.deployment(zoo.deploy(sources=sources), grants={Stage.LIVE: False})
+
+
+def acts(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator[Act]:
+    """Yield the acts of an operator, and the host's deployment."""
+    yield from operator_acts(change, tickets)
+    yield Act("the host deploys", (Step(Verb.DEPLOY, Deployed(size=1)),))
+
+
+def deployed_what_was_approved(sight: Sight) -> str | None:
+    """Nothing is deployed without an approval."""
+    if sight.change is None or sight.change.state != Stage.LIVE:
+        return None
+    return None if sight.ticket is not None and sight.ticket.approved else "it is live, and its ticket is not approved"
+
+
 PROMISES = [*INVARIANTS, deployed_what_was_approved]
 
 

@@ -32,6 +32,6 @@ def test_everything_was_walked() -> None:
     page = PAGE.read_text(encoding="utf-8")
     (whole,) = re.findall(r"^\$ itsm-workflow verify\n(.*?)```", page, flags=re.MULTILINE | re.DOTALL)
     facts = dict(line.split(maxsplit=1) for line in whole.splitlines())
-    assert facts["bounds"] == "3 ticks, 2 faults, 1 acts, 2 workers"
+    assert facts["bounds"] == "3 ticks, 2 faults, 1 act, 2 workers"
     assert facts["verdict"] == "holds: 0 violations, 0 bad ends; everything within the bounds was walked"
     assert int(facts["states"].replace(",", "")) > 450_000

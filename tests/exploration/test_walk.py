@@ -21,7 +21,8 @@ SMALL = Bounds(ticks=1, faults=1, acts=1)
 TINY = Bounds(ticks=1, faults=0, acts=0)
 
 
-def test_the_shipped_workflow_holds_and_the_walk_gets_everywhere() -> None:
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_the_shipped_workflow_holds_and_the_walk_gets_everywhere(workers: int) -> None:
     """Every world within small bounds keeps every promise, and ends right.
 
     It sees every state, trigger and outcome, and nearly every reason for attention: the rest is not proved. It reports
@@ -39,7 +40,7 @@ def test_the_shipped_workflow_holds_and_the_walk_gets_everywhere() -> None:
         return None
 
     found = explore(
-        bounds=SMALL,
+        bounds=attrs.evolve(SMALL, workers=workers),
         invariants=[*INVARIANTS, watches],
         progress=lambda states, depth: progress.append((states, depth)),
     )
@@ -86,10 +87,13 @@ def test_a_withdrawn_ticket_that_revives_is_accepted_by_an_operator_or_approves_
     assert {AttentionReason.WITHDRAWAL_UNRESOLVED, "accept_after_withdrawal"} <= seen
 
 
+@pytest.mark.long
 def test_more_to_spend_leads_to_more_worlds() -> None:
     """Each bound counts."""
-    bounds = [TINY, *(attrs.evolve(TINY, **{name: 1 + getattr(TINY, name)}) for name in ("ticks", "faults", "acts"))]
-    least, *others = (explore(bounds=one).states for one in bounds)
+    least, *others = (
+        explore(bounds=attrs.evolve(TINY, workers=1, **{name: more + getattr(TINY, name)})).states
+        for name, more in (("ticks", 0), ("ticks", 1), ("faults", 1), ("acts", 1))
+    )
     assert all(states > least for states in others)
 
 
@@ -123,10 +127,7 @@ def test_a_dead_end_is_found_though_nothing_unsafe_happens() -> None:
     assert found.violations == ()
     assert (found.holds, found.complete) == (False, False)
     (end,) = found.bad_ends
-    assert (end.promise, end.problem) == (
-        "ends_right",
-        "the change never leaves pending, and no person was notified",
-    )
+    assert (end.promise, end.problem) == ("ends_right", "the change never leaves pending, and no person was notified")
     assert end.steps[:3] == (
         "the host applies: the change and the mark of its send are stored  [applying, sending]",
         "once faults stop, the gateway files ticket 1  [applying, sending]",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.callbacks.signer import HEADER
 from itsm_workflow.secrets import Secret
-from tests.integration.gateway.test_secrets import frames_of, shown_by
 from tests.support.gateways import CANARIES as FIXED
+from tests.support.leaks import frames_of, shown_by
 from tests.support.office import APP_SECRET, CALLBACK_KEY, asked
 from tests.support.world import address_of
 

@@ -5,31 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from itsm_workflow.gateway.bk_itsm.form import approval_content, full_title
-from itsm_workflow.gateway.protocol import Unknown
 from itsm_workflow.sandbox import Draft
-from itsm_workflow.testing.ledger_gateway import LedgerGateway
 
 if TYPE_CHECKING:
     from random import Random
 
     from itsm_workflow import ChangeRequest
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
     from itsm_workflow.sandbox.ticket import Ticket
+    from itsm_workflow.testing.ledger_gateway import LedgerGateway
 
 PARTS = ("service", "title", "approvers", "content", "creator")
 """The parts that the applicant changes. The last one needs a second person."""
-
-
-class LosingGateway(LedgerGateway):
-    """A gateway that loses the answer to each create; whether it carries the create out is set by the test."""
-
-    arrives = False
-
-    def create(self, request: CreateRequest) -> CreateAnswer:
-        """Carry the create out or not, and lose the answer."""
-        if self.arrives:
-            super().create(request)
-        return Unknown(problem="no answer in time")
 
 
 def forge(gateway: LedgerGateway, change: ChangeRequest, random: Random) -> tuple[Ticket, set[str]]:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from itsm_workflow import BkItsmGateway, Settings, Workflow, open_storage
-from itsm_workflow.callbacks.asgi import asgi
+from itsm_workflow import BkItsmGateway, Settings, Workflow
+from itsm_workflow.callbacks.asgi import asgi_app
 from tests.support.limits import PATIENCE
 from tests.support.office import APP_SECRET, CALLBACK_KEY
 
@@ -34,13 +34,13 @@ def main(arguments: Sequence[str]) -> None:
     """Serve until SIGTERM."""
     gateway = BkItsmGateway(Settings.from_env())
     with (
-        Workflow(storage=open_storage(arguments[0]), gateway=gateway, after_callback="inline") as workflow,
+        Workflow(storage=arguments[0], gateway=gateway, after_callback="inline") as workflow,
         socket.create_server(("127.0.0.1", 0), backlog=512) as listener,
     ):
         # asyncio sets this option only on sockets that name their protocol. Without it each answer waits for 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         print(listener.getsockname()[1], flush=True)  # noqa: T201 - the test reads it
-        config = uvicorn.Config(asgi(workflow.receive), log_config=None, lifespan="off", access_log=False)
+        config = uvicorn.Config(asgi_app(workflow.receive), log_config=None, lifespan="off", access_log=False)
         uvicorn.Server(config).run([listener])
 
 

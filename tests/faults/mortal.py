@@ -213,9 +213,9 @@ class MortalWorld(World):
         nobodys = sorted({str(ticket.id) for ticket in self.ledger.tickets()} - bound)
         assert not nobodys, f"tickets that no change is bound to: {nobodys}"
         stuck = [change for change in changes.values() if change.state not in ENDED and not change.attention]
-        assert not stuck, f"neither ended nor told of: {stuck}"
+        assert not stuck, f"neither ended nor marked with attention: {stuck}"
         stored = {(change_id, entry.seq) for change_id in changes for entry in workflow.history(change_id)}
-        assert stored.issuperset(self.told), f"told of and not stored: {sorted({*self.told} - stored)}"
+        assert stored.issuperset(self.told), f"acknowledged and not stored: {sorted({*self.told} - stored)}"
 
     def _ask_again(self, workflow: Workflow) -> None:
         """Apply for the change, as a user whose process died does; it is filed only once."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow import BkItsmGateway, Settings, Workflow, open_storage
+from itsm_workflow import BkItsmGateway, Settings, Workflow
 from tests.faults.cases import CannotRunHereError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Sent:
 def main(arguments: Sequence[str]) -> None:
     """File a number of changes in a store, one after another, with the settings in the environment."""
     url, count = arguments
-    with Workflow(storage=open_storage(url), gateway=BkItsmGateway(Settings.from_env())) as workflow:
+    with Workflow(storage=url, gateway=BkItsmGateway(Settings.from_env())) as workflow:
         for number in range(int(count)):
             workflow.apply(subject=f"collector-{number}", title="t", applicant="alice", approvers=["carol"])
 

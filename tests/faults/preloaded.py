@@ -1,4 +1,4 @@
-"""Scenarios for a process with `shim.c` preloaded; one line of JSON for each case.
+"""Scenarios for a process with the shared object preloaded; one line of JSON for each case.
 
 `python -m tests.faults.preloaded FOLDER (death|trouble) KIND TROUBLE CASE`; an empty CASE means all cases.
 """
@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.testing.conformance._trials.calls import Act
 from tests.faults.mortal import NEW, OLD, file
 from tests.faults.points import steady
 from tests.faults.remote import FarWorld
-from tests.faults.syscalls import TROUBLES, Act, Syscalls
+from tests.faults.syscalls import TROUBLES, Syscalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tests.faults.syscalls import Trouble
+    from itsm_workflow.testing.conformance._trials.calls import Fault
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -61,7 +62,7 @@ def problem_of(run: Callable[[int], None], at: int) -> str:
 class Work:
     """The filing of a change, with a fault at one of the store's system calls."""
 
-    def __init__(self, folder: Path, name: str, kind: str, trouble: Trouble, condition: str) -> None:
+    def __init__(self, folder: Path, name: str, kind: str, trouble: Fault, condition: str) -> None:
         self.name, self._kind, self._trouble, self._condition = name, kind, trouble, condition
         self._folder = folder / name
         self._folder.mkdir()

@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
-from itsm_workflow import Workflow, open_storage
+from itsm_workflow import Workflow
 from itsm_workflow.errors import AlreadyApplied, TransitionRefused
 from itsm_workflow_backends.json_file import _log
 from tests.faults.ticket_file import TicketFile
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     store, tickets, subjects, seed, *hold = arguments
     if hold:
         _hold_at(int(hold[0]))
-    with Workflow(storage=open_storage(store), gateway=TicketFile(Path(tickets))) as workflow:
+    with Workflow(storage=store, gateway=TicketFile(Path(tickets))) as workflow:
         _tell("ready")
         sys.stdin.readline()
         drafts, abandoned = [change.id for change in workflow.find(states=["draft"])], []

@@ -9,7 +9,6 @@ import traceback
 from multiprocessing import Pipe
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import attrs
@@ -28,16 +27,11 @@ if TYPE_CHECKING:
     from tests.faults.points import Where
 
 
-def _read_only(values: dict[str, object]) -> MappingProxyType[str, object]:
-    return MappingProxyType(values)
-
-
 def _bare(secret: Secret) -> tuple[type[Secret], tuple[str]]:
     return Secret, (secret.reveal(),)
 
 
 ForkingPickler.register(Secret, _bare)  # the ticket system is in the other process, and needs the secret itself
-ForkingPickler.register(MappingProxyType, lambda proxy: (_read_only, (dict(proxy),)))
 
 
 @attrs.frozen

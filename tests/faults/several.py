@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 
 NAMES: Mapping[enum.StrEnum, tuple[str, ...]] = {State.PENDING: ("announce",), State.APPROVED: ("start", "tell")}
 DEFINITION = attrs.evolve(COLLECTOR_CHANGE, effects=NAMES)
-ROLES: Sequence[tuple[tuple[str, ...], int]] = (
-    ((), 60),
-    (("announce",), 3600),
-    (("start", "tell"), 10),
-    ((), 7200),
-)
+ROLES: Sequence[tuple[tuple[str, ...], int]] = (((), 60), (("announce",), 3600), (("start", "tell"), 10), ((), 7200))
 """For each process the effects for which it has functions, and its lease of a delivery in seconds."""
 
 

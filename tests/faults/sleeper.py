@@ -13,6 +13,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import attrs
+
 from itsm_workflow import BkItsmGateway, Policy, Settings, Workflow, open_storage
 from itsm_workflow.errors import ItsmWorkflowError
 from itsm_workflow.secrets import Secret
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.clock import Clock
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
+    from itsm_workflow.storage.protocol import StorageBackend
 
 POINTS = ("mark", "send", "answer")
 SUBJECT = "collector-1"
@@ -51,9 +54,22 @@ class StoppedGateway(BkItsmGateway):
         return super().create(request)
 
 
-def open_workflow(
-    store: str, url: str, resends: int, *, point: str = "", clock: Clock | None = None
-) -> tuple[Workflow, BkItsmGateway]:
+@attrs.frozen(kw_only=True)
+class Opened:
+    """A workflow, and what was opened for it."""
+
+    workflow: Workflow
+    gateway: BkItsmGateway
+    store: StorageBackend
+
+    def close(self) -> None:
+        """Close all of it."""
+        self.workflow.close()
+        self.store.close()
+        self.gateway.close()
+
+
+def open_workflow(store: str, url: str, resends: int, *, point: str = "", clock: Clock | None = None) -> Opened:
     """Open a workflow whose process stops at a point, or that does not stop."""
     settings = Settings(
         app_code="collector",
@@ -70,7 +86,7 @@ def open_workflow(
     if point == "answer":
         watched.before = lambda _: _stop() if watched.commits == 1 else None
     workflow = Workflow(storage=watched, gateway=gateway, policy=policy(resends), callbacks=False, clock=clock)
-    return workflow, gateway
+    return Opened(workflow=workflow, gateway=gateway, store=watched)
 
 
 def start(store: str, url: str, point: str, resends: int) -> subprocess.Popen[bytes]:
@@ -89,13 +105,12 @@ def _stop() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Open the workflow, and apply."""
     store, url, point, resends = arguments
-    workflow, gateway = open_workflow(store, url, int(resends), point=point)
+    opened = open_workflow(store, url, int(resends), point=point)
     try:
-        workflow.apply(subject=SUBJECT, title="接入日志", applicant="alice", approvers=["carol"])
+        opened.workflow.apply(subject=SUBJECT, title="接入日志", applicant="alice", approvers=["carol"])
     except ItsmWorkflowError as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    workflow.close()
-    gateway.close()
+    opened.close()
 
 
 if __name__ == "__main__":

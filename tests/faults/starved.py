@@ -56,21 +56,19 @@ def starve_and_recover(seed: int, folder: Path, sandbox: Sandbox) -> tuple[str, 
     """
     random, kind = Random(seed), ("sqlite:///{}.db", "json:///{}.jsonl")[seed % 2]
     url, subject = kind.format(folder / str(seed)), f"collector-{seed}"
-    workflow, itsm = open_workflow(url, sandbox.url, 0)
-    workflow.apply(subject="before", **asked())  # fills what the first call allocates only once
+    opened = open_workflow(url, sandbox.url, 0)
+    opened.workflow.apply(subject="before", **asked())  # fills what the first call allocates only once
     if seed % 10 > 7:
         room = str(random.randrange(1, ROOM))
         command = [sys.executable, "-m", "tests.faults.starved", url, sandbox.url, subject, room]
         ended = subprocess.run(command, stderr=subprocess.DEVNULL, check=False, timeout=PATIENCE).returncode
     else:
-        ended = _apply_forked(workflow, subject, random.randrange(1, ALLOCATIONS))
-    workflow.close()
-    itsm.close()
+        ended = _apply_forked(opened.workflow, subject, random.randrange(1, ALLOCATIONS))
+    opened.close()
     for hours in (0.01, 0.02, 0.1, 1.2):
-        survivor, itsm = open_workflow(url, sandbox.url, 0, clock=LaterClock(hours * 3600))
-        survivor.reconcile()
+        survivor = open_workflow(url, sandbox.url, 0, clock=LaterClock(hours * 3600))
+        survivor.workflow.reconcile()
         survivor.close()
-        itsm.close()
     storage = open_storage(url)
     try:
         return {0: "filed", 1: "error"}.get(ended, "died"), audit(storage, sandbox)
@@ -97,7 +95,7 @@ def _apply_forked(workflow: Workflow, subject: str, allocation: int) -> int:
 def main(arguments: Sequence[str]) -> None:
     """Apply with a limit of the address space."""
     store, url, subject, room = arguments
-    workflow, _ = open_workflow(store, url, 0)
+    workflow = open_workflow(store, url, 0).workflow
     list(workflow.find())
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no path of a user
         limit = int(file.read().split()[0]) * resource.getpagesize() + int(room)

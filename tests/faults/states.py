@@ -8,7 +8,6 @@ from itsm_workflow import State
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.settle import Step
-from tests.faults.clocks import FatedGateway
 from tests.support.world import World
 
 if TYPE_CHECKING:
@@ -28,10 +27,9 @@ def in_every_state() -> tuple[World, Workflow, dict[State, ChangeRequest]]:
     found[State.PENDING] = world.apply(workflow, "p")
     failed = world.apply(workflow, "f")
     undelivered, journal = Step(Trigger.FAIL_CALLBACK, ev.Undelivered(sn=failed.sn or "")), workflow._journal
-    stored = journal.commit_one(journal.fire(journal.load(failed.id), [undelivered], actor="gateway"))
+    stored = journal.commit_one(journal.prepare(journal.load(failed.id), [undelivered], actor="gateway"))
     found[State.FAILED_CALLBACK] = stored.change  # not through the workflow, which would settle immediately
-    world.gateway = FatedGateway(world.ledger, clock=world.clock)
-    world.gateway.fate = "swallowed"
+    world.faults.time_out("create", always=True)
     found[State.APPLYING] = world.apply(world.workflow(), "a")
     assert {state: change.state for state, change in found.items()} == {state: state.value for state in State}
     return world, workflow, found

@@ -25,6 +25,7 @@ from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.faults.bodies import malformed
 from tests.faults.cases import row
 from tests.faults.host import Line, files_of, hosts, resident
+from tests.support.attention import reason_of
 from tests.support.limits import PATIENCE
 from tests.support.office import Office
 from tests.support.places import WatchedStore
@@ -367,8 +368,7 @@ def test_k11_other_ticket_with_our_number_decides_nothing(faults: Faults) -> Non
             if seed % 3:
                 assert ended.state == State.REJECTED
                 continue
-            assert ended.attention is not None
-            assert (ended.state, ended.attention.reason) == (State.PENDING, AttentionReason.AMBIGUOUS_SN)
+            assert (ended.state, reason_of(ended)) == (State.PENDING, AttentionReason.AMBIGUOUS_SN)
             attested = workflow.attest_approval(
                 change.id, ticket_id=str(ours.id), approver="carol", evidence="the ticket's page", actor="olga"
             )
@@ -400,8 +400,7 @@ def test_k12_ticket_that_we_withdrew_and_that_revived_approves_nothing(faults: F
             assert not (withdrawn and after.state == State.APPROVED)
             if withdrawn and after.state == State.PENDING:
                 waiting += 1
-                assert after.attention is not None
-                assert after.attention.reason is AttentionReason.WITHDRAWAL_UNRESOLVED
+                assert reason_of(after) is AttentionReason.WITHDRAWAL_UNRESOLVED
                 assert world.deliveries == []
                 accepted = workflow.accept_after_withdrawal(change.id, actor="ops", reason="it is wanted after all")
                 assert (accepted.state == State.APPROVED) is (ticket.status is Status.FINISHED)
@@ -435,7 +434,7 @@ def test_k14_ticket_whose_flow_starts_hours_later_or_never(faults: Faults) -> No
             world.reconcile_for(workflow, hours=8)
             after = workflow.get(change.id)
             told = after.attention.reason if after.attention else None
-            ends[f"{after.outcome} {ticket.status} {told}"] += 1
+            ends[f"{after.outcome or 'open'}, ticket {ticket.status}, attention {told or 'none'}"] += 1
             assert (after.outcome is Outcome.ABANDONED) is gives_up
             if not gives_up:
                 assert (after.state == State.APPROVED) is starts
@@ -448,10 +447,11 @@ def test_k14_ticket_whose_flow_starts_hours_later_or_never(faults: Faults) -> No
                 assert (ticket.status, told) == (Status.REVOKED, None)
             if not (gives_up and starts and hurries):
                 world.check()
-    faults.note(", ".join(f"{end}: {count}" for end, count in sorted(ends.items())))
+    faults.note("; ".join(f"{count} {end}" for end, count in sorted(ends.items())))
 
 
 @row("K1")
+@pytest.mark.long
 def test_k1_simultaneous_copies_reach_four_processes(faults: Faults, tmp_path: Path) -> None:
     """Over HTTP, on one store file, there is one transition of each kind, and every copy is acknowledged."""
     copies, store = 64, f"sqlite:///{tmp_path / 'changes.db'}"

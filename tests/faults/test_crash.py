@@ -167,9 +167,9 @@ def test_c3_death_in_work_and_in_its_recoveries(faults: Faults, name: str) -> No
             with faults.case(key):
                 world.come_to_rest()
     faults.found = by_depth.total()
-    told = ", ".join(f"{count} of {depth}" for depth, count in sorted(by_depth.items()))
-    first = faults.pick(quick="acts", full="calls")
-    faults.note(f"{name}: deaths in a row: {told}; the first at {first}, then at acts")
+    runs = ", ".join(f"{count} runs with {depth}" for depth, count in sorted(by_depth.items()))
+    first = faults.pick(quick="an act", full="a call")
+    faults.note(f"{name}: {runs} deaths in a row; the first at {first}, later ones at an act")
 
 
 def named(case: str, name: str) -> list[tuple[int, ...]]:
@@ -204,7 +204,7 @@ def test_c4_power_goes_in_a_json_store(faults: Faults, folder: Path, monkeypatch
         cut = disk.cuts[number]
         with faults.case(number):
             set_aside += check_cut(folder / "other", cut, states)
-    faults.note(f"ways for a disk to look after a cut; in {set_aside} a change was set aside")
+    faults.note(f"states of the disk after a power cut; in {set_aside} a change was set aside")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "json"])
@@ -221,4 +221,4 @@ def test_c5_intent_is_synced_before_it_is_sent(faults: Faults, tmp_path: Path, k
     for number, one in faults.cases(enumerate(sent)):
         with faults.case(number):
             assert one.unsynced == (), f"create {number} was sent while {one.unsynced} was not synced"
-    faults.note(f"{kind}: {len(sent)} creates, each after the sync")
+    faults.note(f"{kind}: {len(sent)} creates, each sent after the sync")

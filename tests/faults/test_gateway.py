@@ -29,13 +29,8 @@ from tests.faults.lies import ODD_ENDS, Flapping, Liar, OddGateway, meaning, pat
 from tests.faults.tls import Authority
 from tests.faults.wire import Wire, at_create, forget_peak, peak, spread
 from tests.integration.gateway.test_lies import listed, page, reading, scripted
-from tests.support.fault_server import (
-    CREATED,
-    Connection,
-    FaultServer,
-    answering,
-    response,
-)
+from tests.support.attention import reason_of
+from tests.support.fault_server import CREATED, Connection, FaultServer, answering, response
 from tests.support.gateways import settings
 from tests.support.places import Witness
 from tests.support.scripted import scripted_gateway
@@ -75,8 +70,7 @@ def _is_unknown(wire: Wire, change: ChangeRequest) -> None:
     assert (change.state, change.expect_attempt().phase, wire.creates) == (State.APPLYING, Phase.UNKNOWN, 1)
     wire.use_up_lookups()
     after = wire.workflow.get(change.id)
-    assert after.attention is not None
-    assert (after.state, after.attention.reason, wire.creates) == (State.APPLYING, AttentionReason.NOT_FOUND, 1)
+    assert (after.state, reason_of(after), wire.creates) == (State.APPLYING, AttentionReason.NOT_FOUND, 1)
 
 
 # ---------------------------------------------------------------- connections
@@ -174,6 +168,7 @@ def test_g3_answer_that_proves_nothing_is_unknown(faults: Faults) -> None:
 
 
 @row("G3")
+@pytest.mark.long
 def test_g3_recorded_answers_to_a_create_are_classified(faults: Faults) -> None:
     """Every recorded answer of the real server is classified as created, refused or unknown."""
     counted = {"created": 0, "refused": 0, "unknown": 0}
@@ -214,6 +209,7 @@ def test_g4_endless_body_is_cut(faults: Faults) -> None:
 
 
 @row("G5")
+@pytest.mark.long
 def test_g5_redirects_are_never_followed(faults: Faults) -> None:
     """Neither a create nor a read follows it: no other server gets a connection, and the answer proves nothing."""
     statuses = ("301 Moved", "302 Found", "303 See", "307 Temporary", "308 Permanent", "300 Choices")
@@ -303,6 +299,7 @@ def test_g3_fuzzed_answers_end_in_the_classification(faults: Faults) -> None:
 
 
 @row("G7")
+@pytest.mark.long
 def test_g7_lies_approve_nothing_and_bind_nothing(faults: Faults) -> None:
     """No wrong answer ends the running ticket or binds another one, and only its own number is read destructively."""
     told: Counter[str] = Counter()
@@ -345,8 +342,7 @@ def test_g7_ticket_that_does_not_end_as_it_should_calls_a_person(faults: Faults)
                 world.clock.advance(6 * 3600)
                 assert workflow.reconcile().due == 1
             after = workflow.get(change.id)
-            assert after.attention is not None
-            assert (after.state, after.attention.reason) == (State.PENDING, ODD_ENDS[kind])
+            assert (after.state, reason_of(after)) == (State.PENDING, ODD_ENDS[kind])
             unknown = sum("not known" in str(error) for _, error in witness.troubles)
             assert unknown == (15 * 4 if kind == "an unknown status" else 0)
 
@@ -390,10 +386,7 @@ def test_g9_environment_is_not_believed(faults: Faults, tmp_path: Path, monkeypa
                 for variable in environment if name == "all of them" else [name]:
                     patch.setenv(variable, environment[variable])
                 seen: list[bytes] = []
-                with (
-                    FaultServer(answering(response(OK), seen=seen)) as server,
-                    Wire(server.url, deadline=25.0) as wire,
-                ):
+                with FaultServer(answering(response(OK), seen=seen)) as server, Wire(server.url, deadline=25.0) as wire:
                     assert wire.apply().state == State.PENDING
                 assert b"\r\nauthorization:" not in seen[0].lower()
                 with FaultServer(ask(OK), tls=certificate) as server:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import sys
 import threading
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
 
 from itsm_workflow import Policy, State, Workflow, open_storage
 from itsm_workflow.audit import audit
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import AlreadyApplied
+from itsm_workflow.testing.conformance._rows import create
+from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.faults.cases import row
 from tests.faults.racer import Racer
 from tests.faults.ticket_file import TicketFile
@@ -36,7 +42,7 @@ def test_r1_processes_do_the_same_on_one_file(faults: Faults, tmp_path: Path) ->
     """Each subject and each draft has one winner; the others get `AlreadyApplied` or a refusal, never a lock error."""
     processes, subjects, drafts = faults.pick(quick=(4, 60, 40), full=(16, 10_000, 2000))
     store, tickets = f"sqlite:///{tmp_path / 'changes.db'}", tmp_path / "tickets"
-    with Workflow(storage=open_storage(store), gateway=TicketFile(tickets)) as workflow:
+    with Workflow(storage=store, gateway=TicketFile(tickets)) as workflow:
         for _ in range(drafts):
             workflow.draft(subject="a draft", title="t", applicant="alice", approvers=["carol"])
     with contextlib.ExitStack() as running:
@@ -57,10 +63,96 @@ def test_r1_processes_do_the_same_on_one_file(faults: Faults, tmp_path: Path) ->
     assert (len(abandoned), abandoned.total()) == (drafts, drafts)
     _check(store, tickets, subjects)
     assert len(TicketFile(tickets).tickets()) == subjects
-    faults.note(f"{processes} processes, {winners.total() + drafts} wins, {subjects - at_once} sends put off")
+    faults.note(f"{processes} processes, {winners.total() + drafts} winners, {subjects - at_once} sends postponed")
+
+
+class Failing:
+    """A connection of SQLite of which one statement fails, before it is executed or after it."""
+
+    def __init__(self, connection: sqlite3.Connection, *, at: int, after: bool, error: BaseException) -> None:
+        """Wrap a connection."""
+        self._connection = connection
+        self._left = at
+        self._after = after
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # as of the connection
+        """Return what the connection has."""
+        return getattr(self._connection, name)
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        """Execute a statement, or fail."""
+        return self._maybe(self._connection.execute, *arguments)
+
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        """Execute a statement several times, or fail."""
+        return self._maybe(self._connection.executemany, *arguments)
+
+    def _maybe(self, execute: Callable[..., sqlite3.Cursor], *arguments: object) -> sqlite3.Cursor:
+        self._left -= 1
+        if self._left == 0 and not self._after:
+            raise self._error
+        cursor = execute(*arguments)
+        if self._left == 0:
+            raise self._error
+        return cursor
+
+
+@row("R5")
+def test_r5_shared_commit_fails_at_each_step(faults: Faults, tmp_path: Path) -> None:
+    """What was acknowledged is stored, what was not stored is reported as such, and the next commit is stored."""
+    errors = (sqlite3.OperationalError("disk I/O error"), KeyboardInterrupt())
+    names = [f"c{number}" for number in range(faults.pick(quick=3, full=8))]
+    steps = [(at, after, error) for at in range(1, 2 * len(names) + 3) for after in (False, True) for error in errors]
+    unknown = 0
+    for number in faults.cases(range(len(steps))):
+        at, after, error = steps[number]
+        path = tmp_path / f"{number}.db"
+        with faults.case(number):
+            got = _shared_commit(path, names, partial(Failing, at=at, after=after, error=error))
+            with contextlib.closing(SQLiteBackend(path)) as backend:
+                for name in names:
+                    outcome = str(got[name])
+                    row = backend.get(name)
+                    if "unknown" in outcome or got[name] is error:
+                        unknown += 1
+                    elif "nothing was stored" in outcome:
+                        assert row is None
+                    else:
+                        assert (got[name], row is None) == ([None], False)
+                assert backend.get("later") is not None
+    faults.note(f"{len(steps)} steps, {unknown} unknown outcomes")
+    assert unknown < len(steps) * len(names)
+
+
+def _shared_commit(path: Path, names: list[str], broken: Callable[[sqlite3.Connection], object]) -> dict[str, object]:
+    """Let each of several threads commit one change, in one transaction on a broken connection."""
+    got: dict[str, object] = {}
+    with contextlib.closing(SQLiteBackend(path, timeout=PATIENCE)) as backend:
+        commits, connections = backend._commits, backend._connections
+
+        def commit(name: str) -> None:
+            try:
+                got[name] = backend.commit([create(name)])
+            except BaseException as error:  # noqa: BLE001  # it is judged by the test
+                got[name] = error
+
+        backend.commit([])
+        threads = [threading.Thread(target=commit, args=(name,)) for name in names]
+        with connections._writers:
+            for place, thread in enumerate(threads):
+                thread.start()
+                while commits._leader is None or len(commits._waiting) < place:
+                    threading.Event().wait(0.001)
+            connections._idle = [cast("sqlite3.Connection", broken(one)) for one in connections._idle]
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert backend.commit([create("later")]) == [None]
+    return got
 
 
 @row("R4")
+@pytest.mark.long
 def test_r4_process_killed_with_the_lock_holds_nobody_up(faults: Faults, tmp_path: Path) -> None:
     """The system frees its lock, the others continue, and its unfinished change is recovered or gets attention."""
     processes, subjects, rounds = faults.pick(quick=(3, 25, 1), full=(7, 1000, 5))
@@ -91,9 +183,9 @@ def _check(store: str, tickets: Path, subjects: int) -> int:
     ahead = policy.send_lease.total_seconds()
     for wait in policy.lookups:  # one pass for each look-up
         ahead += wait.total_seconds() + 1
-        with Workflow(storage=open_storage(store), gateway=ledger, clock=LaterClock(ahead)) as survivor:
+        with Workflow(storage=store, gateway=ledger, clock=LaterClock(ahead)) as survivor:
             survivor.reconcile()
-    with Workflow(storage=open_storage(store), gateway=ledger) as survivor:
+    with Workflow(storage=store, gateway=ledger) as survivor:
         for change in survivor.find():
             entries += len(survivor.history(change.id))
             unsent = change.attention is not None and change.attention.reason == AttentionReason.NOT_FOUND
@@ -145,7 +237,7 @@ def test_r2_workflow_is_opened_before_a_fork(faults: Faults, tmp_path: Path) -> 
     kinds = ("sqlite:///{}.db", "json:///{}.jsonl")
     for number in faults.cases(range(faults.pick(quick=6, full=200))):
         store, tickets = kinds[number % 2].format(tmp_path / str(number)), tmp_path / f"tickets-{number}"
-        with faults.case(number), Workflow(storage=open_storage(store), gateway=TicketFile(tickets)) as workflow:
+        with faults.case(number), Workflow(storage=store, gateway=TicketFile(tickets)) as workflow:
             _file(workflow, "before")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and later warn if there are threads

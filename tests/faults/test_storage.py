@@ -65,7 +65,7 @@ def test_s4_json_file_is_cut_at_every_byte(faults: Faults, folder: Path) -> None
     """Only whole changes are read, and the file is left unchanged."""
     store = whole(f"json:///{folder}/changes.json")
     content = store.files["changes.json"]
-    step = faults.pick(quick=17, full=1)
+    step = faults.pick(quick=41, full=1)
     for length in faults.cases(range(0, len(content), step)):
         with faults.case(length), store.damaged({"changes.json": content[:length]}):
             found = read(store.url, list(store.now))
@@ -75,7 +75,9 @@ def test_s4_json_file_is_cut_at_every_byte(faults: Faults, folder: Path) -> None
             else:
                 assert found == {name: store.states[commits].get(name) for name in store.now}
             assert store.path.read_bytes() == content[:length]
-    faults.note(f"cut at every {step} of {len(content)} bytes" if step > 1 else f"cut at each of {len(content)} bytes")
+    faults.note(
+        f"cut at every {step}th of {len(content)} bytes" if step > 1 else f"cut at each of {len(content)} bytes"
+    )
 
 
 @row("S4")
@@ -95,10 +97,11 @@ def test_s4_json_file_is_cut_beside_what_says_where_it_ended(faults: Faults, fol
                     assert f"{missing} commit(s) that were acknowledged are missing" in "".join(opened.damage())
                 assert found == {name: store.states[commits].get(name) for name in store.now}
             assert store.path.read_bytes() == content[:length]
-    faults.note(f"cut at every {step} of {len(content)} bytes, with the file that says where it ended")
+    faults.note(f"cut at every {step}th of {len(content)} bytes, with the file `.end` in place")
 
 
 @row("S4")
+@pytest.mark.long
 def test_s4_json_file_with_a_bit_flipped(faults: Faults, folder: Path) -> None:
     """A change is read correctly, or the damage is reported and writes are refused; other changes are unaffected."""
     store = whole(f"json:///{folder}/changes.json")
@@ -116,7 +119,7 @@ def test_s4_json_file_with_a_bit_flipped(faults: Faults, folder: Path) -> None:
                 assert [name for name in found if isinstance(found[name], StorageError)] == sorted(named)
             assert store.path.read_bytes() == flipped
     faults.note(
-        f"bits flipped in {len(content)} bytes, every {step}; {hit} hit the body of a line and one change alone"
+        f"bits flipped in {len(content)} bytes, in steps of {step}; {hit} of the flips damaged one change alone"
     )
 
 
@@ -185,7 +188,7 @@ def test_s5_sqlite_file_is_damaged(faults: Faults, folder: Path) -> None:
             assert listed != [], "an empty store was put in its place"
             for name, one in found.items():
                 assert isinstance(one, StorageError) or one == truth[name], f"{name} was read as it never was"
-    faults.note(f"{told} of {faults.ran} were reported; all else was read as it is")
+    faults.note(f"{told} of {faults.ran} damages were reported; with the others every change was read as it is")
 
 
 KINDS = ("link", "dangling link", "fifo", "folder", "hard link", "socket", "device")
@@ -264,7 +267,7 @@ def test_s7_log_is_removed_or_replaced_under_processes(faults: Faults, folder: P
             log = place / "changes.db-wal-away"
             there += logs.check(work.path, work.acknowledged, log=log if log.exists() else None)
     faults.note(
-        f"{told} calls said so; {there} of {faults.ran} stores were whole at once, the others with their log back"
+        f"{told} calls raised an error; {there} of {faults.ran} stores were complete, the others with their log back"
     )
 
 
@@ -285,7 +288,7 @@ def test_s7_file_is_copied_without_its_log(faults: Faults, folder: Path) -> None
             copy.unlink()
     store.close()
     logs.check(path, names)
-    faults.note(f"{whole_ones} of {faults.ran} copies were whole, the others were refused")
+    faults.note(f"{whole_ones} of {faults.ran} copies were complete, the others were refused")
 
 
 @row("S8", quick=False)
@@ -335,7 +338,7 @@ def test_s2_file_may_not_grow(faults: Faults, folder: Path, kind: str) -> None:
             world.store.close()
             world.open()
             world.come_to_rest()
-    faults.note(f"{kind}, no file beyond a size: {surfaced} of {faults.ran} were reported")
+    faults.note(f"{kind}, files limited in size: {surfaced} of {faults.ran} applies raised an error")
 
 
 SMALL = {"json": 200 * 1024, "sqlite": 2**21}
@@ -364,7 +367,7 @@ def test_s2_disk_is_full(faults: Faults, folder: Path, kind: str) -> None:
                 world.come_to_rest()
             for path in disk.iterdir():
                 path.unlink()
-    reported = f"{surfaced} of {faults.ran} applies and {refused} lists were reported"
+    reported = f"{surfaced} of {faults.ran} applies and {refused} lists raised an error"
     faults.note(f"{kind}, {SMALL[kind] >> 10} KiB: {reported}")
 
 

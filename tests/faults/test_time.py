@@ -21,8 +21,9 @@ from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import NotApproved, TransitionRefused
 from itsm_workflow.sandbox import Sandbox, acting
 from tests.faults.cases import row
-from tests.faults.clocks import LateGateway, TurnedWorld
+from tests.faults.clocks import TurnedWorld
 from tests.faults.sleeper import POINTS, SUBJECT, open_workflow, start
+from tests.support.attention import reason_of
 from tests.support.limits import PATIENCE
 from tests.support.places import WatchedStore
 from tests.support.worker import LaterClock
@@ -88,10 +89,10 @@ def _stop_and_wake(key: str, folder: Path) -> _Woken:
     with Sandbox(start_delay=0.0) as sandbox:
         process = start(store, sandbox.url, point, int(resends))
         try:
-            workflow, gateway = open_workflow(store, sandbox.url, int(resends))
+            opened = open_workflow(store, sandbox.url, int(resends))
             ends_at = time.monotonic() + PAUSE
             while time.monotonic() < ends_at:
-                workflow.reconcile()
+                opened.workflow.reconcile()
                 threading.Event().wait(0.05)
             process.send_signal(signal.SIGCONT)
             assert process.wait(PATIENCE) == 0
@@ -99,14 +100,12 @@ def _stop_and_wake(key: str, folder: Path) -> _Woken:
             process.kill()
         for hours in (1, 2, 7, 14):  # the times of the sweep and of late looks
             clock = LaterClock(hours * 3600.0)
-            later, other = open_workflow(store, sandbox.url, int(resends), clock=clock)
-            later.reconcile()
+            later = open_workflow(store, sandbox.url, int(resends), clock=clock)
+            later.workflow.reconcile()
             later.close()
-            other.close()
-        [change] = workflow.find()
-        report = audit(workflow._journal.storage, sandbox, asked=[SUBJECT])
-        workflow.close()
-        gateway.close()
+        [change] = opened.workflow.find()
+        report = audit(opened.store, sandbox, asked=[SUBJECT])
+        opened.close()
         return _Woken(len(sandbox.tickets()), change, report)
 
 
@@ -119,7 +118,11 @@ def test_t2_turned_clock_sends_nothing_and_breaks_nothing(faults: Faults) -> Non
     jumps = 0
     for seed in faults.cases(range(faults.pick(quick=40, full=2000))):
         random, world = Random(seed), TurnedWorld(seed)
-        world.gateway.fate = random.choice(["answered", "answered", "lost", "unsent"])
+        fate = random.choice(["answered", "answered", "lost", "unsent"])
+        if fate == "lost":
+            world.faults.lose_answer("create", always=True)
+        elif fate == "unsent":
+            world.faults.unreachable("create")
         workflow = world.workflow()
 
         def turn(world: TurnedWorld = world, random: Random = random) -> None:
@@ -127,7 +130,7 @@ def test_t2_turned_clock_sends_nothing_and_breaks_nothing(faults: Faults) -> Non
             world.clock.set_wall(world.clock.peek() + jump)
 
         if random.random() < 0.5:
-            world.gateway.meanwhile = turn  # type: ignore[method-assign] # something happens during the call
+            world.faults.meanwhile("create", turn, always=True)
         with faults.case(seed):
             change = world.apply(workflow)
             for _ in range(random.randint(3, 8)):
@@ -147,7 +150,8 @@ def test_t2_turned_clock_sends_nothing_and_breaks_nothing(faults: Faults) -> Non
             world.gateway.deliver(workflow.receive)
             world.clock.mend()
             _bring_on(world, workflow)
-            assert (world.gateway.sent, len(world.ledger.tickets())) == (1, 1)
+            creates = [call.name for call in world.faults.calls].count("create")
+            assert (creates, len(world.ledger.tickets())) == (1 + (fate == "unsent"), 1)
             assert workflow.get(change.id).state == (State.APPROVED if approved else State.REJECTED)
             assert len({one.effect for one in world.deliveries}) == approved
             assert world.audit().findings == ()
@@ -169,10 +173,10 @@ def _bring_on(world: TurnedWorld, workflow: Workflow) -> None:
 def test_t3_ticket_born_after_the_look_ups_is_told_of(faults: Faults) -> None:
     """The change gets attention, nothing is resent without a person, and a late ticket is bound or reported."""
     for seed in faults.cases(range(faults.pick(quick=30, full=1000))):
-        random, world = Random(seed), World(seed, gateway=LateGateway)
-        assert isinstance(world.gateway, LateGateway)
-        world.gateway.delay = dt.timedelta(seconds=random.uniform(0.0, 10 * Q))
-        late = world.gateway.delay > sum(Policy().lookups, dt.timedelta())
+        random, world = Random(seed), World(seed)
+        delay = random.uniform(0.0, 10 * Q)
+        creates = world.faults.deliver_late("create", delay, always=True)
+        late = delay > sum(Policy().lookups, dt.timedelta()).total_seconds()
         person = random.choice(["waits", "abandons", "resends"])
         workflow = world.workflow(policy=Policy(resends=random.choice([0, 0, 0, 1])))
         strict = workflow.policy.resends == 0
@@ -183,14 +187,13 @@ def test_t3_ticket_born_after_the_look_ups_is_told_of(faults: Faults) -> None:
                 workflow.reconcile()
             known = workflow.get(change.id)
             if late and strict:
-                assert known.attention is not None
-                assert (known.state, known.attention.reason) == (State.APPLYING, AttentionReason.NOT_FOUND)
+                assert (known.state, reason_of(known)) == (State.APPLYING, AttentionReason.NOT_FOUND)
                 _let(person, workflow, change)
             _reconcile_for_a_day(world, workflow)
             if (bound := workflow.get(change.id)).ticket is not None:
                 world.decide(world.ticket_of(bound), approved=True)
                 _reconcile_for_a_day(world, workflow)  # the ended change is swept, since its create was unknown
-            after, sent = workflow.get(change.id), world.gateway.sent
+            after, sent = workflow.get(change.id), creates.hits
             assert sent == (1 if strict and not (late and person == "resends") else sent)
             assert len(world.ledger.tickets()) == sent <= 2
             told = after.attention and after.attention.reason
@@ -208,13 +211,14 @@ def test_t3_ticket_born_after_the_look_ups_is_told_of(faults: Faults) -> None:
 
 
 @row("T4")
+@pytest.mark.long
 def test_t4_clock_that_is_set_hurries_no_resend(faults: Faults) -> None:
     """With short-lived workers each wait takes its time by the clock since boot, and then one resend is made."""
     schedule = sum(Policy().lookups, dt.timedelta()).total_seconds()
     jumps = 0
     for seed in faults.cases(range(faults.pick(quick=30, full=1000))):
         random, world = Random(seed), TurnedWorld(seed)
-        world.gateway.fate = "swallowed"
+        creates = world.faults.time_out("create", always=True)
         with faults.case(seed):
             change = world.apply(world.workflow(policy=Policy(resends=1)))
             began = world.clock.elapsed()
@@ -229,12 +233,12 @@ def test_t4_clock_that_is_set_hurries_no_resend(faults: Faults) -> None:
                     if random.random() < 0.3:
                         workflow.settle(change.id)
                 world.clock.advance(random.uniform(0.0, 60.0))
-                assert world.gateway.sent == 1
+                assert creates.hits == 1
             world.clock.mend()
             for _ in range(30):
                 world.clock.advance(600.0)
                 world.workflow(policy=Policy(resends=1)).reconcile(readers=1)
-            assert world.gateway.sent == 2
+            assert creates.hits == 2
             assert world.audit().illegal_transitions == 0
     faults.note(f"{jumps} jumps")
 
@@ -316,9 +320,8 @@ def _let(person: str, workflow: Workflow, change: ChangeRequest) -> None:
 def test_t3_nothing_is_sent_again_before_the_look_ups_end(faults: Faults) -> None:
     """An early resend by a person is refused until the look-ups are used up."""
     for seed in faults.cases(range(faults.pick(quick=10, full=300))):
-        random, world = Random(seed), World(seed, gateway=LateGateway)
-        assert isinstance(world.gateway, LateGateway)
-        world.gateway.delay = dt.timedelta(days=1)
+        random, world = Random(seed), World(seed)
+        creates = world.faults.deliver_late("create", 86400.0, always=True)
         workflow = world.workflow()
         with faults.case(seed):
             change = world.apply(workflow)
@@ -334,4 +337,4 @@ def test_t3_nothing_is_sent_again_before_the_look_ups_end(faults: Faults) -> Non
                     except TransitionRefused:
                         refused = True
                     assert refused
-            assert world.gateway.sent == 1
+            assert creates.hits == 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from tests.integration.gateway.test_tls import context_of, expired
+from tests.support.certificates import context_of, expired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

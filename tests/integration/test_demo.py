@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+from rich.cells import cell_len
 
 from itsm_workflow import COLLECTOR_CHANGE, demo
 from itsm_workflow.audit import Forged
@@ -138,8 +139,8 @@ def test_what_goes_wrong_leaves_its_trace(whole: Run) -> None:
     assert "suspect_ending" in path_of(whole, "withdrawn here")
 
 
-def test_each_change_is_told_when_it_ends(whole: Run) -> None:
-    """Progress is shown while it runs, in the order of the table."""
+def test_each_change_is_printed_when_it_ends(whole: Run) -> None:
+    """The progress is shown during the run, in the order of the table."""
     told = [line for line in whole.lines if line.startswith("[")]
     assert [line[:7] for line in told] == [f"[{number:2}/20]" for number in range(1, 21)]
     assert all(f"  {scenario.ending}  " in line for scenario, line in zip(SCENARIOS, told, strict=True))
@@ -147,12 +148,11 @@ def test_each_change_is_told_when_it_ends(whole: Run) -> None:
 
 def test_lines_fit_a_terminal_and_columns_align_with_chinese_titles(whole: Run) -> None:
     """Apart from the sum and the place of the store, nothing is wider than 100 columns."""
-    wide = [line for line in whole.lines if report.display_width(line) > 100]
+    wide = [line for line in whole.lines if cell_len(line) > 100]
     assert [line for line in wide if whole.store not in line and not line.startswith("20 requests = ")] == []
     told = [line for line in whole.lines if line.startswith("[")]
     columns = [
-        report.display_width(line[: line.index(scenario.shows[:40])])
-        for scenario, line in zip(SCENARIOS, told, strict=True)
+        cell_len(line[: line.index(scenario.shows[:40])]) for scenario, line in zip(SCENARIOS, told, strict=True)
     ]
     assert len(set(columns)) == 1
 
@@ -166,8 +166,8 @@ def test_history_and_graph_of_one_change_are_shown(whole: Run) -> None:
     assert "    class approved current" in whole.lines
 
 
-def test_shortened_timings_are_told_with_their_defaults(whole: Run) -> None:
-    """Whoever reads the output knows what is not as in production."""
+def test_shortened_timings_are_printed_with_their_defaults(whole: Run) -> None:
+    """A reader of the output sees what differs from production."""
     assert "quiet 1 s (60 s)" in "\n".join(whole.lines)
 
 
@@ -196,7 +196,7 @@ def test_no_secret_is_stored_or_shown(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_folder_with_a_store_is_refused(tmp_path: pathlib.Path) -> None:
-    """It never mixes with changes that somebody else made."""
+    """The demonstration never mixes with changes of other runs."""
     (tmp_path / "changes.db").write_bytes(b"")
     with pytest.raises(FileExistsError, match="starts with an empty store"):
         demo.run(folder=tmp_path, show=lambda _: None)
@@ -302,7 +302,7 @@ def test_another_ending_than_the_scenario_says_ends_with_1(tmp_path: pathlib.Pat
 
 
 def test_a_scenario_that_fails_does_not_end_the_others(tmp_path: pathlib.Path) -> None:
-    """It is told, its change is lost, and the next one runs."""
+    """It is reported, its change is lost, and the next one runs."""
 
     def fails(stage: Stage, ask: Ask) -> None:
         stage.asked.append(ask.subject)
@@ -320,10 +320,10 @@ def test_a_scenario_that_fails_does_not_end_the_others(tmp_path: pathlib.Path) -
     assert result.endings[1].problem == ""
 
 
-def test_what_does_not_happen_in_time_is_told_with_its_reason(
+def test_a_scenario_that_runs_out_of_time_is_reported_with_its_reason(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A change that nobody decides does not hang the run; the problem says what it waits for."""
+    """A change without a decision does not stop the run; the problem names what it waits for."""
     monkeypatch.setattr("itsm_workflow.demo.stage.PATIENCE", 0.2)
     undecided = Scenario("undecided", "nothing", Stage.pending, Outcome.APPROVED)
     lines: list[str] = []
@@ -331,7 +331,7 @@ def test_what_does_not_happen_in_time_is_told_with_its_reason(
     assert result.exit_code == 1
     assert "collector-01 was not ended within 0 s" in result.problems[0]
     assert "waits for bob, carol to decide ticket" in result.problems[0]
-    assert any(line.startswith("1 requests = 1 pending; 1 tickets for 1 keys, 0 duplicates") for line in lines)
+    assert any(line.startswith("1 request = 1 pending; 1 ticket for 1 key, 0 duplicates") for line in lines)
 
 
 def test_a_second_process_may_also_apply(tmp_path: pathlib.Path) -> None:
@@ -348,7 +348,7 @@ def test_a_second_process_may_also_apply(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_stage_that_cannot_open_leaves_nothing_running(tmp_path: pathlib.Path) -> None:
-    """The stand-in and the port are closed again when the store cannot be opened."""
+    """The stand-in and the port are closed again if the store cannot be opened."""
     stage = Stage(folder=tmp_path, seed=1)
     (tmp_path / "changes.db").write_text("no database at all, but long enough to be looked at" * 100)
     with pytest.raises(StorageError), stage:
@@ -365,14 +365,14 @@ def test_a_stage_that_cannot_open_leaves_nothing_running(tmp_path: pathlib.Path)
         ("abc", 5, "abc  "),
         ("接入", 5, "接入 "),
         ("接入日志", 5, "接入…"),
-        ("接入日志", 6, "接入… "),
+        ("接入日志", 6, "接入 …"),
         ("e\N{COMBINING ACUTE ACCENT}", 2, "e\N{COMBINING ACUTE ACCENT} "),
     ],
 )
 def test_columns_count_what_a_terminal_shows(text: str, width: int, shown: str) -> None:
     """A wide character takes two columns, a combining one none; what does not fit ends with an ellipsis."""
-    assert report.pad(text, width) == shown
-    assert report.display_width(shown) == width
+    assert report.fitted(text, width) == shown
+    assert cell_len(shown) == width
 
 
 @pytest.mark.parametrize(
@@ -384,8 +384,8 @@ def test_columns_count_what_a_terminal_shows(text: str, width: int, shown: str) 
         ({"host": "value"}, "{'host': 'value'}"),
     ],
 )
-def test_each_kind_of_evidence_is_told_in_a_few_words(evidence: object, said: str) -> None:
-    """Kinds that a host made itself are told as well."""
+def test_each_kind_of_evidence_is_summarized(evidence: object, said: str) -> None:
+    """A host's own kinds are included."""
     entry = Entry(
         change_id="c",
         seq=1,

@@ -3,6 +3,9 @@
 First the known defects are put back, one by one; then small changes are made in the parts of the library, a seeded
 sample of them unless all are asked for. The exit code is 1 if something went unnoticed that is not listed in
 survivors.toml, or if too few changes of a part are noticed.
+
+Verdicts on mutations are kept in build/mutants.jsonl. A later run takes over those on unchanged modules by unchanged
+tests, so an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -86,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--sample", type=int, default=SAMPLE, metavar="N", help="try about N mutations (%(default)s)")
     parser.add_argument("--seed", type=int, default=SEED, help="of the sample (%(default)s)")
-    parser.add_argument("--all", action="store_true", help=f"try all mutations; go on from {RESULTS.relative_to(ROOT)}")
+    parser.add_argument("--all", action="store_true", help="try all mutations")
     parser.add_argument("--name", action="append", default=[], metavar="TEXT", help="all mutations named like that")
     asked = parser.parse_args(arguments)
     good = True
@@ -96,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.only != "defects":
             with tempfile.TemporaryDirectory() as folder:
                 tree = copy_tree(Path(folder))
-                good &= mutations_are_killed(tree, _chosen(asked, tree), Results(RESULTS if asked.all else None, tree))
+                good &= mutations_are_killed(tree, _chosen(asked, tree), Results(RESULTS, tree))
     except (PatchError, MutationError) as error:
         say(str(error))
         return 1

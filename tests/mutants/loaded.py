@@ -8,10 +8,11 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING
 
 from tests.mutants.children import KILLED, LATER, UNPLACED, Children
-from tests.mutants.measuring import measure, module_of
+from tests.mutants.measuring import caches, measure, module_of
 from tests.mutants.parts import BACKENDS, LIBRARY, path_of
 
 if TYPE_CHECKING:
+    import functools
     from collections.abc import Callable, Iterator, Sequence
 
     import _pytest.nodes
@@ -34,10 +35,7 @@ class Loaded:
     """
 
     def __init__(
-        self,
-        mutations: Sequence[Mutation],
-        done: Callable[[Mutation, int], object],
-        importing: coverage.Coverage,
+        self, mutations: Sequence[Mutation], done: Callable[[Mutation, int], object], importing: coverage.Coverage
     ) -> None:
         self._mutations = mutations
         self._done = done
@@ -53,7 +51,7 @@ class Loaded:
         """Try all mutations that tests reach inside a function."""
         measured = measure(session.items, self._importing, lambda: self._failed)
         gc.collect()
-        functions = _functions()
+        functions, cached = _functions(), caches()
         gc.freeze()
         items = {item.nodeid: item for item in session.items}
         children = Children(self._done)
@@ -64,18 +62,24 @@ class Loaded:
                 continue
             children.start(
                 mutation,
-                self._work(mutation, functions, [items[name] for name in names]),
+                self._work(mutation, functions, cached, [items[name] for name in names]),
                 measured.cost_of(names),
             )
         children.finish()
         return True
 
     def _work(
-        self, mutation: Mutation, functions: _Functions, items: Sequence[_pytest.nodes.Item]
+        self,
+        mutation: Mutation,
+        functions: _Functions,
+        caches: Sequence[functools._lru_cache_wrapper[object]],
+        items: Sequence[_pytest.nodes.Item],
     ) -> Callable[[int], int]:
         def work(_: int) -> int:
             if not _put_in(mutation, functions):
                 return UNPLACED
+            for cache in caches:  # what a function returned before the mutation would hide it
+                cache.cache_clear()
             return KILLED if self._fails(items) else LATER
 
         return work

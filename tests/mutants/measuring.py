@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import json
 import os
 import sys
 import time
 from itertools import zip_longest
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import coverage
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 _ALL = Path("measured.json")
 _STARTS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn"})
 _SECONDS = 3600
+_Cached = type(functools.cache(lambda: None))
 
 
 class Measured:
@@ -118,6 +122,17 @@ def measure(items: Sequence[_pytest.nodes.Item], importing: coverage.Coverage, f
     return Measured(**facts)
 
 
+def caches() -> list[functools._lru_cache_wrapper[object]]:
+    """Return the caches of all functions of the library."""
+    roots = (str(LIBRARY.resolve()), str(BACKENDS.resolve()))
+    return [one for one in gc.get_objects() if isinstance(one, _Cached) and _file_of(one).startswith(roots)]
+
+
+def _file_of(cache: functools._lru_cache_wrapper[object]) -> str:
+    cached: object = cache.__wrapped__  # a class, or a built-in function, of another library
+    return cached.__code__.co_filename if isinstance(cached, FunctionType) else ""
+
+
 def _watch_all(items: Sequence[_pytest.nodes.Item], failed: Callable[[], str]) -> list[dict[str, Any]]:
     """Run tests in some processes, each file's in one of them."""
     files = list(dict.fromkeys(item.nodeid.partition("::")[0] for item in items))
@@ -148,8 +163,11 @@ def _watch(items: Sequence[_pytest.nodes.Item], record: Path, failed: Callable[[
     sys.addaudithook(notice)
     watched = coverage_of_library()
     watched.start()
+    cached = caches()
     for item, following in zip_longest(items, items[1:]):
         now = item.nodeid
+        for cache in cached:  # otherwise only the first test that calls a cached function would seem to reach it
+            cache.cache_clear()
         watched.switch_context(now)
         cpu, began = time.process_time(), time.monotonic()
         item.ihook.pytest_runtest_protocol(item=item, nextitem=following)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
+from itsm_workflow import strict
+from tests.mutants import measuring
 from tests.mutants.copies import ROOT
 from tests.mutants.mutations import AT_LEAST, names_of, sampled
-from tests.mutants.parts import BACKENDS, LEFT_OUT, LIBRARY, PARTS, path_of
+from tests.mutants.parts import BACKENDS, LEFT_OUT, LIBRARY, ON_SERVERS, PARTS, path_of
 from tests.mutants.results import Results, Verdict
 
 if TYPE_CHECKING:
@@ -38,6 +42,7 @@ class TestParts:
         modules = {module for part in PARTS.values() for module in part.modules(ROOT)}
         folders = (*(LIBRARY / name for name in ("settle", "machine", "callbacks", "storage", "gateway")), BACKENDS)
         expected = {path for folder in folders for path in (ROOT / folder).rglob("*.py")}
+        expected -= set((ROOT / BACKENDS / ON_SERVERS).rglob("*.py"))
         for name in ("executor", "filing", "reconciler", "journal", "records", "effects"):
             expected.add(ROOT / LIBRARY / "runtime" / f"{name}.py")
         assert expected <= {ROOT / path_of(module) for module in modules}
@@ -50,6 +55,7 @@ class TestParts:
     def test_what_is_left_out_exists(self) -> None:
         """A name that is gone is taken off the list."""
         assert [name for name in LEFT_OUT if not (ROOT / LIBRARY / name).exists()] == []
+        assert (ROOT / BACKENDS / ON_SERVERS).is_dir()
 
     @pytest.mark.parametrize("part", PARTS)
     def test_its_tests_exist(self, part: str) -> None:
@@ -150,3 +156,11 @@ class TestResults:
         results.add("runtime", Verdict(name=self.NAME, verdict="survived"))
         assert results.get("runtime", self.NAME) == "survived"
         assert sorted(tree.rglob("*")) == before
+
+
+def test_the_caches_of_the_library_are_found_and_no_others() -> None:
+    """They are emptied before a mutation is tried; other libraries cache classes and built-in functions."""
+    others = [functools.cache(sqlite3.Connection), functools.cache(len), functools.cache(lambda: None)]
+    found = measuring.caches()
+    assert strict._encoder in found
+    assert not any(one in found for one in others)

@@ -47,10 +47,7 @@ def told(source: str) -> list[str]:
         ("a = isinstance(a, c)", []),
         ("a = b('several words', c)", []),
         ("a = b(f'{a}', c)", []),
-        (
-            "a = b(x=a, y=c)",
-            ["b(x=a, y=c) -> b(y=c)", "b(x=a, y=c) -> b(x=a)", "b(x=a, y=c) -> b(x=c, y=a)"],
-        ),
+        ("a = b(x=a, y=c)", ["b(x=a, y=c) -> b(y=c)", "b(x=a, y=c) -> b(x=a)", "b(x=a, y=c) -> b(x=c, y=a)"]),
         ("a = b(x=a, y='several words')", ["b(x=a, y='several words') -> b(y='several words')"]),
         (
             "a = b(x=a, description='several words')",
@@ -329,6 +326,7 @@ def test_a_closure_knows_the_functions_around_it() -> None:
     assert found.chain == (("outer", 1), ("outer.<locals>.inner", 3))
 
 
+@pytest.mark.long
 def test_every_survivor_that_is_accepted_exists() -> None:
     """An entry whose code has gone is taken off the list."""
     modules = {name.split(" ")[0] for name in listed()}

@@ -8,7 +8,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from itsm_workflow import BkItsmGateway, Effect, EffectCall, State, Workflow, open_storage
+from itsm_workflow import BkItsmGateway, Effect, EffectCall, State, Workflow
 from itsm_workflow.sandbox import Sandbox
 
 
@@ -18,10 +18,7 @@ def live(url: str) -> None:
     with Sandbox() as sandbox:
         effects = {State.APPROVED.value: [Effect("start", delivered.append)]}
         with Workflow(
-            storage=open_storage(url),
-            gateway=BkItsmGateway(sandbox.settings()),
-            effects=effects,
-            callbacks=False,
+            storage=url, gateway=BkItsmGateway(sandbox.settings()), effects=effects, callbacks=False
         ) as workflow:
             change = workflow.apply(subject="collector-42", title="t", applicant="alice", approvers=["bob"])
             assert change.sn, workflow.why(change.id)

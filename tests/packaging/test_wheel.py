@@ -62,14 +62,22 @@ def test_every_module_of_both_roots_is_in_the_wheel(wheel: zipfile.ZipFile) -> N
     assert sorted(modules - set(wheel.namelist())) == []
 
 
+def test_the_source_in_c_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    """The storage kit builds it where a backend is checked."""
+    sources = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.[ch]")}
+    assert len(sources) == 5
+    assert sorted(sources - set(wheel.namelist())) == []
+
+
 def test_the_command_is_an_entry_point(wheel: zipfile.ZipFile) -> None:
     """Installing the wheel makes the command."""
     assert dict(entry_points(wheel)["console_scripts"]) == {"itsm-workflow": "itsm_workflow.cli:main"}
 
 
 def test_every_backend_is_an_entry_point(wheel: zipfile.ZipFile) -> None:
-    """The three backends are found the way anybody's backend is found."""
-    assert sorted(entry_points(wheel)["itsm_workflow.storage_backends"]) == ["json", "memory", "sqlite"]
+    """The backends are found the way anybody's backend is found."""
+    schemes = ["json", "memory", "mysql", "postgresql", "sqlite"]
+    assert sorted(entry_points(wheel)["itsm_workflow.storage_backends"]) == schemes
 
 
 def test_no_test_and_no_recording_is_shipped(wheel: zipfile.ZipFile) -> None:

@@ -127,6 +127,7 @@ def run(path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=path.parent, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
+@pytest.mark.long
 def test_the_file_runs_on_its_own(tmp_path: Path) -> None:
     """It needs pytest and the library, and nothing of the place where it was written."""
     path = tmp_path / "test_case.py"
@@ -145,6 +146,7 @@ def test_the_file_fails_where_the_machine_has_changed(tmp_path: Path) -> None:
     assert "approve was refused in state pending: the ticket is refused, not approved" in done.stdout
 
 
+@pytest.mark.long
 def test_another_policy_is_written_into_the_file(tmp_path: Path) -> None:
     """Guards judge by the timings that were in force, so the file brings those that differ from the usual."""
     policy = Policy(quiet=dt.timedelta(seconds=5), lookups=(dt.timedelta(0), dt.timedelta(seconds=120)), resends=1)
@@ -216,6 +218,7 @@ def test_a_trigger_out_of_order_is_refused() -> None:
         replay_case([steps[0], *steps[2:]], definition=COLLECTOR_CHANGE)
 
 
+@pytest.mark.long
 def test_the_command_writes_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +227,7 @@ def test_the_command_writes_the_file(
     url = f"sqlite:///{tmp_path / 'changes.db'}"
     store = open_storage(url)
     history(World(store=store))
+    store.close()
     path = tmp_path / "test_incident.py"
     assert main(["export-case", "PRIVATE", "--store", url, "--output", str(path)]) == 0
     assert capsys.readouterr().err == f"wrote {path}\n"
@@ -249,6 +253,7 @@ def test_the_command_tells_of_a_history_that_cannot_be_exported(
         for _ in range(2):
             workflow.settle(change.id)
         assert workflow.get(change.id).state == State.REJECTED
+    world.store.close()
     path = tmp_path / "test_incident.py"
     assert main(["export-case", change.id, "--store", url, "-o", str(path)]) == 1
     assert "the redacted history is refused by collector_change version 1: reject was refused" in (

@@ -141,11 +141,12 @@ def test_a_failure_tells_what_happened() -> None:
     story = str(caught.value)
     assert "seed 3 broke a rule:\n  duplicate: key " in story
     assert "answer_lost at create 1" in story
-    assert re.search(r"day 0 00:00:\d\d\.\d{3}  web +create_ticket: the simulated answer was lost", story)
+    assert re.search(r"day 0 00:00:\d\d\.\d{3}  web +create_ticket: the answer was lost", story)
     assert f"digest {caught.value.run.digest}" in story
     assert "seeds=[3], faults=[Fault(kind=Failure.ANSWER_LOST, point='create', number=1, seconds=0.0)]" in story
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_run_in_any_process() -> None:
     """Neither the order of hashes nor anything else of a process reaches a run."""
     script = (
@@ -184,6 +185,7 @@ def run_file(path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
+@pytest.mark.long
 def test_a_written_file_fails_in_the_same_way(tmp_path: Path) -> None:
     """The file that a failure writes runs the same seed with the same faults, down to the digest."""
     failed = found(gateway=planted.CreatesAgain)

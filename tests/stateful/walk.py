@@ -26,7 +26,7 @@ EFFECTS: Mapping[str, tuple[str, ...]] = {State.APPLYING: ("tell",), State.APPRO
 
 
 def onward(change: ChangeRequest) -> SearchStrategy[tuple[str, Any]]:
-    """Return a strategy of triggers that lead on from where the change stands, with evidence that is mostly right."""
+    """Return a strategy of triggers that lead on from the change's state, with evidence that is mostly right."""
     phase = change.attempt.phase if change.attempt else Phase.QUEUED
     ends = [(Trigger.APPROVE, _look(APPROVED)), (Trigger.REJECT, _look(REFUSED)), (Trigger.REJECT, _look(WITHDRAWN))]
     watched = [
@@ -43,7 +43,7 @@ def onward(change: ChangeRequest) -> SearchStrategy[tuple[str, Any]]:
             (Trigger.REFUSE, EVIDENCE[ev.Refusal].map(lambda one: attrs.evolve(one, looked_up=True))),
         ],
         ("applying", Phase.UNKNOWN): [
-            *map(_plain, (Trigger.NOTE_LOOKUP, Trigger.NOTE_LOOKUP, Trigger.RECORD_TICKET, Trigger.RESEND)),
+            *map(_plain, (Trigger.NOTE_LOOKUP, Trigger.NOTE_LOOKUP, Trigger.RECORD_TICKET, Trigger.RESEND))
         ],
         ("pending", phase): watched,
         ("failed_callback", phase): watched,

@@ -8,61 +8,23 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow import Workflow, open_storage
-from itsm_workflow.gateway.protocol import Refused, Unknown
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.storage.protocol import Write
+from itsm_workflow.testing.gateway_faults import GatewayFaults
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow.testing.manual_clock import ManualClock
-from tests.support.places import WatchedStore, Witness
+from tests.support.places import SparseStore, WatchedStore, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from itsm_workflow import ChangeRequest, EffectCall
     from itsm_workflow.form import Asked
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket
     from itsm_workflow.sandbox.ticket import Outgoing
-    from itsm_workflow.secrets import Secret
 
 SUBJECT = "collector-42"
 ASKED: Asked = {"title": "接入 nginx 日志", "applicant": "alice", "approvers": ("carol", "dave")}
-
-
-class Gateway(LedgerGateway):
-    """A gateway with faults on demand: calls fail, the search lags, answers are lost."""
-
-    def __init__(self, ledger: Ledger, *, clock: ManualClock, **options: Any) -> None:
-        super().__init__(ledger, clock=clock, **options)
-        self.faults: dict[str, Exception] = {}
-        self.before: dict[str, Callable[[], object]] = {}
-        self.search_lags = False
-        self.loses_answers = False
-        self.refusal: Refused | None = None
-
-    def create(self, request: CreateRequest) -> CreateAnswer:
-        """File the ticket, unless a refusal is set; the answer may be lost."""
-        if self.refusal is not None:
-            self._catch_up("create_ticket")
-            return self.refusal
-        answer = super().create(request)
-        return Unknown(problem="the connection was reset") if self.loses_answers else answer
-
-    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Return the tickets that the search finds; none while it lags."""
-        found = super().find_by_key(sent)
-        return [] if self.search_lags else found
-
-    def verify_token(self, token: Secret | str) -> bool:
-        """Check the token, unless the call fails."""
-        self._catch_up("token/verify")
-        return super().verify_token(token)
-
-    def _catch_up(self, endpoint: str) -> None:
-        super()._catch_up(endpoint)
-        self.before.get(endpoint, int)()
-        if endpoint in self.faults:
-            raise self.faults[endpoint]
 
 
 class Desk:
@@ -72,7 +34,8 @@ class Desk:
         self.clock = ManualClock()
         self.witness = Witness()
         self.ledger = Ledger(clock=self.clock.now, random=Random(7))
-        self.gateway = Gateway(self.ledger, clock=self.clock, **options)
+        self.faults = GatewayFaults(clock=self.clock)
+        self.gateway = self.faults.wrap(LedgerGateway(self.ledger, clock=self.clock, **options))
         self.store = WatchedStore(open_storage("memory://"))
 
     def workflow(self, **options: Any) -> Workflow:
@@ -86,6 +49,16 @@ class Desk:
             **options,
         }
         return Workflow(**values)
+
+    def sparse(self) -> Workflow:
+        """Open a workflow on a store whose pages may be empty before the last one."""
+        self.store = SparseStore(self.store.inner)
+        return self.workflow()
+
+    def hide_tickets(self) -> None:
+        """Lose the answer to each create, and let the search by key find nothing yet."""
+        self.faults.lose_answer("create", always=True)
+        self.faults.answer("find_by_key", (), always=True)
 
     def pass_time(self, seconds: float = 1.0) -> list[Outgoing]:
         """Advance the clock, and return the callbacks that were sent meanwhile."""

@@ -95,11 +95,7 @@ class Office:
         return gateway
 
     def workflow(
-        self,
-        settings: Settings | None = None,
-        *,
-        storage: StorageBackend | None = None,
-        **options: Any,
+        self, settings: Settings | None = None, *, storage: StorageBackend | None = None, **options: Any
     ) -> Workflow:
         """Open a workflow on the store; the door passes requests to the newest workflow.
 

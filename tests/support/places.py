@@ -14,6 +14,7 @@ import attrs
 from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.sandbox.endpoints import endpoint_of
 from itsm_workflow.sandbox.ticket import Flow
+from itsm_workflow.storage.protocol import Cursor, Order, Rows
 from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from itsm_workflow.callbacks.parse import CallbackResponse
     from itsm_workflow.sandbox.envelope import SandboxResponse
     from itsm_workflow.sandbox.request import Request
-    from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend, Write
+    from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, StorageBackend, Write
 
 
 @attrs.frozen
@@ -179,6 +180,19 @@ class WatchedStore:
     def close(self) -> None:
         """Close the store."""
         self.inner.close()
+
+
+_BEFORE_ALL = {Order.ID: None, Order.SUBMISSION: 2**63 - 1}
+
+
+class SparseStore(WatchedStore):
+    """A store that filters after it has read a page: the first page is empty, and only ``next`` reports the end."""
+
+    def find(self, query: Query, /) -> Rows:
+        """Return one page of rows; the first one has no rows and says where to continue."""
+        if query.after is None and query.open_subject is None and query.order in _BEFORE_ALL:
+            return Rows(rows=(), next=Cursor(value=_BEFORE_ALL[query.order], id=""))
+        return super().find(query)
 
 
 class Witness:

@@ -42,6 +42,7 @@ class ScriptedTransport:
 
     Attributes:
         requests: The requests that were sent, in order.
+        is_closed: Whether it was closed.
     """
 
     pool_size = 4
@@ -49,6 +50,7 @@ class ScriptedTransport:
     def __init__(self, answer: Callable[[HttpRequest], bytes | HttpResponse]) -> None:
         self._answer = answer
         self.requests: list[HttpRequest] = []
+        self.is_closed = False
 
     def send(self, request: HttpRequest) -> HttpResponse:
         """Record the request, and return the answer to it."""
@@ -59,16 +61,21 @@ class ScriptedTransport:
         return HttpResponse(status=200, headers=MappingProxyType({}), body=answer, elapsed=0.0)
 
     def close(self) -> None:
-        """Do nothing, since there is no connection."""
+        """Record it, since there is no connection to close."""
+        self.is_closed = True
 
 
 def scripted_client(
-    answer: Callable[[HttpRequest], bytes | HttpResponse], *, observers: Sequence[CallObserver] = (), **given: object
+    answer: Callable[[HttpRequest], bytes | HttpResponse],
+    *,
+    observers: Sequence[CallObserver] = (),
+    clock: Clock | None = None,
+    **given: Any,
 ) -> tuple[ApiClient, ScriptedTransport]:
     """Return a client whose gateway is scripted, and its transport."""
     transport = ScriptedTransport(answer)
     client = ApiClient(
-        settings(URL, **given), transport=cast("Transport", transport), retry=NO_RETRY, observers=observers
+        settings(URL, **given), transport=cast("Transport", transport), retry=NO_RETRY, observers=observers, clock=clock
     )
     return client, transport
 
@@ -79,7 +86,7 @@ def scripted_gateway(
     clock: Clock | None = None,
     service: ChooseService | None = None,
     observers: Sequence[CallObserver] = (),
-    **given: object,
+    **given: Any,
 ) -> tuple[BkItsmGateway, ScriptedTransport]:
     """Return an adapter whose gateway is scripted, and its transport."""
     client, transport = scripted_client(answer, observers=observers, **given)

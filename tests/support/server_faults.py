@@ -9,16 +9,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayError, GatewayProtocolError, GatewayTimeout
-from tests.support.fault_server import (
-    CREATED,
-    Connection,
-    answering,
-    in_turn,
-    packed,
-    response,
-    sending,
-    success,
-)
+from tests.support.fault_server import CREATED, Connection, answering, in_turn, packed, response, sending, success
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,10 +52,7 @@ AFTER_SENDING: dict[str, tuple[Serve, type[GatewayError]]] = {
     "dripping status line": (in_turn(lambda connection: connection.drip(b"HHHH")), GatewayTimeout),
     "dripping headers": (in_turn(sending(b"HTTP/1.1 200 OK\r\nX: "), lambda each: each.drip(b"zz")), GatewayTimeout),
     "dripping body": (in_turn(sending(HALF), lambda connection: connection.drip(b"  ")), GatewayTimeout),
-    "endless provisional answers": (
-        in_turn(lambda each: each.flood(b"HTTP/1.1 100 Go\r\n\r\n")),
-        GatewayProtocolError,
-    ),
+    "endless provisional answers": (in_turn(lambda each: each.flood(b"HTTP/1.1 100 Go\r\n\r\n")), GatewayProtocolError),
     "endless headers": (
         in_turn(sending(b"HTTP/1.1 200 OK\r\n"), lambda connection: connection.flood(b"A: b\r\n")),
         GatewayProtocolError,
@@ -102,15 +90,9 @@ AFTER_SENDING: dict[str, tuple[Serve, type[GatewayError]]] = {
         GatewayAnswerTooLarge,
     ),
     "a body that is said to be huge": (ask(b"{}", length=1 << 30), GatewayAnswerTooLarge),
-    "a bomb": (
-        ask(packed(b" " * (50 << 20)), headers=("Content-Encoding: gzip",)),
-        GatewayAnswerTooLarge,
-    ),
+    "a bomb": (ask(packed(b" " * (50 << 20)), headers=("Content-Encoding: gzip",)), GatewayAnswerTooLarge),
     "bad gzip": (ask(b"not gzip at all", headers=("Content-Encoding: gzip",)), GatewayProtocolError),
-    "half a gzip": (
-        ask(packed(b'{"result": true}')[:-9], headers=("Content-Encoding: gzip",)),
-        GatewayProtocolError,
-    ),
+    "half a gzip": (ask(packed(b'{"result": true}')[:-9], headers=("Content-Encoding: gzip",)), GatewayProtocolError),
     "a packing nobody asked for": (ask(b"{}", headers=("Content-Encoding: br",)), GatewayProtocolError),
     "no HTTP": (in_turn(sending(b"SSH-2.0-OpenSSH\r\n")), GatewayProtocolError),
     "a body longer than it says": (ask(b'{"result": true}    ', length=8), GatewayProtocolError),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.support.recorded import Json
+
+AT = datetime(2026, 11, 24, 18, 30, tzinfo=UTC)
+"""The time at which a sandbox begins in most tests."""
 
 BUILT_IN = 2
 APPROVERS = ("alice", "bob")

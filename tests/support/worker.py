@@ -100,7 +100,7 @@ def main(store_url: str, gateway_url: str, what: str, ahead: str) -> None:
         stop_at_commit(store, 2, after=False)
     (reconcile if what == "reconcile" else apply)(workflow)
     gateway.close()
-    workflow.close()
+    store.close()
 
 
 if __name__ == "__main__":

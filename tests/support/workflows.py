@@ -79,11 +79,6 @@ class Sealed:
     opaque: Opaque
 
 
-@attrs.define
-class Loose:
-    """An attrs class that is not frozen."""
-
-
 def roles(states: type[enum.StrEnum] = Stage) -> Roles:
     """Return the roles of an approval's states."""
     named = {state.name: state for state in states}
@@ -107,12 +102,7 @@ def sized(facts: Facts) -> ChangeRequest:
 
 
 DEPLOY = Transition(
-    trigger=Verb.DEPLOY,
-    sources=(Stage.GRANTED,),
-    dest=Stage.LIVE,
-    evidence=Deployed,
-    guard=is_healthy,
-    update=sized,
+    trigger=Verb.DEPLOY, sources=(Stage.GRANTED,), dest=Stage.LIVE, evidence=Deployed, guard=is_healthy, update=sized
 )
 DUE: Mapping[enum.StrEnum, DueRule] = {
     Stage.DRAFT: waits_for_a_person,

@@ -11,6 +11,7 @@ from itsm_workflow import Effect, Policy, State, Workflow
 from itsm_workflow.audit import AuditReport, Delivery, audit
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.ledger import Ledger
+from itsm_workflow.testing.gateway_faults import GatewayFaults
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow_backends.memory import MemoryBackend
@@ -40,7 +41,7 @@ class World:
         seed: The seed of ids and random choices.
         store: The store; by default in memory.
         behaviour: The behaviour of the ticket system.
-        gateway: The gateway between the ticket system and the workflows.
+        gateway: The gateway between the ticket system and the workflows; ``faults`` are those of its calls.
     """
 
     def __init__(
@@ -54,7 +55,8 @@ class World:
         self.random = Random(seed)
         self.clock = ManualClock()
         self.ledger = Ledger(clock=self.clock.peek, random=Random(seed), behaviour=behaviour)
-        self.gateway = gateway(self.ledger, clock=self.clock)
+        self.faults = GatewayFaults(clock=self.clock)
+        self.gateway = self.faults.wrap(gateway(self.ledger, clock=self.clock))
         self.store: StorageBackend = store or MemoryBackend()
         self.deliveries: list[Delivery] = []
         self.asked: list[str] = []
@@ -126,7 +128,7 @@ class World:
 
 def address_of(workflow: Workflow, change_id: str, number: int = 1) -> tuple[str, dict[str, str]]:
     """Return the URL of an attempt's callbacks, and their headers."""
-    url, headers = workflow._make_address(change_id, number)
+    url, headers = workflow._addresses.make(change_id, number)
     assert url is not None
     return url.reveal(), {name: value.reveal() for name, value in headers.items()}
 

@@ -14,7 +14,8 @@ from itsm_workflow.lint import CHECKS, Severity
 from itsm_workflow.storage.registry import open_storage
 from tests.support import workflows as zoo
 from tests.support.limits import PATIENCE
-from tests.unit.machine.test_lint_stranded import GRANTED, keep
+from tests.support.linted import linted
+from tests.unit.lint.test_stranded import GRANTED, keep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,12 @@ def as_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, d
     code, out, err = run(capsys, "--json", *arguments)
     assert err == ""
     return code, json.loads(out)
+
+
+@pytest.fixture(autouse=True)
+def _lint_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command use the report on the same definition that an earlier test needed."""
+    monkeypatch.setattr("itsm_workflow.lint.lint", linted)
 
 
 @pytest.fixture
@@ -65,6 +72,7 @@ def test_without_a_name_the_shipped_workflow_is_checked(capsys: pytest.CaptureFi
         ("with_a_guard_that_never_holds", ["--strict"], 1, {Severity.DOUBT}),
     ],
 )
+@pytest.mark.long
 def test_the_exit_code_says_whether_something_was_found(
     capsys: pytest.CaptureFixture[str], name: str, options: list[str], code: int, severities: set[str]
 ) -> None:
@@ -138,6 +146,7 @@ def test_stored_changes_that_would_be_stranded_are_named(capsys: pytest.CaptureF
     assert "version 2 of the table wrote the change, but the definition is version 1" in out
 
 
+@pytest.mark.long
 def test_no_store_is_made_where_none_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Exit code 4: a typing error would look like an empty store."""
     path = tmp_path / "none.db"

@@ -28,16 +28,6 @@ def test_time_that_passes_shows_on_both_readings() -> None:
     assert (clock.peek(), clock.elapsed()) == (NOON + dt.timedelta(seconds=90), 90.0)
 
 
-def test_time_passes_up_to_a_moment_once() -> None:
-    """A moment that is over changes nothing."""
-    clock = ManualClock(NOON)
-    for _ in range(2):
-        clock.advance_to(NOON + dt.timedelta(hours=1))
-        assert (clock.peek(), clock.elapsed()) == (NOON + dt.timedelta(hours=1), 3600.0)
-    clock.advance_to(NOON)
-    assert (clock.peek(), clock.elapsed()) == (NOON + dt.timedelta(hours=1), 3600.0)
-
-
 def test_a_wall_clock_that_is_turned_does_not_touch_the_other_reading() -> None:
     """As when an administrator sets the time."""
     clock = ManualClock(NOON)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow import Effect, State, Workflow, open_storage
+from itsm_workflow import Effect, State, Workflow
 from itsm_workflow.sandbox import Refusal, Status
 from tests.support import workflows as zoo
 from tests.support.limits import PATIENCE
@@ -26,7 +26,7 @@ import json, pathlib, sys
 def pytest_sessionfinish(session):
     pathlib.Path({path!r}).write_text(json.dumps(sorted(sys.modules)))
 """
-OWN = {"itsm_workflow", "itsm_workflow.testing", "itsm_workflow.testing.plugin"}
+OWN = {"itsm_workflow", "itsm_workflow.exports", "itsm_workflow.testing", "itsm_workflow.testing.plugin"}
 
 
 def modules_after(folder: Path, test: str, *options: str) -> set[str]:
@@ -159,7 +159,7 @@ class TestAHostOfItsOwn:
         return {
             "definition": zoo.DEPLOYMENT,
             "effects": {zoo.Stage.GRANTED: [Effect("start", lambda call: started.append(call.change.subject))]},
-            "storage": open_storage(f"sqlite:///{tmp_path / 'changes.db'}"),
+            "storage": f"sqlite:///{tmp_path / 'changes.db'}",
         }
 
     def test_its_options_are_used(

@@ -75,8 +75,8 @@ def test_the_shipped_workflow_passes_and_is_walked_through() -> None:
     Watched.met.clear()
     states = {state.value for state in COLLECTOR_CHANGE.states}
     triggers, most = {row.trigger.value for row in COLLECTOR_CHANGE.transitions}, 15
-    for seed in range(12):  # what is drawn depends on the modules that are loaded, too
-        walks = hypothesis.settings(QUICK, max_examples=40, derandomize=False)
+    for seed in range(48):  # what is drawn depends on the modules that are loaded, too
+        walks = hypothesis.settings(QUICK, max_examples=10, derandomize=False)
         run_state_machine_as_test(hypothesis.seed(seed)(Watched), settings=walks)
         if states <= Watched.met and len(triggers & Watched.met) >= most:
             break
@@ -108,7 +108,7 @@ class Deployments(WorkflowMachine.for_definition(zoo.DEPLOYMENT)):  # type: igno
         assert not self.paid or any(entry.dest == Stage.GRANTED for entry in self.history)
 
 
-Deployments.TestCase.settings = hypothesis.settings(max_examples=50, stateful_step_count=30, deadline=None)
+Deployments.TestCase.settings = hypothesis.settings(max_examples=20, stateful_step_count=30, deadline=None)
 TestDeployments = Deployments.TestCase
 
 
@@ -215,7 +215,7 @@ def test_a_repeat_that_counts_is_found() -> None:
 def test_a_repeat_that_shall_count_is_named() -> None:
     """Then it is no fault."""
     machine = WorkflowMachine.for_definition(zoo.deployment(zoo.DEPLOY, MEASURE), counted=["pause"])
-    run_state_machine_as_test(machine, settings=hypothesis.settings(QUICK, max_examples=40))
+    run_state_machine_as_test(machine, settings=hypothesis.settings(QUICK, max_examples=10))
 
 
 SEVERAL = (ev.Decision, ev.Snapshot, ev.Concern, ev.EffectResult, ev.CallbackHeard)
@@ -319,13 +319,16 @@ class Noisy(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore[m
 
 
 class NoisyWhenTrue(Noisy):
-    """The same for those that were believed."""
+    """The same for those that were believed; with fewer rules, more walks get as far as a second callback."""
+
+    fire_anything = fire_what_the_table_has = lose_the_gateway = lose_the_effects = let_time_pass = None
 
     def tells_of(self, answer: CallbackResponse) -> bool:
         """Tell of those that were accepted."""
         return answer.status == 200
 
 
+@pytest.mark.long
 def test_a_forged_callback_that_changes_something_is_found() -> None:
     """Refusing it is not enough."""
     assert "a callback without our credential changed something" in broken(Noisy)

@@ -145,7 +145,8 @@ def test_a_wrong_form_names_every_field_with_value_and_rule() -> None:
     error = InvalidForm(iter(problems))
 
     assert str(error) == (
-        "the form was refused, nothing was stored or sent: title='': must not be empty; fields.n=nan: has no JSON form"
+        "the arguments were refused, nothing was stored or sent: "
+        "title='': must not be empty; fields.n=nan: has no JSON form"
     )
     assert error.problems == tuple(problems)
 
@@ -159,26 +160,41 @@ def test_a_refused_trigger_names_state_reason_and_what_is_allowed() -> None:
         allowed=[Trigger.APPROVE, Trigger.REJECT],
     )
 
-    assert str(error) == "submit was refused in state pending: it leads nowhere; allowed there: approve, reject"
+    assert str(error) == "submit was refused in state pending: it leads nowhere; allowed now: approve, reject"
     facts = (error.state, error.trigger, error.reason, error.allowed)
     assert facts == ("pending", "submit", "it leads nowhere", ("approve", "reject"))
     assert {type(one) for one in (error.state, error.trigger, *error.allowed)} == {str}
 
 
-def test_a_refused_trigger_is_not_said_to_be_allowed() -> None:
-    """That other evidence may pass is no help to whoever reads it; a program finds it among the others."""
-    error = TransitionRefused(state="filing", trigger="resend", reason="not yet", allowed=["record_ticket", "resend"])
-    assert str(error) == "resend was refused in state filing: not yet; allowed there: record_ticket"
-    assert error.allowed == ("record_ticket", "resend")
+def test_a_refusal_to_a_caller_names_the_operation_and_what_is_allowed() -> None:
+    """As the caller knows them; the facts are those of the first refusal."""
+    first = TransitionRefused(state="pending", trigger="request_withdrawal", reason="not yet")
+    assert (str(first), first.allowed) == ("request_withdrawal was refused in state pending: not yet", ())
+
+    error = first.to_caller(operation="withdraw", allowed=["abandon", "withdraw"])
+    assert str(error) == "withdraw was refused in state pending: not yet; allowed now: abandon, withdraw"
+    facts = (error.state, error.trigger, error.reason, error.allowed)
+    assert facts == ("pending", "request_withdrawal", "not yet", ("abandon", "withdraw"))
 
 
-def test_a_refused_trigger_where_nothing_is_allowed_says_so() -> None:
+def test_texts_of_a_caller_are_shown_on_one_line_of_limited_length() -> None:
+    """They can be anything; the attributes have them in full."""
+    odd = "a\nb\0\x1b[31m"
+    error = TransitionRefused(state="pending", trigger=odd, reason=f"there is no effect {odd}", allowed=["withdraw"])
+    shown = "a\\nb\\x00\\x1b[31m"
+    assert str(error) == f"{shown} was refused in state pending: there is no effect {shown}; allowed now: withdraw"
+    assert (error.trigger, error.reason) == (odd, f"there is no effect {odd}")
+
+    for missing in (ChangeNotFound(name="x" * 100_000), ChangeNotFound(name="x" * 100_000, by_id=True)):
+        assert len(str(missing)) < 400
+        assert missing.name == "x" * 100_000
+
+
+def test_a_refusal_where_nothing_is_allowed_says_so() -> None:
     """A list of nothing would read like a bug."""
-    own = TransitionRefused(state="filing", trigger="resend", reason="not yet", allowed=["resend"])
-    assert str(own) == "resend was refused in state filing: not yet; allowed there: nothing else"
-    error = TransitionRefused(state="sold", trigger="submit", reason="no such state")
+    error = TransitionRefused(state="sold", trigger="submit", reason="it is sold", allowed=())
 
-    assert str(error) == "submit was refused in state sold: no such state; allowed there: nothing"
+    assert str(error) == "submit was refused in state sold: it is sold; allowed now: nothing"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +214,11 @@ def test_a_refused_trigger_where_nothing_is_allowed_says_so() -> None:
             ChangeNotFound(name="C9"),
             "no change has the id, subject or sn 'C9'; `itsm-workflow list` lists all changes",
             {"name": "C9", "workflow": ""},
+        ),
+        (
+            ChangeNotFound(name="collector-42", by_id=True),
+            "no change has the id 'collector-42'; Workflow.resolve finds a change by its id, subject or sn",
+            {"name": "collector-42", "workflow": ""},
         ),
         (
             ChangeNotFound(name="C9", workflow="release"),

@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import pickle
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,6 +45,20 @@ def test_secrets_compare_by_their_text(one: str, other: str) -> None:
     """Also beyond ASCII, and the hashes of equal ones are equal."""
     assert (Secret(one) == Secret(other)) == (one == other)
     assert (hash(Secret(one)) == hash(Secret(other))) or one != other
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        (Secret, r"Secret\(text\) takes a str"),
+        (SecretURL, "a storage URL must be a str, for example sqlite:///itsm-workflow.db"),
+    ],
+)
+@pytest.mark.parametrize("text", [None, 5, CANARY.encode(), [CANARY]])
+def test_only_a_text_can_be_a_secret(kind: type[Secret], wanted: str, text: Any) -> None:  # noqa: ANN401 - wrong on purpose
+    """The error does not show what was passed."""
+    with pytest.raises(TypeError, match=f"^{wanted}, not {type(text).__name__}$"):
+        kind(text)
 
 
 def test_a_secret_is_not_equal_to_its_text() -> None:

@@ -2,33 +2,156 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+import traceback
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow import State, Workflow
-from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow import Settings, State, Workflow
+from itsm_workflow.errors import InvalidForm, StorageError, StorageUnavailable
+from itsm_workflow.form import Asked
 from itsm_workflow.runtime.records import Records
 from itsm_workflow.sandbox import acting
-from tests.support.desk import ASKED, SUBJECT, Desk, Gateway
+from itsm_workflow.secrets import SecretURL
+from itsm_workflow.testing import ManualClock
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from itsm_workflow_backends.memory import MemoryBackend
+from tests.support.desk import ASKED, SUBJECT, Desk
+from tests.support.places import Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from itsm_workflow.gateway.protocol import TicketGateway
 
 
 def test_a_workflow_is_closed_at_the_end_of_its_block() -> None:
-    """Looks in the background are over then, and the store is let go of."""
+    """Looks in the background are over then. The store stays open, since its owner and other workflows may use it."""
     desk = Desk()
     with desk.workflow(after_callback="background") as workflow:
         change = workflow.apply(subject=SUBJECT, **ASKED)
         assert desk.gateway.hand_over(desk.decide(change), workflow.receive)
 
     assert desk.witness.triggers()[-1] == "approve"
+    assert desk.workflow().require_approved(SUBJECT).id == change.id
+
+
+@pytest.mark.parametrize("kind", [str, SecretURL])
+def test_a_store_that_the_workflow_opened_is_closed_with_it(kind: Callable[[str], str | SecretURL]) -> None:
+    """Once, however often the workflow is closed."""
+    with Desk().workflow(storage=kind("memory://")) as workflow:
+        change = workflow.apply(subject=SUBJECT, **ASKED)
+        assert workflow.get(change.id) == change
+
+    workflow.close()
     with pytest.raises(StorageUnavailable):
-        desk.store.get(change.id)
+        workflow.get(change.id)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("storage", MemoryBackend),
+        ("gateway", LedgerGateway),
+        ("settings", Settings),
+        ("clock", ManualClock),
+        ("observers", [Witness]),
+    ],
+)
+def test_a_class_in_place_of_its_object_is_refused(name: str, value: object) -> None:
+    """It has the names of the methods, but each call would fail; nobody waits for the result of an observer's."""
+    given: dict[str, Any] = {"storage": "memory://", "gateway": Desk().gateway, name: value}
+    with pytest.raises(TypeError, match=rf"^Workflow\({name}=\.\.\.\) takes "):
+        Workflow(**given)
+
+
+def test_a_workflow_that_cannot_be_made_opens_no_store(tmp_path: Path) -> None:
+    """No file is made that nothing would close."""
+
+    def fail(_number: int) -> bytes:
+        raise OSError("no entropy")
+
+    with pytest.raises(OSError, match="no entropy"):
+        Desk().workflow(storage=f"sqlite:///{tmp_path / 'changes.db'}", entropy=fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_password_in_a_url_is_not_in_a_traceback() -> None:
+    """A page of errors may show the variables of each frame."""
+    url = "nosuch://shop:" + "canary" + "@db.example.com/changes"
+    with pytest.raises(StorageError, match="no storage backend is installed for nosuch://") as caught:
+        Desk().workflow(storage=url)
+
+    frames = [frame for frame, _ in traceback.walk_tb(caught.tb) if "/itsm_workflow/" in frame.f_code.co_filename]
+    assert "__init__" in [frame.f_code.co_name for frame in frames]
+    assert [frame.f_code.co_name for frame in frames if "canary" in repr(frame.f_locals)] == []
+
+
+FORMS: dict[str, Callable[..., object]] = {
+    "apply": Workflow.apply,
+    "preview": Workflow.preview,
+    "draft": Workflow.draft,
+    "revise": Workflow.revise,
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_each_part_of_a_form_is_a_parameter(name: str) -> None:
+    """`help` lists them, and an unknown name is an error that quotes it."""
+    parameters = inspect.signature(FORMS[name]).parameters
+    assert set(parameters) >= set(Asked.__annotations__)
+    assert [one for one in parameters.values() if one.kind is inspect.Parameter.VAR_KEYWORD] == []
+
+    given = {"change_id": "C1"} if name == "revise" else {"subject": SUBJECT}
+    with pytest.raises(TypeError, match=rf"{name}\(\) got an unexpected keyword argument 'bk_username'"):
+        FORMS[name](Desk().workflow(), **given, **ASKED, bk_username="alice")
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_part_that_is_left_out_is_reported_with_the_other_problems(name: str) -> None:
+    """The host's developer sees all of them after one call."""
+    workflow = Desk().workflow()
+    given: dict[str, Any] = {"change_id": workflow.draft(subject=SUBJECT, **ASKED).id}
+    expected = ["title", "applicant", "approvers[1]"]
+    if name != "revise":
+        given, expected = {"subject": ""}, ["subject", *expected]
+    with pytest.raises(InvalidForm) as caught:
+        FORMS[name](workflow, **given, approvers=["carol", ""])
+
+    assert [field for field, _, _ in caught.value.problems] == expected
+
+
+@pytest.mark.parametrize("name", ["apply", "preview"])
+def test_a_check_of_one_form_must_be_a_function(name: str) -> None:
+    """It is refused before anything is checked or stored."""
+    with pytest.raises(TypeError, match=r"^form_check takes a function, not 'CollectorForm\.check'"):
+        FORMS[name](Desk().workflow(), subject=SUBJECT, **ASKED, form_check="CollectorForm.check")
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [None, True, False, "too long", [None], ["too long"], [("title", "too long")], [("title", 5, "too long")]],
+    ids=repr,
+)
+@pytest.mark.parametrize("name", ["apply", "preview"])
+def test_a_form_check_that_returns_anything_but_problems_is_named(name: str, returned: Any) -> None:  # noqa: ANN401 - of any type
+    """None is what a function returns that forgets to return: it is not taken for a form without problems."""
+    of_all, of_one = Desk().workflow(form_check=lambda _: returned), Desk().workflow()
+    calls: list[tuple[Workflow, dict[str, Any]]] = [(of_all, {}), (of_one, {"form_check": lambda _: returned})]
+    for workflow, given in calls:
+        with pytest.raises(
+            TypeError, match=r"^form_check returned .*: it must return a list of \(field, value, rule\)"
+        ):
+            FORMS[name](workflow, subject=SUBJECT, **ASKED, **given)
+        assert list(workflow.find()) == []
 
 
 class Foreign:
     """A gateway of another system: it was made from other settings than ours."""
 
-    def __init__(self, inner: Gateway) -> None:
+    def __init__(self, inner: TicketGateway) -> None:
         self._inner = inner
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the port has
@@ -59,7 +182,7 @@ def test_changes_can_be_read_without_a_gateway() -> None:
     workflow = desk.workflow()
     change = workflow.apply(subject=SUBJECT, **ASKED)
     records = Records(workflow._journal)
-    desk.gateway.faults["get_ticket_info"] = AssertionError("asked")
+    desk.faults.calls.clear()
 
     shown = records.status(change.id)
     assert (shown.state, shown.sn, shown.iframe_ticket_url) == ("pending", change.sn, None)
@@ -68,6 +191,7 @@ def test_changes_can_be_read_without_a_gateway() -> None:
         workflow.why(change.id),
         workflow.allowed(change.id),
     )
+    assert desk.faults.calls == []
 
 
 def test_a_subject_that_is_a_member_of_an_enum_is_kept_as_its_text() -> None:
@@ -82,7 +206,7 @@ def test_a_subject_that_is_a_member_of_an_enum_is_kept_as_its_text() -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"storage": "memory://"}, r"^Workflow\(storage=...\) takes an open store, as open_storage\(url\) returns it$"),
+        ({"storage": 7}, r"^Workflow\(storage=...\) takes the URL of a store, such as sqlite:///itsm.db, or an open"),
         ({"gateway": "http://itsm"}, r"^Workflow\(gateway=...\) takes a TicketGateway"),
         ({"definition": "collector_change"}, r"^Workflow\(definition=...\) takes a WorkflowDefinition$"),
         ({"policy": 30}, r"^Workflow\(policy=...\) takes a Policy$"),
@@ -94,6 +218,7 @@ def test_a_subject_that_is_a_member_of_an_enum_is_kept_as_its_text() -> None:
             {"after_callback": "never"},
             r"^Workflow\(after_callback=...\) takes background, inline, later or a function$",
         ),
+        ({"observers": ""}, r"^Workflow\(observers=...\) takes a list of objects with on_entry and on_trouble$"),
         ({"observers": print}, r"^Workflow\(observers=...\) takes a list of objects with on_entry and on_trouble$"),
         ({"observers": [print]}, r"^Workflow\(observers=...\) takes a list of objects with on_entry and on_trouble$"),
         ({"clock": 3}, r"^Workflow\(clock=...\) takes a Clock$"),

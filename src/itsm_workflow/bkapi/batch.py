@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from itsm_workflow.bkapi.context import BACKGROUND
 from itsm_workflow.bkapi.endpoint import PaginationStyle
 from itsm_workflow.errors import GatewayError, GatewayProtocolError
 
@@ -20,13 +19,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from itsm_workflow.bkapi.client import ApiClient
-    from itsm_workflow.bkapi.context import RequestContext
     from itsm_workflow.bkapi.endpoint import Endpoint
-    from itsm_workflow.bkapi.retry import RetryPolicy
-    from itsm_workflow.budget import Budget
+    from itsm_workflow.bkapi.request import CallOptions
 
     Progress = Callable[[int, int], object]
-    Timeout = float | tuple[float, float]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,12 +44,7 @@ def batch_request(
     chunk_size: int = CHUNK_SIZE,
     concurrency: int = CONCURRENCY,
     progress: Progress | None = None,
-    context: RequestContext = BACKGROUND,
-    timeout: Timeout | None = None,
-    deadline: float | None = None,
-    retry: RetryPolicy | None = None,
-    tenant: str = "",
-    budget: Budget | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[R]:
     """Call an endpoint once per chunk of a list, and return all rows in the list's order.
 
@@ -67,12 +58,8 @@ def batch_request(
         chunk_size: The largest number of items in one call.
         concurrency: The largest number of concurrent calls; the client's connections limit it further.
         progress: Called in the caller's thread with the number of finished items and the number of all items.
-        context: The user on whose behalf the calls are made.
-        timeout: The time-out of each call, as in `ApiClient.call`.
-        deadline: The deadline of each call, as in `ApiClient.call`.
-        retry: The retry policy of each call, as in `ApiClient.call`.
-        tenant: The tenant of each call, as in `ApiClient.call`.
-        budget: The time that all calls may take together.
+        options: ``context``, ``timeout``, ``deadline``, ``retry`` and ``tenant`` of each call, and the ``budget`` that
+            all calls share; each as in `ApiClient.call`.
 
     Raises:
         ValueError: A size is not a positive integer, or ``params`` already contains ``items_key``.
@@ -88,20 +75,7 @@ def batch_request(
 
     def ask(chunk: range) -> list[R]:
         given = {**fixed, items_key: list(items[chunk.start : chunk.stop])}
-        return list(
-            get_data(
-                client.call(
-                    endpoint,
-                    given,
-                    context=context,
-                    timeout=timeout,
-                    deadline=deadline,
-                    retry=retry,
-                    tenant=tenant,
-                    budget=budget,
-                )
-            )
-        )
+        return list(get_data(client.call(endpoint, given, **options)))
 
     chunks = [range(start, min(start + chunk_size, len(items))) for start in range(0, len(items), chunk_size)]
     report = _progress_reporter(progress, sum(map(len, chunks)))
@@ -121,12 +95,7 @@ def bulk_request(
     size_key: str = "pagesize",
     concurrency: int = CONCURRENCY,
     progress: Progress | None = None,
-    context: RequestContext = BACKGROUND,
-    timeout: Timeout | None = None,
-    deadline: float | None = None,
-    retry: RetryPolicy | None = None,
-    tenant: str = "",
-    budget: Budget | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[R]:
     """Fetch the first page, then the other pages concurrently, and return all rows in order.
 
@@ -141,12 +110,8 @@ def bulk_request(
         size_key: The parameter that receives the page size if pages are requested by number.
         concurrency: The largest number of concurrent calls; the client's connections limit it further.
         progress: Called in the caller's thread with the number of finished pages and the number of all pages.
-        context: The user on whose behalf the calls are made.
-        timeout: The time-out of each call, as in `ApiClient.call`.
-        deadline: The deadline of each call, as in `ApiClient.call`.
-        retry: The retry policy of each call, as in `ApiClient.call`.
-        tenant: The tenant of each call, as in `ApiClient.call`.
-        budget: The time that all calls may take together.
+        options: ``context``, ``timeout``, ``deadline``, ``retry`` and ``tenant`` of each call, and the ``budget`` that
+            all calls share; each as in `ApiClient.call`.
 
     Raises:
         ValueError: A size is not a positive integer, or ``params`` already selects a page.
@@ -162,16 +127,7 @@ def bulk_request(
 
     def ask(number: int) -> T:
         page = page_params(endpoint, number, page_size, size_key)
-        return client.call(
-            endpoint,
-            {**fixed, **page},
-            context=context,
-            timeout=timeout,
-            deadline=deadline,
-            retry=retry,
-            tenant=tenant,
-            budget=budget,
-        )
+        return client.call(endpoint, {**fixed, **page}, **options)
 
     with _name_chunk_in_errors(range(page_size)):
         first = ask(0)

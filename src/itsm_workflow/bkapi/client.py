@@ -10,7 +10,7 @@ import random
 import time
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
 from urllib.parse import urlsplit
 
 import attrs
@@ -32,7 +32,9 @@ from itsm_workflow.bkapi.transport import Transport
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import GatewayError, GatewayNotAsked, GatewayRefused, GatewayTimeout, GatewayUnavailable
 from itsm_workflow.secrets import without_frames
+from itsm_workflow.settings import Settings
 from itsm_workflow.settings.proxy import proxy_secrets
+from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from itsm_workflow.bkapi.upload import File
     from itsm_workflow.budget import Budget
     from itsm_workflow.clock import Clock
-    from itsm_workflow.settings import Settings
 
 T = TypeVar("T")
 
@@ -78,6 +79,7 @@ class ApiClient:
 
     Raises:
         SettingsError: ``base_url`` is not an address that the settings allow.
+        TypeError: The settings are not `Settings`.
     """
 
     def __init__(
@@ -97,10 +99,14 @@ class ApiClient:
         draw: Callable[[float], float] = lambda bound: random.uniform(0, bound),  # noqa: S311 - no secret
         new_request_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
+        passed: object = settings
+        if not isinstance(passed, Settings):
+            raise TypeError(f"the settings must be Settings, such as Settings.from_env(), not {kind_of(passed)}")
         try:
-            self.settings = without_frames(attrs.evolve, settings, gateway_url=base_url) if base_url else settings
+            given = without_frames(attrs.evolve, settings, gateway_url=base_url) if base_url else settings
         finally:
             del base_url  # a rejected address may hold a password
+        self.settings: Settings = given
         self._transport = transport or Transport(
             ca_bundle=settings.ca_bundle, proxy=settings.proxy, monotonic=monotonic
         )
@@ -109,10 +115,10 @@ class ApiClient:
         self._slow = slow
         self._cache = cache or AnswerCache(monotonic=monotonic)
         clock = clock or SystemClock()
-        self.breaker = breaker or Breaker(
+        self.breaker: Breaker = breaker or Breaker(
             failures=settings.breaker_failures, rest=settings.breaker_rest, monotonic=clock.elapsed
         )
-        self.server_time = ServerTime(elapsed=clock.elapsed)
+        self.server_time: ServerTime = ServerTime(elapsed=clock.elapsed)
         self._pace = Pace(monotonic=monotonic, now=clock.now, sleep=sleep, draw=draw)
         self._new_request_id = new_request_id
 
@@ -191,14 +197,11 @@ class ApiClient:
             ValueError: The call cannot be sent; also raised if ``raise_exception`` is False.
             Exception: Any exception of a hook of the endpoint, unchanged.
         """
+        for option, flag in (("raw", raw), ("raise_exception", raise_exception)):
+            if not isinstance(flag, bool):
+                raise ValueError(f"{endpoint.name}: {option} must be True or False")  # noqa: TRY004 - as other options
         asked = Asked(
-            context=context,
-            files=files,
-            timeout=timeout,
-            deadline=deadline,
-            budget=budget,
-            retry=retry,
-            tenant=tenant,
+            context=context, files=files, timeout=timeout, deadline=deadline, budget=budget, retry=retry, tenant=tenant
         )
         response = self._ask(endpoint, {} if params is None else params, asked)
         if response.error is not None and raise_exception:
@@ -223,8 +226,8 @@ class ApiClient:
 
     # ---------------------------------------------------------------- many calls
 
-    batch_request = batch.batch_request
-    bulk_request = batch.bulk_request
+    batch_request: Final = batch.batch_request
+    bulk_request: Final = batch.bulk_request
 
     @property
     def concurrency(self) -> int:
@@ -281,7 +284,8 @@ class ApiClient:
     def _exchange(
         self, endpoint: Endpoint[T], request: HttpRequest, policy: RetryPolicy, log: CallLog, patience: float
     ) -> DataResponse[T]:
-        key = self._cache.key(request, _without_id(request.url, log.request_id)) if endpoint.cache_time else b""
+        url = request.url.replace(f"{REQUEST_ID_KEY}={log.request_id}", "")  # which differs in each call
+        key = self._cache.key(request, url) if endpoint.cache_time else b""
         reader = Reader(endpoint, log)
         answer = self._cache.get(key) if key else None
         if answer is not None:
@@ -341,7 +345,3 @@ class ApiClient:
         if not endpoint.idempotent:
             return NO_RETRY
         return asked.retry or endpoint.retry or self._retry
-
-
-def _without_id(url: str, request_id: str) -> str:
-    return url.replace(f"{REQUEST_ID_KEY}={request_id}", "")

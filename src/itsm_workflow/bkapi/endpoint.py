@@ -17,12 +17,15 @@ from itsm_workflow.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    import typing_extensions
+
     from itsm_workflow.bkapi.prepare import CallFacts
 
     BeforeRequest = Callable[[dict[str, Any], CallFacts], Mapping[str, Any]]
     AfterRequest = Callable[[dict[str, Any]], Mapping[str, Any]]
-
-T_co = TypeVar("T_co", covariant=True)
+    T_co = typing_extensions.TypeVar("T_co", covariant=True, default=Any)
+else:
+    T_co = TypeVar("T_co", covariant=True)  # before Python 3.13, typing does not know defaults
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_RECORD = 100_000
@@ -197,6 +200,9 @@ def _problems(endpoint: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as 
     yield from _header_problems(endpoint.header_keys)
     yield from _hook_problems(endpoint)
     yield from _time_problems(endpoint)
+    for option in ("idempotent", "fresh_connection", "no_query_params", "use_superuser"):
+        if not isinstance(getattr(endpoint, option), bool):
+            yield option, "must be True or False"
     if not isinstance(endpoint.pagination_style, PaginationStyle):
         yield "pagination_style", f"must be one of {', '.join(PaginationStyle)}"
     if endpoint.max_bytes is not None and not (type(endpoint.max_bytes) is int and 0 < endpoint.max_bytes <= MAX_BODY):

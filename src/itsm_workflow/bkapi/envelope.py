@@ -12,13 +12,13 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import attrs
-import cattrs
-from cattrs.gen import make_dict_structure_fn
 
 from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayProtocolError
+from itsm_workflow.strict import answer_converter, error_places
+from itsm_workflow.text import has_lone_surrogate, texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,6 @@ MAX_VALUES = 1 << 20
 """The largest number of JSON values in one answer. One byte of JSON can take 60 bytes of memory as a value."""
 MAX_MESSAGE = 200
 _OK = 200
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _PLACE = re.compile(r"data(\.\w+|\[\d+\])*")  # keys of objects without fixed fields are the gateway's text
 _ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")  # a lone surrogate, or half of a pair
 
@@ -184,19 +183,15 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
         raise ValueError("the answer starts with a byte order mark")
     try:
         value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_int=_integer,
-            parse_float=_number,
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_number
         )
     except json.JSONDecodeError as error:
         raise ValueError(f"the answer is not JSON at character {error.pos}") from None
     except RecursionError:
         raise ValueError("the answer is nested too deeply") from None
     _check_depth(value)
-    if _ESCAPED.search(text):
-        _check_characters(value)
+    if _ESCAPED.search(text) and any(map(has_lone_surrogate, texts_in(value))):
+        raise ValueError("the answer has a lone surrogate")
     return value
 
 
@@ -216,7 +211,7 @@ def decode(data: object, kind: type[T], *, endpoint: str, request_id: str) -> T:
     if kind is object:
         return cast("T", data)
     try:
-        return _converter.structure(data, kind)
+        return answer_converter().structure(data, kind)
     except Exception as error:  # noqa: BLE001 - a type's own checks may raise anything
         places = _places(error)
     del data  # the data may repeat our secrets, and a traceback may be shown with its variables
@@ -225,62 +220,9 @@ def decode(data: object, kind: type[T], *, endpoint: str, request_id: str) -> T:
     )
 
 
-def make_converter() -> cattrs.Converter:
-    """Return a converter from JSON values to our types that never coerces a value."""
-    converter = cattrs.Converter()
-    for plain in (bool, int, float, str):
-        # Registered by type: cattrs prefers its own lenient hooks to hooks that are registered by a predicate.
-        converter.register_structure_hook(plain, _exactly(plain))
-    converter.register_structure_hook_factory(_is_list, _list_of(converter))
-    converter.register_structure_hook_factory(attrs.has, _object_of(converter))
-    return converter
-
-
-def _is_list(kind: Any) -> bool:  # noqa: ANN401 - a type, or an alias of one
-    return get_origin(kind) in {tuple, list}
-
-
-def _exactly(plain: type) -> Callable[[object, Any], object]:
-    def structure(value: object, kind: Any) -> object:  # noqa: ANN401 - cattrs's own signature
-        if type(value) is not plain:
-            raise TypeError(f"not {plain.__name__}")
-        return value if kind is plain else kind(value)  # a StrEnum is structured here as well
-
-    return structure
-
-
-def _list_of(converter: cattrs.Converter) -> Callable[[Any], Callable[[object, Any], object]]:
-    def factory(kind: Any) -> Callable[[object, Any], object]:  # noqa: ANN401 - a generic alias
-        sequence, (item, *_) = get_origin(kind), get_args(kind)
-
-        def structure(value: object, _: Any) -> object:  # noqa: ANN401 - cattrs's own signature
-            if not isinstance(value, list):
-                raise TypeError("not a list")
-            return sequence(converter.structure(each, item) for each in value)
-
-        return structure
-
-    return factory
-
-
-def _object_of(converter: cattrs.Converter) -> Callable[[Any], Callable[[object, Any], object]]:
-    def factory(kind: Any) -> Callable[[object, Any], object]:  # noqa: ANN401 - an attrs class
-        by_key = make_dict_structure_fn(kind, converter)
-
-        def structure(value: object, _: Any) -> object:  # noqa: ANN401 - cattrs's own signature
-            if not isinstance(value, dict):
-                raise TypeError("not an object")
-            return by_key(value, kind)
-
-        return structure
-
-    return factory
-
-
 def _places(error: Exception) -> str:
     """Return the fields that did not match, by our own names; values are never quoted."""
-    lines = cattrs.transform_error(error, "data", lambda *_: "")
-    paths = {found[0] for line in lines if (found := _PLACE.match(line.partition(" @ ")[2]))}
+    paths = {found[0] for place in error_places(error, "data") if (found := _PLACE.match(place))}
     return ", ".join(sorted(paths)[:5])
 
 
@@ -320,19 +262,3 @@ def _check_depth(value: object) -> None:
             for each in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
             if isinstance(each, dict | list)
         ]
-
-
-def _check_characters(value: object) -> None:
-    if isinstance(value, str):
-        if _SURROGATE.search(value):
-            raise ValueError("the answer has a lone surrogate")
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            _check_characters(key)
-            _check_characters(each)
-    elif isinstance(value, list):
-        for each in value:
-            _check_characters(each)
-
-
-_converter = make_converter()

@@ -14,7 +14,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from itsm_workflow.bkapi.endpoint import PLACEHOLDER
 from itsm_workflow.secrets import Secret
-from itsm_workflow.settings import is_loopback
+from itsm_workflow.settings.rules import is_loopback
+from itsm_workflow.text import has_lone_surrogate, kind_of
 
 if TYPE_CHECKING:
     from itsm_workflow.bkapi.endpoint import Endpoint
@@ -26,7 +27,6 @@ _MAX_URL = 8192
 _DEPTH = 200
 _PLACE = 60
 _SURROGATE = re.compile(r"\\ud[89a-f]")
-_HALF = re.compile(r"[\ud800-\udfff]")
 
 
 def build_url(endpoint: Endpoint[Any], settings: Settings, params: Mapping[str, Any]) -> str:
@@ -97,11 +97,8 @@ def sound(endpoint: str, key: str, text: str) -> str:
     Raises:
         ValueError: The text holds a lone surrogate.
     """
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValueError(f"{endpoint}: {key!r} holds a lone surrogate") from None
+    if has_lone_surrogate(text):
+        raise ValueError(f"{endpoint}: {key!r} holds a lone surrogate")
     return text
 
 
@@ -139,16 +136,16 @@ def _misfit(at: str, value: object, depth: int = _DEPTH) -> str:
     if isinstance(value, Secret):
         value = value.reveal()
     if isinstance(value, str):
-        return f": a lone surrogate at {at!a}" if _HALF.search(value) else ""
+        return f": a lone surrogate at {at!a}" if has_lone_surrogate(value) else ""
     if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return ""
     if not isinstance(value, Mapping | list | tuple):
-        return f": a {type(value).__name__} at {at!a}"
+        return f": {kind_of(value)} at {at!a}"
     if not depth:
         return f": a value nested too deeply at {at[:_PLACE]!a}"
     for key, each in value.items() if isinstance(value, Mapping) else enumerate(value):
         if not isinstance(key, str | int | float | None):
-            return f": a key that is a {type(key).__name__} at {at!a}"
+            return f": a key that is {kind_of(key)} at {at!a}"
         inner = f"{at}.{key}" if at else str(key)
         if found := _misfit(inner, key, depth - 1) or _misfit(inner, each, depth - 1):
             return found

@@ -6,7 +6,7 @@ The bytes of a body hold secrets in clear. So an exception leaves this module wi
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 
@@ -32,6 +32,17 @@ if TYPE_CHECKING:
     Timeout = float | tuple[float, float]
 
 _OVERRIDES = ("X-HTTP-Method-Override", "X-Method-Override")
+
+
+class CallOptions(TypedDict, total=False):
+    """The options that a batch passes on to each of its calls; each as in `ApiClient.call`."""
+
+    context: RequestContext
+    timeout: Timeout | None
+    deadline: float | None
+    budget: Budget | None
+    retry: RetryPolicy | None
+    tenant: str
 
 
 @attrs.frozen(kw_only=True)

@@ -130,6 +130,11 @@ class Pace:
     sleep: Callable[[float], object]
     draw: Callable[[float], float]
 
+    def wait(self, seconds: float) -> None:
+        """Sleep, unless there is nothing to wait for."""
+        if seconds > 0:
+            self.sleep(seconds)
+
 
 def send_patiently(
     send: Callable[[float], HttpResponse],
@@ -158,17 +163,37 @@ def send_patiently(
     """
     if policy.attempts == 1:
         return send(seconds)
-    schedule = _Schedule(policy, seconds, pace, why, call)
+    ends_at = pace.monotonic() + seconds
+    reason = ""
+
+    def is_retried(answer: HttpResponse) -> bool:
+        nonlocal reason
+        reason = f"HTTP {answer.status}" if answer.status in policy.statuses else why(answer)
+        return bool(reason)
+
+    def log_retry(state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        ended_in = error.code if isinstance(error, GatewayError) else reason
+        logger.info(
+            "%s: attempt %d of %d ended in %s, the next attempt follows in %.3f s",
+            call,
+            state.attempt_number,
+            policy.attempts,
+            ended_in,
+            state.upcoming_sleep,
+            extra={"itsm_call": call, "itsm_attempt": state.attempt_number, "itsm_reason": ended_in},
+        )
+
     retrying = tenacity.Retrying(
-        stop=schedule.stop,
-        wait=schedule.wait,
-        sleep=schedule.sleep,
-        retry=schedule.again,
-        before_sleep=schedule.log_retry,
+        retry=tenacity.retry_if_exception_type(policy.exceptions) | tenacity.retry_if_result(is_retried),
+        stop=tenacity.stop_after_attempt(policy.attempts) | _StopBeforeDeadline(ends_at, pace),
+        wait=_Wait(policy, pace),
+        sleep=pace.wait,
+        before_sleep=log_retry,
         retry_error_callback=_last,
     )
     try:
-        return retrying(lambda: send(schedule.left))
+        return retrying(lambda: send(max(ends_at - pace.monotonic(), 0.001)))
     except (tenacity.RetryError, tenacity.TryAgain):  # not expected, and unknown to this library's callers
         problem = f"no attempt was completed{MAYBE_DONE}"
     raise GatewayTimeout(problem, endpoint=call)
@@ -181,68 +206,37 @@ def _last(state: tenacity.RetryCallState) -> HttpResponse:
     return answer
 
 
-class _Schedule:
-    """The attempts of one call. Newer versions of tenacity call ``wait`` before ``stop``, so both use the same draw."""
+class _StopBeforeDeadline(tenacity.stop.stop_base):
+    """Do not wait for an attempt that would begin after the deadline.
 
-    def __init__(
-        self, policy: RetryPolicy, seconds: float, pace: Pace, why: Callable[[HttpResponse], str], call: str
-    ) -> None:
+    Tenacity's stop_before_delay is the same, and reads a clock of its own.
+    """
+
+    def __init__(self, ends_at: float, pace: Pace) -> None:
+        self._ends_at = ends_at
+        self._pace = pace
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        return self._pace.monotonic() + retry_state.upcoming_sleep >= self._ends_at
+
+
+class _Wait(tenacity.wait_exponential):
+    """Full jitter below the exponential bound, and at least the server's ``Retry-After``.
+
+    Tenacity's wait_random_exponential is the same without ``Retry-After``, and draws from the process's random numbers.
+    """
+
+    def __init__(self, policy: RetryPolicy, pace: Pace) -> None:
+        super().__init__(multiplier=policy.first_wait, max=policy.longest_wait, min=policy.shortest_wait)
         self._policy = policy
         self._pace = pace
-        self._why = why
-        self._call = call
-        self._reason = ""
-        self._ends_at = pace.monotonic() + seconds
-        self._drawn_for = 0
-        self._drawn = 0.0
 
-    @property
-    def left(self) -> float:
-        return max(self._ends_at - self._pace.monotonic(), 0.001)
-
-    def again(self, state: tenacity.RetryCallState) -> bool:
-        self._reason = "" if state.outcome is None else self._reason_in(state.outcome)
-        return bool(self._reason)
-
-    def _reason_in(self, outcome: tenacity.Future) -> str:
-        error = outcome.exception()
-        if error is not None:
-            return error.code if isinstance(error, GatewayError) and isinstance(error, self._policy.exceptions) else ""
-        answer: HttpResponse = outcome.result()
-        return f"HTTP {answer.status}" if answer.status in self._policy.statuses else self._why(answer)
-
-    def log_retry(self, state: tenacity.RetryCallState) -> None:
-        logger.info(
-            "%s: attempt %d of %d ended in %s, the next attempt follows in %.3f s",
-            self._call,
-            state.attempt_number,
-            self._policy.attempts,
-            self._reason,
-            self._drawn,
-            extra={"itsm_call": self._call, "itsm_attempt": state.attempt_number, "itsm_reason": self._reason},
-        )
-
-    def stop(self, state: tenacity.RetryCallState) -> bool:
-        if state.attempt_number >= self._policy.attempts:
-            return True
-        # Do not wait for an attempt that would begin after the deadline.
-        return self._pace.monotonic() + self.wait(state) >= self._ends_at
-
-    def wait(self, state: tenacity.RetryCallState) -> float:
-        if self._drawn_for != state.attempt_number:
-            self._drawn_for, self._drawn = state.attempt_number, self._draw(state)
-        return self._drawn
-
-    def _draw(self, state: tenacity.RetryCallState) -> float:
+    def __call__(self, retry_state: tenacity.RetryCallState) -> float:
         if not (self._policy.wait and _waiting.get()):
             return 0.0
-        bound = min(self._policy.first_wait * 2 ** (state.attempt_number - 1), self._policy.longest_wait)
         shortest = self._policy.shortest_wait
-        return max(shortest + self._pace.draw(max(bound - shortest, 0.0)), self._retry_after(state))
-
-    def sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            self._pace.sleep(seconds)
+        drawn = shortest + self._pace.draw(super().__call__(retry_state) - shortest)
+        return max(drawn, self._retry_after(retry_state))
 
     def _retry_after(self, state: tenacity.RetryCallState) -> float:
         """Return the seconds of ``Retry-After``; infinity if they exceed the policy's limit."""

@@ -1,4 +1,4 @@
-"""One HTTP exchange: the only module that uses requests and urllib3.
+"""One HTTP exchange: the only module that uses requests.
 
 For any server, an exchange ends at its deadline, and earlier if headers or trailers do not end. At most 1 MiB of a body
 is read, or the limit of the request. Redirects are not followed, cookies are not kept, and the environment sets no
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import http.client
-import io
 import os
 import ssl
 import threading
@@ -24,17 +22,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import requests
 import requests.adapters
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from itsm_workflow.bkapi.body import BROKE, CHUNK, MAYBE_DONE, Failure, read_body
-from itsm_workflow.bkapi.deadline import DeadlineReader, EndlessAnswerError, Exchange, causes, open_socket, reason
-from itsm_workflow.bkapi.tunnel import tunnelling
+from itsm_workflow.bkapi.body import BROKE, MAYBE_DONE, Failure, read_body
+from itsm_workflow.bkapi.connections import CUT_OFF, ERRORS, MALFORMED, POOLS, TLSContext, current
+from itsm_workflow.bkapi.deadline import Exchange, causes, reason
 from itsm_workflow.errors import GatewayProtocolError, GatewayTimeout, GatewayUnavailable
 from itsm_workflow.secrets import Secret, SecretURL, without_frames
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator, Mapping
 
 NO_PROXY = SecretURL("")
@@ -42,16 +37,8 @@ BODY_LIMIT = 1 << 20
 """The default limit of an answer's body in bytes, compressed or decompressed."""
 _OVERHEAD = 1 << 20
 """Bytes allowed for provisional answers, headers, chunk sizes and trailers, in addition to twice the body limit."""
-_LINES = 256
-"""The largest number of consecutive lines without data between them."""
 _POOL_SIZE = 10
-_LIBRARY_ERRORS = (
-    *(requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError),
-    *(requests.cookies.CookieConflictError, Warning),  # a process may turn warnings into errors
-    getattr(urllib3.util.wait, "NoWayToWaitForSocketError", OSError),  # only in urllib3 1.26
-)
-_MALFORMED = (http.client.HTTPException, urllib3.exceptions.InvalidHeader, ValueError)
-_CUT_OFF = (http.client.IncompleteRead, http.client.RemoteDisconnected, urllib3.exceptions.IncompleteRead)
+_LIBRARY_ERRORS = (requests.RequestException, requests.cookies.CookieConflictError, *ERRORS)
 
 
 @attrs.frozen(kw_only=True)
@@ -98,110 +85,6 @@ class HttpResponse:
     elapsed: float
 
 
-_current = threading.local()  # .exchange: the thread's current exchange, for the libraries' connections
-
-
-class _Reader(io.BufferedReader):
-    """Limits the lines of an answer; the standard library limits headers, but not provisional answers or trailers."""
-
-    _lines = 0
-
-    def readline(self, size: int | None = -1) -> bytes:
-        self._lines += 1
-        if self._lines > _LINES:
-            raise EndlessAnswerError(f"more than {_LINES} lines in a row")
-        return super().readline(size)
-
-    def read(self, size: int | None = -1) -> bytes:
-        self._lines = 0
-        return super().read(size)
-
-
-class _Response(http.client.HTTPResponse):
-    """A response whose status line, headers and body are read before the exchange's deadline."""
-
-    fp: Any = None  # the base class closes it on collection, even if __init__ failed
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        unbounded, self.fp = self.fp, _Reader(DeadlineReader(sock, _current.exchange))
-        unbounded.close()
-
-    def begin(self) -> None:
-        super().begin()
-        if self.headers.defects or self.headers.get_payload():  # urllib3 would log the unreadable part
-            raise http.client.HTTPException("the headers cannot be read")
-
-
-class _PlainConnection(HTTPConnection):
-    """A connection that records when the first byte of a request is sent, and why connecting failed."""
-
-    response_class = _Response
-
-    def _new_conn(self) -> socket.socket:
-        return open_socket(self._dns_host, self.port, _current.exchange, self.socket_options or ())
-
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except Exception as error:
-            _current.exchange.problem = reason(error)
-            raise
-
-    def _tunnel(self) -> None:
-        with tunnelling(_current.exchange, self._tunnel_host or ""):
-            super()._tunnel()
-
-    def send(self, data: Any) -> None:  # noqa: ANN401 - as in the base class
-        exchange: Exchange = _current.exchange
-        if self.sock is None:
-            self.connect()
-        exchange.sent = exchange.sent or not exchange.tunnelling
-        whole = memoryview(data)
-        for start in range(0, len(whole), CHUNK):  # TLS restarts the time-out for each write
-            self.sock.settimeout(exchange.patience(exchange.read_timeout))
-            super().send(whole[start : start + CHUNK])
-
-
-class _TLSConnection(_PlainConnection, HTTPSConnection):
-    """The same over TLS; the handshake is part of ``connect``."""
-
-
-class _TLSContext(ssl.SSLContext):
-    def wrap_socket(  # noqa: PLR0917 - as in the base class
-        self,
-        sock: socket.socket,
-        server_side: bool = False,  # noqa: FBT001, FBT002 - as in the base class
-        do_handshake_on_connect: bool = True,  # noqa: FBT001, FBT002 - as in the base class
-        suppress_ragged_eofs: bool = True,  # noqa: FBT001, FBT002 - as in the base class
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLSocket:
-        """Always pass the host name: urllib3 1.26 omits an IP address, and OpenSSL would then check no name."""
-        name = server_hostname or _current.exchange.host
-        return super().wrap_socket(
-            sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname=name, session=session
-        )
-
-    def wrap_bio(  # type: ignore[override] # urllib3 passes further arguments by name
-        self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *, server_hostname: str | None = None, **kwargs: Any
-    ) -> ssl.SSLObject:
-        """Do the same for TLS inside the TLS of a proxy, where OpenSSL would otherwise check no name."""
-        name = server_hostname or _current.exchange.host
-        return super().wrap_bio(incoming, outgoing, server_hostname=name, **kwargs)
-
-
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _TLSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
-
-
-_POOLS = {"http": _PlainPool, "https": _TLSPool}
-
-
 class _Adapter(requests.adapters.HTTPAdapter):
     def __init__(self, tls: ssl.SSLContext, size: int) -> None:
         self._tls = tls
@@ -209,11 +92,11 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - as in the base class
         manager = super().proxy_manager_for(proxy, ssl_context=self._tls, proxy_ssl_context=self._tls, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = POOLS
         return manager
 
 
@@ -304,7 +187,7 @@ class Transport:
             monotonic=self._monotonic,
             most=2 * (request.max_bytes or self._body_limit) + _OVERHEAD,
         )
-        _current.exchange = exchange
+        current.exchange = exchange
         try:
             with self._session(exchange, fresh=request.fresh) as session:
                 if session is None:
@@ -314,7 +197,7 @@ class Transport:
         except _LIBRARY_ERRORS as error:
             return _failure(error, exchange)
         finally:
-            del _current.exchange
+            del current.exchange
 
     def _send(self, session: _Session, request: HttpRequest) -> requests.Response:
         headers = {
@@ -367,7 +250,7 @@ def tls_context(trusted: str = "") -> ssl.SSLContext:
     """Return a TLS context that checks certificates against a file or folder; the default is that of requests."""
     trusted = trusted or requests.utils.DEFAULT_CA_BUNDLE_PATH
     # Not create_default_context, which writes the session keys to a file if the environment names one.
-    context = _TLSContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = TLSContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if Path(trusted).is_dir():
         context.load_verify_locations(capath=trusted)
@@ -382,8 +265,8 @@ def _failure(error: BaseException, exchange: Exchange) -> Failure:
     chain = list(causes(error))
     if exchange.over or any(isinstance(cause, TimeoutError) for cause in chain):
         return Failure(GatewayTimeout, f"no complete answer within {exchange.elapsed:.1f} s{MAYBE_DONE}")
-    malformed = next((cause for cause in chain if isinstance(cause, _MALFORMED)), None)
-    if malformed is None or any(isinstance(cause, _CUT_OFF) for cause in chain):
+    malformed = next((cause for cause in chain if isinstance(cause, MALFORMED)), None)
+    if malformed is None or any(isinstance(cause, CUT_OFF) for cause in chain):
         return Failure(GatewayTimeout, f"{BROKE}{MAYBE_DONE}")
     return Failure(GatewayProtocolError, f"the answer is not HTTP ({type(malformed).__name__}){MAYBE_DONE}")
 

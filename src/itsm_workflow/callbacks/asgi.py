@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, answered, refusal
+from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, refusal, respond
 from itsm_workflow.secrets import without_frames
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class _Event:
     message: Message = attrs.field(repr=False)
 
 
-def asgi(receive: Receive, *, patience: float = 5.0) -> Application:
+def asgi_app(receive: Receive, *, patience: float = 5.0) -> Application:
     """Return an application that passes each request to `Workflow.receive`, and sends its response unchanged.
 
     The store is written in a thread, so that the event loop is not blocked.
@@ -66,7 +66,7 @@ async def _answer(receive: Receive, head: Incoming, events: Events, patience: fl
         whole = await asyncio.wait_for(_with_body(head, events), patience)
     except TimeoutError:
         return refusal(408, "the request's body was not received in time")
-    return None if whole is None else await asyncio.to_thread(answered, receive, whole)
+    return None if whole is None else await asyncio.to_thread(respond, receive, whole)
 
 
 async def _with_body(incoming: Incoming, events: Events) -> Incoming | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from itsm_workflow.callbacks.background import Background
 from itsm_workflow.callbacks.parse import ACCEPTED, CallbackResponse, read_callback, refusal
+from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import (
     CallbackTokenInvalid,
     ChangeNotFound,
@@ -15,7 +16,8 @@ from itsm_workflow.errors import (
     ItsmWorkflowError,
     TransitionRefused,
 )
-from itsm_workflow.gateway.asking import asked
+from itsm_workflow.exports import later
+from itsm_workflow.gateway.asking import ask
 from itsm_workflow.gateway.protocol import SupportsTokenCheck
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
@@ -26,12 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from itsm_workflow.callbacks.parse import Callback, Incoming
-    from itsm_workflow.callbacks.signer import CallbackAddress
+    from itsm_workflow.callbacks.signer import CallbackSigner
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.journal import Journal, Prepared
     from itsm_workflow.runtime.observers import Observers
+    from itsm_workflow.storage import documents
     from itsm_workflow.storage.codec import Stored
+    from itsm_workflow.storage.protocol import Row
+else:
+    documents = later("itsm_workflow.storage.documents")
 
 AfterCallback = Literal["background", "inline", "later"]
 AFTER: tuple[str, ...] = get_args(AfterCallback)
@@ -46,10 +52,10 @@ class Inbox:
 
     Args:
         journal: The changes.
-        loop: The executor that looks at the callback's change.
+        executor: The executor that looks at the callback's change.
         gateway: The gateway, which checks the server's own token if it can.
         observers: Notified of a token that is not the server's, and of errors.
-        address: The library's own credentials; None if the workflow takes no callbacks.
+        signer: Verifies the library's own credentials; None if the workflow takes no callbacks.
         after: When to look: ``background``, ``inline``, ``later``, or a function that queues the change's id.
     """
 
@@ -57,27 +63,28 @@ class Inbox:
         self,
         *,
         journal: Journal,
-        loop: Executor,
+        executor: Executor,
         gateway: TicketGateway,
         observers: Observers,
-        address: CallbackAddress | None,
+        signer: CallbackSigner | None,
         after: AfterCallback | Callable[[str], object],
     ) -> None:
         self._journal = journal
-        self._loop = loop
+        self._executor = executor
         self._gateway = gateway
         self._observers = observers
-        self._address = address
+        self._signer = signer
         self._after = after
         self._pool: Background | None = None
         self._pool_lock = threading.Lock()
         self._pool_of = os.getpid()
+        self._current = threading.local()  # of a thread: whether it is in a look of this inbox
 
     def receive(self, incoming: Incoming) -> CallbackResponse:
         """Make an authentic callback's change due, durably, and answer. Asks the gateway only if ``inline``."""
-        if self._address is None:
+        if self._signer is None:
             return refusal(401, "not a callback of this application")
-        callback = read_callback(self._address, incoming)
+        callback = read_callback(self._signer, incoming)
         if isinstance(callback, CallbackResponse):
             return callback
         try:
@@ -102,7 +109,15 @@ class Inbox:
         Args:
             seconds: The maximum time to wait, `Policy.close_wait` by default. Changes that were not looked at by then
                 stay due.
+
+        Raises:
+            RuntimeError: The caller is in such a look; nothing was closed.
         """
+        if getattr(self._current, "is_looking", False):
+            raise RuntimeError(
+                "close was called by an effect or an observer in a look after a callback: it would wait for itself, so "
+                "nothing was closed; call it outside of the look"
+            )
         with self._pool_lock:
             pool, self._pool = self._pool, None
         if pool is not None and not pool.close(seconds):
@@ -114,8 +129,11 @@ class Inbox:
         heard = ev.CallbackHeard(sn=callback.sn, digest=callback.digest, number=callback.number)
 
         def once() -> bool:
-            stored = self._journal.load(callback.change_id)
-            prepared = self._journal.fire(stored, [Step(Trigger.RECEIVE_CALLBACK, heard)], actor="callback")
+            row = self._journal.row(callback.change_id)
+            if self._repeats_the_last_while_due(row, callback):
+                return False
+            stored = self._journal.read(row)
+            prepared = self._journal.prepare(stored, [Step(Trigger.RECEIVE_CALLBACK, heard)], actor="callback")
             is_news, last = prepared.is_news, stored.change.heard
             if not is_news:
                 if (last is not None and last.digest == callback.digest) or self._is_soon_due(stored):
@@ -126,15 +144,24 @@ class Inbox:
 
         return repeat_on_conflict(once)  # another writer may have stored a duplicate of this callback
 
+    def _repeats_the_last_while_due(self, row: Row, callback: Callback) -> bool:
+        """Return whether the change is due now and this callback is its last: then nothing else of it is decoded."""
+        definition = self._journal.definition
+        if row.due_at is None or row.due_at > to_micros(self._journal.clock.now()):
+            return False
+        number, digest = documents.last_callback(row) or (0, "")
+        is_known = digest == callback.digest and 1 <= callback.number <= number
+        return is_known and bool(definition.rows(row.state, Trigger.RECEIVE_CALLBACK))
+
     def _is_soon_due(self, stored: Stored) -> bool:
         """Return whether the change is due soon anyway: then nothing is stored, so a look in progress stays valid."""
         policy, now = self._journal.policy, self._journal.clock.now()
         return stored.due_at is not None and stored.due_at <= now + max(policy.soon, policy.read_lease)
 
     def _due_soon(self, stored: Stored) -> Prepared:
-        """Prepare the effect of a callback whose change stores no more hints: the change is due after `Policy.soon`."""
+        """Prepare a commit that makes a change which stores no more hints due after `Policy.soon`."""
         until = self._journal.clock.now() + self._journal.policy.soon
-        return self._journal.claim(stored, (), until=until, actor="callback")
+        return self._journal.prepare_claim(stored, (), until=until, actor="callback")
 
     def _look(self, callback: Callback) -> None:
         if callable(self._after):
@@ -164,11 +191,14 @@ class Inbox:
             self._observers.on_trouble(change_id, error, doing=queueing)
 
     def _look_into(self, callback: Callback) -> None:
+        is_nested, self._current.is_looking = getattr(self._current, "is_looking", False), True
         try:
             self._check_token(callback)
-            self._loop.advance(callback.change_id)
+            self._executor.advance(callback.change_id)
         except Exception as error:  # noqa: BLE001 - a thread has no caller to raise it to; the hint is stored
             self._observers.on_trouble(callback.change_id, error, doing=_LATER)
+        finally:
+            self._current.is_looking = is_nested
 
     def _check_token(self, callback: Callback) -> None:
         """Notify observers if the server does not recognize the token. The look that follows decides in any case."""
@@ -176,7 +206,7 @@ class Inbox:
         if not isinstance(gateway, SupportsTokenCheck):
             return
         try:
-            passed = asked("verify_token", lambda: gateway.verify_token(callback.token))
+            passed = ask("verify_token", lambda: gateway.verify_token(callback.token))
         except GatewayError as error:
             self._observers.on_trouble(callback.change_id, error)
             return

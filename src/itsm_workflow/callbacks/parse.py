@@ -6,16 +6,19 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import attrs
 
 from itsm_workflow.callbacks.signer import PROBE, read_address
 from itsm_workflow.secrets import Secret, without_frames
-from itsm_workflow.storage.strict import canonical, json_value, parse
+from itsm_workflow.strict import json_value, parse, stored_text
+from itsm_workflow.text import has_lone_surrogate
 
 if TYPE_CHECKING:
-    from itsm_workflow.callbacks.signer import CallbackAddress
+    from collections.abc import Iterable
+
+    from itsm_workflow.callbacks.signer import CallbackSigner
 
 MAX_BODY = 16 * 1024
 """The maximum size in bytes; a callback of BK-ITSM has about 400."""
@@ -35,6 +38,14 @@ class CallbackResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Headers(Protocol):
+    """The headers of a request: a mapping, or another object with ``items``, such as the headers of Flask."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Return the names and values; a name may occur several times."""
+        ...
 
 
 class Receive(Protocol):
@@ -62,6 +73,13 @@ class Callback:
     token: Secret
 
 
+def _mapping(headers: Headers) -> Mapping[str, str]:
+    """Return the headers as a mapping, with the first value of each name."""
+    if isinstance(headers, Mapping) or not hasattr(headers, "items"):
+        return cast("Mapping[str, str]", headers)  # a wrong type is reported with the other parts
+    return dict(reversed([*headers.items()]))
+
+
 @attrs.frozen(kw_only=True)
 class Incoming:
     """A request as received.
@@ -76,16 +94,16 @@ class Incoming:
 
     method: str
     path: str = attrs.field(repr=False)
-    headers: Mapping[str, str] = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False, converter=_mapping)
     body: bytes = attrs.field(repr=False)
 
 
-def answered(receive: Receive, incoming: Incoming) -> CallbackResponse:
-    """Return the response to a request. Only the call itself holds its parts, so no variable of a frame shows them."""
+def respond(receive: Receive, incoming: Incoming) -> CallbackResponse:
+    """Pass a request on, and return the response. Only the call holds its parts: no variable of a frame shows them."""
     return receive(method=incoming.method, path=incoming.path, headers=incoming.headers, body=incoming.body)
 
 
-def read_callback(address: CallbackAddress, incoming: Incoming) -> Callback | CallbackResponse:
+def read_callback(signer: CallbackSigner, incoming: Incoming) -> Callback | CallbackResponse:
     """Return the callback in a request, or the response that refuses it.
 
     Every problem with the path or the credential gets the same response, so that a sender cannot find out which changes
@@ -99,7 +117,7 @@ def read_callback(address: CallbackAddress, incoming: Incoming) -> Callback | Ca
         return refusal(400, problem)
     if memoryview(incoming.body).nbytes > MAX_BODY:
         return refusal(413, f"a callback has at most {MAX_BODY} bytes")
-    return without_frames(_read, address, incoming)
+    return without_frames(_read, signer, incoming)
 
 
 def _type_problem(incoming: Incoming) -> str:
@@ -116,10 +134,10 @@ def _type_problem(incoming: Incoming) -> str:
     return ""
 
 
-def _read(address: CallbackAddress, incoming: Incoming) -> Callback | CallbackResponse:
+def _read(signer: CallbackSigner, incoming: Incoming) -> Callback | CallbackResponse:
     named = read_address(incoming.path, incoming.headers)
-    if not address.holds(named):
-        if address.legacy and named.is_bare:
+    if not signer.holds(named):
+        if signer.legacy and named.is_bare:
             return _read_legacy(bytes(incoming.body))
         return refusal(401, "not a callback of this application")
     try:
@@ -129,7 +147,7 @@ def _read(address: CallbackAddress, incoming: Incoming) -> Callback | CallbackRe
     token = Secret(str(facts.pop("token")))
     digest = _digest(facts)
     if named.change_id == PROBE:
-        return _accepted({"probe": address.prove(named, digest)})
+        return _accepted({"probe": signer.prove(named, digest)})
     return Callback(change_id=named.change_id, number=named.number, sn=str(facts["sn"]), digest=digest, token=token)
 
 
@@ -169,12 +187,15 @@ def refusal(status: int, message: str) -> CallbackResponse:
 
 
 def _digest(facts: Mapping[str, object]) -> str:
-    return hashlib.sha256(canonical(facts).encode()).hexdigest()
+    return hashlib.sha256(stored_text(facts).encode()).hexdigest()
 
 
 def _facts(body: bytes) -> dict[str, object]:
     try:
-        facts = json_value(parse(body.decode()), _DEPTH)
+        facts = parse(body.decode())
+        for value in facts.values() if isinstance(facts, dict) else ():
+            if not isinstance(value, str | bool):  # which have nothing to check
+                json_value(value, _DEPTH - 1)
     except ValueError:
         raise ValueError("the body is not JSON text in UTF-8") from None
     if not isinstance(facts, dict):
@@ -188,6 +209,6 @@ def _facts(body: bytes) -> dict[str, object]:
         raise ValueError("sn is not a ticket's number")
     # Only the documented keys are used, so that unknown keys are harmless and do not make a duplicate look new.
     known = {name: facts[name] for name in (*_TEXTS, "approve_result")}
-    if any("\ud800" <= character <= "\udfff" for text in known.values() if isinstance(text, str) for character in text):
+    if has_lone_surrogate("".join(str(value) for value in known.values())):
         raise ValueError("the body contains lone surrogates")
     return known

@@ -7,7 +7,6 @@ only the library's processes have. The server sends it back with the callback, i
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 from typing import TYPE_CHECKING
@@ -51,8 +50,8 @@ class Address:
     is_bare: bool
 
 
-class CallbackAddress:
-    """Creates the addresses of callbacks, and verifies their credentials.
+class CallbackSigner:
+    """Makes the addresses of callbacks, signs them with a credential, and verifies credentials.
 
     Args:
         host: The public base URL.
@@ -77,9 +76,9 @@ class CallbackAddress:
         """Return the credential that a callback of the attempt must carry."""
         return Secret(_sign(self._keys[0], change_id, number))
 
-    def in_path(self) -> CallbackAddress:
-        """Return an address maker with the same keys that puts the credential into the path."""
-        return CallbackAddress(host=self._host, keys=self._keys, in_path=True)
+    def in_path(self) -> CallbackSigner:
+        """Return a signer with the same keys that puts the credential into the path."""
+        return CallbackSigner(host=self._host, keys=self._keys, in_path=True)
 
     def holds(self, address: Address) -> bool:
         """Return whether the credential is valid, in constant time."""
@@ -103,11 +102,11 @@ class CallbackAddress:
         return proof.isascii() and any(hmac.compare_digest(_prove(key, digest), proof) for key in self._keys)
 
 
-def callback_address(settings: Settings) -> CallbackAddress | None:
-    """Return the callback addresses for settings, or None if the host or the keys are missing."""
+def callback_signer(settings: Settings) -> CallbackSigner | None:
+    """Return the signer for settings, or None if the host or the keys are missing."""
     if not settings.callback_host or not settings.callback_keys:
         return None
-    return CallbackAddress(
+    return CallbackSigner(
         host=settings.callback_host,
         keys=settings.callback_keys,
         in_path=settings.callback_credential == "path",
@@ -142,7 +141,7 @@ def _prove(key: Secret, digest: str) -> str:
 def _mac(key: Secret, message: str) -> str:
     return without_frames(
         lambda: (
-            base64.urlsafe_b64encode(hmac.new(key.reveal().encode(), message.encode(), hashlib.sha256).digest())
+            base64.urlsafe_b64encode(hmac.digest(key.reveal().encode(), message.encode(), "sha256"))
             .decode()
             .rstrip("=")
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, answered
+from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, respond
 from itsm_workflow.secrets import without_frames
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _DIGITS = 10
 """The number of digits of a length that are read, since Python rejects numbers with thousands of digits."""
 
 
-def wsgi(receive: Receive) -> WSGIApplication:
+def wsgi_app(receive: Receive) -> WSGIApplication:
     """Return an application that passes each request to `Workflow.receive`, and sends its response unchanged.
 
     The server must limit the time to receive a body, since a WSGI application cannot interrupt a read.
@@ -32,7 +32,7 @@ def wsgi(receive: Receive) -> WSGIApplication:
             incoming = without_frames(_incoming, environ)
         finally:
             del environ  # it holds secrets, and a traceback from a later call may be shown with this frame's variables
-        answer = answered(receive, incoming)
+        answer = respond(receive, incoming)
         headers = [*answer.headers.items(), ("Content-Length", str(len(answer.body)))]
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
         return [answer.body]

@@ -21,10 +21,12 @@ from itsm_workflow.cli import (
     show,
     storage,
     verify,
+    wait,
 )
 from itsm_workflow.cli.exits import Exit, exit_of
+from itsm_workflow.cli.operations import COMMANDS, commands_of
 from itsm_workflow.cli.output import clean, note
-from itsm_workflow.errors import InvalidForm, ItsmWorkflowError, describe
+from itsm_workflow.errors import InvalidForm, ItsmWorkflowError, TransitionRefused, describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +48,7 @@ for _command in (
     show.show,
     show.history,
     show.why,
+    wait.wait,
     show.graph,
     lint_graph.lint_graph,
     export_case.export_case,
@@ -101,9 +104,12 @@ def _usage(error: click.ClickException) -> int:
 
 def _report(error: ItsmWorkflowError) -> None:
     if isinstance(error, InvalidForm):
-        note(f"{NAME}: the form was refused, nothing was stored or sent:")
+        note(f"{NAME}: the arguments were refused, nothing was stored or sent:")
         for field, value, rule in error.problems:
             note(clean(f"  {field}: {rule}" + (f" (it is {value})" if value else "")))
+    elif isinstance(error, TransitionRefused):
+        command = COMMANDS.get(error.operation, error.operation)
+        note(f"{NAME}: {clean(error.to_caller(operation=command, allowed=commands_of(error.allowed)))}")
     else:
         note(f"{NAME}: {clean(error)}")
 

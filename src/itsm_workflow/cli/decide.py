@@ -12,17 +12,27 @@ from itsm_workflow.cli.output import as_json, clean, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option, print_change, resolved
 from itsm_workflow.cli.troubles import troubles
-from itsm_workflow.cli.values import field, reason_text
+from itsm_workflow.cli.values import field, filled
 from itsm_workflow.integrations.log_platform import CollectorForm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from itsm_workflow.change import ChangeRequest, PlannedEffect
+    from itsm_workflow.cli.troubles import Troubles
     from itsm_workflow.workflow import Workflow
 
-_actor = click.option("--actor", required=True, help="The person who decides this; stays in the history.")
-_reason = click.option("--reason", required=True, type=reason_text, metavar="TEXT", help="Why; stays in the history.")
+    Given = Callable[[Callable[..., Any]], Callable[..., Any]]
+    Ending = Callable[[Workflow, ChangeRequest, ChangeRequest, Troubles], Exit]
+
+actor_option = click.option("--actor", required=True, help="The person who decides this; stays in the history.")
+reason_option = click.option(
+    "--reason",
+    required=True,
+    type=filled("explain the decision in a few words, which stay in the history"),
+    metavar="TEXT",
+    help="Why; stays in the history.",
+)
 
 
 @click.command()
@@ -69,134 +79,115 @@ def apply(
             return Exit.DONE
         change = workflow.apply(actor=actor, **asked)
         print_change(workflow, change, in_json=in_json)
-        return _filed(workflow, change)
+        return _report_sent(workflow, change)
 
 
-@click.command()
-@click.argument("name", metavar="ID")
-@_actor
-@_reason
-@json_option
-@placed
-def withdraw(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
-    """Ask the gateway to withdraw the ticket; the change ends when the gateway shows it withdrawn."""
-    return _act(place, name, in_json, lambda workflow, one: workflow.withdraw(one.id, actor=actor, reason=reason))
+def _done(_workflow: Workflow, _before: ChangeRequest, _after: ChangeRequest, shown: Troubles) -> Exit:
+    return Exit.GATEWAY if shown.gateway else Exit.DONE
 
 
-@click.command("accept-after-withdrawal")
-@click.argument("name", metavar="ID")
-@_actor
-@_reason
-@json_option
-@placed
-def accept_after_withdrawal(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
-    """Let a ticket that was withdrawn and then revived decide the change."""
-
-    def accept(workflow: Workflow, change: ChangeRequest) -> ChangeRequest:
-        return workflow.accept_after_withdrawal(change.id, actor=actor, reason=reason)
-
-    return _act(place, name, in_json, accept)
+def _resent(workflow: Workflow, _before: ChangeRequest, after: ChangeRequest, _shown: Troubles) -> Exit:
+    return _report_sent(workflow, after)
 
 
-@click.command()
-@click.argument("name", metavar="ID")
-@_actor
-@_reason
-@click.option(
-    "--evidence",
-    type=reason_text,
-    metavar="TEXT",
-    help="If the look-ups failed: where you looked in the ticket system itself, and what you found.",
+def _settled(workflow: Workflow, before: ChangeRequest, after: ChangeRequest, shown: Troubles) -> Exit:
+    tried = {one.id: one.attempts for one in before.effects}
+    failed = [one for one in after.effects if one.error and one.attempts > tried.get(one.id, 0)]
+    for one in failed:
+        note(f"itsm-workflow: effect {one.name} failed: {clean(one.error)}")
+    return Exit.FAILED if failed else _done(workflow, before, after, shown)
+
+
+def _acting(method: str, text: str, *options: Given, ending: Ending = _done) -> click.Command:
+    """Return the command that calls a method of the workflow for one change, and prints the change.
+
+    Args:
+        method: The method; its keyword arguments are named as the options are.
+        text: The help of the command.
+        options: The options besides those that every command has.
+        ending: Returns the exit code, from the change before and after the call.
+    """
+
+    def command(place: Place, name: str, *, in_json: bool, **given: object) -> Exit:
+        with troubles() as shown, place.workflow() as workflow:
+            before = resolved(workflow, name)
+            act = getattr(workflow, method)
+            after = act(before.id, **{option: value for option, value in given.items() if value is not None})
+            print_change(workflow, after, in_json=in_json)
+            return ending(workflow, before, after, shown)
+
+    wrapped: Callable[..., Exit] = placed(command)
+    decorators: Sequence[Given] = (json_option, *reversed(options), click.argument("name", metavar="ID"))
+    for decorator in decorators:
+        wrapped = decorator(wrapped)
+    return click.command(method.replace("_", "-"), help=text)(wrapped)
+
+
+settle = _acting(
+    "settle",
+    "Bring one change to what the gateway says now, and deliver its effects that are due.",
+    ending=_settled,
 )
-@json_option
-@placed
-def resend(place: Place, name: str, actor: str, reason: str, evidence: str | None, *, in_json: bool) -> Exit:
-    """Send the ticket again with the same key, after the look-ups found no ticket."""
-    with troubles(), place.workflow() as workflow:
-        change = workflow.resend(resolved(workflow, name).id, actor=actor, reason=reason, evidence=evidence or "")
-        print_change(workflow, change, in_json=in_json)
-        return _filed(workflow, change)
-
-
-@click.command()
-@click.argument("name", metavar="ID")
-@_actor
-@_reason
-@json_option
-@placed
-def abandon(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
-    """Give up a draft, a submission whose ticket was not found, or a change whose ticket asks no person."""
-    return _act(place, name, in_json, lambda workflow, one: workflow.abandon(one.id, actor=actor, reason=reason))
-
-
-@click.command("record-ticket")
-@click.argument("name", metavar="ID")
-@click.option("--sn", required=True, help="The ticket's number.")
-@click.option("--ticket-id", help="The ticket's id; needed if several tickets have that number.")
-@click.option(
-    "--override",
-    default="",
-    metavar="TEXT",
-    help="Why a ticket that differs from what was sent belongs to the change all the same.",
+withdraw = _acting(
+    "withdraw",
+    "Ask the gateway to withdraw the ticket; the change ends when the gateway shows it withdrawn.",
+    actor_option,
+    reason_option,
 )
-@_actor
-@json_option
-@placed
-def record_ticket(  # noqa: PLR0917 - click passes by name
-    place: Place, name: str, sn: str, ticket_id: str | None, override: str, actor: str, *, in_json: bool
-) -> Exit:
-    """Bind a change to a ticket that a person found. A ticket that differs from what was sent needs --override."""
-
-    def record(workflow: Workflow, change: ChangeRequest) -> ChangeRequest:
-        return workflow.record_ticket(change.id, sn=sn, ticket_id=ticket_id, actor=actor, override=override)
-
-    return _act(place, name, in_json, record)
-
-
-@click.command("attest-approval")
-@click.argument("name", metavar="ID")
-@click.option("--ticket-id", required=True, help="The ticket's id, as its page in the ticket system shows it.")
-@click.option("--approver", required=True, help="The user who approved the ticket.")
-@click.option("--evidence", required=True, help="What shows the approval, in words; stays in the history.")
-@click.option("--actor", required=True, help="The person who attests it: neither the applicant nor the approver.")
-@json_option
-@placed
-def attest_approval(  # noqa: PLR0917 - click passes by name
-    place: Place,
-    name: str,
-    ticket_id: str,
-    approver: str,
-    evidence: str,
-    actor: str,
-    in_json: bool,  # noqa: FBT001 - the same
-) -> Exit:
-    """Approve a change whose ticket was approved, if the gateway cannot show the approver."""
-
-    def attest(workflow: Workflow, change: ChangeRequest) -> ChangeRequest:
-        return workflow.attest_approval(
-            change.id, ticket_id=ticket_id, approver=approver, evidence=evidence, actor=actor
-        )
-
-    return _act(place, name, in_json, attest)
-
-
-@click.command("clear-attention")
-@click.argument("name", metavar="ID")
-@_actor
-@_reason
-@json_option
-@placed
-def clear_attention(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
-    """Mark the change as reviewed, and clear its attention."""
-    return _act(
-        place, name, in_json, lambda workflow, one: workflow.clear_attention(one.id, actor=actor, reason=reason)
-    )
+accept_after_withdrawal = _acting(
+    "accept_after_withdrawal",
+    "Let a ticket that was withdrawn and then revived decide the change.",
+    actor_option,
+    reason_option,
+)
+resend = _acting(
+    "resend",
+    "Send the ticket again with the same key, after the look-ups found no ticket.",
+    actor_option,
+    reason_option,
+    click.option(
+        "--evidence",
+        type=filled("say where you looked in the ticket system itself, and what you found, or leave it out"),
+        metavar="TEXT",
+        help="If the look-ups failed: where you looked in the ticket system itself, and what you found.",
+    ),
+    ending=_resent,
+)
+abandon = _acting(
+    "abandon",
+    "Give up a draft, a submission whose ticket was not found, or a change whose ticket asks no person.",
+    actor_option,
+    reason_option,
+)
+record_ticket = _acting(
+    "record_ticket",
+    "Bind a change to a ticket that a person found. A ticket that differs from what was sent needs --override.",
+    click.option("--sn", required=True, help="The ticket's number."),
+    click.option("--ticket-id", help="The ticket's id; needed if several tickets have that number."),
+    click.option(
+        "--override",
+        metavar="TEXT",
+        help="Why a ticket that differs from what was sent belongs to the change all the same.",
+    ),
+    actor_option,
+)
+attest_approval = _acting(
+    "attest_approval",
+    "Approve a change whose ticket was approved, if the gateway cannot show the approver.",
+    click.option("--ticket-id", required=True, help="The ticket's id, as its page in the ticket system shows it."),
+    click.option("--approver", required=True, help="The user who approved the ticket."),
+    click.option("--evidence", required=True, help="What shows the approval, in words; stays in the history."),
+    click.option("--actor", required=True, help="The person who attests it: neither the applicant nor the approver."),
+)
+clear_attention = _acting(
+    "clear_attention", "Mark the change as reviewed, and clear its attention.", actor_option, reason_option
+)
 
 
 @click.command("retry-effect")
 @click.argument("name", metavar="ID")
 @click.argument("effect")
-@_actor
+@actor_option
 @click.option("--reason", default="", help="Why; stays in the history.")
 @json_option
 @placed
@@ -217,37 +208,7 @@ def retry_effect(place: Place, name: str, effect: str, actor: str, reason: str, 
     return Exit.DONE
 
 
-@click.command()
-@click.argument("name", metavar="ID")
-@json_option
-@placed
-def settle(place: Place, name: str, *, in_json: bool) -> Exit:
-    """Bring one change to what the gateway says now, and deliver its effects that are due."""
-    with troubles() as shown, place.workflow() as workflow:
-        before = resolved(workflow, name)
-        after = workflow.settle(before.id)
-        print_change(workflow, after, in_json=in_json)
-    tried = {one.id: one.attempts for one in before.effects}
-    failed = [one for one in after.effects if one.error and one.attempts > tried.get(one.id, 0)]
-    for one in failed:
-        note(f"itsm-workflow: effect {one.name} failed: {clean(one.error)}")
-    if failed:
-        return Exit.FAILED
-    return Exit.GATEWAY if shown.gateway else Exit.DONE
-
-
-def _act(
-    place: Place,
-    name: str,
-    in_json: bool,  # noqa: FBT001 - passed on as it came
-    action: Callable[[Workflow, ChangeRequest], ChangeRequest],
-) -> Exit:
-    with troubles() as shown, place.workflow() as workflow:
-        print_change(workflow, action(workflow, resolved(workflow, name)), in_json=in_json)
-    return Exit.GATEWAY if shown.gateway else Exit.DONE
-
-
-def _filed(workflow: Workflow, change: ChangeRequest) -> Exit:
+def _report_sent(workflow: Workflow, change: ChangeRequest) -> Exit:
     """Report the result of a send, and return the exit code for it."""
     if change.state == workflow.definition.initial:
         note("itsm-workflow: the gateway refused the ticket; the change is a draft again")

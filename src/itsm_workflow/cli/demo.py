@@ -16,7 +16,7 @@ from itsm_workflow.cli.output import as_json, data, note
 from itsm_workflow.cli.places import APP_VARIABLE, NO_APP
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.values import Whole
-from itsm_workflow.settings import is_loopback
+from itsm_workflow.settings.rules import is_loopback
 
 _PORT, _SEEDS = 8901, 2**63 - 1
 
@@ -49,13 +49,13 @@ def demo(folder: pathlib.Path | None, seed: int | None, *, in_json: bool) -> int
 @json_option
 def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
     """Run a stand-in of BK-ITSM until Ctrl-C or SIGTERM, and print the settings for its clients."""
-    from itsm_workflow.sandbox import LOADED, Sandbox, Ways  # noqa: PLC0415 - imported here to save start-up time
+    from itsm_workflow.sandbox import LOADED, Sandbox  # noqa: PLC0415 - imported here to save start-up time
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
     try:
-        running = Sandbox(host=host, port=port, **(LOADED if loaded else Ways())).start()
+        running = Sandbox(host=host, port=port, **(LOADED if loaded else {})).start()
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
     try:

@@ -11,11 +11,9 @@ import rich_click as click
 
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, note
-from itsm_workflow.cli.places import DEFAULT_STORE
+from itsm_workflow.cli.places import store_option
 from itsm_workflow.cli.show import json_option
-from itsm_workflow.cli.values import store_url
 from itsm_workflow.doctor import Level, examine
-from itsm_workflow.settings import VARIABLES
 
 if TYPE_CHECKING:
     from itsm_workflow.doctor import Finding
@@ -29,16 +27,7 @@ _INDENT = " " * (len("warning") + 2)
 @click.command()
 @click.option("--online", is_flag=True, help="Ask the gateway as well; without it nothing leaves this machine.")
 @click.option("--callback", is_flag=True, help="With --online: call the callback address as BK-ITSM does.")
-@click.option(
-    "--store",
-    envvar=VARIABLES["store"][0],
-    default=DEFAULT_STORE,
-    show_default=True,
-    show_envvar=True,
-    type=store_url,
-    metavar="URL",
-    help="The store to check.",
-)
+@store_option
 @json_option
 def doctor(store: SecretURL, *, online: bool, callback: bool, in_json: bool) -> Exit:
     """Check settings, store, gateway and callback, and print advice. Changes nothing."""

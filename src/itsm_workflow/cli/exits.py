@@ -17,6 +17,7 @@ from itsm_workflow.errors import (
     StorageError,
     StorageSchemaError,
     StorageUnavailable,
+    WaitTimeout,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Exit(enum.IntEnum):
     STORAGE = 4
     """The store could not be reached, or was written by a newer version."""
     PARTLY = 5
-    """Done in part; the rest is tried again by a later pass."""
+    """Done in part; the rest is tried again by a later pass. Or the change of a wait has not ended yet."""
     INTERRUPTED = 130
 
 
@@ -52,6 +53,7 @@ _CODES: tuple[tuple[type[ItsmWorkflowError], Exit], ...] = (
     (DefinitionError, Exit.USAGE),
     (InvalidForm, Exit.USAGE),
     (AmbiguousChange, Exit.USAGE),
+    (WaitTimeout, Exit.PARTLY),
 )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from itsm_workflow.cli.exits import Exit
-from itsm_workflow.cli.output import as_json, clean, data, table
+from itsm_workflow.cli.output import as_json, data, table
 from itsm_workflow.cli.places import existing_store, imported
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.values import store_url
@@ -130,7 +130,8 @@ def _print(report: LintReport, stuck: list[Stranded] | None) -> None:
         data("")
         table(
             ("stranded", "subject", "state", "why"),
-            ((one.id, clean(one.subject), one.state, one.reason) for one in stuck),
+            ((one.id, one.subject, one.state, one.reason) for one in stuck),
+            whole="stranded",
         )
     elif stuck is not None:
         data("no stored change would be stranded")

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import rich_click as click
-from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from itsm_workflow.text import escaped, steers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_GAP = "  "
-_LEAST = 20
+_GAP = (0, 2, 0, 0)
+"""The padding of a cell: two columns on its right."""
+
+_UNBOUNDED = 1 << 20
+"""The width, in columns, of an output that is not a terminal: more than any row takes."""
 
 
 def data(text: str) -> None:
@@ -45,40 +49,41 @@ def clean(text: object) -> str:
     return escaped(str(text))
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows in aligned columns, wide characters included; the last column is cut at a terminal's edge."""
-    cells = [[clean(cell) for cell in row] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(headers, *cells, strict=True)]
-    room = None
-    if sys.stdout.isatty():
-        taken = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1)
-        room = max(_LEAST, shutil.get_terminal_size().columns - taken)
-    data(_bold(_aligned(headers, widths, room)))
-    for row in cells:
-        data(_aligned(row, widths, room))
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, whole: str = "") -> None:
+    """Print rows in aligned columns, wide characters included.
+
+    Where the output is not a terminal, each row is one line. A terminal that is too narrow shows long cells on several
+    lines.
+
+    Args:
+        headers: The column names.
+        rows: The cells of each row.
+        whole: The column whose cells are never broken, so that they can be copied from a terminal.
+    """
+    grid = Table(box=None, pad_edge=False, padding=_GAP, header_style="bold")
+    for name in headers:
+        grid.add_column(Text(name), no_wrap=name == whole, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(clean(cell)) for cell in row))
+    _print(grid)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
     """Print named values, one on each line; further lines of a value are indented."""
-    known = [(name, str(value)) for name, value in pairs if value is not None and value != ""]
-    width = max((cell_len(name) for name, _ in known), default=0)
-    for name, value in known:
-        lines = [clean(line) for line in value.splitlines()]
-        data(f"{_bold(set_cell_size(name, width))}{_GAP}" + f"\n{' ' * width}{_GAP}".join(lines))
+    grid = Table.grid(padding=_GAP)
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        if value is not None and value != "":
+            grid.add_row(Text(clean(name)), Text("\n".join(map(clean, str(value).splitlines()))))
+    _print(grid)
 
 
-def colour() -> bool:
-    """Return whether standard output may be coloured."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int], room: int | None) -> str:
-    *firsts, last = cells
-    if room is not None and cell_len(last) > room:
-        last = set_cell_size(last, room - 1) + "…"
-    padded = [set_cell_size(cell, width) for cell, width in zip(firsts, widths[:-1], strict=True)]
-    return _GAP.join([*padded, last]).rstrip()
-
-
-def _bold(text: str) -> str:
-    return click.style(text, bold=True) if colour() else text
+def _print(grid: Table) -> None:
+    is_terminal = sys.stdout.isatty()
+    is_bold = is_terminal and not os.environ.get("NO_COLOR")
+    console = Console(width=None if is_terminal else _UNBOUNDED, color_system="auto" if is_bold else None)
+    with console.capture() as shown:
+        console.print(grid)
+    for line in shown.get().splitlines():
+        data(line.rstrip())  # the cells of the last column are padded

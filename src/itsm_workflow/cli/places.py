@@ -23,9 +23,11 @@ from itsm_workflow.runtime.journal import Journal
 from itsm_workflow.runtime.observers import Observers
 from itsm_workflow.runtime.records import Records
 from itsm_workflow.secrets import SecretURL
-from itsm_workflow.settings import VARIABLES, Settings
+from itsm_workflow.settings import SETTINGS, VARIABLES, Settings
+from itsm_workflow.storage.files import look_at
 from itsm_workflow.storage.registry import check_schema, open_storage
 from itsm_workflow.storage.url import FILES, path_of, scheme_of
+from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +39,18 @@ R = TypeVar("R")
 
 APP_VARIABLE = "BKAPP_ITSM_WORKFLOW_APP"
 NO_APP = "none"
-DEFAULT_STORE = str(attrs.fields(Settings).store.default)
+_STORE = SETTINGS["store"].help
+
+store_option = click.option(
+    "--store",
+    envvar=VARIABLES["store"][0],
+    default=str(attrs.fields(Settings).store.default),
+    show_default=True,
+    show_envvar=True,
+    type=store_url,
+    metavar="URL",
+    help=f"{_STORE[0].upper()}{_STORE[1:]}.",
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -99,16 +112,7 @@ class Place:
 def placed(command: Callable[..., R]) -> Callable[..., R]:
     """Add the options --store and --app, and call the command with a `Place`."""
 
-    @click.option(
-        "--store",
-        envvar=VARIABLES["store"][0],
-        default=DEFAULT_STORE,
-        show_default=True,
-        show_envvar=True,
-        type=store_url,
-        metavar="URL",
-        help="The store, such as sqlite:///changes.db or json:///changes.jsonl.",
-    )
+    @store_option
     @click.option(
         "--app",
         envvar=APP_VARIABLE,
@@ -170,9 +174,9 @@ def check_exists(url: SecretURL) -> None:
     """Refuse the URL of a file that does not exist, since opening would create it.
 
     Raises:
-        StorageUnavailable: The file does not exist.
+        StorageUnavailable: The file does not exist, or the path is not a regular file.
     """
-    if scheme_of(url) in FILES and not path_of(url).exists():
+    if scheme_of(url) in FILES and look_at(path_of(url)) is None:
         named = path_of(url) if url.is_plain else url
         raise StorageUnavailable(
             f"there is no store at {named}; name it with an option or with {VARIABLES['store'][0]}"
@@ -217,5 +221,5 @@ def imported(path: str, *kinds: type, label: str) -> Any:  # noqa: ANN401 - an i
         raise click.UsageError(f"{label} cannot be loaded: {problem}{f'; {advice}' if advice else ''}") from error
     if not isinstance(made, kinds):
         expected = " or ".join(kind.__name__ for kind in kinds)
-        raise click.UsageError(f"{label} gives a {type(made).__name__}, not a {expected}")
+        raise click.UsageError(f"{label} gives {kind_of(made)}, not a {expected}")
     return made

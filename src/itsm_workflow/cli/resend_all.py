@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from itsm_workflow.change import AttentionReason
+from itsm_workflow.cli.decide import actor_option, reason_option
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.troubles import troubles
-from itsm_workflow.cli.values import Whole, reason_text
+from itsm_workflow.cli.values import Whole
 from itsm_workflow.errors import TransitionRefused
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @click.command("resend-all")
-@click.option("--actor", required=True, help="The person who decides this; stays in the history.")
-@click.option("--reason", required=True, type=reason_text, metavar="TEXT", help="Why; stays in the history.")
+@actor_option
+@reason_option
 @click.option(
     "--attention",
     type=click.Choice([one.value for one in AttentionReason]),
@@ -44,7 +45,7 @@ def resend_all(place: Place, actor: str, reason: str, attention: str, limit: int
     if in_json:
         as_json(resent)
     elif resent:
-        table(["id", "subject", "attempt", "sn", "result"], [list(one.values()) for one in resent])
+        table(["id", "subject", "attempt", "sn", "result"], [list(one.values()) for one in resent], whole="id")
     if not changes:
         note("no change matches")
     elif not yes:

@@ -12,19 +12,23 @@ import rich_click as click
 
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.operations import commands_of
 from itsm_workflow.cli.output import as_json, clean, data, facts, note, table
 from itsm_workflow.cli.places import Place, placed
+from itsm_workflow.cli.troubles import troubles
 from itsm_workflow.cli.values import Whole, age
 from itsm_workflow.cli.views import change_view, entry_view, evidence_text, moment
-from itsm_workflow.errors import AmbiguousChange
+from itsm_workflow.errors import AmbiguousChange, StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.graph import FORMATS, Graph
+from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, labels_of
+from itsm_workflow.runtime.arguments import check_states
 from itsm_workflow.runtime.status import decisions_of
 from itsm_workflow.storage.damage import logged_damage
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
@@ -59,13 +63,14 @@ def _viewed(place: Place, name: str, *, is_live: bool) -> Iterator[_View]:
             change = resolved(records, name)
             yield _View(records=records, change=change, why=records.why(change.id))
         return
-    with place.workflow() as workflow:
+    with troubles() as shown, place.workflow() as workflow:
         change = resolved(workflow, name)
         now = workflow.status(change.id, live=True).ticket_status
         sentence = workflow.why(change.id, live=now is not None)
         is_missing = change.ticket is not None and now is None
         if is_missing:
-            note("itsm-workflow: the gateway could not be asked for the ticket's status; the stored one is shown")
+            missing = "is not known" if shown.gateway else "is not shown by this gateway"
+            note(f"itsm-workflow: the ticket's present status {missing}; what is stored is printed")
         code = Exit.GATEWAY if is_missing else Exit.DONE
         yield _View(records=workflow, change=change, why=sentence, ticket_status=now, exit=code)
 
@@ -103,10 +108,10 @@ def list_changes(  # noqa: PLR0917 - click passes by name
     """List changes, oldest first."""
     wanted = reasons or (tuple(AttentionReason) if attention else None)
     with logged_damage() as logged, place.records() as records:
-        known = [state.value for state in records.definition.states]
-        unknown = [state for state in states if state not in known]
-        if unknown:
-            raise click.UsageError(f"there is no state {', '.join(unknown)}; states are {', '.join(known)}")
+        try:
+            check_states("--state", states, records.definition)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
         damaged: list[str] = []
         found = records.find(
             states=states or None,
@@ -236,10 +241,18 @@ def resolved(records: Records, name: str) -> ChangeRequest:
     try:
         return records.resolve(name)
     except AmbiguousChange as error:
-        found = [records.get(change_id) for change_id in error.candidates]
-        lines = [f"  {one.id}  {one.state}  {one.sn or 'no ticket'}  made {moment(one.created_at)}" for one in found]
+        lines = [_candidate(records, change_id) for change_id in error.candidates]
         head = f"{name!r} names {len(lines)} changes, give the id of one:"
         raise click.UsageError("\n".join([head, *lines])) from error
+
+
+def _candidate(records: Records, change_id: str) -> str:
+    """Return the line of a change that shares its name with others; a damaged one is listed as well."""
+    try:
+        one = records.get(change_id)
+    except (StorageCorrupt, StorageSchemaError):
+        return f"  {change_id}  cannot be read"
+    return f"  {one.id}  {one.state}  {one.sn or 'no ticket'}  made {moment(one.created_at)}"
 
 
 def print_change(records: Records, change: ChangeRequest, *, in_json: bool) -> None:
@@ -272,6 +285,7 @@ def _print_changes(changes: Iterable[ChangeRequest]) -> None:
             )
             for change in changes
         ],
+        whole="id",
     )
 
 
@@ -280,21 +294,27 @@ def _state_text(change: ChangeRequest) -> str:
     return change.state if outcome == change.state else f"{change.state} ({outcome})"
 
 
+def _named(value: str, labels: Mapping[str, Mapping[str, str]]) -> str:
+    return f"{value} {labels[value]['zh']}"
+
+
 def _described(
     definition: WorkflowDefinition, change: ChangeRequest, allowed: Iterable[str], sentence: str, status: str
 ) -> list[tuple[str, object]]:
     form, attention = change.form, change.attention
-    label = definition.labels.get(definition.states(change.state), {}).get("zh", "")
+    label = labels_of(definition, change, for_operators=True).get("zh", "")
     reasons = "" if attention is None else ", ".join(f"{key} {value}" for key, value in attention.facts.items())
     return [
         ("id", change.id),
         ("subject", change.subject),
         ("state", f"{change.state} {label}".strip()),
-        ("outcome", change.outcome.value if change.outcome else ""),
+        ("outcome", _named(change.outcome, OUTCOMES) if change.outcome else ""),
         ("decided", "; ".join(decisions_of(change))),
         (
             "attention",
-            f"{attention.reason.value} since {moment(attention.since)} {reasons}".strip() if attention else "",
+            f"{_named(attention.reason, ATTENTION)} since {moment(attention.since)} {reasons}".strip()
+            if attention
+            else "",
         ),
         ("title", form.title),
         ("applicant", form.applicant),
@@ -312,6 +332,6 @@ def _described(
         ),
         ("made", moment(change.created_at)),
         ("last entry", moment(change.updated_at)),
-        ("allowed", ", ".join(allowed)),
+        ("allowed", ", ".join(commands_of(allowed))),
         ("why", sentence),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import pathlib
 import urllib.parse
 from typing import TYPE_CHECKING
@@ -13,12 +12,15 @@ from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, facts
 from itsm_workflow.cli.places import check_exists
 from itsm_workflow.cli.show import json_option
+from itsm_workflow.cli.storage_archive import archive
 from itsm_workflow.cli.storage_check import check
+from itsm_workflow.cli.storage_copy import copy
+from itsm_workflow.cli.storage_verify import verify
 from itsm_workflow.cli.values import store_url
 from itsm_workflow.cli.views import plain
-from itsm_workflow.storage.abilities import SupportsBackup, SupportsRepair, SupportsRestore
-from itsm_workflow.storage.registry import GROUP, backend_of, handing_over, open_storage, schema_of
-from itsm_workflow.storage.soundness import content_problem
+from itsm_workflow.storage.abilities import SupportsBackup, SupportsMigration, SupportsRepair, SupportsRestore
+from itsm_workflow.storage.integrity import content_problem
+from itsm_workflow.storage.registry import backend_of, handing_over, loadable_backends, open_storage, schema_of
 from itsm_workflow.storage.url import path_of, scheme_of
 
 if TYPE_CHECKING:
@@ -30,10 +32,13 @@ _SQLITE = b"SQLite format 3\0"
 
 @click.group(no_args_is_help=False)
 def storage() -> None:
-    """Check, copy, restore, upgrade and repair stores."""
+    """Check, verify, copy, archive, back up, restore, upgrade, migrate and repair stores."""
 
 
+storage.add_command(archive)
 storage.add_command(check)
+storage.add_command(copy)
+storage.add_command(verify)
 
 
 @storage.command()
@@ -137,6 +142,11 @@ def upgrade(url: SecretURL, *, in_json: bool) -> Exit:
     Back it up and stop these processes first. A process of this release that writes does the same by opening the store.
     """
     check_exists(url)
+    backend: object = backend_of(url)
+    if isinstance(backend, SupportsMigration):
+        raise click.UsageError(
+            f"the tables of a {scheme_of(url)} store are upgraded by `itsm-workflow storage migrate`"
+        )
     before = schema_of(url)
     if before is None:
         data(f"the {scheme_of(url)} backend has no schema; nothing was done")
@@ -152,9 +162,42 @@ def upgrade(url: SecretURL, *, in_json: bool) -> Exit:
     return Exit.DONE
 
 
+@storage.command()
+@click.argument("url", type=store_url)
+@click.option("--dry-run", is_flag=True, help="Print the SQL statements, and change nothing.")
+@json_option
+def migrate(url: SecretURL, *, dry_run: bool, in_json: bool) -> Exit:
+    """Create or upgrade the tables of a store in a database server.
+
+    The account needs the right to create tables. Back the database up and stop the processes of older releases first.
+    """
+    backend: object = backend_of(url)
+    if not isinstance(backend, SupportsMigration):
+        raise click.UsageError(
+            f"the {scheme_of(url)} backend creates its store when it is opened, and `itsm-workflow storage upgrade` "
+            f"upgrades it; a migration is for: {_able('migrate')}"
+        )
+    if dry_run:
+        sql = handing_over(url, backend.migration_sql)
+        if in_json:
+            as_json({"sql": sql})
+        else:
+            data(sql.rstrip() or "-- the tables are current")
+        return Exit.DONE
+    done = handing_over(url, backend.migrate)
+    if in_json:
+        as_json({"from": done.found, "to": done.known})
+    elif done.found == done.known:
+        data(f"the store has schema {done.known}, which is current; nothing was done")
+    elif done.found:
+        data(f"the store had schema {done.found} and has schema {done.known} now")
+    else:
+        data(f"the tables were created with schema {done.known}")
+    return Exit.DONE
+
+
 def _able(ability: str) -> str:
-    able = (entry.name for entry in importlib.metadata.entry_points(group=GROUP) if hasattr(entry.load(), ability))
-    return ", ".join(sorted(able))
+    return ", ".join(sorted(scheme for scheme, backend in loadable_backends().items() if hasattr(backend, ability)))
 
 
 def _is_sqlite(file: pathlib.Path) -> bool:
@@ -170,11 +213,7 @@ def _is_sqlite(file: pathlib.Path) -> bool:
 
 def _repairer(scheme: str) -> SupportsRepair:
     """Return the backend that repairs a file of this scheme."""
-    able = {
-        entry.name: backend
-        for entry in importlib.metadata.entry_points(group=GROUP)
-        if isinstance(backend := entry.load(), SupportsRepair)
-    }
+    able = {name: backend for name, backend in loadable_backends().items() if isinstance(backend, SupportsRepair)}
     if scheme not in able:
         raise click.UsageError(f"no {scheme} backend that can repair is installed; able are: {', '.join(sorted(able))}")
     return able[scheme]

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import rich_click as click
 
 from itsm_workflow.cli.exits import Exit
-from itsm_workflow.cli.output import as_json, data, facts, table
+from itsm_workflow.cli.output import as_json, clean, data, facts, note, table
 from itsm_workflow.cli.show import json_option
-from itsm_workflow.cli.values import Whole, store_url
+from itsm_workflow.cli.values import Seconds, Whole, store_url
 from itsm_workflow.errors import StorageError
 from itsm_workflow.storage.registry import backend_of
 from itsm_workflow.storage.url import scheme_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from itsm_workflow.secrets import SecretURL
     from itsm_workflow.testing.conformance import Result, StorageReport
+
+_BY_SIGNAL = 128
+"""Added to a signal's number, the exit code of a process that it ends, as in a shell."""
+
+_OUTCOME, _SECONDS = len("not declared"), len("seconds")
 
 
 @click.command()
@@ -33,44 +41,87 @@ if TYPE_CHECKING:
     type=click.Choice(["quick", "thorough"]),
     default="quick",
     show_default=True,
-    help="How thoroughly to test: quick takes seconds, thorough takes minutes.",
+    help="How thoroughly to test: quick takes a few minutes, thorough takes hours.",
 )
 @click.option("--runs", type=Whole(1), default=1, show_default=True, help="Repeat the whole check this many times.")
 @click.option("--only", default="", metavar="TEXT", help="Test only promises whose name contains this.")
+@click.option(
+    "--patience",
+    type=Seconds(0.1),
+    metavar="SECONDS",
+    help="Time after which a call that has not returned is reported as blocked; longer if the first calls were slow. "
+    "The default is 120 seconds.",
+)
 @json_option
-def check(url: SecretURL, name: str, *, runs: int, only: str, in_json: bool) -> Exit:
+def check(url: SecretURL, name: str, *, runs: int, only: str, patience: float | None, in_json: bool) -> Exit:
     """Test every promise of the storage port on a backend, each on an empty store.
 
     URL is the place for its stores: a path at which no store exists yet, or an empty store. A store that has data in
     it is refused.
     """
     from itsm_workflow.testing.conformance import PROFILES, StorageReport, check_storage  # noqa: PLC0415 - to save start-up time
+    from itsm_workflow.testing.conformance._base import Misused  # noqa: PLC0415 - the same
     from itsm_workflow.testing.conformance._check import promises_named  # noqa: PLC0415 - the same
     from itsm_workflow.testing.conformance._processes import load_ahead  # noqa: PLC0415 - the same
     from itsm_workflow.testing.conformance._scratch import scratch_stores  # noqa: PLC0415 - the same
 
-    abilities = _abilities(url)
+    abilities, scheme = _abilities(url), scheme_of(url)
     words = only.replace("_", " ")
     try:
-        promises_named(words)
+        chosen = promises_named(words)
     except ValueError:
         raise click.UsageError(f"no promise has {only!r} in its name") from None
-    run, report = 0, StorageReport(profile=name, abilities=abilities, results=())
+    run, report, left = 0, StorageReport(profile=name, abilities=abilities, results=()), list[str]()
+    printer = _Printer(report, scheme, max(map(len, chosen)), in_json=in_json)
     load_ahead()
-    with _quiet(), _progress() as progress:
-        while run < runs and not report.broken:
-            run += 1
-            with scratch_stores(url) as new_store:
-                report = check_storage(
-                    new_store, abilities=abilities, profile=PROFILES[name], only=words, told=progress
-                )
+    try:
+        with _quiet():
+            while run < runs and not report.broken:
+                run += 1
+                printer.run, printer.known = run, []
+                with _ended_by_sigterm(), scratch_stores(url, left) as new_store:
+                    report = check_storage(
+                        new_store,
+                        abilities=abilities,
+                        profile=PROFILES[name],
+                        only=words,
+                        progress=printer.begin,
+                        ended=printer.end,
+                        patience=patience,
+                    )
+    except Misused as error:
+        raise StorageError(f"the {scheme} backend: {error}", scheme=scheme) from error
+    except (KeyboardInterrupt, SystemExit):
+        printer.finish(left)
+        note(f"the check was interrupted: {len(printer.known)} of {len(chosen)} promises were tested")
+        raise
+    finally:
+        for store in left:
+            note(f"{store}: made for this check and not removed; remove it")
     if report.stopped:
         click.echo(f"{report.stopped}: {report.broken[report.stopped].reason}", err=True)
-    if in_json:
-        as_json({"backend": scheme_of(url), "runs": run, **_plain(report)})
-    else:
-        _show(report, scheme_of(url), run)
+    printer.finish(left)
     return Exit.FAILED if report.broken else Exit.DONE
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Exit on SIGTERM as after an error, so that the stores of the check are removed."""
+    owner = os.getpid()
+
+    def leave(number: int, _frame: object) -> None:
+        if os.getpid() != owner:  # a process that a promise forked, which has nothing to remove
+            os._exit(_BY_SIGNAL + number)
+        sys.exit(_BY_SIGNAL + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _abilities(url: SecretURL) -> frozenset[str]:
@@ -84,34 +135,86 @@ def _abilities(url: SecretURL) -> frozenset[str]:
     return frozenset(abilities or ())
 
 
-def _show(report: StorageReport, scheme: str, run: int) -> None:
-    from itsm_workflow.testing.conformance import ABILITIES, PromiseOutcome  # noqa: PLC0415 - to save start-up time
+class _Printer:
+    """Prints each result as soon as it is known, or all of them as JSON in the end.
 
-    declared = {name: "declared" if name in report.abilities else "not declared" for name in ABILITIES}
-    facts([("backend", scheme), ("profile", report.profile)])
-    data("")
-    table(("ability", "", "meaning"), [(name, declared[name], meaning) for name, meaning in ABILITIES.items()])
-    data("")
-    table(("promise", "outcome", "seconds", ""), map(_line, report.results))
-    for result in report.broken.values():
+    Args:
+        report: The report before the check.
+        scheme: The backend's scheme.
+        width: The length of the longest name of a promise.
+        in_json: Whether to print JSON.
+
+    Attributes:
+        run: The number of the run.
+        known: The results of the run so far.
+    """
+
+    def __init__(self, report: StorageReport, scheme: str, width: int, *, in_json: bool) -> None:
+        self._report, self._scheme, self._width, self._in_json = report, scheme, width, in_json
+        self._terminal = sys.stderr.isatty()
+        self._headed = self.run = 0
+        self.known: list[Result] = []
+
+    def begin(self, promise: str) -> None:
+        """Show, on a terminal, the promise under test."""
+        self._head()
+        if self._terminal:
+            click.echo(f"\r\033[K{promise} …", err=True, nl=False)
+
+    def end(self, result: Result) -> None:
+        """Print the result of a promise."""
+        self._head()
+        self._clear()
+        self.known.append(result)
+        broken = result.outcome == "broken"
+        outcome = result.outcome.upper() if broken else result.outcome
+        self._row(result.promise, outcome, f"{result.seconds:.2f}", "" if broken else clean(result.reason))
+
+    def finish(self, left: list[str]) -> None:
+        """Print the broken promises of the last run and the numbers of its results, or all of it as JSON."""
+        from itsm_workflow.testing.conformance import PromiseOutcome  # noqa: PLC0415 - to save start-up time
+
+        self._clear()
+        report = attrs.evolve(self._report, results=tuple(self.known))
+        if self._in_json:
+            as_json({"backend": self._scheme, "runs": self.run, "left": left, **_plain(report)})
+            return
+        for result in report.broken.values():
+            data("")
+            facts(
+                [
+                    ("BROKEN", result.promise),
+                    ("the port", f'"{result.sentence}"'),
+                    ("calls", "\n".join(result.calls)),
+                    ("wrong", result.reason),
+                ]
+            )
         data("")
-        facts(
-            [
-                ("BROKEN", result.promise),
-                ("the port", f'"{result.sentence}"'),
-                ("calls", "\n".join(result.calls)),
-                ("wrong", result.reason),
-            ]
-        )
-    data("")
-    counts = [f"{report.count(outcome)} {outcome}" for outcome in PromiseOutcome if report.count(outcome)]
-    data(", ".join(counts) + (f", in run {run}" if run > 1 else ""))
+        counts = [f"{report.count(outcome)} {outcome}" for outcome in PromiseOutcome if report.count(outcome)]
+        data(", ".join(counts) + (f", in run {self.run}" if self.run > 1 else ""))
 
+    def _head(self) -> None:
+        """Print what stands above the results of a run: of the first one, the backend and its abilities, too."""
+        from itsm_workflow.testing.conformance import ABILITIES  # noqa: PLC0415 - to save start-up time
 
-def _line(result: Result) -> tuple[object, ...]:
-    broken = result.outcome == "broken"
-    outcome = result.outcome.upper() if broken else result.outcome
-    return result.promise, outcome, f"{result.seconds:.2f}", "" if broken else result.reason
+        if self._headed == self.run or self._in_json:
+            return
+        if not self._headed:
+            declared = {name: "declared" if name in self._report.abilities else "not declared" for name in ABILITIES}
+            facts([("backend", self._scheme), ("profile", self._report.profile)])
+            data("")
+            table(("ability", "", "meaning"), [(name, declared[name], meaning) for name, meaning in ABILITIES.items()])
+        self._headed = self.run
+        data("")
+        self._row("promise", "outcome", "seconds", "")
+
+    def _row(self, promise: str, outcome: str, seconds: str, reason: str) -> None:
+        if not self._in_json:
+            data(f"{promise:{self._width}}  {outcome:{_OUTCOME}}  {seconds:{_SECONDS}}  {reason}".rstrip())
+
+    def _clear(self) -> None:
+        if self._terminal:
+            click.echo("\r\033[K", err=True, nl=False)
 
 
 def _plain(report: StorageReport) -> dict[str, Any]:
@@ -133,19 +236,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows, on a terminal, the promise under test."""
-    shown = sys.stderr.isatty()
-
-    def show(promise: str) -> None:
-        if shown:
-            click.echo(f"\r\033[K{promise} …", err=True, nl=False)
-
-    try:
-        yield show
-    finally:
-        if shown:
-            click.echo("\r\033[K", err=True, nl=False)

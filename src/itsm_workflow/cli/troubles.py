@@ -32,9 +32,8 @@ class Troubles(logging.Handler):
         """Print one error."""
         if record.name != _LOGGER:
             return  # the gateway's client logs every call to its own logger
-        arguments = record.args if isinstance(record.args, tuple) else ()
-        self.gateway = self.gateway or any(isinstance(one, GatewayError) for one in arguments)
-        note(f"itsm-workflow: {clean(record.getMessage().removeprefix('no change: '))}")
+        self.gateway = self.gateway or isinstance(getattr(record, "itsm_error", None), GatewayError)
+        note(f"itsm-workflow: {clean(record.getMessage())}")
 
 
 @contextlib.contextmanager

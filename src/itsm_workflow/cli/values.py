@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from itsm_workflow.secrets import SecretURL
-from itsm_workflow.storage.strict import parse
+from itsm_workflow.strict import parse
 from itsm_workflow.text import is_invisible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from click import Context, Parameter
 
 MANY = 1_000_000
@@ -32,12 +34,16 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 class Whole(click.IntRange):
     """A whole number between two bounds, since a number without a bound can crash the function that gets it."""
 
+    name = "whole number"
+
     def __init__(self, least: int, most: int = MANY) -> None:
         super().__init__(least, most)
 
 
 class Seconds(click.FloatRange):
     """A time in seconds between two bounds; NaN and infinity are rejected."""
+
+    name = "number of seconds"
 
     def __init__(self, least: float, most: float = LONGEST) -> None:
         super().__init__(least, most)
@@ -50,10 +56,18 @@ class Seconds(click.FloatRange):
         return number
 
 
-def reason_text(text: str) -> str:
-    """Return a text that is not empty, such as the reason for a decision."""
-    if all(is_invisible(character) or character.isspace() for character in text):
-        raise click.BadParameter("it is empty, but stays in the history: explain the decision in a few words")
+def filled(advice: str) -> Callable[[str], str]:
+    """Return a type for a text that is not empty.
+
+    Args:
+        advice: The advice to a person who left it empty.
+    """
+
+    def text(typed: str) -> str:
+        if all(is_invisible(character) or character.isspace() for character in typed):
+            raise click.BadParameter(f"it is empty: {advice}")
+        return typed
+
     return text
 
 

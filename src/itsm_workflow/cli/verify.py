@@ -14,6 +14,7 @@ from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, facts
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.values import Whole
+from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +65,10 @@ def plain_exploration(bounds: Bounds, found: Exploration) -> dict[str, object]:
 def _print(bounds: Bounds, found: Exploration) -> None:
     facts(
         (
-            ("bounds", f"{bounds.ticks} ticks, {bounds.faults} faults, {bounds.acts} acts, {bounds.workers} workers"),
+            (
+                "bounds",
+                ", ".join(counted(getattr(bounds, f"{one}s"), one) for one in ("tick", "fault", "act", "worker")),
+            ),
             ("states", f"{found.states:,}"),
             ("depth", found.depth),
             ("drains", f"{found.drains:,}"),
@@ -91,4 +95,4 @@ def _progress() -> Iterator[Callable[[int, int], object] | None]:
         yield None
         return
     with Console(stderr=True).status("walking") as status:
-        yield lambda states, depth: status.update(f"walking: {states:,} states, {depth} steps deep")
+        yield lambda states, depth: status.update(f"walking: {states:,} states, {counted(depth, 'step')} deep")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.change import Decider, Form
+from itsm_workflow.machine.labels import labels_of
 from itsm_workflow.runtime.status import describe_decider
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def change_view(definition: WorkflowDefinition, change: ChangeRequest) -> dict[s
         "subject": change.subject,
         "state": change.state,
         "grants": definition.is_granting(change.state),
-        "labels": plain(definition.labels.get(definition.states(change.state), {})),
+        "labels": plain(labels_of(definition, change)),
         "outcome": plain(change.outcome),
         "decision": plain(change.decision),
         "sn": change.sn,

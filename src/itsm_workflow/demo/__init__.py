@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import ChangeRequest
 
-__all__ = ["SEED", "DemoResult", "Ending", "Scenario", "Stage", "run"]
+__all__ = ["SEED", "run"]
 
 SEED = 20261125
 SPOTLIGHT = "kill -9"
@@ -131,7 +131,7 @@ def run(
         opening = report.opening(
             requests=len(scenarios),
             gateway=stage.sandbox.url,
-            callbacks=stage.port.url,
+            callbacks=stage.callback_server.url,
             store=stage.store,
             policy=POLICY,
         )

@@ -19,7 +19,6 @@ from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 from itsm_workflow.machine.approval import State
 from itsm_workflow.policy import Policy
 from itsm_workflow.runtime.effects import Effect
-from itsm_workflow.storage.registry import open_storage
 from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -34,10 +33,6 @@ EFFECT = "start_collection"
 EFFECTS = {State.APPROVED.value: (EFFECT,)}
 
 
-def _seconds(*numbers: float) -> tuple[dt.timedelta, ...]:
-    return tuple(dt.timedelta(seconds=number) for number in numbers)
-
-
 def _second(number: float) -> dt.timedelta:
     return dt.timedelta(seconds=number)
 
@@ -46,7 +41,7 @@ POLICY = Policy(
     send_lease=_second(2),
     send_margin=_second(0.5),
     unsent_retry=_second(0.5),
-    lookups=_seconds(0, 0.2, 0.5, 1),
+    lookups=tuple(map(_second, (0, 0.2, 0.5, 1))),
     poll=_second(2),
     soon=_second(0.2),
     quiet=_second(1),
@@ -137,7 +132,7 @@ def open_host(
     """
     gateway = BkItsmGateway(settings)
     workflow = Workflow(
-        storage=open_storage(settings.store),
+        storage=settings.store,
         gateway=gateway,
         effects={State.APPROVED: [Effect(EFFECT, deliveries.start_collection)]},
         policy=POLICY,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import unicodedata
+import textwrap
 from typing import TYPE_CHECKING
 
 import attrs
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from itsm_workflow.policy import Policy
+from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,50 +21,29 @@ if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Entry
 
 WIDTH = 100
-_GAP = "  "
+_KEPT_TOGETHER = "\N{NO-BREAK SPACE}"
 _ID_TAIL = 8
 _ORDER = ("approved", "rejected", "withdrawn", "terminated", "abandoned")
 
 
-# ---------------------------------------------------------------- columns
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table; a cell that does not fit continues on further lines."""
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in head:
+        grid.add_column(name, overflow="fold")
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    console = Console(width=WIDTH, color_system=None)
+    with console.capture() as shown:
+        console.print(grid)
+    yield from (line.rstrip() for line in shown.get().splitlines())
 
 
-def display_width(text: str) -> int:
-    """Return the number of terminal columns that a text takes."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )
-
-
-def clip(text: str, width: int) -> str:
-    """Return a text cut to at most ``width`` columns, with an ellipsis where it was cut."""
-    if display_width(text) <= width:
-        return text
-    kept = ""
-    for character in text:
-        if display_width(kept + character) > width - 1:
-            break
-        kept += character
-    return kept + "…"
-
-
-def pad(text: str, width: int) -> str:
-    """Return a text that takes exactly ``width`` columns."""
-    text = clip(text, width)
-    return text + " " * (width - display_width(text))
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> Iterator[str]:
-    """Yield the lines of a table; each column is as wide as its longest cell, and the last is cut to fit."""
-    cells = [tuple(head), *(tuple(row) for row in rows)]
-    widths = [max(display_width(row[column]) for row in cells) for column in range(len(head))]
-    taken = display_width(indent) + sum(widths[:-1]) + len(_GAP) * (len(head) - 1)
-    widths[-1] = min(widths[-1], max(WIDTH - taken, 1))
-    for number, row in enumerate(cells):
-        yield (indent + _GAP.join(map(pad, row, widths))).rstrip()
-        if number == 0:
-            yield indent + _GAP.join("-" * width for width in widths)
+def fitted(text: str, width: int) -> str:
+    """Return a text that takes exactly ``width`` columns of a terminal, with an ellipsis where it was cut."""
+    fitting = Text(text)
+    fitting.truncate(width, overflow="ellipsis", pad=True)
+    return fitting.plain
 
 
 # ---------------------------------------------------------------- sections
@@ -74,18 +57,20 @@ def opening(*, requests: int, gateway: str, callbacks: str, store: str, policy: 
     yield f"  store             {store}"
     yield "  timings, with the default they replace:"
     changed = [
-        f"{field.name} {_timing(value)} ({_timing(getattr(Policy(), field.name))})"
+        f"{field.name} {_timing(value)} ({_timing(getattr(Policy(), field.name))})".replace(" ", _KEPT_TOGETHER)
         for field in attrs.fields(Policy)
         if (value := getattr(policy, field.name)) != getattr(Policy(), field.name)
     ]
-    yield from wrapped(changed, indent="    ")
+    for line in textwrap.wrap(", ".join(changed), WIDTH, initial_indent="    ", subsequent_indent="    "):
+        yield line.replace(_KEPT_TOGETHER, " ")
     yield ""
 
 
 def progress(number: int, of: int, *, seconds: float, ended: str, title: str, shows: str) -> str:
     """Return the progress line for one change that ended."""
     digits = len(str(of))
-    return f"[{number:{digits}}/{of}] {seconds:4.1f} s  {pad(ended, 10)}  {pad(title, 24)}  {clip(shows, 46)}"
+    columns = (fitted(ended, 10), fitted(title, 24), fitted(shows, 46).rstrip())
+    return f"[{number:{digits}}/{of}] {seconds:4.1f} s  {'  '.join(columns)}"
 
 
 def overview(changes: Iterable[tuple[str, ChangeRequest | None, str]]) -> Iterator[str]:
@@ -126,8 +111,9 @@ def sum_line(audit: AuditReport) -> str:
     parts = [f"{count} {word}" for word, count in {**ended, **open_states}.items()]
     parts += [f"{unstored} not stored"] if unstored else []
     return (
-        f"{audit.requests} requests = {' + '.join(parts) or '0'}; "
-        f"{audit.tickets_created} tickets for {audit.keys} keys, {audit.duplicate_tickets} duplicates, "
+        f"{counted(audit.requests, 'request')} = {' + '.join(parts) or '0'}; "
+        f"{counted(audit.tickets_created, 'ticket')} for {counted(audit.keys, 'key')}, "
+        f"{counted(audit.duplicate_tickets, 'duplicate')}, "
         f"{audit.lost_requests} lost, {audit.illegal_transitions} illegal transitions, "
         f"effects {audit.effects_delivered}/{audit.effects_expected}, forged accepted {audit.forged_accepted}"
     )
@@ -142,18 +128,6 @@ def closing(audit: AuditReport, problems: Sequence[str], *, seconds: float, stor
     yield ""
     verdict = "No problem was found" if audit.ok and not problems else "Problems were found"
     yield f"{verdict}, after {seconds:.1f} s. The store is kept: {store}"
-
-
-def wrapped(items: Iterable[str], *, indent: str) -> Iterator[str]:
-    """Yield the items, separated by commas, in lines that fit the terminal."""
-    line = ""
-    for item in items:
-        longer = f"{line}, {item}" if line else item
-        if line and display_width(f"{indent}{longer},") > WIDTH:
-            yield f"{indent}{line},"
-            longer = item
-        line = longer
-    yield indent + line
 
 
 # ---------------------------------------------------------------- rows

@@ -1,4 +1,4 @@
-"""The stage of the demonstration: a stand-in of BK-ITSM, a callback port, a store, and the host between them."""
+"""The stage of the demonstration: a stand-in of BK-ITSM, a callback server, a store, and the host between them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import attrs
 
 from itsm_workflow.change import EffectStatus
+from itsm_workflow.demo.callback_server import CallbackServer
 from itsm_workflow.demo.host import DEADLINE, Deliveries, open_host
-from itsm_workflow.demo.port import CallbackPort
 from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.sandbox.ticket import CallbackOutcome
 from itsm_workflow.settings import VARIABLES, Settings
@@ -101,7 +101,7 @@ class Stage:
         self.asked: list[str] = []
         self.forged: list[Forged] = []
         self.sandbox = Sandbox(seed=seed, start_delay=_START_DELAY, decision_delay=_DECISION_DELAY)
-        self.port = CallbackPort()
+        self.callback_server = CallbackServer()
         self._random = random.Random(seed)  # noqa: S311 - reproducible ids, not secrets
         self._signal = _Signal()
         self._host: Host | None = None
@@ -118,7 +118,7 @@ class Stage:
                 entropy=self._random.randbytes,
             )
             self.workflow = self._host.workflow
-            self.port.open(self.workflow.receive)
+            self.callback_server.open(self.workflow.receive)
         except BaseException:
             self.close()
             raise
@@ -139,7 +139,7 @@ class Stage:
 
     def silence(self) -> None:
         """Stop the host, so that no callback is received and nothing is written. The stand-in and the store stay."""
-        self.port.close()
+        self.callback_server.close()
         if self._host is not None:
             self._host.close()
 
@@ -253,7 +253,7 @@ class Stage:
             "BKAPP_ITSM_GATEWAY_URL": self.sandbox.url,
             "BKAPP_ITSM_VERSION": "v2",
             "BKAPP_ITSM_FAST_APPROVAL": "true",
-            "BKAPP_ITSM_CALLBACK_HOST": self.port.url,
+            "BKAPP_ITSM_CALLBACK_HOST": self.callback_server.url,
             "BKAPP_ITSM_CALLBACK_KEYS": secrets.token_hex(32),
             "BKAPP_ITSM_STORE": self.store,
             "BKAPP_ITSM_TIMEOUT": str(DEADLINE),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.bkapi.body import MAYBE_DONE
 from itsm_workflow.bkapi.transport import HttpRequest, Transport
 from itsm_workflow.callbacks.parse import digest_of
-from itsm_workflow.callbacks.signer import HEADER, PROBE, CallbackAddress
+from itsm_workflow.callbacks.signer import HEADER, PROBE, CallbackSigner
 from itsm_workflow.doctor.connection import Obstacle, connection_findings, reach
 from itsm_workflow.doctor.delivery import Acknowledged, Undelivered, judge
 from itsm_workflow.doctor.findings import ok, problem, warning
@@ -60,7 +60,7 @@ def examine_callback(settings: Settings, *, clock: Clock, slow: float = SLOW) ->
     if reached.obstacle is not None:
         return
     in_path = settings.callback_credential == "path"
-    address = CallbackAddress(host=settings.callback_host, keys=settings.callback_keys, in_path=in_path)
+    address = CallbackSigner(host=settings.callback_host, keys=settings.callback_keys, in_path=in_path)
     transport = Transport(ca_bundle=settings.ca_bundle)
     try:
         found = _probe(transport, settings, address, clock)
@@ -75,7 +75,7 @@ def examine_callback(settings: Settings, *, clock: Clock, slow: float = SLOW) ->
 
 
 def _probe(
-    transport: Transport, settings: Settings, address: CallbackAddress, clock: Clock
+    transport: Transport, settings: Settings, address: CallbackSigner, clock: Clock
 ) -> Acknowledged | Undelivered:
     url, headers = address.make(PROBE, 1)
     body = _body(clock)
@@ -84,12 +84,7 @@ def _probe(
         request_id="",
         method="POST",
         url=url.reveal(),
-        headers={
-            "User-Agent": _USER_AGENT,
-            "Accept": "*/*",
-            "Content-Type": "application/json",
-            **headers,
-        },
+        headers={"User-Agent": _USER_AGENT, "Accept": "*/*", "Content-Type": "application/json", **headers},
         body=body,
         connect_timeout=settings.timeout[0],
         read_timeout=settings.timeout[1],

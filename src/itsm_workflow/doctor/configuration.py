@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from itsm_workflow.doctor.findings import Level, ok, problem, warning
 from itsm_workflow.errors import SettingsError
 from itsm_workflow.policy import Policy
-from itsm_workflow.secrets import Secret, SecretURL
-from itsm_workflow.settings import VARIABLES, Settings, is_loopback, proxy_place, proxy_secrets, unknown_variables
+from itsm_workflow.settings import SETTINGS, VARIABLES, Settings
+from itsm_workflow.settings.model import unknown_variables
+from itsm_workflow.settings.rules import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -48,7 +49,7 @@ def _rejected(problems: Iterable[tuple[str, str]], environ: Mapping[str, str]) -
     for field, variables in VARIABLES.items():
         set_by = _set_by(field, environ)
         if field in rules:
-            advice = f"correct {set_by[0]}" if set_by else f"set {variables[0]}"
+            advice = f"correct {set_by[0]}" if set_by else f"set {variables[0]}: {SETTINGS[field].help}"
             yield problem(f"settings.{field}", "; ".join(rules[field]), advice)
         elif set_by:
             # Not shown: a value may have been set in the wrong variable, such as an address with a password.
@@ -66,7 +67,7 @@ def _accepted(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findin
         elif source not in _UNREAD:
             ignored = [variable for variable in _set_by(field, environ) if variable != source]
             suffix = f"; ignored: {', '.join(ignored)}" if ignored else ""
-            yield ok(name, f"{_shown(field, getattr(settings, field))}, from {source}{suffix}")
+            yield ok(name, f"{SETTINGS[field].shown(getattr(settings, field))}, from {source}{suffix}")
 
 
 def _concerns(settings: Settings) -> Iterator[Finding]:
@@ -155,21 +156,6 @@ def _field_of(variable: str) -> str:
     """Return the field that a variable sets; an error lists alternative variables after the first."""
     first = variable.split(" ", 1)[0]
     return next((field for field, names in VARIABLES.items() if first in names), "version")
-
-
-def _shown(field: str, value: object) -> str:
-    if field == "proxy" and isinstance(value, SecretURL):
-        return proxy_place(value) + (", with an account" if proxy_secrets(value) else "")
-    if isinstance(value, SecretURL):
-        return str(value) if "://" in str(value) else "set"
-    if isinstance(value, Secret):
-        return "set"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        count = len(value)
-        return f"{count} key{'s' * (count > 1)}" if field == "callback_keys" else ", ".join(map(str, value))
-    return str(value)
 
 
 def _host(url: str) -> str:

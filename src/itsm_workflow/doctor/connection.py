@@ -18,6 +18,7 @@ from itsm_workflow.bkapi.transport import tls_context
 from itsm_workflow.clock import EPOCH
 from itsm_workflow.doctor.configuration import variable_of
 from itsm_workflow.doctor.findings import ok, problem, warning
+from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,10 +76,7 @@ def reach(url: str, settings: Settings) -> Reached:
     place = f"{host}:{port}"
     connect_timeout, read_timeout = settings.timeout
     exchange = Exchange(
-        connect_timeout=connect_timeout,
-        read_timeout=read_timeout,
-        deadline=settings.deadline,
-        monotonic=time.monotonic,
+        connect_timeout=connect_timeout, read_timeout=read_timeout, deadline=settings.deadline, monotonic=time.monotonic
     )
     try:
         with contextlib.closing(open_socket(host, port, exchange, ())) as sock:
@@ -115,12 +113,10 @@ def connection_findings(
 
 
 def _expiry(part: str, until: dt.datetime, now: dt.datetime) -> Finding:
-    name, days = f"{part}.certificate", (until - now).days
+    name, left = f"{part}.certificate", f"{counted((until - now).days, 'day')} from now"
     if until - now < EXPIRES_SOON:
-        return warning(
-            name, f"verified, and valid until {until:%Y-%m-%d}, {days} days from now", "renew the certificate"
-        )
-    return ok(name, f"verified, valid until {until:%Y-%m-%d}, {days} days from now")
+        return warning(name, f"verified, and valid until {until:%Y-%m-%d}, {left}", "renew the certificate")
+    return ok(name, f"verified, valid until {until:%Y-%m-%d}, {left}")
 
 
 def _obstacle(error: OSError) -> Obstacle:

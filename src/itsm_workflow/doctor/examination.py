@@ -8,6 +8,7 @@ from itsm_workflow.clock import SystemClock
 from itsm_workflow.doctor.configuration import examine_settings
 from itsm_workflow.doctor.findings import problem
 from itsm_workflow.doctor.storage import examine_storage
+from itsm_workflow.runtime.arguments import check_flag
 from itsm_workflow.secrets import SecretURL
 from itsm_workflow.settings.variables import Variables
 
@@ -34,7 +35,12 @@ def examine(
         online: Whether to call the gateway, with reads that change nothing.
         callback: Whether to call our callback address, with a probe that has no effect.
         clock: Source of the current time.
+
+    Raises:
+        TypeError: ``online`` or ``callback`` is not a bool.
     """
+    check_flag("examine(online=...)", online)
+    check_flag("examine(callback=...)", callback)
     clock, environ, store = clock or SystemClock(), Variables(environ), SecretURL.of(store)
     settings, findings = examine_settings(environ)
     yield from findings

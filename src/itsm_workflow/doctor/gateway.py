@@ -21,6 +21,7 @@ from itsm_workflow.errors import GatewayTimeout
 from itsm_workflow.gateway.bk_itsm.routes import Routes
 from itsm_workflow.gateway.bk_itsm.wire import GET_SERVICES
 from itsm_workflow.settings.proxy import proxy_place
+from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,7 +66,8 @@ def examine_gateway(settings: Settings, *, clock: Clock, near: float = NEAR) -> 
             return
         yield ok(
             "gateway.credentials",
-            f"app {settings.app_code} and user {settings.api_user} were accepted; {len(services)} services are listed",
+            f"app {settings.app_code} and user {settings.api_user} were accepted; it lists "
+            f"{counted(len(services), 'service')}",
         )
         yield from examine_service(settings, caller, services)
         slow = speed(caller.transport.slowest, settings, near=near)

@@ -132,11 +132,7 @@ def _by_code(code: int | str, message: str) -> _Meaning | None:
     if code in _LIMITS:
         return _LIMIT
     if code in _GATEWAY_FAILURES or code in _ESB_BEHIND:
-        return _Meaning(
-            "gateway.behind",
-            "the gateway cannot get an answer from BK-ITSM",
-            THEM,
-        )
+        return _Meaning("gateway.behind", "the gateway cannot get an answer from BK-ITSM", THEM)
     if code in _ITSM_CODES:
         return _Meaning("gateway.answer", "the credentials were accepted, but BK-ITSM itself refused the call", THEM)
     return None

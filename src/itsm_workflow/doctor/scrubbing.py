@@ -9,7 +9,7 @@ import attrs
 
 from itsm_workflow.bkapi.call_log import scrub
 from itsm_workflow.secrets import Secret, without_frames
-from itsm_workflow.settings import proxy_secrets
+from itsm_workflow.settings.proxy import proxy_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from itsm_workflow.doctor.configuration import variable_of
 from itsm_workflow.doctor.findings import warning
 from itsm_workflow.doctor.refusals import THEM
 from itsm_workflow.policy import Policy
-from itsm_workflow.settings.rules import MAX_SECONDS
+from itsm_workflow.settings.kinds import MAX_SECONDS
 
 if TYPE_CHECKING:
     from itsm_workflow.doctor.findings import Finding

@@ -14,13 +14,15 @@ from itsm_workflow.clock import from_micros, to_micros
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageSchemaError
 from itsm_workflow.secrets import SecretURL
+from itsm_workflow.storage import paging
 from itsm_workflow.storage.abilities import TellsDamage
 from itsm_workflow.storage.damage import logged_damage
 from itsm_workflow.storage.files import check_writable, look_at
+from itsm_workflow.storage.integrity import row_problem
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.storage.registry import open_storage, schema_of
-from itsm_workflow.storage.soundness import row_problem
 from itsm_workflow.storage.url import FILES, path_of, scheme_of
+from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +116,7 @@ def _sound(storage: StorageBackend, states: Counter[Place]) -> Finding:
         elif row.open_subject is not None:
             states[row.workflow, row.state] += 1
     if not damaged:
-        return ok("storage.damage", f"no damage was found in {count} {'row' if count == 1 else 'rows'}")
+        return ok("storage.damage", f"no damage was found in {counted(count, 'row')}")
     more = f"; and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
     return problem("storage.damage", "; ".join(damaged[:_SHOWN]) + more, _REPAIR)
 
@@ -151,11 +153,7 @@ def _waiting(storage: StorageBackend, now: dt.datetime) -> Iterator[Finding]:
 
 
 def _rows(storage: StorageBackend, query: Query) -> Iterator[Row]:
-    page = storage.find(attrs.evolve(query, limit=_PAGE))
-    yield from page.rows
-    while page.next is not None:
-        page = storage.find(attrs.evolve(query, limit=_PAGE, after=page.next))
-        yield from page.rows
+    return paging.rows(storage, attrs.evolve(query, limit=_PAGE))
 
 
 def _name(url: SecretURL) -> str:

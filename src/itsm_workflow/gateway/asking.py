@@ -14,18 +14,23 @@ from itsm_workflow.gateway.checked import (
     checked_problems,
     checked_resting,
     checked_snapshot,
+    checked_standing,
     checked_time,
+    page_url,
 )
 from itsm_workflow.gateway.protocol import (
     SentTicket,
     SupportsBudget,
     SupportsComparison,
+    SupportsPages,
     SupportsRest,
     SupportsServiceForm,
+    SupportsStanding,
     SupportsTime,
     Unknown,
 )
 from itsm_workflow.machine.evidence import Channel
+from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -35,25 +40,25 @@ if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Form, Ticket
     from itsm_workflow.gateway.checked import PageRule
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketGateway
-    from itsm_workflow.machine.evidence import Snapshot
+    from itsm_workflow.machine.evidence import Snapshot, TicketStatus
 
     Notify = Callable[[GatewayError], object]
 
 T = TypeVar("T")
 
 
-def asked(endpoint: str, ask: Callable[[], T]) -> T:
+def ask(endpoint: str, call: Callable[[], T]) -> T:
     """Call a gateway and return its answer.
 
     Args:
         endpoint: The name of the call, for the error message.
-        ask: Calls the gateway and checks its answer.
+        call: Calls the gateway and checks its answer.
 
     Raises:
         GatewayError: The gateway could not be asked, or its own code failed.
     """
     try:
-        return ask()
+        return call()
     except (GatewayError, StorageUnavailable):
         raise
     except Exception as error:
@@ -77,10 +82,10 @@ def read_ticket(
             asks = gateway.comparing(SentTicket.of(change, skew))
         return checked_snapshot(asks.read(ticket, decision_field=decision_field), ticket)
 
-    return asked("read", read)
+    return ask("read", read)
 
 
-def created(gateway: TicketGateway, request: CreateRequest, shows: PageRule, notify: Notify) -> CreateAnswer:
+def create_ticket(gateway: TicketGateway, request: CreateRequest, shows: PageRule, notify: Notify) -> CreateAnswer:
     """Send a request and return the result; unknown if the gateway raised, since the request may have been sent.
 
     Observers are notified of the exception's type only: its text may quote the credential.
@@ -103,13 +108,13 @@ def bounded(gateway: TicketGateway, budget: Budget, notify: Notify) -> TicketGat
     if not isinstance(gateway, SupportsBudget):
         return gateway
     try:
-        return asked("within", lambda: _checked_gateway(gateway.within(budget)))
+        return ask("within", lambda: _checked_gateway(gateway.within(budget)))
     except GatewayError as error:
         notify(error)
         return gateway
 
 
-def refused_by_service(
+def service_form_problems(
     gateway: TicketGateway, form: Form, service: str, budget: Budget, notify: Notify
 ) -> Sequence[tuple[str, str, str]]:
     """Return the problems of a form by the rules of its service; none if the gateway cannot check them or fails."""
@@ -119,7 +124,7 @@ def refused_by_service(
     if not isinstance(asks, SupportsServiceForm):
         return ()
     try:
-        return asked("check_service_form", lambda: checked_problems(asks.check_service_form(form, service)))
+        return ask("check_service_form", lambda: checked_problems(asks.check_service_form(form, service)))
     except GatewayError as error:
         notify(error)
         return ()
@@ -130,7 +135,7 @@ def time_of(gateway: TicketGateway, notify: Notify) -> dt.datetime | None:
     if not isinstance(gateway, SupportsTime):
         return None
     try:
-        return asked("time", lambda: checked_time(gateway.time()))
+        return ask("time", lambda: checked_time(gateway.time()))
     except GatewayError as error:
         notify(error)
         return None
@@ -141,7 +146,7 @@ def resting(gateway: TicketGateway, notify: Notify) -> str:
     if not isinstance(gateway, SupportsRest):
         return ""
     try:
-        return asked("resting", lambda: checked_resting(gateway.resting()))
+        return ask("resting", lambda: checked_resting(gateway.resting()))
     except GatewayError as error:
         notify(error)
         return ""
@@ -150,4 +155,18 @@ def resting(gateway: TicketGateway, notify: Notify) -> str:
 def _checked_gateway(gateway: TicketGateway) -> TicketGateway:
     if hasattr(gateway, "create"):
         return gateway
-    raise GatewayMistake(f"a {type(gateway).__name__} is not a gateway: it has no create()", endpoint="within")
+    raise GatewayMistake(f"{kind_of(gateway)} is not a gateway: it has no create()", endpoint="within")
+
+
+def standing_of(gateway: TicketGateway, ticket: Ticket, shows: PageRule) -> tuple[TicketStatus | None, str]:
+    """Return a ticket's present status and its page to embed, as far as the gateway can show them.
+
+    Raises:
+        GatewayError: The gateway could not be asked, or its own code failed.
+    """
+    if isinstance(gateway, SupportsStanding):
+        standing = ask("standing", lambda: checked_standing(gateway.standing(ticket), shows))
+        return standing.status, standing.iframe_url
+    if isinstance(gateway, SupportsPages):
+        return None, ask("iframe_url", lambda: page_url(gateway.iframe_url(ticket), shows))
+    return None, ""

@@ -20,7 +20,7 @@ from itsm_workflow.change import Decider
 from itsm_workflow.errors import GatewayMistake, GatewayProtocolError
 from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Standing, TicketResult, Unknown
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
-from itsm_workflow.text import escaped, steers
+from itsm_workflow.text import escaped, kind_of, steering_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ def checked_service(service: object) -> str:
     Raises:
         GatewayProtocolError: The service is not plain text.
     """
-    if isinstance(service, str) and 0 < len(service) <= _MAX_SERVICE and not any(map(steers, service)):
+    if isinstance(service, str) and 0 < len(service) <= _MAX_SERVICE and not steering_in(service):
         return service
     raise GatewayProtocolError("the gateway returned a service that is not plain text", endpoint="service")
 
@@ -124,7 +124,7 @@ def checked_answer(answer: object, shows: PageRule) -> CreateAnswer:
         return attrs.evolve(answer, problem=_words(answer.problem))
     if isinstance(answer, Refused) and type(answer.remote_code) is int:
         return attrs.evolve(answer, message=_words(answer.message))
-    return Unknown(problem=f"the gateway answered a create with a {type(answer).__name__}, which is not a valid answer")
+    return Unknown(problem=f"the gateway answered a create with {kind_of(answer)}, which is not a valid answer")
 
 
 def checked_found(found: object, shows: PageRule) -> tuple[FoundTicket, ...]:
@@ -151,7 +151,7 @@ def checked_results(results: object, tickets: Sequence[Ticket]) -> Mapping[str, 
         GatewayMistake: The results are not a mapping.
     """
     if not isinstance(results, Mapping):
-        raise GatewayMistake(f"a {type(results).__name__} is not a mapping of results", endpoint="results")
+        raise GatewayMistake(f"{kind_of(results)} is not a mapping of results", endpoint="results")
     ours = {ticket.id: ticket for ticket in tickets}
     return {
         key: attrs.evolve(row, sn=ours[key].sn, word=clean(row.word, limit=_MAX_WORD), closed_by=clean(row.closed_by))
@@ -167,12 +167,12 @@ def checked_snapshot(snapshot: object, ticket: Ticket) -> Snapshot:
         GatewayProtocolError: The snapshot is about another ticket, or an attribute of it has the wrong type.
     """
     if not isinstance(snapshot, Snapshot):
-        raise _unreadable(ticket, f"it is a {type(snapshot).__name__}")
+        raise _unreadable(ticket, f"it is {kind_of(snapshot)}")
     if snapshot.ticket_id != ticket.id:
         raise _unreadable(ticket, "it is about another ticket")
     for name, kinds in _TYPES.items():
         if not isinstance(getattr(snapshot, name), kinds):
-            raise _unreadable(ticket, f"its {name} is a {type(getattr(snapshot, name)).__name__}")
+            raise _unreadable(ticket, f"its {name} is {kind_of(getattr(snapshot, name))}")
     if snapshot.seen_at.tzinfo is None:
         raise _unreadable(ticket, "its seen_at has no time zone")
     if not all(map(_is_decider, snapshot.deciders)):
@@ -197,7 +197,7 @@ def checked_standing(answer: object, shows: PageRule) -> Standing:
     """
     if isinstance(answer, Standing) and isinstance(answer.status, TicketStatus):
         return attrs.evolve(answer, iframe_url=page_url(answer.iframe_url, shows))
-    raise GatewayMistake(f"a {type(answer).__name__} is not the status of a ticket", endpoint="standing")
+    raise GatewayMistake(f"{kind_of(answer)} is not the status of a ticket", endpoint="standing")
 
 
 def checked_numbers(numbers: object) -> list[str]:
@@ -218,7 +218,7 @@ def checked_withdrawal(answer: object) -> Withdrawal:
     """
     if isinstance(answer, Withdrawal):
         return answer
-    raise GatewayMistake(f"a {type(answer).__name__} is not the result of a withdrawal", endpoint="withdraw")
+    raise GatewayMistake(f"{kind_of(answer)} is not the result of a withdrawal", endpoint="withdraw")
 
 
 def checked_time(time: object) -> dt.datetime | None:
@@ -229,7 +229,7 @@ def checked_time(time: object) -> dt.datetime | None:
     """
     if time is None or (isinstance(time, dt.datetime) and time.utcoffset() is not None):
         return time
-    raise GatewayMistake(f"a {type(time).__name__} is not a time with a time zone", endpoint="time")
+    raise GatewayMistake(f"{kind_of(time)} is not a time with a time zone", endpoint="time")
 
 
 def checked_resting(why: object) -> str:
@@ -240,13 +240,13 @@ def checked_resting(why: object) -> str:
     """
     if isinstance(why, str):
         return _words(why)
-    raise GatewayMistake(f"a {type(why).__name__} is not text that says why the gateway rests", endpoint="resting")
+    raise GatewayMistake(f"{kind_of(why)} is not text that says why the gateway rests", endpoint="resting")
 
 
 def _listed(rows: object, endpoint: str) -> Iterable[object]:
     if isinstance(rows, Iterable) and not isinstance(rows, str | bytes | Mapping):
         return rows
-    raise GatewayMistake(f"a {type(rows).__name__} is not a list", endpoint=endpoint)
+    raise GatewayMistake(f"{kind_of(rows)} is not a list", endpoint=endpoint)
 
 
 def capped(deciders: tuple[Decider, ...]) -> tuple[Decider, ...]:
@@ -272,7 +272,7 @@ def _wrong_identity(ticket_id: object, sn: object) -> str:
 
 def _wrong_row(row: Any) -> str:  # noqa: ANN401 - a gateway may return anything
     if not isinstance(row, FoundTicket):
-        return f"it is a {type(row).__name__}"
+        return f"it is {kind_of(row)}"
     parts = ((row.key, str), (row.differences, tuple), (row.unseen, tuple))
     if not all(isinstance(value, kind) for value, kind in parts):
         return "its comparison with what was sent is not valid"

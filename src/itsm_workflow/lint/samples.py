@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import enum
-import functools
 import itertools
 import math
 import types
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.machine.evidence import EffectStart, Snapshot, TicketStatus
+from itsm_workflow.lint.domains import DECISIONS, LOOKS, CannotSampleError, fields_of, own_values
+from itsm_workflow.machine.evidence import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,26 +34,8 @@ _DEEPEST = 3
 _PARTS = 4
 _CONSTANTS = 20
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)
-_WORDS: Mapping[str, Sequence[object]] = {"decision": (None, "true", "false")}
+_WORDS: Mapping[str, Sequence[object]] = {"decision": (None, *DECISIONS)}
 _READ = {"ambiguous": False, "inconclusive": "", "differences": ()}
-_ENDED = {**_READ, "result_status": TicketStatus.FINISHED, "approval_step": True, "step_running": False}
-_QUIET = {**_READ, "step_running": False, "result_status": None, "approve_result": None}
-_LOOKS: Sequence[Mapping[str, object]] = (
-    {**_READ, "status": TicketStatus.RUNNING, "result_status": None, "approve_result": None},
-    *(
-        {**_ENDED, "status": TicketStatus.FINISHED, "approve_result": yes, "decision": str(yes).lower()}
-        for yes in (True, False)
-    ),
-    {**_QUIET, "status": TicketStatus.REVOKED},
-    {**_QUIET, "status": TicketStatus.TERMINATED},
-    {**_QUIET, "status": TicketStatus.SUSPENDED},
-    {**_QUIET, "status": TicketStatus.OTHER},
-)
-"""The most common results of reading a ticket; combinations of so many fields would rarely produce one of them."""
-
-
-class CannotSampleError(Exception):
-    """No sample of this type can be made; the message gives the reason."""
 
 
 def samples(
@@ -74,7 +56,8 @@ def samples(
     """
     domains = _fields(kind, _Domains(kind, change, now, tuple(constants)), 0)
     aimed = {name: domain[0] for name, domain in domains.items()}
-    looks = [{**aimed, **look} for look in _LOOKS] if issubclass(kind, Snapshot) else []
+    looks = [{**aimed, **_READ, "result_status": look["status"], **look} for look in LOOKS]
+    looks = looks if issubclass(kind, Snapshot) else []
     made, refused = [], ""
     for values in (aimed, *_one_otherwise(domains), *looks, *_combinations(domains, most)):
         try:
@@ -187,7 +170,7 @@ class _Domains:
 
 def _fields(kind: type, domains: _Domains, depth: int) -> dict[str, Sequence[object]]:
     found = {}
-    for name, hint, is_needed in _hints(kind):
+    for name, hint, is_needed in fields_of(kind):
         values = domains.of(name, hint, depth)
         if values:
             found[name] = values
@@ -196,39 +179,12 @@ def _fields(kind: type, domains: _Domains, depth: int) -> dict[str, Sequence[obj
     return found
 
 
-@functools.cache
-def _hints(kind: type) -> Sequence[tuple[str, Any, bool]]:
-    """Return the name and the type of each argument of the class, and whether it is required."""
-    if not attrs.has(kind):
-        raise CannotSampleError("it is not an attrs class")
-    try:
-        hints = typing.get_type_hints(kind)
-    except Exception as error:
-        raise CannotSampleError(f"its annotations cannot be read: {error}") from error
-    return [
-        (field.alias or field.name, hints.get(field.name), field.default is attrs.NOTHING)
-        for field in attrs.fields(kind)
-        if field.init
-    ]
-
-
 def _own(kind: type, change: ChangeRequest) -> Mapping[str, object]:
-    """Return the values of this change by the usual names of evidence fields, a host's own data included."""
+    """Return the values of a change by the usual names of evidence fields, a host's own data included."""
     found: dict[str, object] = {**change.data, "subject": change.subject, "change_id": change.id, "gateway": "bk_itsm"}
-    found["service"] = "17"
-    if change.attempt is not None:
-        attempt = change.attempt
-        found |= {"number": attempt.number, "owner": attempt.owner, "key": attempt.key, "creator": attempt.creator}
-    else:
-        found |= {"number": 1, "owner": "w1", "key": "K1", "creator": change.form.applicant}
-    if change.ticket is not None:
-        found |= {"ticket_id": change.ticket.id, "id": change.ticket.id, "sn": change.ticket.sn}
-    else:
-        found |= {"ticket_id": "7", "id": "7", "sn": "REQ7"}
-    if change.effects:
-        effect = change.effects[-1]
-        found |= {"effect": effect.id, "attempt": effect.attempts + (1 if issubclass(kind, EffectStart) else 0)}
-    return found
+    found |= {"service": "17", "number": 1, "owner": "w1", "key": "K1", "creator": change.form.applicant}
+    found |= {"ticket_id": "7", "sn": "REQ7", **own_values(kind, change)}
+    return {**found, "id": found["ticket_id"]}
 
 
 def _unlike(values: Iterable[object]) -> list[object]:

@@ -10,6 +10,7 @@ from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine.due import next_due
 from itsm_workflow.machine.evidence import Drafted
 from itsm_workflow.policy import Policy
+from itsm_workflow.storage import paging
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.storage.protocol import Query
 
@@ -44,14 +45,10 @@ def stranded(
 ) -> Iterator[Stranded]:
     """Yield the changes of the workflow that the definition would strand, ordered by id. Nothing is written."""
     codec = Codec({**definition.evidence_types, Drafted.__name__: Drafted})
-    query: Query | None = Query(workflow=definition.name)
-    while query is not None:
-        page = storage.find(query)
-        for row in page.rows:
-            reason = _reason(definition, codec, row, now, policy or Policy())
-            if reason:
-                yield Stranded(id=row.id, subject=row.subject, state=row.state, reason=reason)
-        query = attrs.evolve(query, after=page.next) if page.next else None
+    for row in paging.rows(storage, Query(workflow=definition.name)):
+        reason = _reason(definition, codec, row, now, policy or Policy())
+        if reason:
+            yield Stranded(id=row.id, subject=row.subject, state=row.state, reason=reason)
 
 
 def _reason(definition: WorkflowDefinition, codec: Codec, row: Row, now: dt.datetime, policy: Policy) -> str:

@@ -11,13 +11,14 @@ import attrs
 
 from itsm_workflow.change import WITHDRAW, ChangeRequest, Form
 from itsm_workflow.errors import DefinitionError, TransitionRefused
+from itsm_workflow.lint.domains import CannotSampleError
 from itsm_workflow.lint.findings import doubt, error
-from itsm_workflow.lint.samples import CannotSampleError, constants_of, samples
+from itsm_workflow.lint.samples import constants_of, samples
 from itsm_workflow.lint.shape import lead
 from itsm_workflow.machine.definition import FactMissingError, Facts
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted
-from itsm_workflow.machine.returned import IDENTITY
+from itsm_workflow.machine.host_results import IDENTITY
 from itsm_workflow.policy import Policy
 from itsm_workflow.storage.codec import Codec
 

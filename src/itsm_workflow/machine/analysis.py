@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
-from itsm_workflow.machine.declared import wrong_declarations
+from itsm_workflow.machine.arguments import wrong_types
+from itsm_workflow.machine.declared_types import wrong_declarations
 from itsm_workflow.machine.evidence import ApprovalAttested, Snapshot
-from itsm_workflow.machine.shape import wrong_types
+from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     import enum
@@ -50,6 +51,7 @@ def check(definition: WorkflowDefinition, *, roles: type, transition: type) -> N
             _ways_out,
             _overlaps,
             _grants,
+            _labels,
             _evidence,
             _due,
             _effects,
@@ -65,12 +67,12 @@ def check(definition: WorkflowDefinition, *, roles: type, transition: type) -> N
 def _functions(definition: WorkflowDefinition) -> Iterator[str]:
     rule: object = definition.approval
     if not isinstance(rule, ApprovalPolicy):
-        yield f"approval: a {type(rule).__name__} is not an ApprovalPolicy"
+        yield f"approval: {kind_of(rule)} is not an ApprovalPolicy"
     for row in definition.transitions:
         for part in ("guard", "update"):
             given = getattr(row, part)
             if not callable(given):
-                yield f"trigger {row.trigger.value}: its {part} is a {type(given).__name__}, not a function of Facts"
+                yield f"trigger {row.trigger.value}: its {part} is {kind_of(given)}, not a function of Facts"
 
 
 def _names(definition: WorkflowDefinition) -> Iterator[str]:
@@ -125,10 +127,16 @@ def _may_both_hold(one: Transition, other: Transition) -> bool:
     return one.guard is other.guard or "always" in names
 
 
+def _labels(definition: WorkflowDefinition) -> Iterator[str]:
+    for state in definition.labels:
+        if state not in set(definition.states):
+            yield f"labels: {state!s} is not a member of {definition.states.__name__}"
+
+
 def _grants(definition: WorkflowDefinition) -> Iterator[str]:
     declared: object = definition.grants
     if not isinstance(declared, Mapping):
-        yield f"grants: a {type(declared).__name__} is not a mapping from states to True or False"
+        yield f"grants: {kind_of(declared)} is not a mapping from states to True or False"
         return
     parts = {getattr(definition.roles, part): part for part in ("asking", "waiting", "undelivered", "refused")}
     parts |= {definition.initial: "initial"}
@@ -222,7 +230,7 @@ def _due(definition: WorkflowDefinition) -> Iterator[str]:
 def _effects(definition: WorkflowDefinition) -> Iterator[str]:
     effects: object = definition.effects
     if not isinstance(effects, Mapping):
-        yield f"effects: a {type(effects).__name__} is not a mapping from states to names of effects"
+        yield f"effects: {kind_of(effects)} is not a mapping from states to names of effects"
         return
     yield from wrong_effects(definition, effects)
 
@@ -236,7 +244,7 @@ def wrong_effects(definition: WorkflowDefinition, effects: Mapping[Any, Any]) ->
         elif state == definition.initial:
             yield f"effects of the initial state {state} would never run: it is not entered by a trigger"
         if not isinstance(names, tuple | list):
-            yield f"effects of state {state}: a {type(names).__name__} is not a tuple of names"
+            yield f"effects of state {state}: {kind_of(names)} is not a tuple of names"
             continue
         for name in names:
             if not isinstance(name, str) or not _EFFECT.fullmatch(name):

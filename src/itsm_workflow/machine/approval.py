@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from itsm_workflow.machine import due, guards, updates, withdrawal
 from itsm_workflow.machine import evidence as ev
@@ -11,9 +12,11 @@ from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, waits_for_a_person
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterator
 
     from itsm_workflow.machine.definition import DueRule
+
+StateT = TypeVar("StateT", bound=enum.StrEnum)
 
 
 class State(enum.StrEnum):
@@ -63,7 +66,7 @@ LABELS: Mapping[enum.StrEnum, Mapping[str, str]] = {
     State.DRAFT: {"zh": "草稿", "en": "Draft"},
     State.APPLYING: {"zh": "提单中", "en": "Filing the ticket"},
     State.PENDING: {"zh": "审批中", "en": "Waiting for approval"},
-    State.FAILED_CALLBACK: {"zh": "回调失败", "en": "Callback not delivered"},
+    State.FAILED_CALLBACK: {"zh": "审批中（回调未送达）", "en": "Waiting for approval (callback not delivered)"},
     State.APPROVED: {"zh": "已通过", "en": "Approved"},
     State.REJECTED: {"zh": "未通过", "en": "Not approved"},
 }
@@ -92,14 +95,7 @@ def approval_table(
         TypeError: An argument has the wrong type, or an approval rule was given. A rule that differs from the
             definition's could never be met.
     """
-    given: tuple[tuple[str, object, type, str], ...] = (
-        ("states", states, enum.EnumType, "a StrEnum, the class"),
-        ("initial", initial, enum.StrEnum, "a state, a member of that StrEnum"),
-        ("roles", roles, Roles, "Roles"),
-    )
-    for name, value, kind, wanted in given:
-        if not isinstance(value, kind):
-            raise TypeError(f"approval_table({name}=...) takes {wanted}")
+    _check("approval_table", states=states, initial=initial, roles=roles)
     if approval is not None:
         raise TypeError("approval_table(approval=...) takes no rule: pass it once, to WorkflowDefinition(approval=...)")
     T, row = Trigger, Transition  # noqa: N806 - a table reads better with short names
@@ -185,16 +181,16 @@ def approval_table(
 def approval_workflow(
     name: str,
     *,
-    states: type[enum.StrEnum],
+    states: type[StateT],
     roles: Roles,
     transitions: Iterable[Transition] = (),
     version: int = 1,
-    initial: enum.StrEnum | None = None,
+    initial: StateT | None = None,
     approval: ApprovalPolicy = ApprovalPolicy(),  # noqa: B008 - frozen
-    grants: Mapping[enum.StrEnum, bool] | None = None,
-    due_rules: Mapping[enum.StrEnum, DueRule] | None = None,
-    labels: Mapping[enum.StrEnum, Mapping[str, str]] | None = None,
-    effects: Mapping[enum.StrEnum, tuple[str, ...]] | None = None,
+    grants: Mapping[StateT, bool] | None = None,
+    due_rules: Mapping[StateT, DueRule] | None = None,
+    labels: Mapping[StateT, Mapping[str, str]] | None = None,
+    effects: Mapping[StateT, tuple[str, ...]] | None = None,
 ) -> WorkflowDefinition:
     """Return a workflow that waits for an approval ticket and then continues with the host's own transitions.
 
@@ -218,10 +214,13 @@ def approval_workflow(
         TypeError: An argument has the wrong type.
         DefinitionError: The table contradicts itself. The message lists each problem with its state or trigger.
     """
+    own_rules = due_rules or {}
+    _check("approval_workflow", states=states, roles=roles, transitions=transitions, due_rules=own_rules)
     first = next(iter(states)) if initial is None else initial
+    _check("approval_workflow", initial=first)
     rows = (*approval_table(states, first, roles), *transitions)
-    sources = {source for row in rows if row.dest is not None for source in row.sources if source is not row.dest}
-    rules: dict[enum.StrEnum, DueRule] = {state: waits_for_a_person for state in states if state in sources}
+    sources = {state for row in rows for state in _left_by(row)}
+    rules: dict[object, DueRule] = {state: waits_for_a_person for state in states if state in sources}
     rules |= {roles.asking: due.asking_due, roles.waiting: due.waiting_due, roles.undelivered: due.undelivered_due}
     return WorkflowDefinition(
         name=name,
@@ -233,10 +232,39 @@ def approval_workflow(
         transitions=rows,
         approval=approval,
         grants=grants or {},
-        due=rules | dict(due_rules or {}),
+        due=rules | dict(own_rules),
         labels=labels or {},
         effects=effects or {},
     )
+
+
+def _left_by(row: object) -> Iterator[object]:
+    """Yield the states that a row leaves; a row of the wrong type is reported when the definition is built."""
+    sources, dest = getattr(row, "sources", ()), getattr(row, "dest", None)
+    if dest is not None and isinstance(sources, tuple | list):
+        yield from (source for source in sources if source is not dest)
+
+
+def _have_members(states: object) -> bool:
+    return isinstance(states, type) and issubclass(states, enum.StrEnum) and len(states) > 0
+
+
+_PARTS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "states": (_have_members, "a StrEnum with members, the class"),
+    "initial": (lambda value: isinstance(value, enum.StrEnum), "a state, a member of that StrEnum"),
+    "roles": (lambda value: isinstance(value, Roles), "Roles"),
+    "transitions": (lambda value: isinstance(value, Iterable), "a list of Transition"),
+    "due_rules": (lambda value: isinstance(value, Mapping), "due rules by state, as a dictionary"),
+}
+"""By argument, whether a value has its type, and what the argument takes."""
+
+
+def _check(method: str, **given: object) -> None:
+    """Reject an argument of the wrong type before a table is built from it."""
+    for name, value in given.items():
+        fits, wanted = _PARTS[name]
+        if not fits(value):
+            raise TypeError(f"{method}({name}=...) takes {wanted}")
 
 
 def collector_change(approval: ApprovalPolicy = ApprovalPolicy()) -> WorkflowDefinition:  # noqa: B008 - frozen

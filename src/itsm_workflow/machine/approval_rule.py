@@ -66,11 +66,16 @@ class ApprovalPolicy:
             `is_same_user`.
 
     Raises:
-        ValueError: `self_approval` has another value.
+        ValueError: `self_approval` has another value, or `decision_field` is not the key of a field.
     """
 
-    decision_field: str | None = None
+    decision_field: str | None = attrs.field(default=None)
     self_approval: SelfApproval = attrs.field(default="attention")
+
+    @decision_field.validator
+    def _check_decision_field(self, _field: object, value: object) -> None:
+        if value is not None and not (isinstance(value, str) and value.strip()):
+            raise ValueError(f"ApprovalPolicy.decision_field must be the key of a form field, or None, not {value!r}")
 
     @self_approval.validator
     def _check_self_approval(self, _field: object, value: object) -> None:

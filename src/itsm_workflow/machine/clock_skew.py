@@ -14,7 +14,7 @@ import attrs
 from itsm_workflow.machine.due import next_due
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from itsm_workflow.change import ChangeRequest, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
@@ -59,6 +59,8 @@ def _in_the_past(change: ChangeRequest, now: dt.datetime, policy: Policy) -> Cha
     A lease or a wait that began at such a time is over. An ending that was suspected then must be seen again.
     """
     horizon, polled = policy.horizon(now), now - policy.poll
+    if all(moment <= horizon for moment in _moments(change)):
+        return change
 
     def back(moment: dt.datetime, to: dt.datetime) -> dt.datetime:
         return to if moment > horizon else moment
@@ -85,6 +87,25 @@ def _in_the_past(change: ChangeRequest, now: dt.datetime, policy: Policy) -> Cha
         effects=tuple(_effect_in_the_past(effect, horizon, now) for effect in change.effects),
         ended_at=ended and back(ended, polled),
     )
+
+
+def _moments(change: ChangeRequest) -> Iterator[dt.datetime]:
+    """Yield the times of a change that `_in_the_past` may move."""
+    if change.attempt is not None:
+        yield change.attempt.submitted_at
+        yield from filter(None, (change.attempt.marked_at, change.attempt.not_before, change.attempt.unknown_since))
+        if change.attempt.looked is not None:
+            yield change.attempt.looked.wall
+    if change.ticket is not None:
+        yield change.ticket.recorded_at
+    if change.suspicion is not None:
+        yield change.suspicion.since
+    if change.heard is not None:
+        yield change.heard.at
+    if change.ended_at is not None:
+        yield change.ended_at
+    for effect in change.effects:
+        yield effect.due_at
 
 
 def _effect_in_the_past(effect: PlannedEffect, horizon: dt.datetime, now: dt.datetime) -> PlannedEffect:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import attrs
 
 from itsm_workflow.change import Outcome
 from itsm_workflow.machine.analysis import check
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
+from itsm_workflow.readonly import ReadOnlyDict
 
 if TYPE_CHECKING:
     import datetime as dt
     import enum
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from transitions import Machine
 
@@ -153,7 +155,7 @@ class Roles:
     refused: enum.StrEnum
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class WorkflowDefinition:
     """A workflow definition, checked when it is built.
 
@@ -188,14 +190,23 @@ class WorkflowDefinition:
     roles: Roles
     transitions: tuple[Transition, ...]
     approval: ApprovalPolicy = ApprovalPolicy()
-    grants: Mapping[enum.StrEnum, bool] = attrs.field(factory=dict)
-    due: Mapping[enum.StrEnum, DueRule]
-    labels: Mapping[enum.StrEnum, Mapping[str, str]] = attrs.field(factory=dict)
-    effects: Mapping[enum.StrEnum, tuple[str, ...]] = attrs.field(factory=dict)
+    # A mapping with the members of one enum as keys is not a mapping of StrEnum to a type checker.
+    grants: Mapping[Any, bool] = attrs.field(factory=dict)
+    due: Mapping[Any, DueRule]
+    labels: Mapping[Any, Mapping[str, str]] = attrs.field(factory=dict)
+    effects: Mapping[Any, tuple[str, ...]] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        """Reject a table that contradicts itself."""
+        """Reject a table that contradicts itself, and keep it from being changed after that."""
+        for name in ("grants", "due", "labels", "effects"):
+            given = getattr(self, name)
+            if isinstance(given, Mapping):
+                object.__setattr__(self, name, ReadOnlyDict(given))  # the class is frozen
         check(self, roles=Roles, transition=Transition)
+
+    def __repr__(self) -> str:
+        table = f"{len(self.states)} states, {len(self.transitions)} transitions"
+        return f"<WorkflowDefinition {self.name} version {self.version}: {table}>"
 
     @property
     def evidence_types(self) -> Mapping[str, type]:

@@ -10,6 +10,7 @@ import attrs
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import withdrawal
+from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -55,6 +56,11 @@ def next_due(
     return min(known) if known else None
 
 
+def serves(stored: dt.datetime | None, wanted: dt.datetime | None, now: dt.datetime, policy: Policy) -> bool:
+    """Return whether the stored time of a change's next look can stay: it is at most a read lease before the wanted."""
+    return stored is not None and wanted is not None and now < stored <= wanted <= stored + policy.read_lease
+
+
 def _due_by_rule(  # noqa: PLR0917 - private, called once with the caller's own arguments
     definition: WorkflowDefinition,
     change: ChangeRequest,
@@ -82,7 +88,7 @@ def _wrong_moment(moment: object) -> str:
     if moment is None:
         return ""
     if not isinstance(moment, dt.datetime):
-        return f"a {type(moment).__name__}, not None or an aware datetime"
+        return f"{kind_of(moment)}, not None or an aware datetime"
     if moment.utcoffset() is None:
         return f"{moment}, which has no time zone"
     try:

@@ -11,11 +11,13 @@ from transitions import Machine, MachineError, State
 
 from itsm_workflow.change import ChangeRequest, Entry
 from itsm_workflow.errors import TransitionRefused
-from itsm_workflow.machine.declared import wrong_values
+from itsm_workflow.machine.declared_types import wrong_values
 from itsm_workflow.machine.definition import FactMissingError, Facts
 from itsm_workflow.machine.evidence import Drafted
-from itsm_workflow.machine.returned import checked_reason, checked_update
-from itsm_workflow.machine.updates import effect_planned
+from itsm_workflow.machine.host_concern import with_host_concern
+from itsm_workflow.machine.host_results import checked_reason, checked_update
+from itsm_workflow.machine.self_approval import with_review
+from itsm_workflow.machine.updates import attention_cleared, effect_planned
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -50,18 +52,21 @@ def step(definition: WorkflowDefinition, state: str, trigger: str, facts: Facts)
     """
     token, machine = _Token(str(state)), _machine(definition)
     if token.state not in machine.states:
-        raise _refused(definition, state, trigger, f"workflow {definition.name} has no such state")
+        reason = f"workflow {definition.name} has no such state"
+        raise TransitionRefused(state=state, trigger=trigger, reason=reason)
     event = machine.events.get(str(trigger))
     if event is None:
         known = ", ".join(sorted({row.trigger.value for row in definition.transitions}))
-        raise _refused(definition, state, trigger, f"the workflow has no such trigger; its triggers are {known}")
+        reason = f"the workflow has no such trigger; its triggers are {known}"
+        raise TransitionRefused(state=state, trigger=trigger, reason=reason)
     try:
         event.trigger(token, token, facts)
     except MachineError as error:
         reason = f"the table has no transition for it from {state}"
-        raise _refused(definition, state, trigger, reason) from error
+        raise TransitionRefused(state=state, trigger=trigger, reason=reason) from error
     if token.row is None:
-        raise _refused(definition, state, trigger, " and ".join(dict.fromkeys(token.reasons)))
+        reason = " and ".join(dict.fromkeys(token.reasons))
+        raise TransitionRefused(state=state, trigger=trigger, reason=reason)
     return token.state, token.row
 
 
@@ -128,19 +133,17 @@ def fire(
             stored. Nothing was changed.
     """
     facts = Facts(
-        change=change,
-        evidence=evidence,
-        now=now,
-        policy=policy,
-        approval=definition.approval,
-        seq=seq,
-        actor=actor,
+        change=change, evidence=evidence, now=now, policy=policy, approval=definition.approval, seq=seq, actor=actor
     )
     state, row = step(definition, change.state, trigger, facts)
     try:
         updated = checked_update(definition.name, row, change, row.update(facts))
     except FactMissingError as missing:
-        raise _refused(definition, change.state, trigger, str(missing)) from None
+        raise TransitionRefused(state=change.state, trigger=trigger, reason=str(missing)) from None
+    clears = row.update is attention_cleared
+    updated = with_review(change, updated, now, cleared_by=actor if clears else None)
+    # A person who clears attention has seen the host's concern in its facts.
+    updated = with_host_concern(change, updated, now, ends=clears or row.dest is not None)
     if row.dest is None and updated == change:
         return change, None
     before = {effect.id for effect in change.effects}
@@ -168,15 +171,6 @@ def _names(
     stored = change.effect_names.get(state, ())
     named = (name for name in effects.get(state, ()) if not {name, *aliases.get(name, ())}.intersection(stored))
     return list(dict.fromkeys((*stored, *named)))
-
-
-def allowed(definition: WorkflowDefinition, change: ChangeRequest) -> tuple[str, ...]:
-    """Return the triggers that the table has for the change's state; the evidence decides whether one succeeds."""
-    return definition.triggers(change.state)
-
-
-def _refused(definition: WorkflowDefinition, state: str, trigger: str, reason: str) -> TransitionRefused:
-    return TransitionRefused(state=state, trigger=trigger, reason=reason, allowed=definition.triggers(state))
 
 
 def _machine(definition: WorkflowDefinition) -> Machine:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import attrs
 
-from itsm_workflow.change import NOTHING, AttentionReason, Decider, Form, Moment
+from itsm_workflow.change import AttentionReason, Decider, Form, Moment  # noqa: TC001 - the codec resolves them
+from itsm_workflow.readonly import NOTHING
 
 
 class TicketStatus(enum.StrEnum):
@@ -77,7 +77,7 @@ class Submission:
     service: str
     owner: str
     number: int = 0
-    effects: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    effects: Mapping[str, tuple[str, ...]] = NOTHING
     trace: str = ""
 
 

@@ -1,4 +1,4 @@
-"""The guards of the collector table: each returns None, or the reason to refuse. Graphs show their names."""
+"""The guards of the approval table: each returns None, or the reason to refuse. Graphs show their names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcom
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval_rule import UNPROVEN, ApprovalPolicy, Doubt, Verdict, applicant_of
-from itsm_workflow.text import is_same_user
+from itsm_workflow.text import counted, is_same_user
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -287,7 +287,7 @@ def effect_may_start(facts: Facts) -> str | None:
     if effect.status not in {EffectStatus.PLANNED, EffectStatus.STARTED}:
         return f"effect {effect.name} is {effect.status.value}"
     if effect.status is EffectStatus.STARTED and effect.tries >= facts.policy.effect_attempts:
-        return f"effect {effect.name} was started {effect.tries} times without a result: it must be parked"
+        return f"effect {effect.name} was started {counted(effect.tries, 'time')} without a result: it must be parked"
     if start.attempt != effect.attempts + 1:
         return f"the next delivery of effect {effect.name} is number {effect.attempts + 1}, not {start.attempt}"
     return None
@@ -296,7 +296,7 @@ def effect_may_start(facts: Facts) -> str | None:
 def effect_was_done(facts: Facts) -> str | None:
     """Require a delivery that succeeded, even late, of an effect that was not delivered before."""
     result = facts.expect(ev.EffectResult)
-    return f"the delivery failed: {result.error}" if result.error else _undelivered(facts, result)
+    return f"the delivery failed: {result.error}" if result.error else _result_problem(facts, result)
 
 
 def effect_has_failed(facts: Facts) -> str | None:
@@ -305,7 +305,7 @@ def effect_has_failed(facts: Facts) -> str | None:
     effect = _effect(facts, result.effect)
     if not result.error:
         return "the delivery succeeded: the result has no error"
-    reason = _undelivered(facts, result)
+    reason = _result_problem(facts, result)
     if reason or effect is None:
         return reason
     if effect.status is not EffectStatus.STARTED or result.attempt != effect.attempts:
@@ -322,7 +322,8 @@ def effect_is_parked(facts: Facts) -> str | None:
     return None if effect.status is EffectStatus.PARKED else f"effect {effect.name} is {effect.status.value}"
 
 
-def _undelivered(facts: Facts, result: ev.EffectResult) -> str | None:
+def _result_problem(facts: Facts, result: ev.EffectResult) -> str | None:
+    """Return why the result of a delivery cannot count, or None."""
     effect = _effect(facts, result.effect)
     if effect is None:
         return f"this change has no effect {result.effect}"

@@ -1,9 +1,8 @@
-"""The updates of the collector table: each returns the change with the evidence applied. The engine sets the state."""
+"""The updates of the approval table: each returns the change with the evidence applied. The engine sets the state."""
 
 from __future__ import annotations
 
 import datetime as dt
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,7 +14,7 @@ from itsm_workflow.change import (
     AttentionReason,
     Decider,
     EffectStatus,
-    HeardCallback,
+    LastCallback,
     Moment,
     Outcome,
     Phase,
@@ -29,6 +28,7 @@ from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval_rule import DOUBTS, applicant_of
 from itsm_workflow.machine.guards import OUTCOMES
 from itsm_workflow.machine.intervals import has_passed
+from itsm_workflow.readonly import ReadOnlyDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import Facts
 
 _UNDONE = frozenset({EffectStatus.PLANNED, EffectStatus.STARTED})
-_AT_REST: Mapping[str, Any] = MappingProxyType({"owner": "", "claimed_until": None, "lost": 0})
+_AT_REST: Mapping[str, Any] = ReadOnlyDict({"owner": "", "claimed_until": None, "lost": 0})
 """The claim fields of an effect that no worker delivers."""
 
 _MOMENT = dt.timedelta(microseconds=1)
@@ -175,7 +175,7 @@ def heard(facts: Facts) -> ChangeRequest:
         return facts.change
     # A hint after the end must be later than the end, even if the clock was set back.
     at = facts.now if ended is None else max(facts.now, ended + _MOMENT)
-    hint = HeardCallback(sn=callback.sn, digest=callback.digest, at=at, count=count + 1)
+    hint = LastCallback(sn=callback.sn, digest=callback.digest, at=at, count=count + 1)
     return attrs.evolve(facts.change, heard=hint)
 
 
@@ -373,14 +373,14 @@ def _parked(facts: Facts) -> Attention | None:
     effect = next((one for one in change.effects if one.status is EffectStatus.PARKED), None)
     if effect is None or (change.attention is not None and change.attention.reason is AttentionReason.EFFECT_PARKED):
         return change.attention if effect else None
-    details = MappingProxyType({"effect": effect.id, "error": effect.error})
+    details = ReadOnlyDict({"effect": effect.id, "error": effect.error})
     return Attention(reason=AttentionReason.EFFECT_PARKED, since=facts.now, facts=details)
 
 
 def _with_attention(
     facts: Facts, change: ChangeRequest, reason: AttentionReason, details: Mapping[str, str]
 ) -> ChangeRequest:
-    attention = Attention(reason=reason, since=facts.now, facts=MappingProxyType(dict(details)))
+    attention = Attention(reason=reason, since=facts.now, facts=ReadOnlyDict(details))
     return attrs.evolve(change, attention=attention)
 
 

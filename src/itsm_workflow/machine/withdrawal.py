@@ -72,11 +72,13 @@ def since(effect: PlannedEffect) -> str:
 
 def may_be_accepted(facts: Facts) -> str | None:
     """Require an unresolved withdrawal, no withdrawal in delivery, and a reason."""
-    if not facts.expect(ev.Decision).reason.strip():
-        return "a reason is required, because the applicant had the ticket withdrawn"
     if is_in_delivery(facts.change):
         return "a withdrawal is being delivered: wait for its result"
-    return None if unresolved(facts.change) else "no delivered withdrawal is unresolved"
+    if not unresolved(facts.change):
+        return "no delivered withdrawal is unresolved"
+    if not facts.expect(ev.Decision).reason.strip():
+        return "a reason is required, because the ticket was withdrawn on request"
+    return None
 
 
 def superseded(change: ChangeRequest, *statuses: EffectStatus) -> ChangeRequest:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from itsm_workflow.errors import SettingsError
+from itsm_workflow.form import Problem, shown
+from itsm_workflow.gateway.checked import GATEWAY_NAME, is_gateway_name
+from itsm_workflow.machine.definition import WorkflowDefinition
+from itsm_workflow.policy import Policy
+from itsm_workflow.secrets import SecretURL
+
+_PROBLEM_PARTS = 3
 _FIRST = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
@@ -23,23 +32,24 @@ def check_whole(argument: str, value: object, *, least: int) -> None:
     """
     rule = f"{argument} takes a whole number of at least {least}"
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{rule}, not {value!r}")
+        raise TypeError(f"{rule}, not {shown(value)}")
     if value < least:
-        raise ValueError(f"{rule}, not {value}")
+        raise ValueError(f"{rule}, not {shown(value)}")
 
 
-def check_seconds(argument: str, value: object, *, most: float = math.inf) -> None:
-    """Reject a value that is not a number of seconds from 0 to ``most``; infinity means no limit.
+def check_seconds(argument: str, value: object, *, least: float = 0, most: float = math.inf) -> None:
+    """Reject a value that is not a number of seconds from ``least`` to ``most``; infinity means no limit.
 
     Raises:
         TypeError: The value is not a number; a bool does not count as a number.
-        ValueError: The value is below 0, above ``most``, or NaN.
+        ValueError: The value is below ``least``, above ``most``, or NaN.
     """
-    rule = f"{argument} takes a number of seconds {'of at least 0' if most == math.inf else f'from 0 to {most:.0f}'}"
+    bounds = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:.0f}"
+    rule = f"{argument} takes a number of seconds {bounds}"
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(f"{rule}, not {value!r}")
-    if not 0 <= value <= most:  # NaN compares false
-        raise ValueError(f"{rule}, not {value}")
+        raise TypeError(f"{rule}, not {shown(value)}")
+    if not least <= value <= most:  # NaN compares false
+        raise ValueError(f"{rule}, not {shown(value)}")
 
 
 def checked_age(argument: str, value: object, now: dt.datetime) -> dt.timedelta:
@@ -51,9 +61,9 @@ def checked_age(argument: str, value: object, now: dt.datetime) -> dt.timedelta:
     """
     rule = f"{argument} takes a timedelta of at least 0 that does not reach back before the year 1"
     if not isinstance(value, dt.timedelta):
-        raise TypeError(f"{rule}, not {value!r}")
+        raise TypeError(f"{rule}, not {shown(value)}")
     if not dt.timedelta() <= value <= now - _FIRST:
-        raise ValueError(f"{rule}, not {value!r}")
+        raise ValueError(f"{rule}, not {shown(value)}")
     return value
 
 
@@ -64,7 +74,17 @@ def check_text(argument: str, value: object) -> None:
         TypeError: The value is not a string.
     """
     if not isinstance(value, str):
-        raise TypeError(f"{argument} takes text, not {value!r}")
+        raise TypeError(f"{argument} takes text, not {shown(value)}")
+
+
+def check_flag(argument: str, value: object) -> None:
+    """Reject a value that is not a bool: the text ``no`` is true.
+
+    Raises:
+        TypeError: The value is neither True nor False.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{argument} takes True or False, not {shown(value)}")
 
 
 def check_function(argument: str, value: object) -> None:
@@ -74,7 +94,23 @@ def check_function(argument: str, value: object) -> None:
         TypeError: The value is not callable.
     """
     if not callable(value):
-        raise TypeError(f"{argument} takes a function, not {value!r}")
+        raise TypeError(f"{argument} takes a function, not {shown(value)}")
+
+
+def checked_problems(found: object) -> Sequence[Problem]:
+    """Return the problems that a host's check of a form returned.
+
+    Raises:
+        TypeError: The check returned anything but problems, such as None.
+    """
+    rule = "it must return a list of (field, value, rule), all three as text; an empty list if there is no problem"
+    if isinstance(found, str) or not isinstance(found, Iterable):
+        raise TypeError(f"form_check returned {shown(found)}: {rule}")
+    listed = tuple(found)
+    for one in listed:
+        if not (isinstance(one, tuple) and len(one) == _PROBLEM_PARTS and all(isinstance(part, str) for part in one)):
+            raise TypeError(f"form_check returned {shown(listed)}: {rule}")
+    return listed
 
 
 def checked_names(method: str, name: str, values: Iterable[str]) -> tuple[str, ...]:
@@ -85,11 +121,107 @@ def checked_names(method: str, name: str, values: Iterable[str]) -> tuple[str, .
     """
     rule = f"{method}({name}=...) takes a list of names"
     if isinstance(values, str):
-        raise TypeError(f"{rule}, not a single string: write {name}=[{str.__str__(values)!r}]")
+        raise TypeError(f"{rule}, not a single string: write {name}=[{shown(str.__str__(values))}]")
     if not isinstance(values, Iterable):
-        raise TypeError(f"{rule}, not {values!r}")
+        raise TypeError(f"{rule}, not {shown(values)}")
     listed = tuple(values)
     for value in listed:
         if not isinstance(value, str):
-            raise TypeError(f"{rule}, but {value!r} is not a string")
+            raise TypeError(f"{rule}, but {shown(value)} is not a string")
     return tuple(map(str.__str__, listed))
+
+
+def check_known(argument: str, values: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Reject a name that is not known, since a filter by it matches nothing.
+
+    Args:
+        argument: The method and the argument, or the option of a command.
+        values: The names that were passed.
+        known: The known names.
+        what: What the names name, such as ``the states of collector_change``.
+
+    Raises:
+        ValueError: A name is not known; the message lists those that are.
+    """
+    names = [str(name) for name in known]
+    for value in values:
+        if value not in names:
+            raise ValueError(f"{argument} takes {what}: {', '.join(names)}; not {shown(value)}")
+
+
+def check_states(argument: str, values: Iterable[str], definition: WorkflowDefinition) -> None:
+    """Reject a state that the definition does not have.
+
+    Raises:
+        ValueError: A state is unknown; the message lists those of the definition.
+    """
+    check_known(argument, values, (state.value for state in definition.states), f"the states of {definition.name}")
+
+
+def check_parts(parts: Mapping[str, Any], *, moments: Sequence[str]) -> None:
+    """Reject an argument of `Workflow` that is not what it should be, before any part is used.
+
+    Args:
+        parts: The arguments by name.
+        moments: The names that ``after_callback`` accepts.
+
+    Raises:
+        TypeError: An argument has the wrong type; the message names it.
+    """
+    storage, gateway, effects, form_check = (parts[name] for name in ("storage", "gateway", "effects", "form_check"))
+    settings, clock, after = parts["settings"], parts["clock"], parts["after_callback"]
+    for name, fits, wanted in (
+        (
+            "storage",
+            isinstance(storage, SecretURL) or _is_object_with("commit", storage),
+            "the URL of a store, such as sqlite:///itsm.db, or an open store, as open_storage(url) returns it",
+        ),
+        ("gateway", _is_object_with("create", gateway), "a TicketGateway, for example a BkItsmGateway"),
+        (
+            "gateway",
+            is_gateway_name(getattr(gateway, "name", None)),
+            f"a TicketGateway whose name is {GATEWAY_NAME}, since the name is stored with each ticket",
+        ),
+        ("definition", isinstance(parts["definition"], WorkflowDefinition), "a WorkflowDefinition"),
+        ("policy", isinstance(parts["policy"], Policy), "a Policy"),
+        ("effects", effects is None or isinstance(effects, Mapping), "lists of Effect by state, as a dictionary"),
+        ("form_check", form_check is None or callable(form_check), "a function of a Form"),
+        (
+            "settings",
+            settings is None or _is_object_with("deadline", settings),
+            "Settings, such as Settings.from_env()",
+        ),
+        ("callbacks", isinstance(parts["callbacks"], bool), "True or False"),
+        ("after_callback", callable(after) or after in moments, f"{', '.join(moments)} or a function"),
+        ("observers", _are_observers(parts["observers"]), "a list of objects with on_entry and on_trouble"),
+        ("clock", clock is None or _is_object_with("boot", clock), "a Clock"),
+        ("entropy", callable(parts["entropy"]), "a function of a number of bytes, such as os.urandom"),
+    ):
+        if not fits:
+            raise TypeError(f"Workflow({name}=...) takes {wanted}")
+
+
+def check_deadline(policy: Policy, deadline: dt.timedelta) -> None:
+    """Reject a policy whose times are too short for one call of the gateway.
+
+    Raises:
+        SettingsError: One call may take longer than the policy allows for it.
+    """
+    misfits = policy.misfits(deadline)
+    if misfits:
+        call = f"one call of the gateway may take {deadline.total_seconds():g} s"
+        raise SettingsError(f"{call}: {'; '.join(misfits)}; change these, or lower BKAPP_ITSM_DEADLINE")
+
+
+def _are_observers(observers: object) -> bool:
+    wanted = ("on_entry", "on_trouble")
+    return (
+        isinstance(observers, Sequence)
+        and not isinstance(observers, str | bytes)
+        and all(_is_object_with(name, one) for one in observers for name in wanted)
+    )
+
+
+def _is_object_with(name: str, value: object) -> bool:
+    """Return whether a value has the attribute and is not the class of such objects, which has it as well."""
+    return hasattr(value, name) and not isinstance(value, type)

@@ -13,9 +13,10 @@ import attrs
 
 from itsm_workflow.change import ChangeRequest, Entry, Form
 from itsm_workflow.errors import DefinitionError, StorageConflict, StorageCorrupt, StorageError, StorageSchemaError
+from itsm_workflow.exports import later
 from itsm_workflow.machine.evidence import EffectNames
+from itsm_workflow.runtime.journal import WORKER
 from itsm_workflow.runtime.transact import repeat_on_conflict
-from itsm_workflow.storage.codec import Codec
 from itsm_workflow.storage.protocol import ConflictKind
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
     from itsm_workflow.runtime.journal import Journal
     from itsm_workflow.runtime.observers import Observers
+    from itsm_workflow.storage import codec
     from itsm_workflow.storage.codec import Stored
+else:
+    codec = later("itsm_workflow.storage.codec")
 
 WORKFLOW = "itsm_workflow.catalogue"
 """The workflow of these rows. It is stored, so it does not follow the name of this module.
@@ -31,7 +35,7 @@ WORKFLOW = "itsm_workflow.catalogue"
 A definition's name has no dot, so queries for a definition's changes skip these rows.
 """
 
-_STATE, _TRIGGER, _ACTOR = "known", "name_effects", "worker"
+_STATE, _TRIGGER = "known", "name_effects"
 
 
 @attrs.define
@@ -52,7 +56,7 @@ class Catalogue:
     def __init__(self, *, journal: Journal, observers: Observers) -> None:
         self._journal = journal
         self._observers = observers
-        self._codec = Codec({EffectNames.__name__: EffectNames})
+        self._codec = codec.Codec({EffectNames.__name__: EffectNames})
         self._is_noted = False
 
     def check(self) -> None:
@@ -158,7 +162,7 @@ class Catalogue:
             trigger=_TRIGGER,
             source=_STATE if known else "",
             dest=_STATE,
-            actor=_ACTOR,
+            actor=WORKER,
             evidence=EffectNames(version=version, effects=names),
         )
         write, _ = self._codec.write(known, change, [entry], None, open_subject=None)
@@ -167,9 +171,7 @@ class Catalogue:
 
 
 def _merged(
-    known: Mapping[str, tuple[str, ...]],
-    brought: Mapping[str, tuple[str, ...]],
-    aliases: Mapping[str, tuple[str, ...]],
+    known: Mapping[str, tuple[str, ...]], brought: Mapping[str, tuple[str, ...]], aliases: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
     """Return the union; a known alias represents the effect's new name until the definition's version is raised."""
     merged = dict(known)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import InvalidForm, TransitionRefused
-from itsm_workflow.form import check_person, check_shown
+from itsm_workflow.form import check_name, check_person, check_shown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
-from itsm_workflow.machine.declared import plain_texts
+from itsm_workflow.machine.declared_types import plain_texts
+from itsm_workflow.runtime.operations import METHODS, host_triggers
 from itsm_workflow.runtime.records import Records
 from itsm_workflow.runtime.transact import transact
 from itsm_workflow.settle import Step
@@ -26,34 +27,18 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.codec import Stored
 
 
-_METHODS = {
-    Trigger.REVISE: "revise",
-    Trigger.SUBMIT: "submit",
-    Trigger.RECORD_TICKET: "record_ticket",
-    Trigger.RESEND: "resend",
-    Trigger.RECEIVE_CALLBACK: "receive",
-    Trigger.ATTEST_APPROVAL: "attest_approval",
-    Trigger.REQUEST_WITHDRAWAL: "withdraw",
-    Trigger.ACCEPT_AFTER_WITHDRAWAL: "accept_after_withdrawal",
-    Trigger.ABANDON: "abandon",
-    Trigger.CLEAR_ATTENTION: "clear_attention",
-    Trigger.RETRY_EFFECT: "retry_effect",
-}
-"""The method of `Workflow` that fires each of the library's triggers which people decide."""
-
-
 class Decisions(Records):
     """Fires triggers on a workflow's changes on behalf of people.
 
     Args:
         journal: The changes.
-        loop: The executor that advances a change after a decision.
+        executor: The executor that advances a change after a decision.
         filing: The filing that compares a ticket which a person found with what was sent.
     """
 
-    def __init__(self, journal: Journal, loop: Executor, filing: Filing) -> None:
-        super().__init__(journal, loop.knows)
-        self._loop = loop
+    def __init__(self, journal: Journal, executor: Executor, filing: Filing) -> None:
+        super().__init__(journal, executor.knows)
+        self._executor = executor
         self._filing = filing
 
     def fire(self, change_id: str, trigger: str, evidence: object, *, actor: str) -> ChangeRequest:
@@ -61,7 +46,8 @@ class Decisions(Records):
 
         The library's other triggers carry facts from the gateway, or have a separate method. A `Concern` must have the
         reason `AttentionReason.HOST`. The other reasons state what the library itself found, and some of them let a
-        person decide in place of the gateway.
+        person decide in place of the gateway. While one of them is raised, it stays: the concern's facts are added to
+        its own, and the concern is raised when it is resolved. `clear_attention` clears both.
 
         Raises:
             InvalidForm: The actor or the reason contains characters that cannot be stored, or the evidence is too large
@@ -83,38 +69,36 @@ class Decisions(Records):
             evidence = plain_texts(evidence)
 
         def build(stored: Stored) -> Prepared:
-            state = stored.change.state
-            allowed = self._fired_by_hosts(state) if is_host else self._fired_by_people(state)
-            if is_host and trigger not in allowed and self.definition.rows(state, trigger):
-                raise _library_trigger(state, trigger, allowed)
-            if is_host and isinstance(evidence, ev.Concern) and _is_of_library(evidence.reason):
-                raise _library_reason(state, trigger, evidence.reason, allowed)
-            try:
-                return self._journal.fire(stored, [Step(trigger, evidence)], actor=actor)
-            except TransitionRefused as refused:
-                raise refused.with_allowed(allowed) from refused.__cause__
+            if is_host:
+                self._check_fired_by_host(stored.change.state, trigger, evidence)
+            return self._journal.prepare(stored, [Step(trigger, evidence)], actor=actor)
 
-        stored = transact(self._journal, change_id, build)
-        return self._loop.advance(change_id).change if self._loop.is_due(stored) else stored.change
+        with self._listing_operations(change_id, actor, operation=trigger if is_host else ""):
+            stored = transact(self._journal, change_id, build)
+        return self._executor.advance_stored(stored).change
 
-    def _fired_by_hosts(self, state: str) -> tuple[str, ...]:
-        """Return the triggers of a state that `fire` accepts."""
-        rows = [row for row in self.definition.transitions if state in row.sources]
-        library = {row.trigger.value for row in rows if isinstance(row.trigger, Trigger)} - {Trigger.RAISE_ATTENTION}
-        return tuple(dict.fromkeys(row.trigger.value for row in rows if row.trigger.value not in library))
-
-    def _fired_by_people(self, state: str) -> tuple[str, ...]:
-        """Return the triggers of a state that a method of `Workflow` fires on behalf of a person."""
-        takes = {*self._fired_by_hosts(state), *_METHODS} - {Trigger.RECEIVE_CALLBACK}
-        return tuple(trigger for trigger in self.definition.triggers(state) if trigger in takes)
+    def _check_fired_by_host(self, state: str, trigger: str, evidence: object) -> None:
+        """Refuse a trigger or a reason for attention that is reserved for the library."""
+        if trigger not in host_triggers(self.definition, state) and self.definition.rows(state, trigger):
+            raise _library_trigger(state, trigger)
+        if isinstance(evidence, ev.Concern) and _is_of_library(evidence.reason):
+            raise _library_reason(state, trigger, evidence.reason)
 
     @contextlib.contextmanager
-    def _allowing_people(self) -> Iterator[None]:
-        """Add the triggers that people can fire to a refusal."""
+    def _listing_operations(self, change_id: str, actor: str, *, operation: str = "") -> Iterator[None]:
+        """Add to a refusal the operations that the actor may carry out on the change now.
+
+        Args:
+            change_id: The change.
+            actor: The person who decides.
+            operation: The refused operation, as the caller named it; by default the method that fires the trigger.
+        """
         try:
             yield
         except TransitionRefused as refused:
-            raise refused.with_allowed(self._fired_by_people(refused.state)) from refused.__cause__
+            named = operation or METHODS.get(refused.trigger, refused.trigger)
+            allowed = self.allowed(change_id, actor=actor)
+            raise refused.to_caller(operation=named, allowed=allowed) from refused.__cause__
 
     def withdraw(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Ask the gateway to withdraw the ticket, as soon as the ticket exists and is old enough.
@@ -124,9 +108,11 @@ class Decisions(Records):
         decided before the withdrawal reaches it, that decision counts.
 
         Raises:
-            TransitionRefused: The change is a draft, or has ended.
+            TransitionRefused: The change is a draft, which `abandon` gives up, or has ended.
         """
-        if self.get(change_id).was_never_sent:
+        change = self.get(change_id)
+        # A draft that the gateway refused was never sent either: its form can be corrected.
+        if change.state == self.definition.roles.asking and change.was_never_sent:
             with contextlib.suppress(TransitionRefused):  # another worker has begun to send it
                 return self.abandon(change_id, actor=actor, reason=reason)
         return self._fire(change_id, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
@@ -146,7 +132,7 @@ class Decisions(Records):
             TransitionRefused: The change has no delivered withdrawal that is unresolved, or the reason is empty.
         """
         self._fire(change_id, Trigger.ACCEPT_AFTER_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
-        return self._loop.advance(change_id, forced=True).change
+        return self._executor.advance(change_id, forced=True).change
 
     def resend(self, change_id: str, *, actor: str, reason: str = "", evidence: str = "") -> ChangeRequest:
         """Send the request again with the same key, after the look-ups found no ticket.
@@ -187,7 +173,7 @@ class Decisions(Records):
             problems = check_person(plain(actor), reason)
             if problems:
                 raise InvalidForm(problems)
-            self._loop.advance(change_id, forced=True)
+            self._executor.advance(change_id, forced=True)
         return self._fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
 
     def record_ticket(
@@ -213,11 +199,11 @@ class Decisions(Records):
             GatewayError: The gateway failed.
         """
         given = {"sn": sn} if ticket_id is None else {"sn": sn, "ticket_id": ticket_id}
-        problems = [problem for field, value in given.items() for problem in check_shown(field, value)]
+        problems = [problem for field, value in given.items() for problem in check_name(field, value)]
         problems += check_person(plain(actor), override, field="override")
         if problems:
             raise InvalidForm(problems)
-        with self._allowing_people():
+        with self._listing_operations(change_id, actor):
             confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id, override=override)
         return self._fire(change_id, Trigger.RECORD_TICKET, confirmed, actor=actor)
 
@@ -242,7 +228,7 @@ class Decisions(Records):
             TransitionRefused: The id is another ticket's, the actor may not attest it, or the approval is not in doubt.
         """
         problems = [
-            *check_shown("ticket_id", ticket_id),
+            *check_name("ticket_id", ticket_id),
             *self._filing.check_users(self.get(change_id).form, {"approver": approver}),
             *check_shown("evidence", evidence),
             *self._filing.check_users(self.get(change_id).form, {"actor": actor}),
@@ -255,9 +241,19 @@ class Decisions(Records):
     def retry_effect(self, change_id: str, effect_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Deliver a parked effect again.
 
+        Args:
+            change_id: The change.
+            effect_id: The effect's id, as `ChangeRequest.effects` and `Status.effects` show it.
+            actor: The operator who decides it.
+            reason: The reason to deliver it again.
+
         Raises:
-            TransitionRefused: The effect is not parked.
+            InvalidForm: The id, the actor or the reason cannot be stored.
+            TransitionRefused: The change has no such effect, or it is not parked.
         """
+        problems = [*check_name("effect_id", effect_id), *check_person(plain(actor), reason)]
+        if problems:
+            raise InvalidForm(problems)
         evidence = ev.EffectRetry(effect=effect_id, reason=reason)
         return self._fire(change_id, Trigger.RETRY_EFFECT, evidence, actor=actor)
 
@@ -271,13 +267,13 @@ class Decisions(Records):
         return self._fire(change_id, Trigger.CLEAR_ATTENTION, ev.Decision(reason=reason), actor=actor)
 
 
-def _library_trigger(state: str, trigger: str, allowed: tuple[str, ...]) -> TransitionRefused:
+def _library_trigger(state: str, trigger: str) -> TransitionRefused:
     """Return the refusal of a trigger that is reserved for the library; the reason names the method to call."""
-    method = next((method for known, method in _METHODS.items() if known == trigger), None)
+    method = METHODS.get(trigger)
     reason = f"this trigger is reserved for the library; call Workflow.{method} instead"
     if method is None:
         reason = "this trigger is reserved for the library, which fires it itself; call Workflow.settle instead"
-    return TransitionRefused(state=state, trigger=trigger, reason=reason, allowed=allowed)
+    return TransitionRefused(state=state, trigger=trigger, reason=reason)
 
 
 def _is_of_library(reason: object) -> bool:
@@ -285,9 +281,9 @@ def _is_of_library(reason: object) -> bool:
     return isinstance(reason, AttentionReason) and reason is not AttentionReason.HOST
 
 
-def _library_reason(state: str, trigger: str, reason: str, allowed: tuple[str, ...]) -> TransitionRefused:
+def _library_reason(state: str, trigger: str, reason: str) -> TransitionRefused:
     problem = f"the reason {reason} is reserved for the library; use AttentionReason.HOST, with facts that say why"
-    return TransitionRefused(state=state, trigger=trigger, reason=problem, allowed=allowed)
+    return TransitionRefused(state=state, trigger=trigger, reason=problem)
 
 
 def checked_person(actor: str | None, applicant: str, reason: object = "") -> str:

@@ -7,19 +7,24 @@ time with the same id. A failure never revokes an approval.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.errors import DefinitionError, describe
 from itsm_workflow.machine.analysis import wrong_effects
+from itsm_workflow.readonly import ReadOnlyDict
+from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
+
+StateT = TypeVar("StateT", bound=str)
+"""The states of a workflow: a mapping of them has the members of one enum as keys, or texts."""
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +77,7 @@ class EffectRegistry:
             the name.
     """
 
-    def __init__(self, definition: WorkflowDefinition, effects: Mapping[str, Sequence[Effect]]) -> None:
+    def __init__(self, definition: WorkflowDefinition, effects: Mapping[StateT, Sequence[Effect]]) -> None:
         given = {str(state): _checked(state, listed) for state, listed in effects.items()}
         every = {
             state: [name for one in listed for name in (one.name, *one.aliases)] for state, listed in given.items()
@@ -83,8 +88,12 @@ class EffectRegistry:
             problems = list(_not_named(definition, named, given))
         if problems:
             raise DefinitionError("; ".join(problems), problems=tuple(problems))
-        self.names = named or {state: tuple(one.name for one in listed) for state, listed in given.items() if listed}
-        self.aliases = {one.name: one.aliases for listed in given.values() for one in listed if one.aliases}
+        listing = {state: tuple(one.name for one in listed) for state, listed in given.items() if listed}
+        # Each change that is submitted holds this mapping.
+        self.names: Mapping[str, tuple[str, ...]] = ReadOnlyDict(named or listing)
+        self.aliases: Mapping[str, tuple[str, ...]] = ReadOnlyDict(
+            {one.name: one.aliases for listed in given.values() for one in listed if one.aliases}
+        )
         self._by_name = {name: one for listed in given.values() for one in listed for name in (one.name, *one.aliases)}
 
     def knows(self, name: str) -> bool:
@@ -112,17 +121,15 @@ def _is_cancellation(stop: BaseException) -> bool:
 
 def _checked(state: str, listed: Sequence[Effect]) -> Sequence[Effect]:
     if not isinstance(listed, list | tuple):
-        raise DefinitionError(f"effects of state {state}: a {type(listed).__name__} is not a list; write [Effect(...)]")
+        raise DefinitionError(f"effects of state {state}: {kind_of(listed)} is not a list; write [Effect(...)]")
     for one in listed:
         if not isinstance(one, Effect):
-            raise DefinitionError(
-                f"effects of state {state}: a {type(one).__name__} is not an effect; write Effect(name, run)"
-            )
+            raise DefinitionError(f"effects of state {state}: {kind_of(one)} is not an effect; write Effect(name, run)")
         if not callable(one.run):
-            raise DefinitionError(f"effect {one.name!r} of state {state}: a {type(one.run).__name__} is not a function")
+            raise DefinitionError(f"effect {one.name!r} of state {state}: {kind_of(one.run)} is not a function")
         if not isinstance(one.aliases, tuple | list):
             raise DefinitionError(
-                f"effect {one.name!r} of state {state}: its aliases are a {type(one.aliases).__name__}, not a tuple; "
+                f"effect {one.name!r} of state {state}: its aliases are {kind_of(one.aliases)}, not a tuple; "
                 "write aliases=(...,)"
             )
     return listed

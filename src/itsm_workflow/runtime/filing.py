@@ -9,17 +9,18 @@ import attrs
 
 from itsm_workflow.budget import Budget
 from itsm_workflow.change import Phase
-from itsm_workflow.errors import AlreadyApplied, InvalidForm, TransitionRefused
+from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.form import check_subject, check_user, make_form, normal_subject, sound_parts
-from itsm_workflow.gateway.asking import asked, bounded, refused_by_service
-from itsm_workflow.gateway.checked import any_host, checked_found, checked_service
+from itsm_workflow.gateway.asking import ask, bounded, service_form_problems
+from itsm_workflow.gateway.checked import checked_found, checked_service
 from itsm_workflow.gateway.protocol import CreateRequest, SentTicket
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.runtime.arguments import check_function, checked_problems
 from itsm_workflow.runtime.ids import ulid
 from itsm_workflow.runtime.transact import repeat_on_conflict, transact
-from itsm_workflow.settle import Send, Step
-from itsm_workflow.storage.protocol import Query
+from itsm_workflow.settle import Plan, Send, Step
+from itsm_workflow.storage.protocol import ConflictKind, Query, ticket_key
 from itsm_workflow.text import plain
 
 if TYPE_CHECKING:
@@ -27,20 +28,17 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import Form
     from itsm_workflow.form import Asked, FormCheck, Problem
-    from itsm_workflow.gateway.checked import PageRule
-    from itsm_workflow.gateway.protocol import FoundTicket, TicketGateway
+    from itsm_workflow.gateway.protocol import FoundTicket
     from itsm_workflow.runtime.catalogue import Catalogue
     from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.journal import Journal, Prepared
-    from itsm_workflow.runtime.observers import Observers
-    from itsm_workflow.secrets import Secret
     from itsm_workflow.storage.codec import Stored
 
 
-FORM_LOOK = 2.0
+FIELDS_READ_MOST = 2.0
 """The maximum time, in seconds, to read the service's list of fields."""
 
-FORM_LOOK_LEAST = 0.25
+FIELDS_READ_LEAST = 0.25
 """The minimum time, in seconds, to begin reading that list; with less, only the cached list is used."""
 
 
@@ -49,38 +47,31 @@ class Filing:
 
     Args:
         journal: The changes.
-        loop: The executor, which sends requests and looks up their outcome.
+        executor: The executor, which sends requests and looks up their outcome. Its gateway also checks forms.
         catalogue: The names of the workflow's effects.
-        gateway: The gateway, which also checks forms.
-        observers: Notified of errors in the gateway's own code.
         form_check: The host's own check of forms.
         key_prefix: The prefix of each correlation key, at most 6 letters or digits.
         entropy: Source of random bytes for ids and keys.
-        shows: A function that decides which hosts' ticket pages may be shown.
     """
 
     def __init__(
         self,
         *,
         journal: Journal,
-        loop: Executor,
+        executor: Executor,
         catalogue: Catalogue,
-        gateway: TicketGateway,
-        observers: Observers,
         form_check: FormCheck | None,
         key_prefix: str,
         entropy: Callable[[int], bytes],
-        shows: PageRule = any_host,
     ) -> None:
         self._journal = journal
-        self._loop = loop
+        self._executor = executor
         self._catalogue = catalogue
-        self._gateway = gateway
-        self._observers = observers
+        self._gateway = executor.calls.gateway
+        self._observers = executor.calls.observers
         self._form_check = form_check
         self._key_prefix = key_prefix
         self._entropy = entropy
-        self._shows = shows
 
     def check(self, subject: object, asked: Asked, form_check: FormCheck | None = None) -> tuple[str, Form]:
         """Return the normalized subject, and the form built from the host's arguments.
@@ -92,7 +83,10 @@ class Filing:
 
         Raises:
             InvalidForm: The subject or the form has problems; the error lists all of them.
+            TypeError: ``form_check`` is not a function.
         """
+        if form_check is not None:
+            check_function("form_check", form_check)
         problems = list(check_subject(subject))
         try:
             form = self.check_form(asked, form_check)
@@ -141,26 +135,26 @@ class Filing:
         """Return the problems that the gateway and the host's checks find in a form, without duplicates."""
         found = list(self._gateway.check_form(form))
         for check in (self._form_check, form_check):
-            found += check(form) if check is not None else ()
+            found += checked_problems(check(form)) if check is not None else ()
         return list(dict.fromkeys(found))
 
-    def preview(
-        self, form: Form, address: Callable[[str, int], tuple[Secret | None, dict[str, Secret]]]
-    ) -> Mapping[str, object]:
+    def preview(self, form: Form) -> Mapping[str, object]:
         """Return the body that submitting the form would send, with an example of a key. Nothing is sent or stored.
 
         Raises:
             InvalidForm: The form does not match the service's list of fields, if the gateway shows that list.
+            SettingsError: A setting for callbacks is missing.
         """
         service = checked_service(self._gateway.service())
-        self._check_service_form(form, service, Budget(FORM_LOOK, elapsed=self._journal.clock.elapsed), FORM_LOOK)
+        budget = Budget(FIELDS_READ_MOST, elapsed=self._journal.clock.elapsed)
+        self._check_service_form(form, service, budget, FIELDS_READ_MOST)
         submission = self._submission(form, number=1, service=service)
         subject = self._new_id()  # unused, so no stored change has this subject
-        change = self._journal.draft(
+        change = self._journal.prepare_draft(
             change_id=subject, subject=subject, form=form, actor=form.applicant, steps=[submission]
         ).stored.change
         attempt = change.expect_attempt()
-        url, headers = address(change.id, attempt.number)
+        url, headers = self._executor.calls.addresses.make(change.id, attempt.number)
         request = CreateRequest(
             form=form, attempt=attempt, callback_url=url, callback_headers=dict.fromkeys(headers, "***")
         )
@@ -168,13 +162,13 @@ class Filing:
 
     def draft(self, subject: str, form: Form, actor: str) -> Stored:
         """Store a draft. A draft does not claim its subject."""
-        prepared = self._journal.draft(change_id=self._new_id(), subject=subject, form=form, actor=actor)
+        prepared = self._journal.prepare_draft(change_id=self._new_id(), subject=subject, form=form, actor=actor)
         return self._journal.commit_one(prepared)
 
     def revise(self, change_id: str, form: Form, actor: str) -> Stored:
         """Replace the form of a draft."""
         journal, revised = self._journal, [Step(Trigger.REVISE, ev.Drafted(form=form))]
-        return transact(journal, change_id, lambda draft: journal.fire(draft, revised, actor=actor))
+        return transact(journal, change_id, lambda draft: journal.prepare(draft, revised, actor=actor))
 
     def submit(self, change_id: str, actor: str) -> Stored:
         """Submit a draft and send the request.
@@ -186,15 +180,17 @@ class Filing:
         """
         journal = self._journal
 
-        def prepare(budget: Budget) -> Callable[[], Prepared]:
+        def gather(budget: Budget) -> Callable[[], Prepared]:
             draft = journal.load(change_id)
-            problems = self._problems(draft.change.form)
+            subject, form = draft.change.subject, draft.change.form
+            problems = self._problems(form)
             if problems:
                 raise InvalidForm(problems)
-            steps = self._to_sending(draft.change.subject, draft.change.form, budget)
-            return partial(journal.fire, draft, steps, actor=actor)
+            service = self._ask_service(form, budget)
+            steps = self._steps(form, service, number=journal.highest_submission(subject) + 1, budget=budget)
+            return partial(journal.prepare, draft, steps, actor=actor)
 
-        return self._file(prepare)
+        return self._commit_and_send(gather)
 
     def apply(self, subject: str, form: Form, actor: str) -> Stored:
         """Draft and submit in one commit; if the subject has a draft, revise and submit that one.
@@ -203,35 +199,78 @@ class Filing:
             AlreadyApplied: A change of the subject is open.
             DefinitionError: The store has effect names of the workflow that this process lacks.
         """
-        journal = self._journal
+        return self._commit_and_send(partial(self._gather, subject, form, actor, is_sent=True))
 
-        def prepare(budget: Budget) -> Callable[[], Prepared]:
-            draft = self._draft_of(subject)
-            steps = self._to_sending(subject, form, budget)
-            if draft is None:
-                new = self._new_id()
-                return partial(journal.draft, change_id=new, subject=subject, form=form, actor=actor, steps=steps)
-            return partial(journal.fire, draft, [Step(Trigger.REVISE, ev.Drafted(form=form)), *steps], actor=actor)
+    def prepare_queued(self, subject: str, form: Form, actor: str) -> Prepared:
+        """Prepare the submission that `apply` commits, but not marked as being sent: it is due for any worker.
 
-        return self._file(prepare)
+        Raises:
+            AlreadyApplied: A change of the subject is open.
+        """
+        return self._gather(subject, form, actor, self._budget(), is_sent=False)()
 
-    def _file(self, prepare: Callable[[Budget], Callable[[], Prepared]]) -> Stored:
-        """Commit a submission that is marked as being sent, then send it; retry if another writer was first.
+    def send_queued(self, stored: Stored) -> Stored:
+        """Claim a submission that was just stored, and send it as `apply` does; another worker may be first."""
+        journal, budget, since = self._journal, self._budget(), self._journal.clock.elapsed()
+        plan = self._executor.plan(stored)
+        if not isinstance(plan, Plan) or not isinstance(plan.question, Send):
+            return stored  # nothing but a planned send is sent; the next pass asks any other question
+        try:
+            claimed = journal.commit_one(self._executor.prepare_claim(stored, plan))
+        except StorageConflict:
+            return journal.load(stored.change.id)
+        return self._send(claimed, since, budget)
 
-        Args:
-            prepare: A function that reads the store, asks the gateway for what the submission needs, and returns a
-                function that fires the triggers.
+    def check_names(self) -> None:
+        """Check that this process has the workflow's effects, as each submission needs.
+
+        Raises:
+            DefinitionError: The store has effect names of the workflow that this process lacks.
         """
         self._catalogue.check()
+
+    def _budget(self) -> Budget:
+        return Budget(self._journal.policy.apply_budget.total_seconds(), elapsed=self._journal.clock.elapsed)
+
+    def _gather(self, subject: str, form: Form, actor: str, budget: Budget, *, is_sent: bool) -> Callable[[], Prepared]:
+        """Read the subject's draft, ask the gateway for what the submission needs, and return what prepares it.
+
+        Args:
+            subject: The thing to change.
+            form: The form.
+            actor: The person who files the change.
+            budget: The time for the questions.
+            is_sent: Whether to mark the submission as being sent, if time is left for that.
+        """
         journal = self._journal
-        budget = Budget(journal.policy.apply_budget.total_seconds(), elapsed=journal.clock.elapsed)
+        draft = self._read_draft(subject)
+        service = self._ask_service(form, budget)
+        number = journal.highest_submission(subject) + 1
+        if is_sent:
+            steps = self._steps(form, service, number=number, budget=budget)
+        else:
+            steps = [self._submission(form, number=number, service=service)]
+        if draft is None:
+            new = self._new_id()
+            return partial(journal.prepare_draft, change_id=new, subject=subject, form=form, actor=actor, steps=steps)
+        return partial(journal.prepare, draft, [Step(Trigger.REVISE, ev.Drafted(form=form)), *steps], actor=actor)
+
+    def _commit_and_send(self, gather: Callable[[Budget], Callable[[], Prepared]]) -> Stored:
+        """Commit a submission that is marked as being sent, then send it; retry the commit if another writer was first.
+
+        Args:
+            gather: A function that reads the store, asks the gateway for what the submission needs, and returns a
+                function that prepares the commit from that.
+        """
+        self.check_names()
+        journal, budget = self._journal, self._budget()
         since = 0.0
 
         def once() -> Stored:
             nonlocal since
-            fire = prepare(budget)
+            prepare = gather(budget)
             since = journal.clock.elapsed()  # the lease counts from before the commit that marks the send
-            return journal.commit_one(fire())
+            return journal.commit_one(prepare())
 
         return self._send(repeat_on_conflict(once), since, budget)
 
@@ -240,6 +279,7 @@ class Filing:
 
         Raises:
             TransitionRefused: The gateway shows no such ticket, or several.
+            StorageConflict: Another change is bound to the ticket, so that no override could bind it to this one.
         """
         change = self._journal.load(change_id).change
         skew = self._journal.policy.clock_skew
@@ -247,7 +287,9 @@ class Filing:
         found: tuple[FoundTicket, ...] = ()
         if attempt is not None:
             sent = SentTicket.of(change, skew)
-            found = asked("look_up", lambda: checked_found(self._gateway.find_by_sn(sn, sent), self._shows))
+            found = ask(
+                "look_up", lambda: checked_found(self._gateway.find_by_sn(sn, sent), self._executor.calls.shows)
+            )
         matching = [one for one in found if ticket_id in {None, one.id}]
         if attempt is None or len(matching) != 1:
             ids = ", ".join(one.id for one in found) or "none"
@@ -255,6 +297,9 @@ class Filing:
             reason = f"the gateway shows {len(matching)} tickets with {wanted}; ids with that number: {ids}"
             raise TransitionRefused(state=change.state, trigger=Trigger.RECORD_TICKET, reason=reason)
         ticket = matching[0]
+        for row in self._journal.rows(Query(ticket_sns=(ticket.sn,))):
+            if row.ticket_key == ticket_key(self._gateway.name, ticket.id) and row.id != change_id:
+                raise StorageConflict(change_id=change_id, kind=ConflictKind.TICKET, holder=row.id)
         differences = (*ticket.differences, *ticket.unseen)
         if ticket.key != attempt.key and not any(one.startswith("key:") for one in differences):
             shown = f"shows {ticket.key}" if ticket.key else "not shown"
@@ -273,35 +318,40 @@ class Filing:
 
     def _send(self, submitted: Stored, since: float, budget: Budget) -> Stored:
         """Send a submission that is marked as being sent, and look up its outcome while time is left."""
-        attempt, loop = submitted.change.expect_attempt(), self._loop.within(budget)
+        attempt, executor = submitted.change.expect_attempt(), self._executor.within(budget)
         if attempt.phase is Phase.QUEUED:
             return submitted
-        stored, _ = loop.ask(submitted, Send(number=attempt.number, owner=attempt.owner), since)
-        return loop.advance(stored.change.id) if budget.left and loop.is_due(stored) else stored
+        stored, _ = executor.carry_out(submitted, Send(number=attempt.number, owner=attempt.owner), since)
+        return executor.advance_stored(stored) if budget.left else stored
 
-    def _to_sending(self, subject: str, form: Form, budget: Budget) -> list[Step]:
-        """Return the steps that submit a form and, if time is left to send it, mark it as being sent.
+    def _ask_service(self, form: Form, budget: Budget) -> str:
+        """Ask the gateway for the service to file in, and whether its list of fields fits the form.
 
         Raises:
             InvalidForm: The form does not match the service's list of fields, if the gateway shows that list.
+            ServiceNotFound: The gateway does not have the service.
         """
         gateway = bounded(self._gateway, budget, partial(self._observers.on_trouble, ""))
         service, least = checked_service(gateway.service()), self._journal.policy.send_least.total_seconds()
         # Half of the time that the create can spare, so that a slow list leaves the create its time.
         self._check_service_form(form, service, budget, (budget.left - least) / 2)
-        submission = self._submission(form, number=self._journal.highest_submission(subject) + 1, service=service)
-        if budget.left < least:
+        return service
+
+    def _steps(self, form: Form, service: str, *, number: int, budget: Budget) -> list[Step]:
+        """Return the steps that submit a form and, if time is left to send it, mark it as being sent."""
+        submission = self._submission(form, number=number, service=service)
+        if budget.left < self._journal.policy.send_least.total_seconds():
             return [submission]
-        return [submission, Step(Trigger.MARK_SENDING, ev.AttemptMark(number=1, owner=self._loop.owner))]
+        return [submission, Step(Trigger.MARK_SENDING, ev.AttemptMark(number=1, owner=self._executor.owner))]
 
     def _check_service_form(self, form: Form, service: str, budget: Budget, seconds: float) -> None:
-        """Compare a form with the service's list of fields; reading the list may take the given seconds.
+        """Ask the gateway for the service's list of fields, for the given seconds at most, and compare a form with it.
 
         Raises:
             InvalidForm: The form does not match the list; the error lists all problems.
         """
-        look = budget.part(min(seconds, FORM_LOOK) if seconds >= FORM_LOOK_LEAST else 0.0)
-        problems = refused_by_service(self._gateway, form, service, look, partial(self._observers.on_trouble, ""))
+        part = budget.part(min(seconds, FIELDS_READ_MOST) if seconds >= FIELDS_READ_LEAST else 0.0)
+        problems = service_form_problems(self._gateway, form, service, part, partial(self._observers.on_trouble, ""))
         if problems:
             raise InvalidForm(problems)
 
@@ -310,14 +360,14 @@ class Filing:
             key=self._key_prefix + self._new_id(),
             creator=form.applicant,
             service=service,
-            owner=self._loop.owner,
+            owner=self._executor.owner,
             number=number,
             effects=self._journal.effects,
         )
         return Step(Trigger.SUBMIT, submission)
 
-    def _draft_of(self, subject: str) -> Stored | None:
-        """Return the subject's newest draft, or None.
+    def _read_draft(self, subject: str) -> Stored | None:
+        """Read the subject's newest draft from the store, or None if it has no draft.
 
         Raises:
             AlreadyApplied: A change of the subject is open.

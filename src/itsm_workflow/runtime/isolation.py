@@ -31,7 +31,7 @@ class Isolation:
     journal: Journal
     observers: Observers
 
-    def prepared(self, change_id: str, prepare: Callable[[], T]) -> T | None:
+    def prepare(self, change_id: str, prepare: Callable[[], T]) -> T | None:
         """Return the result of preparing one change, or None if that failed; observers are notified of the error."""
         try:
             return prepare()
@@ -41,29 +41,31 @@ class Isolation:
             self.observers.on_trouble(change_id, error, doing=POISON)
             return None
 
-    def commit(self, claims: Sequence[Prepared]) -> list[str]:
-        """Commit several claims, and return an outcome for each; empty if the claim was stored.
+    def commit(self, writes: Sequence[Prepared]) -> list[str]:
+        """Commit several prepared writes, and return an outcome for each; empty if it was stored.
 
         One change whose rows are damaged, or that the backend rejects, can fail the commit of all of them. Then each
-        claim is committed separately.
+        write is committed separately.
         """
+        if not writes:
+            return []
         try:
-            return ["busy" if conflict else "" for conflict in self.journal.commit(claims)]
+            return ["busy" if conflict else "" for conflict in self.journal.commit(writes)]
         except StorageUnavailable:
             raise
         except Exception:  # noqa: BLE001 - for example a ValueError for a value of one of the changes
-            return [self._commit_separately(claim) for claim in claims]
+            return [self._commit_separately(write) for write in writes]
 
-    def _commit_separately(self, claim: Prepared) -> str:
+    def _commit_separately(self, write: Prepared) -> str:
         try:
-            return "busy" if self.journal.commit([claim])[0] else ""
+            return "busy" if self.journal.commit([write])[0] else ""
         except StorageUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - as above
-            self.observers.on_trouble(claim.stored.change.id, error, doing=POISON)
+            self.observers.on_trouble(write.stored.change.id, error, doing=POISON)
             return "unreadable"
 
-    def outcome(self, before: Stored, act: Callable[[Unpack[Ts]], tuple[Stored, bool]], *args: *Ts) -> str:
+    def process(self, before: Stored, act: Callable[[Unpack[Ts]], tuple[Stored, bool]], *args: *Ts) -> str:
         """Process one change, and return the outcome.
 
         Args:

@@ -1,9 +1,8 @@
-"""Changes in a store: load a change, fire triggers on it, commit it. The only module that commits changes."""
+"""Changes in a store: load a change, fire triggers on it, commit it. No other module commits a change."""
 
 from __future__ import annotations
 
 import functools
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
@@ -17,13 +16,16 @@ from itsm_workflow.errors import (
     StorageSchemaError,
     StorageUnavailable,
 )
+from itsm_workflow.exports import later
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.clock_skew import repair_future_times
-from itsm_workflow.machine.due import next_due
+from itsm_workflow.machine.due import next_due, serves
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted, SubmissionNumber
+from itsm_workflow.readonly import ReadOnlyDict
+from itsm_workflow.runtime.wakeups import wake_for
 from itsm_workflow.settle import Step
-from itsm_workflow.storage.codec import LAST, START, Codec, Stored, digest
+from itsm_workflow.storage import paging
 from itsm_workflow.storage.protocol import ConflictKind, Order, Query
 
 if TYPE_CHECKING:
@@ -35,7 +37,18 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
     from itsm_workflow.runtime.observers import Observers
-    from itsm_workflow.storage.protocol import Conflict, EntryRow, Row, StorageBackend, Write
+    from itsm_workflow.storage import codec, documents
+    from itsm_workflow.storage.codec import Stored
+    from itsm_workflow.storage.protocol import Conflict, Row, StorageBackend, Write
+else:
+    # They load cattrs and msgspec, which a process needs only once it opens a workflow.
+    codec, documents = later("itsm_workflow.storage.codec"), later("itsm_workflow.storage.documents")
+
+GATEWAY = "gateway"
+"""The actor of entries that the gateway's answers decide."""
+
+WORKER = "worker"
+"""The actor of entries that the library writes by itself."""
 
 _PAGE = 500
 
@@ -100,7 +113,7 @@ class Journal:
         policy: Policy,
         clock: Clock,
         effects: Mapping[str, tuple[str, ...]],
-        aliases: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        aliases: Mapping[str, tuple[str, ...]] = ReadOnlyDict(),
         observers: Observers,
     ) -> None:
         self.storage = storage
@@ -110,7 +123,7 @@ class Journal:
         self.effects = effects
         self.aliases = aliases
         self._observers = observers
-        self._codec = Codec({**definition.evidence_types, Drafted.__name__: Drafted})
+        self._codec = codec.Codec({**definition.evidence_types, Drafted.__name__: Drafted})
 
     def load(self, change_id: str) -> Stored:
         """Return a change by its id.
@@ -120,7 +133,7 @@ class Journal:
             StorageCorrupt: The change is damaged.
             StorageSchemaError: A newer version of the library or of the workflow wrote the change.
         """
-        return self.read(self._row(change_id))
+        return self.read(self.row(change_id))
 
     def pages(self, query: Query) -> Iterator[list[Stored]]:
         """Yield the changes that match, page by page. Unreadable changes are skipped, and observers are notified.
@@ -136,7 +149,7 @@ class Journal:
         Observers are notified of each unreadable change, for whatever reason: it is damaged, a newer version wrote it,
         or a due rule of the host failed on it.
         """
-        for rows in self._pages(query):
+        for rows in paging.pages(self.storage, query):
             page = Page()
             for row in rows:
                 try:
@@ -150,8 +163,7 @@ class Journal:
 
     def rows(self, query: Query) -> Iterator[Row]:
         """Yield the rows that match, page by page, without decoding them, so damaged rows are included."""
-        for rows in self._pages(query):
-            yield from rows
+        return paging.rows(self.storage, query)
 
     def highest_submission(self, subject: str, *, besides: str | None = None) -> int:
         """Return the highest submission number of a subject, or 0.
@@ -166,7 +178,7 @@ class Journal:
         query = Query(workflow=self.definition.name, subject=subject, order=Order.SUBMISSION, limit=2)
         newest = next((row for row in self.rows(query) if row.id != besides), None)
         highest = (newest and newest.submission) or 0
-        if newest is not None and highest > LAST:
+        if newest is not None and highest > codec.LAST:
             message = f"change {newest.id} is not stored as this version wrote it: submission {highest} is too high"
             raise StorageCorrupt(message, change_id=newest.id)
         return highest
@@ -182,15 +194,7 @@ class Journal:
             StorageCorrupt: One of the changes is damaged.
             StorageSchemaError: A newer version of the library or of the workflow wrote one of the changes.
         """
-        for rows in self._pages(query):
-            yield from map(self.read, rows)
-
-    def _pages(self, query: Query) -> Iterator[tuple[Row, ...]]:
-        following: Query | None = query
-        while following is not None:
-            found = self.storage.find(following)
-            following = attrs.evolve(query, after=found.next) if found.next else None
-            yield found.rows
+        return map(self.read, self.rows(query))
 
     def history(self, change_id: str) -> list[Entry]:
         """Return the complete history, after checking its chain of digests up to the last entry that the change names.
@@ -202,12 +206,12 @@ class Journal:
             ChangeNotFound: The workflow has no change with this id.
             StorageCorrupt: An entry was edited, removed, added or moved; the error names the first affected entry.
         """
-        stored, heads = self.load(change_id), [START]
+        stored, heads = self.load(change_id), [codec.START]
         found: list[Entry] = []
         while True:
-            for rows in self._entries(change_id, len(found)):
-                found += self._codec.entries(rows, previous=heads[-1])
-                heads += map(digest, rows)
+            for row in paging.entries(self.storage, change_id, after_seq=len(found), limit=_PAGE):
+                found += self._codec.entries([row], previous=heads[-1])
+                heads.append(documents.entry_digest(row))
             if stored.seq > len(found) or heads[stored.seq] != stored.head:
                 message = (
                     f"entry {stored.seq} of change {change_id} is not what was written: the change names another one"
@@ -219,12 +223,6 @@ class Journal:
             if stored.seq < len(found):
                 message = f"entry {stored.seq + 1} of change {change_id} was never committed: the change ends before it"
                 raise StorageCorrupt(message, change_id=change_id, seq=stored.seq + 1)
-
-    def _entries(self, change_id: str, after: int | None) -> Iterator[tuple[EntryRow, ...]]:
-        while after is not None:
-            rows = self.storage.history(change_id, after, _PAGE)
-            yield rows.entries
-            after = rows.next_seq
 
     def read(self, row: Row) -> Stored:
         """Return the change in a row, after repairing times that were stored while the clock was ahead.
@@ -241,22 +239,31 @@ class Journal:
                 f"{change.definition_version}, and this process has version {definition.version}. Update the process"
             )
             raise StorageSchemaError(message)
-        # The definition may give the state another outcome than when the change was stored.
-        change = attrs.evolve(change, outcome=definition.outcome_in(change.state, change.outcome))
+        outcome = definition.outcome_in(change.state, change.outcome)
+        if outcome is not change.outcome:  # the definition had another outcome for the state when it was stored
+            change = attrs.evolve(change, outcome=outcome)
         failed = functools.partial(self._report_due_rule, change)
         change, due_at = repair_future_times(definition, change, stored.due_at, now, self.policy, failed=failed)
         return attrs.evolve(stored, change=change, due_at=due_at)
 
-    def _row(self, change_id: str) -> Row:
+    def row(self, change_id: str) -> Row:
+        """Return the row of a change, without decoding it.
+
+        Raises:
+            ChangeNotFound: The workflow has no change with this id.
+            StorageCorrupt: The row is of another workflow and damaged, so the name of its workflow may be wrong.
+        """
         row = self.storage.get(change_id)
         if row is None:
-            raise ChangeNotFound(name=change_id)
+            raise ChangeNotFound(name=change_id, by_id=True)
         if row.workflow != self.definition.name:
-            self._codec.read(row)  # raises if the row is damaged: then the workflow's name may be wrong
-            raise ChangeNotFound(name=change_id)
+            self._codec.read(row)
+            raise ChangeNotFound(name=change_id, by_id=True)
         return row
 
-    def draft(self, *, change_id: str, subject: str, form: Form, actor: str, steps: Sequence[Step] = ()) -> Prepared:
+    def prepare_draft(
+        self, *, change_id: str, subject: str, form: Form, actor: str, steps: Sequence[Step] = ()
+    ) -> Prepared:
         """Prepare a new change, and fire triggers on it."""
         now = self.clock.now()
         change, entry = open_change(
@@ -269,7 +276,7 @@ class Journal:
         )
         return self._prepared(None, change, [entry], steps, now, actor, looked=False)
 
-    def fire(self, stored: Stored, steps: Sequence[Step], *, actor: str, looked: bool = False) -> Prepared:
+    def prepare(self, stored: Stored, steps: Sequence[Step], *, actor: str, looked: bool = False) -> Prepared:
         """Prepare the firing of triggers in order.
 
         Args:
@@ -283,10 +290,10 @@ class Journal:
         """
         return self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=looked)
 
-    def claim(self, stored: Stored, steps: Sequence[Step], *, until: dt.datetime, actor: str) -> Prepared:
+    def prepare_claim(self, stored: Stored, steps: Sequence[Step], *, until: dt.datetime, actor: str) -> Prepared:
         """Prepare a claim: the change falls due again at ``until``, unless an answer is stored before that."""
-        prepared = self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=True)
-        return self._write(stored, prepared.stored.change, prepared.entries, until, looked=True)
+        now = self.clock.now()
+        return self._prepared(stored, stored.change, [], steps, now, actor, looked=True, until=until)
 
     def moment(self, gateway: dt.datetime | None = None) -> Moment:
         """Return the current time by every available clock; ``gateway`` is the ``Date`` of its last answer."""
@@ -294,12 +301,13 @@ class Journal:
         return Moment(wall=self.clock.now(), boot_id=boot_id, boot=boot, gateway=gateway)
 
     def commit(self, prepared: Sequence[Prepared]) -> list[Conflict | None]:
-        """Commit prepared writes, and notify the observers of the entries that were stored."""
+        """Commit prepared writes, wake who waits for the changes, and notify the observers of the stored entries."""
         conflicts = self.storage.commit([one.write for one in prepared])
-        for one, conflict in zip(prepared, conflicts, strict=True):
-            if conflict is None:
-                for entry in one.entries:
-                    self._observers.on_entry(one.stored.change, entry)
+        stored = [one for one, conflict in zip(prepared, conflicts, strict=True) if conflict is None]
+        wake_for(self.storage, {one.write.row.id for one in stored})
+        for one in stored:
+            for entry in one.entries:
+                self._observers.on_entry(one.stored.change, entry)
         return conflicts
 
     def commit_one(self, prepared: Prepared) -> Stored:
@@ -329,7 +337,9 @@ class Journal:
         actor: str,
         *,
         looked: bool,
+        until: dt.datetime | None = None,
     ) -> Prepared:
+        """Return the write after the steps; the change is due at ``until``, or when its facts say."""
         seq = (before.seq if before else 0) + len(entries)
         for step in self._numbered(change, steps):
             change, entry = fire(
@@ -347,9 +357,12 @@ class Journal:
             if entry is not None:
                 entries.append(entry)
                 seq += 1
-        failed = functools.partial(self._report_due_rule, change)
-        due_at = next_due(self.definition, change, now, self.policy, looked=looked, failed=failed)
-        return self._write(before, change, tuple(entries), due_at, looked=looked)
+        if until is None:
+            failed = functools.partial(self._report_due_rule, change)
+            until = next_due(self.definition, change, now, self.policy, looked=looked, failed=failed)
+            if looked and not entries and before is not None and serves(before.due_at, until, now, self.policy):
+                until = before.due_at
+        return self._write(before, change, tuple(entries), until, looked=looked)
 
     def _report_due_rule(self, change: ChangeRequest, error: Exception) -> None:
         rule = f"the due rule of state {change.state} failed, so the change is polled"

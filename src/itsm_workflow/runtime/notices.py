@@ -27,12 +27,12 @@ class EndedNotices:
     """Looks at tickets of ended changes whose callback failed.
 
     Attributes:
-        loop: The executor, limited to the time for the list.
+        executor: The executor, limited to the time for the list.
         isolation: Isolates the pass from a change that fails.
         time: The time of the pass.
     """
 
-    loop: Executor
+    executor: Executor
     isolation: Isolation
     time: PassTime
 
@@ -47,12 +47,12 @@ class EndedNotices:
             ticket = stored.change.ticket
             if self.time.is_over():
                 return
-            if ticket is not None and self.loop.wrong_gateway_error(ticket) is None:
-                self.isolation.outcome(stored, self._look, stored)
+            if ticket is not None and self.executor.calls.wrong_gateway_error(ticket) is None:
+                self.isolation.process(stored, self._look, stored)
 
     def _look(self, stored: Stored) -> tuple[Stored, bool]:
         question = Sweep(read=True, lookup=False)
-        for answer in self.loop.look(stored.change, question):
+        for answer in self.executor.calls.look(stored.change, question):
             if isinstance(answer, ReadAnswer) and answer.snapshot is not None:
-                return self.loop.record(stored, answer, keep=False), True
+                return self.executor.record(stored, answer, keep=False), True
         return stored, False

@@ -71,7 +71,8 @@ class Observers:
         """
         if not isinstance(error, ItsmWorkflowError):
             error = ItsmWorkflowError(f"{doing}: {describe(error)}")
-        logger.warning("%s: %s", change_id or "no change", error, extra={"itsm_request_id": change_id})
+        words = ("%s: %s", change_id, error) if change_id else ("%s", error)
+        logger.warning(*words, extra={"itsm_request_id": change_id, "itsm_error": error})
         for observer in self._observers:
             try:
                 observer.on_trouble(change_id, error)

@@ -18,19 +18,18 @@ import attrs
 
 from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import GatewayError, StorageUnavailable
-from itsm_workflow.gateway.asking import asked, bounded, resting
+from itsm_workflow.gateway.asking import ask, bounded, resting
 from itsm_workflow.gateway.checked import checked_numbers
 from itsm_workflow.gateway.protocol import SupportsUndelivered
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
-from itsm_workflow.runtime.courier import WORKER
-from itsm_workflow.runtime.executor import GATEWAY
+from itsm_workflow.runtime.arguments import check_function, check_seconds, check_whole
 from itsm_workflow.runtime.isolation import POISON, Isolation
-from itsm_workflow.runtime.journal import Page
+from itsm_workflow.runtime.journal import GATEWAY, WORKER, Page
+from itsm_workflow.runtime.looks import Looks
 from itsm_workflow.runtime.notices import EndedNotices
 from itsm_workflow.runtime.pass_time import PassTime
-from itsm_workflow.runtime.reading import Looks
-from itsm_workflow.settle import Deliver, Send, Step
+from itsm_workflow.settle import Deliver, Leave, Send, Step
 from itsm_workflow.storage.protocol import Cursor, Order, Query
 
 if TYPE_CHECKING:
@@ -49,9 +48,6 @@ T = TypeVar("T")
 
 PAGE = 100
 """The number of changes in one page."""
-
-GROUP = 25
-"""The number of changes that are claimed in one commit."""
 
 
 @attrs.frozen(kw_only=True)
@@ -92,13 +88,28 @@ class Reconciler:
     """Passes over one workflow's due changes."""
 
     journal: Journal
-    loop: Executor
+    executor: Executor
     gateway: TicketGateway
     observers: Observers
 
     @property
     def _isolation(self) -> Isolation:
         return Isolation(journal=self.journal, observers=self.observers)
+
+    def check(self, *, limit: object, seconds: object, readers: object, progress: object) -> None:
+        """Check the arguments of `run`.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: A number is too low, or NaN.
+        """
+        if limit is not None:
+            check_whole("reconcile(limit=...)", limit, least=0)
+        if seconds is not None:
+            check_seconds("reconcile(seconds=...)", seconds)
+        check_whole("reconcile(readers=...)", readers, least=1)
+        if progress is not None:
+            check_function("reconcile(progress=...)", progress)
 
     def run(
         self,
@@ -108,27 +119,18 @@ class Reconciler:
         readers: int = 4,
         progress: Callable[[Report], object] | None = None,
     ) -> Report:
-        """Look at the changes that are due now, oldest first.
+        """Look at the changes that are due now, oldest first; see `Workflow.reconcile` for the arguments.
 
-        Args:
-            limit: The maximum number of changes to look at; changes that cannot be read, or that belong to another
-                process, do not count.
-            seconds: The time after which nothing more is begun. Work in progress is finished, and a look ends by
-                `Policy.look_least` later. The list of undelivered callbacks may take half of this time, so that time
-                is left for changes.
-            readers: The number of concurrent looks, each in its own thread; 1 uses no thread.
-            progress: Called with the report so far, after each page.
+        Changes that cannot be read, or whose effects belong to another process, do not count against the limit.
         """
         time = PassTime(seconds, policy=self.journal.policy, elapsed=self.journal.clock.elapsed)
         report, left = Report(undelivered=self._mark_undelivered(time)), limit
         stopped = self._stopped(left, time)
         for page in chain(self._due(), self._due_too_far_ahead()) if not stopped else ():
-            planned, broken = self._plan(page.changes)
-            ours = [one for one in planned if one[1] is not None or not self.loop.belongs_to_another_process(one[0])]
-            counted = ["unreadable"] * (len(page.unreadable) + broken) + ["unchanged"] * (len(planned) - len(ours))
+            ours, counted = self._plan(page.changes)
+            counted += ["unreadable"] * len(page.unreadable)
             while ours and left != 0 and not time.is_over():
-                size = GROUP if left is None else min(GROUP, left)
-                group, ours = ours[:size], ours[size:]
+                group, ours = (ours, []) if left is None else (ours[:left], ours[left:])
                 done = self._settle(group, self._looks(time, readers))
                 counted += done
                 left = None if left is None else left - (len(done) - done.count("unreadable"))
@@ -148,7 +150,7 @@ class Reconciler:
     def _looks(self, time: PassTime, readers: int) -> Looks:
         return Looks(
             journal=self.journal,
-            loop=self.loop,
+            executor=self.executor,
             gateway=self.gateway,
             observers=self.observers,
             isolation=self._isolation,
@@ -172,24 +174,34 @@ class Reconciler:
         """Yield changes whose due time is later than any policy sets it: it was stored while the clock was ahead."""
         horizon = self.journal.policy.horizon(self.journal.clock.now())
         for page in self.journal.pages(self._by_due_time(after=Cursor(value=to_micros(horizon), id=""))):
-            due = [stored for stored in page if self.loop.is_due(stored)]
+            due = [stored for stored in page if self.executor.is_due(stored)]
             if due:
                 yield Page(changes=due)
 
     def _by_due_time(self, **bounds: Any) -> Query:
         return Query(workflow=self.journal.definition.name, order=Order.DUE_AT, limit=PAGE, **bounds)
 
-    def _plan(self, page: Sequence[Stored]) -> tuple[list[Planned], int]:
-        """Return the changes with their questions, and the number of changes for which planning failed."""
+    def _plan(self, page: Sequence[Stored]) -> tuple[list[Planned], list[str]]:
+        """Return the changes with their questions, and the outcomes of those that are left out.
+
+        Planning failed for some of those; the others are left to processes that have the functions for their effects.
+        """
         planned: list[Planned] = []
+        counted: list[str] = []
         for stored in page:
             try:
-                planned.append((stored, self.loop.plan(stored)))
+                plan = self.executor.plan(stored)
             except StorageUnavailable:
                 raise  # it concerns all changes
             except Exception as error:  # noqa: BLE001 - a host's due rule may raise anything
                 self.observers.on_trouble(stored.change.id, error, doing=POISON)
-        return planned, len(page) - len(planned)
+                counted.append("unreadable")
+                continue
+            if isinstance(plan, Leave):
+                counted.append("unchanged")
+            else:
+                planned.append((stored, plan))
+        return planned, counted
 
     def _settle(self, planned: Sequence[Planned], looks: Looks) -> list[str]:
         """Carry out the plans of a group of changes, and return an outcome for each: the name of a `Report`'s count.
@@ -202,21 +214,21 @@ class Reconciler:
             if looks.time.is_over():
                 break
             if plan is None:
-                counted.append(self._isolation.outcome(stored, self._postpone, stored))
+                counted.append(self._isolation.process(stored, self._postpone, stored))
             elif isinstance(plan.question, Send | Deliver):
-                counted.append(self._isolation.outcome(stored, self._act, stored, plan, looks.time))
+                counted.append(self._isolation.process(stored, self._act, stored, plan, looks.time))
         return counted
 
     def _act(self, stored: Stored, plan: Plan, time: PassTime) -> tuple[Stored, bool]:
         """Send a request or deliver an effect; claimed separately, so that its lease does not age during other work."""
         since = self.journal.clock.elapsed()
-        claimed = self.journal.commit_one(self.loop.claim(stored, plan))
-        after, answered = self.loop.ask(claimed, plan.question, since)
-        return self.loop.advance_if_due(after, time), answered
+        claimed = self.journal.commit_one(self.executor.prepare_claim(stored, plan))
+        after, answered = self.executor.carry_out(claimed, plan.question, since)
+        return self.executor.advance_stored(after, time), answered
 
     def _postpone(self, stored: Stored) -> tuple[Stored, bool]:
         """Move the due time of a change that has no question."""
-        return self.journal.commit_one(self.journal.fire(stored, (), actor=WORKER, looked=True)), True
+        return self.journal.commit_one(self.journal.prepare(stored, (), actor=WORKER, looked=True)), True
 
     def _mark_undelivered(self, time: PassTime) -> int:
         """Fire fail_callback on the waiting changes that the gateway lists as undelivered.
@@ -228,12 +240,12 @@ class Reconciler:
         if time.is_over() or not isinstance(gateway, SupportsUndelivered):
             return 0
         try:
-            listed = asked("undelivered", lambda: checked_numbers(gateway.undelivered()))
+            listed = ask("undelivered", lambda: checked_numbers(gateway.undelivered()))
         except GatewayError as error:
             self.observers.on_trouble("", error)
             return 0
         definition, marked = self.journal.definition, 0
-        ended = EndedNotices(loop=self.loop.within(budget), isolation=self._isolation, time=time)
+        ended = EndedNotices(executor=self.executor.within(budget), isolation=self._isolation, time=time)
         for sns in _batches(listed, PAGE):
             query = Query(workflow=definition.name, ticket_sns=tuple(sns))
             for page in self.journal.pages(query):
@@ -244,12 +256,12 @@ class Reconciler:
         return marked
 
     def _mark(self, page: Sequence[Stored]) -> int:
-        prepared = [one for stored in page if (one := self._undelivered(stored)) is not None]
+        prepared = [one for stored in page if (one := self._prepare_mark(stored)) is not None]
         return self._isolation.commit(prepared).count("")
 
-    def _undelivered(self, stored: Stored) -> Prepared | None:
+    def _prepare_mark(self, stored: Stored) -> Prepared | None:
         missed = Step(Trigger.FAIL_CALLBACK, ev.Undelivered(sn=stored.change.sn or ""))
-        return self._isolation.prepared(stored.change.id, lambda: self.journal.fire(stored, [missed], actor=GATEWAY))
+        return self._isolation.prepare(stored.change.id, lambda: self.journal.prepare(stored, [missed], actor=GATEWAY))
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -9,15 +9,26 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import attrs
 
+from itsm_workflow.change import AttentionReason
 from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved
-from itsm_workflow.form import normal_subject
-from itsm_workflow.machine.engine import allowed
+from itsm_workflow.form import normal_subject, shown
 from itsm_workflow.machine.graph import Graph
-from itsm_workflow.runtime.arguments import check_function, check_text, checked_age, checked_names
+from itsm_workflow.runtime.arguments import (
+    check_function,
+    check_known,
+    check_states,
+    check_text,
+    checked_age,
+    checked_names,
+)
 from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE
+from itsm_workflow.runtime.operations import allowed_operations
 from itsm_workflow.runtime.status import effects_of, status_of, why
+from itsm_workflow.runtime.waits import Waits
+from itsm_workflow.storage.checks import check_query
 from itsm_workflow.storage.protocol import Order, Query
+from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -45,6 +56,7 @@ class Records:
     def __init__(self, journal: Journal, knows: Callable[[str], bool] | None = None) -> None:
         self._journal = journal
         self._knows = knows
+        self._waits = Waits(journal, knows)
 
     @property
     def definition(self) -> WorkflowDefinition:
@@ -64,29 +76,34 @@ class Records:
 
         Raises:
             ChangeNotFound: No change matches.
-            AmbiguousChange: Several changes match; the error lists their ids.
+            AmbiguousChange: Several changes match, readable or not; the error lists their ids.
+            StorageCorrupt: The only match is damaged.
+            StorageSchemaError: A newer version of the library or of the workflow wrote the only match.
         """
         check_text("resolve(name)", name)
-        queries = (
-            Query(ids=(name,)),
-            Query(subject=unicodedata.normalize("NFC", name)),
-            Query(ticket_sns=(name,)),
-        )
+        queries = (Query(ids=(name,)), Query(subject=unicodedata.normalize("NFC", name)), Query(ticket_sns=(name,)))
         named = {
-            stored.change.id: stored.change
+            row.id: row
             for query in queries
-            for page in self._journal.pages(attrs.evolve(query, workflow=self.definition.name))
-            for stored in page
+            for row in self._journal.rows(attrs.evolve(query, workflow=self.definition.name))
         }
         if not named:
             others = (other for query in queries for other in self.other_workflows(query))
             raise ChangeNotFound(name=name, workflow=next(others, ""))
         if len(named) > 1:
             raise AmbiguousChange(name=name, candidates=sorted(named))
-        return next(iter(named.values()))
+        return self._journal.read(next(iter(named.values()))).change
 
     def other_workflows(self, query: Query = Query()) -> list[str]:  # noqa: B008 - it is frozen
-        """Return the other workflows that own matching changes; only the first page of matches is examined."""
+        """Return the other workflows that own matching changes; only the first page of matches is examined.
+
+        Raises:
+            TypeError: The argument is not a `Query`, or a value in it has the wrong type.
+            ValueError: A value in the query is out of its range.
+        """
+        if not isinstance(query, Query):
+            raise TypeError(f"other_workflows(query) takes a Query, not {shown(query)}")
+        check_query(query)
         rows = islice(self._journal.rows(query), query.limit)
         return sorted({row.workflow for row in rows} - {self.definition.name, CATALOGUE})
 
@@ -108,7 +125,8 @@ class Records:
         A change that cannot be read is skipped, and observers are notified of it; `get` raises the error.
 
         Args:
-            states: Only changes in one of these states.
+            states: Only changes in one of these states of the definition. A stored change in any other state cannot be
+                read.
             attention: Only changes with attention for one of these reasons.
             subject: Only changes of this subject.
             sn: Only changes that are bound to a ticket with this number.
@@ -118,7 +136,8 @@ class Records:
         Raises:
             TypeError: An argument has the wrong type. This includes a single string as ``states`` or ``attention``,
                 since each of its letters would be taken as a name.
-            ValueError: ``older_than`` is negative, or reaches back before the year 1.
+            ValueError: A state is not one of the definition, a reason is not an `AttentionReason`, or ``older_than`` is
+                negative or reaches back before the year 1.
         """
         for name, text in (("subject", subject), ("sn", sn)):
             if text is not None:
@@ -129,10 +148,14 @@ class Records:
         if older_than is not None:
             now = self._journal.clock.now()
             before = to_micros(now - checked_age("find(older_than=...)", older_than, now))
+        in_states = None if states is None else checked_names("find", "states", states)
+        reasons = None if attention is None else checked_names("find", "attention", attention)
+        check_states("find(states=...)", in_states or (), self.definition)
+        check_known("find(attention=...)", reasons or (), AttentionReason, "the reasons of attention")
         query = Query(
             workflow=self.definition.name,
-            states=None if states is None else checked_names("find", "states", states),
-            attention=None if attention is None else checked_names("find", "attention", attention),
+            states=in_states,
+            attention=reasons,
             subject=None if subject is None else unicodedata.normalize("NFC", subject),
             ticket_sns=None if sn is None else (sn,),
             updated_before=before,
@@ -155,9 +178,28 @@ class Records:
         """
         return self._journal.history(change_id)
 
-    def allowed(self, change_id: str) -> tuple[str, ...]:
-        """Return the triggers of the change's current state; their evidence decides whether they are accepted."""
-        return allowed(self.definition, self.get(change_id))
+    def allowed(self, change_id: str, *, actor: str | None = None) -> tuple[str, ...]:
+        """Return the operations that are allowed on the change now, by the names of the methods of `Workflow`.
+
+        The machine decides, with the best evidence that a caller can pass: an operation that is not listed would be
+        refused, or would change nothing; one that is listed may still be refused because of its own arguments. A
+        host's own trigger is listed as ``fire(name)``. It is tried with a `Decision`; if it needs other evidence, it is
+        listed untried.
+
+        Args:
+            change_id: The change.
+            actor: The user who would carry the operation out, since some of them need another person than the
+                applicant; by default any other user.
+
+        Raises:
+            ChangeNotFound: The workflow has no change with this id.
+        """
+        if actor is not None:
+            check_text("allowed(actor=...)", actor)
+        journal, change = self._journal, self.get(change_id)
+        return allowed_operations(
+            journal.definition, change, now=journal.clock.now(), policy=journal.policy, actor=actor
+        )
 
     def status(self, change_id: str) -> Status:
         """Return the facts about a change that a page shows."""
@@ -183,9 +225,43 @@ class Records:
         refusing = (change for change in newest if not self.definition.is_granting(change.state))
         return next(refusing, newest[0] if newest else None)
 
+    def wait(self, change_id: str, *, timeout: float | None, poll: float = 1.0) -> ChangeRequest:
+        """Block until a change has ended, and return it, approved or not.
+
+        A change has ended in a state that grants, in the state for a refused change, and in any final state. After an
+        approval that does not grant yet, in a workflow that goes on after it, the wait goes on. A draft has not ended,
+        even if the gateway refused its submission.
+
+        The wait only reads the store, so something else must move the change: callbacks, and `Workflow.reconcile`. It
+        ends immediately when a thread of this process commits the end through the same store object, and otherwise at
+        the next read. Any number of threads may wait.
+
+        Args:
+            change_id: The change.
+            timeout: The maximum time in seconds, by the workflow's clock or the machine's, whichever ends first. With
+                0 the change is read once; None means no limit.
+            poll: The seconds between two reads, from 0.01 to 3600; every waiter reads the store this often.
+
+        Raises:
+            WaitTimeout: The change did not end in time; also a `TimeoutError`. The message has the sentence of `why`.
+            WorkflowClosed: The workflow was closed, and the change had not ended.
+            ChangeNotFound: The workflow has no change with this id.
+            StorageError: The store failed, or the change cannot be read.
+            TypeError: An argument has the wrong type.
+            ValueError: A number is out of its range, or NaN.
+        """
+        return self._waits.wait(change_id, seconds=timeout, poll=poll)
+
+    async def wait_async(self, change_id: str, *, timeout: float | None, poll: float = 1.0) -> ChangeRequest:  # noqa: ASYNC109 - as in `wait`
+        """Wait in a task of `asyncio` as `wait` does in a thread, without blocking the event loop.
+
+        The store is read in the threads of the loop's default executor. The task can be cancelled at any time.
+        """
+        return await self._waits.wait_async(change_id, seconds=timeout, poll=poll)
+
     def graph(self, change_id: str | None = None) -> Graph:
         """Return the workflow as a graph, with the path of the given change, if any."""
-        return Graph(definition=self.definition, path=self.history(change_id) if change_id else ())
+        return Graph(definition=self.definition, path=() if change_id is None else self.history(change_id))
 
     def require_approved(self, subject: str) -> ChangeRequest:
         """Return the subject's newest submitted change if its state grants. Call this before starting the work.
@@ -203,7 +279,7 @@ class Records:
         """
         if not isinstance(subject, str):
             raise TypeError(
-                f"require_approved(subject) takes a subject as text, not a {type(subject).__name__}: nothing was "
+                f"require_approved(subject) takes a subject as text, not {kind_of(subject)}: nothing was "
                 "checked; to guard a function, decorate it with approval_required(function)"
             )
         subject = normal_subject(subject)
@@ -227,12 +303,12 @@ class Records:
         if not callable(subject_of):
             raise TypeError(
                 "approval_required(function) takes a function that returns the subject for the decorated one's "
-                f"arguments, not a {type(subject_of).__name__}; to check one subject, call require_approved(subject)"
+                f"arguments, not {kind_of(subject_of)}; to check one subject, call require_approved(subject)"
             )
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
             if not callable(function):
-                raise TypeError(f"approval_required decorates a function, not a {type(function).__name__}")
+                raise TypeError(f"approval_required decorates a function, not {kind_of(function)}")
 
             @functools.wraps(function)
             def guarded(*args: P.args, **kwargs: P.kwargs) -> R:

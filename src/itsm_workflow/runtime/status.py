@@ -10,6 +10,8 @@ from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcom
 from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval_rule import DOUBTS
 from itsm_workflow.machine.evidence import TicketStatus
+from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, labels_of
+from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -26,7 +28,10 @@ class Status:
 
     Attributes:
         grants: Whether `Workflow.require_approved` accepts the subject of a change in this state.
-        labels: The state's display name, by language (``zh``, ``en``).
+        labels: The state's display name for the applicant, by language (``zh``, ``en``); with the outcome if the change
+            was rejected.
+        outcome_labels: The outcome's display name, by language; empty while the change is open.
+        attention_labels: The display name of the reason of attention, by language; empty if no person needs to look.
         ticket_url: The ticket's page, or None.
         iframe_ticket_url: The ticket's page for embedding, or None.
         ticket_status: The ticket's current status at the gateway, such as ``running`` or ``suspended``; None unless the
@@ -49,6 +54,8 @@ class Status:
     form: Form
     effects: tuple[str, ...] = ()
     ticket_status: str | None = None
+    outcome_labels: Mapping[str, str] = attrs.field(factory=dict)
+    attention_labels: Mapping[str, str] = attrs.field(factory=dict)
 
 
 def status_of(
@@ -60,7 +67,9 @@ def status_of(
         subject=change.subject,
         state=change.state,
         grants=definition.is_granting(change.state),
-        labels=definition.labels.get(definition.states(change.state), {}),
+        labels=dict(labels_of(definition, change)),
+        outcome_labels=dict(OUTCOMES[change.outcome]) if change.outcome else {},
+        attention_labels=dict(ATTENTION[change.attention.reason]) if change.attention else {},
         sn=change.sn,
         ticket_url=change.ticket_url or None,
         iframe_ticket_url=iframe_ticket_url,
@@ -73,15 +82,16 @@ def status_of(
 
 
 ADVICE = {
-    "not_found": "look for it in the ticket system, then record_ticket, resend or abandon",
-    "duplicate": "look at the tickets in the facts; withdraw the wrong one in the ticket system, then clear the "
-    "attention",
+    "not_found": "look for it in the ticket system by applicant and title, then record_ticket, resend or abandon",
+    "duplicate": "look at the tickets in the facts; record_ticket the right one if the change has none, withdraw the "
+    "others in the ticket system, then clear the attention",
     "lookup_failed": "check the gateway, the look-ups continue; or look for it in the ticket system itself, then "
-    "resend with the result as evidence",
+    "resend with the result as evidence, or abandon",
     "ambiguous_sn": "look at the ticket in the ticket system by its id, then attest_approval or abandon",
     "no_approval_step": "find out who approved it, then attest_approval or abandon; the service's flow may have no "
     "approval step",
-    "disagreement": "compare the ticket with the facts; clear the attention when the difference is explained",
+    "disagreement": "compare the ticket with the facts and the history; clear the attention when the difference is "
+    "explained",
     "not_started": "look at its flow in the ticket system, a value of the form can have stopped it; wait, or abandon "
     "the change, and the ticket is withdrawn as soon as the ticket system allows it",
     "overdue": "remind the approvers, or withdraw",
@@ -209,7 +219,8 @@ def _effect(effect: PlannedEffect, now: dt.datetime, *, is_known: bool) -> str:
         return f"effect {effect.name} is due, delivery {effect.attempts} brought no result"
     if effect.name == WITHDRAW and effect.error:
         return f"effect {effect.name} is due: {effect.error}"
-    return f"effect {effect.name} is due{f', it failed {effect.tries} times' if effect.tries else ''}"
+    failed = f", it failed {counted(effect.tries, 'time')}" if effect.tries else ""
+    return f"effect {effect.name} is due{failed}"
 
 
 def _next_look(stored: Stored, now: dt.datetime) -> str:

@@ -7,31 +7,19 @@ data (:mod:`~itsm_workflow.sandbox.ledger`), so a simulation can drive the same 
 
 from __future__ import annotations
 
-from itsm_workflow.sandbox.behaviour import LOADED, Behaviour, Ways
-from itsm_workflow.sandbox.control import control
-from itsm_workflow.sandbox.endpoints import Api, Reply
+from itsm_workflow.sandbox.behaviour import LOADED, Behaviour, BehaviourOptions
 from itsm_workflow.sandbox.faults import Armed, Fault, FaultKind, Faults
-from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.refusals import Refusal
-from itsm_workflow.sandbox.request import Request
 from itsm_workflow.sandbox.server import Sandbox
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES, FieldSpec, Service, self_finishing
-from itsm_workflow.sandbox.ticket import (
-    CallbackAttempt,
-    CallbackOutcome,
-    Draft,
-    Outgoing,
-    Status,
-    TicketView,
-    Transition,
-)
+from itsm_workflow.sandbox.ticket import CallbackAttempt, CallbackOutcome, Draft, Status, TicketView
 
 __all__ = [
     "DEFAULT_SERVICES",
     "LOADED",
-    "Api",
     "Armed",
     "Behaviour",
+    "BehaviourOptions",
     "CallbackAttempt",
     "CallbackOutcome",
     "Draft",
@@ -39,17 +27,10 @@ __all__ = [
     "FaultKind",
     "Faults",
     "FieldSpec",
-    "Ledger",
-    "Outgoing",
     "Refusal",
-    "Reply",
-    "Request",
     "Sandbox",
     "Service",
     "Status",
     "TicketView",
-    "Transition",
-    "Ways",
-    "control",
     "self_finishing",
 ]

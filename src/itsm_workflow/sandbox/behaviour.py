@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from random import Random
 
 
-class Ways(TypedDict, total=False):
+class BehaviourOptions(TypedDict, total=False):
     """The numbers of a `Behaviour`; a missing number has its default."""
 
     start_delay: float
@@ -66,7 +66,7 @@ class Behaviour:
         return self.decision_delay + (random.uniform(0, self.decision_spread) if self.decision_spread else 0.0)
 
 
-LOADED = Ways(start_delay=16.0, start_spread=9.0, decision_delay=0.65, decision_spread=1.15)
+LOADED = BehaviourOptions(start_delay=16.0, start_spread=9.0, decision_delay=0.65, decision_spread=1.15)
 """A server under load: 16 to 25 seconds until an approval step exists, 0.65 to 1.8 from a decision to its effect.
 
 Use it as ``Sandbox(**LOADED)``. A caller that waits for an approval step needs a long time-out, such as

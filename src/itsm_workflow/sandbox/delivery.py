@@ -50,7 +50,7 @@ class _Message:
     body: bytes | None = attrs.field(repr=False)
 
 
-class Courier:
+class CallbackSender:
     """A sender of callbacks, which aborts all of them when it is closed.
 
     Args:

@@ -20,8 +20,6 @@ import attrs
 from itsm_workflow.sandbox.envelope import IN_FRONT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from itsm_workflow.sandbox.envelope import SandboxResponse
 
 CALLBACK = "callback"
@@ -81,6 +79,9 @@ class Fault:
     processed: bool = True
 
     def __attrs_post_init__(self) -> None:
+        for name in ("always", "processed"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"Fault.{name} must be True or False, not {getattr(self, name)!r}")  # noqa: TRY004 - as below
         if not self.nth >= 1:
             raise ValueError(f"Fault.nth must be at least 1, not {self.nth!r}")
         if not self.seconds >= 0:
@@ -107,7 +108,7 @@ class Armed:
     def __init__(self, number: int, fault: Fault) -> None:
         self.number = number
         self.fault = fault
-        self.reached = threading.Event()
+        self.reached: threading.Event = threading.Event()
         self.answer: SandboxResponse | None = None
         self.calls = 0
         self.hits = 0
@@ -195,7 +196,7 @@ class Faults:
     def status(
         self, endpoint: str, status: int = 502, *, processed: bool = False, nth: int = 1, always: bool = False
     ) -> Armed:
-        """Answer with an HTTP error, as a proxy does."""
+        """Answer with an HTTP error and a page of HTML, as a proxy does: 502, 503 and 504 are the usual codes."""
         return self.add(
             Fault(kind=FaultKind.STATUS, endpoint=endpoint, status=status, processed=processed, nth=nth, always=always)
         )
@@ -205,7 +206,15 @@ class Faults:
         return self.add(Fault(kind=FaultKind.HTML, endpoint=endpoint, processed=processed, nth=nth, always=always))
 
     def refuse(self, endpoint: str, code: int = WRONG_SECRET, *, nth: int = 1, always: bool = False) -> Armed:
-        """Refuse the call as the API gateway does; the server does not process it."""
+        """Refuse the call as the API gateway does; the server does not process it.
+
+        The codes are 1640101 for a wrong app secret, with HTTP 401; 1640102 for an unknown user, with 401; 1640301 for
+        an app without permission, with 403; 1640401 for an unknown path, with 404; and 1642901 for too many calls,
+        with 429.
+
+        Raises:
+            ValueError: The code is not one of these.
+        """
         fault = Fault(kind=FaultKind.REFUSE, endpoint=endpoint, code=code, processed=False, nth=nth, always=always)
         return self.add(fault)
 
@@ -247,8 +256,8 @@ class Faults:
         """Count one call and return the fault that applies to it."""
         chosen: Armed | None = None
         with self._lock:
-            for armed in self._concerning(endpoint):
-                if armed.spent:
+            for armed in self._armed:
+                if armed.spent or armed.fault.endpoint != endpoint:
                     continue
                 armed.calls += 1
                 due = armed.calls == armed.fault.nth or (armed.fault.always and armed.calls > armed.fault.nth)
@@ -287,6 +296,3 @@ class Faults:
             armed, self._armed = self._armed, []
         for fault in armed:
             fault.drop()
-
-    def _concerning(self, endpoint: str | None) -> Iterable[Armed]:
-        return (armed for armed in self._armed if armed.fault.endpoint == endpoint)

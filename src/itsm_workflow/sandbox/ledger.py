@@ -66,11 +66,11 @@ class Ledger:
         behaviour: Behaviour | None = None,
         services: Iterable[Service] = DEFAULT_SERVICES,
     ) -> None:
-        self.behaviour = behaviour or Behaviour()
+        self.behaviour: Behaviour = behaviour or Behaviour()
         self.random = random
-        self.schedule = Schedule()
+        self.schedule: Schedule = Schedule()
         self.requests: Counter[str] = Counter()
-        self.services = {service.id: service for service in services}
+        self.services: dict[int, Service] = {service.id: service for service in services}
         self.stale_rows: list[dict[str, Any]] | None = None
         self._clock = clock
         self._install = f"{random.getrandbits(64):x}"

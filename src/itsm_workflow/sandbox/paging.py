@@ -17,12 +17,7 @@ LARGEST_SIZE = 10_000
 
 
 def page_of(
-    tickets: Sequence[Item],
-    show: Callable[[Item], dict[str, Any]],
-    *,
-    url: str,
-    query: str,
-    body: Mapping[str, Any],
+    tickets: Sequence[Item], show: Callable[[Item], dict[str, Any]], *, url: str, query: str, body: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """Return one page of a list.
 

@@ -75,11 +75,7 @@ def get_tickets(ledger: Ledger, request: Request) -> object:
         return page if page is not None else rows
     found = _filter(ledger, body) if filtered else ledger.newest_first()
     page = page_of(
-        found,
-        lambda ticket: rendering.listed(ledger, ticket),
-        url=address(request),
-        query=request.query,
-        body=body,
+        found, lambda ticket: rendering.listed(ledger, ticket), url=address(request), query=request.query, body=body
     )
     if page is not None:
         return page
@@ -99,11 +95,7 @@ def get_tickets_by_user(ledger: Ledger, request: Request) -> object:
     view = asked.get("view_type", "")
     found = [ticket for ticket in ledger.newest_first() if _concerns(ticket, user, view)]
     page = page_of(
-        found,
-        lambda ticket: rendering.listed_for(ticket, user),
-        url=address(request),
-        query=request.query,
-        body={},
+        found, lambda ticket: rendering.listed_for(ticket, user), url=address(request), query=request.query, body={}
     )
     return page if page is not None else [rendering.listed_for(ticket, user) for ticket in found]
 

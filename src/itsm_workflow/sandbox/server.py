@@ -16,10 +16,11 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
+from itsm_workflow.runtime.arguments import check_flag, check_function, check_seconds, check_whole
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.sandbox.connection import settings_for
-from itsm_workflow.sandbox.delivery import Courier, Sending
+from itsm_workflow.sandbox.delivery import CallbackSender, Sending
 from itsm_workflow.sandbox.endpoints import Api
 from itsm_workflow.sandbox.faults import CALLBACK, FaultKind, Faults
 from itsm_workflow.sandbox.http_side import Listener
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from itsm_workflow.sandbox.behaviour import Ways
+    from itsm_workflow.sandbox.behaviour import BehaviourOptions
     from itsm_workflow.sandbox.envelope import SandboxResponse
     from itsm_workflow.sandbox.request import Request
     from itsm_workflow.sandbox.services import Service
@@ -63,8 +64,8 @@ class Sandbox:
             time-out.
         drive: whether events run by themselves. With False the caller runs them by :meth:`run_due`, for a test with its
             own clock.
-        ways: delays and chances by the names of :class:`~itsm_workflow.sandbox.behaviour.Behaviour`; ``**LOADED`` is a
-            server under load.
+        behaviour: delays and chances by the names of :class:`~itsm_workflow.sandbox.behaviour.Behaviour`; ``**LOADED``
+            is a server under load.
 
     Attributes:
         ledger: the model; read it inside :meth:`locked` while the stand-in runs.
@@ -82,13 +83,18 @@ class Sandbox:
         require_authorization: bool = True,
         callback_timeout: float = 60.0,
         drive: bool = True,
-        **ways: Unpack[Ways],
+        **behaviour: Unpack[BehaviourOptions],
     ) -> None:
+        check_whole("Sandbox(port=...)", port, least=0)
+        check_function("Sandbox(clock=...)", clock)
+        check_seconds("Sandbox(callback_timeout=...)", callback_timeout)
+        check_flag("Sandbox(require_authorization=...)", require_authorization)
+        check_flag("Sandbox(drive=...)", drive)
         random = Random(seed)  # noqa: S311 - must replay, protects nothing
-        self.ledger = Ledger(clock=clock, random=random, behaviour=Behaviour(**ways), services=services)
-        self.faults = Faults()
+        self.ledger: Ledger = Ledger(clock=clock, random=random, behaviour=Behaviour(**behaviour), services=services)
+        self.faults: Faults = Faults()
         self._api = Api(self.ledger, require_authorization=require_authorization)
-        self._courier = Courier(timeout=callback_timeout)
+        self._sender = CallbackSender(timeout=callback_timeout)
         self._changed = threading.Condition(threading.RLock())
         self._closing = threading.Event()
         self._address = (host, port)
@@ -120,7 +126,7 @@ class Sandbox:
         self._closing.set()
         self.faults.close()
         self._listener.hang_up()
-        self._courier.close()
+        self._sender.close()
         self._listener.shutdown()
         # A second time, since connections may have been accepted before the shutdown.
         self._listener.hang_up()
@@ -346,7 +352,7 @@ class Sandbox:
             if delay and self._closing.wait(delay):
                 self._record(outgoing, Sending(CallbackOutcome.LOST, "the sandbox closed first"), times=0)
             elif delay:
-                self._record(outgoing, self._courier.send(outgoing))
+                self._record(outgoing, self._sender.send(outgoing))
             else:
                 self._deliver(outgoing)
 
@@ -362,10 +368,10 @@ class Sandbox:
         elif kind is FaultKind.CALLBACK_LOST_LISTED:
             self._record(outgoing, Sending(CallbackOutcome.FAILED, "never sent"), times=0)
         elif kind is FaultKind.CALLBACK_TWICE:
-            self._courier.send(outgoing)
-            self._record(outgoing, self._courier.send(outgoing), times=2)
+            self._sender.send(outgoing)
+            self._record(outgoing, self._sender.send(outgoing), times=2)
         else:
-            self._record(outgoing, self._courier.send(outgoing))
+            self._record(outgoing, self._sender.send(outgoing))
         if armed is not None:
             armed.reached.set()
 

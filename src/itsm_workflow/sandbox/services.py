@@ -50,13 +50,7 @@ BUSINESSES = (("2", "蓝鲸"),)
 LOG_COLLECTING = (
     TITLE,
     FieldSpec(
-        id=51,
-        key="bk_biz_id",
-        type="SELECT",
-        name="关联业务",
-        desc="请选择关联业务",
-        choices=BUSINESSES,
-        source="API",
+        id=51, key="bk_biz_id", type="SELECT", name="关联业务", desc="请选择关联业务", choices=BUSINESSES, source="API"
     ),
     FieldSpec(id=52, key="expect_access_data", type="DATE", name="期待接入日期"),
     FieldSpec(id=53, key="single_log_size", type="INT", name="单条日志大小(Bytes)"),
@@ -180,10 +174,7 @@ CATALOGS = Catalog(
         Catalog(APPROVAL_CATALOG, "approve_service_catalog", "内置审批目录"),
         Catalog(9, "ZIYUANFUWU", "资源服务", (Catalog(10, "YUNWEIZIYUAN", "运维资源"),)),
         Catalog(
-            6,
-            "JICHUPEIZHI",
-            "基础配置",
-            (Catalog(8, "YEWUGUANLI", "业务管理"), Catalog(7, "ZHUJIGUANLI", "主机管理")),
+            6, "JICHUPEIZHI", "基础配置", (Catalog(8, "YEWUGUANLI", "业务管理"), Catalog(7, "ZHUJIGUANLI", "主机管理"))
         ),
         Catalog(
             2,

@@ -6,9 +6,6 @@ the platform, and that over the default. ``sources`` names the origin of each va
 
 from __future__ import annotations
 
-from itsm_workflow.settings.model import Settings
-from itsm_workflow.settings.proxy import proxy_place, proxy_secrets
-from itsm_workflow.settings.rules import is_loopback
-from itsm_workflow.settings.variables import VARIABLES, unknown_variables
+from itsm_workflow.settings.model import SETTINGS, VARIABLES, Settings
 
-__all__ = ["VARIABLES", "Settings", "is_loopback", "proxy_place", "proxy_secrets", "unknown_variables"]
+__all__ = ["SETTINGS", "VARIABLES", "Settings"]

@@ -1,7 +1,8 @@
-"""The `Settings` class. An argument has precedence over a variable, and a variable over the default."""
+"""The `Settings` class: one field for each setting, with its variables, kind, default and meaning."""
 
 from __future__ import annotations
 
+import difflib
 import functools
 import os
 from types import MappingProxyType
@@ -11,12 +12,13 @@ import attrs
 
 from itsm_workflow.errors import SettingsError
 from itsm_workflow.secrets import Secret, SecretURL, without_frames
-from itsm_workflow.settings.rules import MAX_DIGITS, problems
+from itsm_workflow.settings import kinds
+from itsm_workflow.settings.rules import problems
 from itsm_workflow.settings.sites import is_of_site
-from itsm_workflow.settings.variables import VARIABLES, read
+from itsm_workflow.settings.variables import Variables, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from itsm_workflow.settings.rules import Problem
 
@@ -32,8 +34,12 @@ def _root(url: str) -> str:
 
 def _number(digits: str | int) -> str:
     """Return the digits of a number; 0 means no service in the settings of the log platform."""
-    digits = str(digits) if type(digits) is int and 0 <= digits < 10**MAX_DIGITS else cast("str", digits)
+    digits = str(digits) if type(digits) is int and 0 <= digits < 10**kinds.MAX_DIGITS else cast("str", digits)
     return "" if hasattr(digits, "encode") and not digits.strip("0") else digits
+
+
+def _pair(timeout: float | tuple[float, float]) -> tuple[float, float]:
+    return (timeout, timeout) if isinstance(timeout, int | float) else timeout
 
 
 def _sealed(url: SecretURL | str) -> SecretURL:
@@ -41,89 +47,116 @@ def _sealed(url: SecretURL | str) -> SecretURL:
     return SecretURL.of(url) if isinstance(url, Secret) or hasattr(url, "encode") else cast("SecretURL", url)
 
 
+def _esb(host: str) -> str:
+    return f"{host.rstrip('/')}/api/c/compapi/v2/itsm/"
+
+
+def _api_gateway(template: str) -> str:
+    name = "bk-itsm"
+    return f"{template.rstrip('/').replace('{api_name}', name).replace('{gateway_name}', name)}/prod/v2/itsm/"
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
-    """The settings of a deployment.
+    """The settings of a deployment. The metadata of each field holds its variables and its meaning.
 
     Attributes:
-        app_code: The BlueKing application that calls the gateway.
-        app_secret: The secret of that application.
-        gateway_url: The gateway root to which the paths of the endpoints are appended; ends with a slash.
-        version: The ITSM generation; only ``v2`` is supported.
-        routes: The routes to BK-ITSM 2: ``v2`` uses the server's own methods, ``esb`` uses only POST, ``component``
-            uses the component paths of the ESB.
-        component_version: The version in the component paths; empty for paths without one.
-        service_id: The number of the service for new tickets; empty or 0 if one of the next three settings selects it.
-        service_name: The name of the service, looked up in the gateway's list of services.
-        service_role: The display role of the service, looked up in the same list. The log platform's is ``LOG_SEARCH``.
-        fast_approval: Whether to use the built-in service, whose approvers the form names.
-        approver_field: The key of the service's form field for the approvers; empty if the service names its own.
-        content_field: The key of the service's form field for the form's content; empty if it has no such field.
-        callback_host: The public base URL for callbacks; never taken from a request.
-        callback_keys: The keys of the callback credentials, newest first, each at least 32 bytes.
-        legacy_callbacks: Whether to acknowledge callbacks without a credential, i.e. those of tickets that were filed
-            before the library issued credentials. They are not trusted, and cause no reads or writes; polling finds the
-            decision.
-        callback_credential: The place of the credential in a callback: a ``header``, or the ``path`` for a gateway that
-            does not send custom headers.
-        collect_itsm: Whether the host requires an approval before it collects. Only the host reads this setting: the
-            library files all requested tickets, and `Workflow.require_approved` ignores it.
-        store: The URL of the storage backend. It may contain a password, so only `reveal` returns its text.
-        timeout: The time-outs for a connection and for one read, in seconds.
-        deadline: The time limit of one call, including retries, in seconds.
-        breaker_failures: The number of unanswered calls in a row after which the circuit breaker of the gateway or the
-            endpoint opens; 0 for never.
-        breaker_rest: The time for which the circuit breaker stays open before one call tries again, in seconds.
-        ca_bundle: A file or folder of certificates to trust instead of the default ones; empty for the default.
-        proxy: The URL of the proxy for calls to the gateway, such as ``http://proxy:3128``. It may contain an account,
-            so only `reveal` returns its text. If empty, no proxy is used, not even one from the environment.
-        allow_http: Whether the gateway and the callback may use plain HTTP on other machines.
-        ticket_hosts: The hosts whose ticket pages may be shown; ``*`` for all. If empty, the hosts of the gateway and
-            of the callback, and the others in their registered domains.
-        key_prefix: At most 6 letters or digits before each correlation key, to distinguish deployments.
-        key_in_title: Whether each title ends with a short form of the key.
-        four_byte_text: Whether the gateway's database can store characters outside the basic plane (emoji).
-        tenant: The BlueKing tenant; empty for none.
-        api_user: The user name of the library at the gateway.
-        language: The language of the gateway's messages.
-        environment: The platform's name of the environment, e.g. ``prod``.
         sources: The origin of each field: the name of the variable, ``default`` or ``argument``.
     """
 
-    app_code: str
-    app_secret: Secret
-    gateway_url: str = attrs.field(converter=_root)
-    version: str = "v2"
-    routes: str = "v2"
-    component_version: str = "v2"
-    service_id: str = attrs.field(default="", converter=_number)
-    service_name: str = ""
-    service_role: str = ""
-    fast_approval: bool = False
-    approver_field: str = ""
-    content_field: str = ""
-    callback_host: str = attrs.field(default="", converter=_base)
-    callback_keys: tuple[Secret, ...] = ()
-    callback_credential: str = "header"
-    legacy_callbacks: bool = False
-    collect_itsm: bool = False
-    store: SecretURL = attrs.field(default=SecretURL("sqlite:///itsm-workflow.db"), converter=_sealed)
-    timeout: tuple[float, float] = (3.05, 10.0)
-    deadline: float = 20.0
-    breaker_failures: int = 5
-    breaker_rest: float = 30.0
-    ca_bundle: str = ""
-    proxy: SecretURL = attrs.field(default=SecretURL(""), converter=_sealed)
-    allow_http: bool = False
-    ticket_hosts: tuple[str, ...] = ()
-    key_prefix: str = ""
-    key_in_title: bool = True
-    four_byte_text: bool = False
-    tenant: str = ""
-    api_user: str = "admin"
-    language: str = "zh-cn"
-    environment: str = ""
+    # fmt: off
+    app_code: str = attrs.field(metadata=kinds.WORD.of(
+        "BKAPP_ITSM_APP_CODE", "BK_APP_CODE", "BKPAAS_APP_ID", "APP_CODE",
+        help="the BlueKing application that calls the gateway"))
+    # SECRET_KEY is not an alias: a misconfigured Django host would send its signing key over the network.
+    app_secret: Secret = attrs.field(metadata=kinds.SECRET.of(
+        "BKAPP_ITSM_APP_SECRET", "BK_APP_SECRET", "BKPAAS_APP_SECRET", help="the secret of the BlueKing application"))
+    gateway_url: str = attrs.field(converter=_root, metadata=kinds.TEXT.of(
+        "BKAPP_ITSM_GATEWAY_URL", "ITSM_APIGATEWAY_ROOT_V2",
+        forms={"BK_API_URL_TMPL": _api_gateway, "BK_COMPONENT_API_URL": _esb},
+        help="the root to which the paths of the endpoints are appended"))
+    version: str = attrs.field(default="v2", metadata=kinds.GENERATION.of(
+        "BKAPP_ITSM_VERSION", help="the ITSM generation; only `v2` is supported"))
+    routes: str = attrs.field(default="v2", metadata=kinds.one_of("v2", "esb", "component").of(
+        "BKAPP_ITSM_ROUTES", help="the routes to BK-ITSM 2: `v2` uses the server's own methods, `esb` uses only POST, "
+        "`component` uses the component paths of the ESB"))
+    component_version: str = attrs.field(default="v2", metadata=kinds.PATH_VERSION.of(
+        "BKAPP_ITSM_COMPONENT_VERSION", help="the version in the component paths; `none` for paths without one"))
+    service_id: str = attrs.field(default="", converter=_number, metadata=kinds.NUMBER.of(
+        "BKAPP_ITSM_SERVICE_ID", "BKAPP_COLLECTOR_ITSM_SERVICE_ID",
+        help="the number of the service for new tickets; 0 selects none"))
+    service_name: str = attrs.field(default="", metadata=kinds.TEXT.of(
+        "BKAPP_ITSM_SERVICE_NAME", help="the name of the service, looked up in the gateway's list of services"))
+    service_role: str = attrs.field(default="", metadata=kinds.WORD.of(
+        "BKAPP_ITSM_SERVICE_ROLE",
+        help="the display role of the service, looked up in the same list; the log platform's is LOG_SEARCH"))
+    fast_approval: bool = attrs.field(default=False, metadata=kinds.FLAG.of(
+        "BKAPP_ITSM_FAST_APPROVAL", help="whether to use the built-in service, whose approvers the form names"))
+    approver_field: str = attrs.field(default="", metadata=kinds.FORM_KEY.of(
+        "BKAPP_ITSM_APPROVER_FIELD", help="the key of the service's form field for the approvers",
+        unset="the service names its own"))
+    content_field: str = attrs.field(default="", metadata=kinds.FORM_KEY.of(
+        "BKAPP_ITSM_CONTENT_FIELD", help="the key of the service's form field for the form's content"))
+    callback_host: str = attrs.field(default="", converter=_base, metadata=kinds.TEXT.of(
+        "BKAPP_ITSM_CALLBACK_HOST", help="the public base URL for callbacks; never taken from a request",
+        unset="required for callbacks"))
+    callback_keys: tuple[Secret, ...] = attrs.field(default=(), metadata=kinds.KEYS.of(
+        "BKAPP_ITSM_CALLBACK_KEYS", unset="required for callbacks",
+        help="the keys of the callback credentials, newest first, separated by commas, each at least 32 bytes"))
+    callback_credential: str = attrs.field(default="header", metadata=kinds.one_of("header", "path").of(
+        "BKAPP_ITSM_CALLBACK_CREDENTIAL", help="the place of the credential in a callback: a `header`, or the `path` "
+        "for a gateway that does not send custom headers"))
+    legacy_callbacks: bool = attrs.field(default=False, metadata=kinds.FLAG.of(
+        "BKAPP_ITSM_LEGACY_CALLBACKS", help="whether to acknowledge callbacks without a credential, those of tickets "
+        "that were filed before the library issued credentials; they are not trusted, and cause no reads or writes"))
+    collect_itsm: bool = attrs.field(default=False, metadata=kinds.FLAG.of(
+        "BKAPP_COLLECT_ITSM", help="whether the host requires an approval before it collects; only the host reads it"))
+    store: SecretURL = attrs.field(default=SecretURL("sqlite:///itsm-workflow.db"), converter=_sealed,
+        metadata=kinds.STORE.of("BKAPP_ITSM_STORE",
+        help="the URL of the store, such as sqlite:///changes.db or json:///changes.jsonl"))
+    timeout: tuple[float, float] = attrs.field(default=(3.05, 10.0), converter=_pair, metadata=kinds.TIMEOUTS.of(
+        "BKAPP_ITSM_TIMEOUT",
+        help="the time-outs for a connection and for one read, in seconds: one number for both, or `connect,read`"))
+    deadline: float = attrs.field(default=20.0, metadata=kinds.SECONDS.of(
+        "BKAPP_ITSM_DEADLINE", help="the time limit of one call, including retries, in seconds; more than 25 needs a "
+        "`Policy` with a longer `send_lease`"))
+    breaker_failures: int = attrs.field(default=5, metadata=kinds.CALLS.of(
+        "BKAPP_ITSM_BREAKER_FAILURES",
+        help="the number of unanswered calls in a row after which the circuit breaker opens; 0 for never"))
+    breaker_rest: float = attrs.field(default=30.0, metadata=kinds.SECONDS.of(
+        "BKAPP_ITSM_BREAKER_REST",
+        help="the time for which the circuit breaker stays open before one call tries again, in seconds"))
+    ca_bundle: str = attrs.field(default="", metadata=kinds.FILE.of(
+        "BKAPP_ITSM_CA_BUNDLE", help="a file or folder of certificates to trust instead of the usual ones",
+        unset="the usual ones"))
+    # HTTP_PROXY and similar variables are not aliases: a process that can set them could read every call.
+    proxy: SecretURL = attrs.field(default=SecretURL(""), converter=_sealed, metadata=kinds.PROXY.of(
+        "BKAPP_ITSM_PROXY", help="the URL of the proxy for calls to the gateway, such as `http://proxy:3128`"))
+    allow_http: bool = attrs.field(default=False, metadata=kinds.FLAG.of(
+        "BKAPP_ITSM_ALLOW_HTTP",
+        help="whether the gateway and the callback address may use plain HTTP on other machines"))
+    ticket_hosts: tuple[str, ...] = attrs.field(default=(), metadata=kinds.HOSTS.of(
+        "BKAPP_ITSM_TICKET_HOSTS",
+        help="the hosts whose ticket pages may be shown, as names without wildcards; `*` for all",
+        unset="those of the gateway, of the callback, and of their domains"))
+    key_prefix: str = attrs.field(default="", metadata=kinds.PREFIX.of(
+        "BKAPP_ITSM_KEY_PREFIX",
+        help="at most 6 letters or digits before each correlation key, to distinguish deployments"))
+    key_in_title: bool = attrs.field(default=True, metadata=kinds.FLAG.of(
+        "BKAPP_ITSM_KEY_IN_TITLE", help="whether each title ends with a short form of the key"))
+    four_byte_text: bool = attrs.field(default=False, metadata=kinds.FLAG.of(
+        "BKAPP_ITSM_FOUR_BYTE_TEXT",
+        help="whether the gateway's database can store characters outside the basic plane (emoji)"))
+    tenant: str = attrs.field(default="", metadata=kinds.WORD.of(
+        "BKAPP_ITSM_TENANT_ID", help="the BlueKing tenant"))
+    api_user: str = attrs.field(default="admin", metadata=kinds.WORD.of(
+        "BKAPP_ITSM_API_USER", help="the user name of the library at the gateway"))
+    language: str = attrs.field(default="zh-cn", metadata=kinds.WORD.of(
+        "BKAPP_ITSM_LANGUAGE", help="the language of the gateway's messages"))
+    environment: str = attrs.field(default="", metadata=kinds.TEXT.of(
+        "BKPAAS_ENVIRONMENT", "BK_ENV", help="the platform's name of the environment, such as prod"))
     sources: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
+    # fmt: on
 
     def __attrs_post_init__(self) -> None:
         """Check all fields and report all problems together.
@@ -131,28 +164,29 @@ class Settings:
         Raises:
             SettingsError: Settings are missing or invalid. The message lists all problems.
         """
-        values = {field.name: getattr(self, field.name) for field in attrs.fields(Settings) if field.name != "sources"}
-        _raise_all(problems(values), self.sources)
+        _raise_all(problems({name: getattr(self, name) for name in _FIELDS}, _FIELDS), self.sources)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **given: object) -> Settings:
         """Read the settings from environment variables.
 
         Args:
-            environ: The variables; the process's own by default.
+            environ: The variables, text by name; the process's own by default.
             given: The fields, by name, that override their variables.
 
         Raises:
             SettingsError: Variables are missing or invalid. The message names all of them.
+            TypeError: ``environ`` is not a mapping, or an argument names no field.
         """
         # The variables hold secrets in plain text, and an error report may show the variables of the later frames.
         try:
-            values, sources, unread = without_frames(read, os.environ if environ is None else environ, given)
+            variables = without_frames(Variables, os.environ if environ is None else environ)
+            values, sources, unread = without_frames(read, _FIELDS, variables, given)
         finally:
             del environ, given
         complete = {**_DEFAULTS, **values}
         checked = {name: value for name, value in complete.items() if name not in unread}
-        _raise_all([*unread.items(), *problems(checked)], sources)
+        _raise_all([*unread.items(), *problems(checked, _FIELDS)], sources)
         return cls(**values, sources=MappingProxyType(sources))
 
     def shows_pages_of(self, host: str) -> bool:
@@ -185,14 +219,28 @@ def _forgetting(init: Callable[..., None]) -> Callable[..., None]:
 
 Settings.__init__ = _forgetting(Settings.__init__)  # type: ignore[method-assign] # attrs generates the constructor
 
+_FIELDS = MappingProxyType({field.name: field for field in attrs.fields(Settings) if field.name != "sources"})
 _DEFAULTS: Mapping[str, Any] = MappingProxyType(
-    {
-        field.name: "" if field.default is attrs.NOTHING else field.default
-        for field in attrs.fields(Settings)
-        if field.name != "sources"
-    }
+    {name: "" if field.default is attrs.NOTHING else field.default for name, field in _FIELDS.items()}
     | {"app_secret": Secret("")}
 )
+
+SETTINGS: Mapping[str, kinds.Setting] = MappingProxyType(
+    {name: kinds.setting_of(field) for name, field in _FIELDS.items()}
+)
+"""The metadata of each field, in the order of the fields."""
+
+VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {name: tuple(setting.parsers) for name, setting in SETTINGS.items()}
+)
+"""The variables that set each field; the first one that is set and not empty has precedence."""
+
+
+def unknown_variables(environ: Iterable[str]) -> Sequence[tuple[str, str]]:
+    """Return each unknown ``BKAPP_ITSM_`` variable with the closest known name, or an empty string."""
+    known = [name for names in VARIABLES.values() for name in names]
+    unknown = sorted(name for name in environ if name.startswith("BKAPP_ITSM_") and name not in known)
+    return [(name, next(iter(difflib.get_close_matches(name, known, n=1)), "")) for name in unknown]
 
 
 def _raise_all(problems: Iterable[Problem], sources: Mapping[str, str]) -> None:

@@ -7,10 +7,11 @@ any answer, however late, since answers may arrive out of order.
 from __future__ import annotations
 
 from itsm_workflow.settle.deciding import decide
-from itsm_workflow.settle.planning import effects_left, plan
+from itsm_workflow.settle.planning import plan
 from itsm_workflow.settle.questions import (
     Answer,
     Deliver,
+    Leave,
     Lookup,
     LookupAnswer,
     Plan,
@@ -26,6 +27,7 @@ from itsm_workflow.settle.questions import (
 __all__ = [
     "Answer",
     "Deliver",
+    "Leave",
     "Lookup",
     "LookupAnswer",
     "Plan",
@@ -37,6 +39,5 @@ __all__ = [
     "Step",
     "Sweep",
     "decide",
-    "effects_left",
     "plan",
 ]

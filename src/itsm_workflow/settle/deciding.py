@@ -13,14 +13,15 @@ from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.approval_rule import DOUBTS, UNPROVEN, Doubt, Verdict, applicant_of
 from itsm_workflow.machine.guards import OUTCOMES, has_started, has_stayed
+from itsm_workflow.machine.host_concern import concern_in, is_raised_by_library
 from itsm_workflow.machine.intervals import has_passed
 from itsm_workflow.settle.questions import LookupAnswer, SendAnswer, Step
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from itsm_workflow.change import Attempt, ChangeRequest, Ticket
+    from itsm_workflow.change import Attempt, Attention, ChangeRequest
     from itsm_workflow.gateway.protocol import FoundTicket
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
@@ -94,11 +95,7 @@ def _decide_refused(
         return (Step(Trigger.MARK_UNKNOWN, mark),)
     if not sent.found:
         refusal = ev.Refusal(
-            number=sent.number,
-            owner=sent.owner,
-            remote_code=answer.remote_code,
-            message=answer.message,
-            looked_up=True,
+            number=sent.number, owner=sent.owner, remote_code=answer.remote_code, message=answer.message, looked_up=True
         )
         return (Step(Trigger.REFUSE, refusal),)
     found = LookupAnswer(number=sent.number, found=sent.found, at=sent.at)
@@ -188,7 +185,7 @@ def _may_send_again(change: ChangeRequest, looked: LookupAnswer, policy: Policy)
 def _bind(definition: WorkflowDefinition, change: ChangeRequest, found: ev.TicketConfirmed) -> tuple[Step, ...]:
     """Bind a ticket with a key of this change, or raise attention if it cannot be bound any more."""
     ticket, attempt = change.ticket, change.attempt
-    if ticket is not None and _same(ticket, found):
+    if ticket is not None and (ticket.gateway, ticket.id) == (found.gateway, found.id):
         return ()
     ours = attempt is not None and (found.key, found.creator) == (attempt.key, attempt.creator)
     if change.state == definition.roles.asking and ours:
@@ -251,19 +248,26 @@ def _decide_open(
     if revived and withdrawn and not any(one.unsure for one in change.effects):
         steps.append(withdrawn)
     elif attention is not None and attention.reason in DOUBTS:
-        agreed = ev.Decision(reason="the gateway's answers agree again: the ticket is open")
-        steps.append(Step(Trigger.CLEAR_ATTENTION, agreed))
+        steps += _cleared(attention, "the gateway's answers agree again: the ticket is open")
     elif attention is not None and attention.reason is AttentionReason.NOT_STARTED and has_started(snapshot):
-        steps.append(Step(Trigger.CLEAR_ATTENTION, ev.Decision(reason="a step of the ticket's flow runs")))
+        steps += _cleared(attention, "a step of the ticket's flow runs")
     else:
         steps += _not_started(change, snapshot, now, policy) or _overdue(change, now, policy)
     return tuple(steps)
 
 
+def _cleared(attention: Attention, why: str) -> Iterator[Step]:
+    """Clear attention whose reason is resolved, and raise the host's concern in its facts: no person has seen it."""
+    yield Step(Trigger.CLEAR_ATTENTION, ev.Decision(reason=why))
+    concern = concern_in(attention)
+    if concern is not None:
+        yield _concern(AttentionReason.HOST, **concern)
+
+
 def _not_started(change: ChangeRequest, snapshot: ev.Snapshot, now: dt.datetime, policy: Policy) -> tuple[Step, ...]:
     """Raise attention if no step runs: the server may report a success for a create, and its flow may still fail."""
     ticket, is_running = change.ticket, snapshot.status is ev.TicketStatus.RUNNING
-    if change.attention is not None or ticket is None or not is_running or has_started(snapshot) is not False:
+    if is_raised_by_library(change) or ticket is None or not is_running or has_started(snapshot) is not False:
         return ()
     if now < ticket.recorded_at + policy.not_started:
         return ()
@@ -290,7 +294,7 @@ def _decide_unread(
 
 def _overdue(change: ChangeRequest, now: dt.datetime, policy: Policy) -> tuple[Step, ...]:
     ticket = change.ticket
-    if change.attention is not None or ticket is None or now < ticket.recorded_at + policy.overdue:
+    if is_raised_by_library(change) or ticket is None or now < ticket.recorded_at + policy.overdue:
         return ()
     return (_concern(AttentionReason.OVERDUE, ticket=ticket.id, since=f"{ticket.recorded_at:%Y-%m-%d}"),)
 
@@ -320,10 +324,6 @@ def _is_known(change: ChangeRequest, snapshot: ev.Snapshot, doubt: Doubt) -> boo
     if change.ticket_outcome is Outcome.APPROVED:
         return unread or (change.decision is not None and bool(change.decision.attested_by))
     return change.outcome is Outcome.REJECTED and snapshot.approve_result is None
-
-
-def _same(ticket: Ticket, found: ev.TicketConfirmed) -> bool:
-    return (ticket.gateway, ticket.id) == (found.gateway, found.id)
 
 
 def _concern(reason: AttentionReason, **facts: str) -> Step:

@@ -10,7 +10,8 @@ from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Phase
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.due import due_without_effects, effect_due, ticket_is_swept
-from itsm_workflow.settle.questions import Deliver, Lookup, Plan, Read, Send, Step, Sweep
+from itsm_workflow.machine.host_concern import is_raised_by_library
+from itsm_workflow.settle.questions import Deliver, Leave, Lookup, Plan, Read, Send, Step, Sweep
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -30,8 +31,11 @@ def plan(
     owner: str,
     knows: Callable[[str], bool] = lambda _name: True,
     due_at: dt.datetime | None = None,
-) -> Plan | None:
-    """Return the next question about a change, or None.
+) -> Plan | Leave | None:
+    """Return the next question about a change, or `Leave` or None if it has no question now.
+
+    The result holds for this version of the change and for this time. After None, the time of the next look moves;
+    after `Leave` it does not, so that the change stays due for the other processes.
 
     Args:
         definition: The change's definition.
@@ -46,14 +50,21 @@ def plan(
     effect = _next_effect(change, now, policy, knows)
     if effect is not None:
         return _plan_delivery(effect, policy, owner)
-    left = effects_left(change, now, policy, knows)
+    left = [effect for effect in _due_effects(change, now, policy) if not knows(effect.name)]
     if left:
-        if change.attention is None and (unknown := _unknown_too_long(change, left, now, policy)) is not None:
+        if not is_raised_by_library(change) and (unknown := _unknown_too_long(change, left, now, policy)) is not None:
             return Plan(question=None, claim=(unknown,))
         if due_at is not None:
             rest = due_without_effects(definition, change, due_at, policy, {one.id for one in left})
             if rest is None or rest > now:
-                return None
+                return Leave()
+    planned = _plan_question(definition, change, now, policy, owner)
+    return Leave() if planned is None and left else planned
+
+
+def _plan_question(
+    definition: WorkflowDefinition, change: ChangeRequest, now: dt.datetime, policy: Policy, owner: str
+) -> Plan | None:
     roles = definition.roles
     if change.state == roles.asking and change.attempt is not None:
         return _plan_asking(change, change.attempt, now, policy, owner)
@@ -62,13 +73,6 @@ def plan(
     if change.ended_at is not None:  # the ticket is decided, even if the host's own transitions go on
         return _plan_sweep(change, change.ended_at, now, policy)
     return None
-
-
-def effects_left(
-    change: ChangeRequest, now: dt.datetime, policy: Policy, knows: Callable[[str], bool]
-) -> list[PlannedEffect]:
-    """Return the due effects that the worker's process has no function for."""
-    return [effect for effect in _due_effects(change, now, policy) if not knows(effect.name)]
 
 
 def _due_effects(change: ChangeRequest, now: dt.datetime, policy: Policy) -> Iterator[PlannedEffect]:

@@ -80,6 +80,11 @@ class Plan:
     claim: tuple[Step, ...] = ()
 
 
+@attrs.frozen
+class Leave:
+    """Leave the change as it is: only effects are due whose functions other processes have."""
+
+
 # ---------------------------------------------------------------- answers
 
 

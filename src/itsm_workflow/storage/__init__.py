@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from itsm_workflow.exports import exports
 from itsm_workflow.storage.protocol import (
     PROTOCOL_VERSION,
     Conflict,
@@ -13,10 +16,34 @@ from itsm_workflow.storage.protocol import (
     Query,
     Row,
     Rows,
+    Schema,
     StorageBackend,
     Write,
+    cursor_at,
+    sort_key,
 )
 from itsm_workflow.storage.registry import open_storage
+from itsm_workflow.storage.url import path_of
+
+if TYPE_CHECKING:
+    from itsm_workflow.storage.abilities import (
+        Repair,
+        Restored,
+        SupportsBackup,
+        SupportsMigration,
+        SupportsRepair,
+        SupportsRestore,
+        TellsDamage,
+    )
+    from itsm_workflow.storage.files import sync_directory, unavailable
+else:
+    __getattr__, __dir__ = exports(
+        __name__,
+        {
+            "abilities": "Repair Restored SupportsBackup SupportsMigration SupportsRepair SupportsRestore TellsDamage",
+            "files": "sync_directory unavailable",
+        },
+    )
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -27,9 +54,22 @@ __all__ = [
     "EntryRows",
     "Order",
     "Query",
+    "Repair",
+    "Restored",
     "Row",
     "Rows",
+    "Schema",
     "StorageBackend",
+    "SupportsBackup",
+    "SupportsMigration",
+    "SupportsRepair",
+    "SupportsRestore",
+    "TellsDamage",
     "Write",
+    "cursor_at",
     "open_storage",
+    "path_of",
+    "sort_key",
+    "sync_directory",
+    "unavailable",
 ]

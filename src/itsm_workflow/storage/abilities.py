@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import attrs
 
-from itsm_workflow.storage.protocol import EntryRow, Row
+from itsm_workflow.storage.protocol import EntryRow, Row, Schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +73,31 @@ class SupportsBackup(Protocol):
         Raises:
             StorageUnavailable: The store does not exist, the target exists already, or it cannot be written.
             StorageCorrupt: The store is damaged; no file was made.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsMigration(Protocol):
+    """A backend that changes the tables of a server by a command of its own, not when a store is opened."""
+
+    def migrate(self, url: str, /) -> Schema:
+        """Create or upgrade the tables of a store.
+
+        Returns:
+            The schema that was found before, 0 if there was no store, and the newest schema, which the store has now.
+
+        Raises:
+            StorageUnavailable: The server cannot be reached, or refused the account.
+            StorageSchemaError: A newer version wrote the store; nothing was changed.
+        """
+        ...
+
+    def migration_sql(self, url: str, /) -> str:
+        """Return the SQL statements that `migrate` would execute, or an empty text; nothing is changed.
+
+        Raises:
+            StorageError: As `migrate`.
         """
         ...
 

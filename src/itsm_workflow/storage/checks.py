@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from itsm_workflow.storage.protocol import MAX_TEXT_BYTES, Cursor, EntryRow, Order, Query, Row, Write
+from itsm_workflow.text import unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,8 +65,9 @@ def check_writes(writes: Sequence[Write]) -> None:
     """
     _check_batch(writes)
     for place, write in enumerate(writes):
-        _check_instance(f"write {place} of the commit", write, Write)
-        _check_write(write, f"write {place} of the commit")
+        if not _is(write, Write):
+            _check_instance(f"write {place} of the commit", write, Write)
+        _check_write(write, place)
     seen: set[str] = set()
     for write in writes:
         row = write.row
@@ -172,12 +174,11 @@ def is_keepable(text: str) -> bool:
     """Return whether a store can keep this text; a text that it cannot keep matches nothing in any store."""
     if "\0" in text:
         return False
-    if text.isascii():
-        return len(text) <= MAX_TEXT_BYTES
     try:
-        return len(text.encode()) <= MAX_TEXT_BYTES
-    except UnicodeEncodeError:
+        size = len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError:  # a lone surrogate
         return False
+    return size <= MAX_TEXT_BYTES
 
 
 def _check_batch(writes: object) -> None:
@@ -186,22 +187,22 @@ def _check_batch(writes: object) -> None:
         raise TypeError(f"commit takes a sequence of Write, such as a list, not {_type_of(writes)}")
 
 
-def _check_write(write: Write, where: str) -> None:
-    row = write.row
-    _check_instance(f"{where}: row", row, Row)
-    _check_text(f"{where}: id", row.id)
+def _check_write(write: Write, place: int) -> None:
+    row, expected, entries = write.row, write.expected_version, write.entries
+    if not _is(row, Row):
+        _check_instance(f"write {place} of the commit: row", row, Row)
+    if not _is(row.id, str):
+        _check_text(f"write {place} of the commit: id", row.id)
     _check_columns(row, _ROW, partial(_place_of, row))
-    _check_number(f"change {row.id!r}: expected_version", write.expected_version)
-    _check_size(f"change {row.id!r}: expected_version", write.expected_version)
-    _check_instance(f"change {row.id!r}: entries", write.entries, tuple)
-    for place, entry in enumerate(write.entries):
-        _check_entry(entry, f"change {row.id!r}: entries[{place}]")
-
-
-def _check_entry(entry: object, what: str) -> None:
-    if not isinstance(entry, EntryRow):
-        raise TypeError(f"{what} must be of type EntryRow, not {_type_of(entry)}")
-    _check_columns(entry, _ENTRY, partial(_place_of, entry))
+    if not _is_sound_number(expected):
+        _check_number(f"change {row.id!r}: expected_version", expected)
+        _check_size(f"change {row.id!r}: expected_version", expected)
+    if not _is(entries, tuple):
+        _check_instance(f"change {row.id!r}: entries", entries, tuple)
+    for number, entry in enumerate(entries):
+        if not _is(entry, EntryRow):
+            raise TypeError(f"change {row.id!r}: entries[{number}] must be of type EntryRow, not {_type_of(entry)}")
+        _check_columns(entry, _ENTRY, partial(_place_of, entry))
 
 
 def _place_of(value: Row | EntryRow) -> str:
@@ -211,21 +212,35 @@ def _place_of(value: Row | EntryRow) -> str:
 
 
 def _check_columns(value: Row | EntryRow, columns: Iterable[_Columns], where: Callable[[], str]) -> None:
+    # The messages are made only for a column that breaks a rule: every write passes here.
     for some in columns:
+        is_sound = _is_sound_text if some.of_texts else _is_sound_number
         for name, column in zip(some.names, some.read(value), strict=True):
-            if column is None and some.optional:
-                continue
-            if some.of_texts:
-                if not isinstance(column, str):
-                    _check_text(f"{where()} {name}", column, optional=some.optional)
-                elif not is_keepable(column):
-                    raise ValueError(
-                        f"{where()} {name} cannot be stored: it contains NUL or a lone surrogate, or is longer than "
-                        f"{MAX_TEXT_BYTES} bytes"
-                    )
-            elif type(column) is not int or not -(2**63) <= column < 2**63:
-                _check_number(f"{where()} {name}", column, optional=some.optional)
-                _check_size(f"{where()} {name}", column)
+            if not (is_sound(column) or (column is None and some.optional)):
+                _refuse_column(f"{where()} {name}", column, some)
+
+
+def _is_sound_text(value: object) -> bool:
+    return isinstance(value, str) and is_keepable(value)
+
+
+def _is_sound_number(value: object) -> bool:
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
+def _refuse_column(what: str, column: object, columns: _Columns) -> None:
+    if not columns.of_texts:
+        _check_number(what, column, optional=columns.optional)
+        _check_size(what, column)
+    elif isinstance(column, str):
+        raise ValueError(f"{what} {unstorable(column) or f'must have at most {MAX_TEXT_BYTES} bytes in UTF-8'}")
+    else:
+        _check_text(what, column, optional=columns.optional)
+
+
+def _is(value: object, wanted: type) -> bool:
+    # For a type checker it could be no other type; the caller may not use one.
+    return isinstance(value, wanted)
 
 
 def _check_instance(what: str, value: object, wanted: type) -> None:

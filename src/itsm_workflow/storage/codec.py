@@ -8,7 +8,6 @@ notice it.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,8 +15,20 @@ import attrs
 from itsm_workflow.change import WITHDRAW, ChangeRequest, EffectStatus, Entry
 from itsm_workflow.clock import from_micros, to_micros
 from itsm_workflow.errors import InvalidForm, StorageCorrupt, StorageSchemaError
+from itsm_workflow.storage.documents import (
+    COLUMNS,
+    SCHEMA,
+    columns_of,
+    document_text,
+    entry_digest,
+    plain_of,
+    read_as_written,
+    row_digest,
+    text_of,
+)
 from itsm_workflow.storage.protocol import MAX_TEXT_BYTES, EntryRow, Row, Write
-from itsm_workflow.storage.strict import canonical, explain, parse, strict_converter, time_text
+from itsm_workflow.strict import explain, parse, stored_text, strict_converter, time_text
+from itsm_workflow.text import has_lone_surrogate, texts_in
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -25,22 +36,13 @@ if TYPE_CHECKING:
 
     from cattrs import Converter
 
-    from itsm_workflow.change import Ticket
-
-SCHEMA = 2
-"""The version of the documents that are written. Documents of an older schema are read, newer ones are refused."""
-
 _READABLE = range(1, SCHEMA + 1)
 
 START = "0" * 64
 """The digest that the first entry of a history contains in place of the digest of a previous entry."""
 
-_COLUMNS = ("id", "workflow", "state", "subject", "form", "created_at", "updated_at")
 _TIMES = ("created_at", "updated_at")
 _KEYS = {"schema", "head", "digest", "change"}
-# A claim changes the version and the due time only. A repair clears the open subject if another change holds it by now.
-_FREE = {"version", "due_at", "open_subject", "document", "submission"}
-_BOUND = tuple(field.name for field in attrs.fields(Row) if field.name not in _FREE)
 
 LAST = 2**63 - 2
 """The highest version or submission number that still has a successor within the 64 bits of a column."""
@@ -55,6 +57,7 @@ class Stored:
         seq: The number of its last entry.
         head: The digest of its last entry.
         form: The text of its form, as it is stored.
+        document: The text of everything that no column holds, as it is stored.
         due_at: The time at which it is due, or None.
     """
 
@@ -63,6 +66,7 @@ class Stored:
     seq: int
     head: str
     form: str
+    document: str
     due_at: dt.datetime | None
 
 
@@ -75,8 +79,6 @@ class Codec:
 
     def __init__(self, evidence: Mapping[str, type]) -> None:
         self._evidence = dict(evidence)
-        self._converter = strict_converter()
-        self._older = strict_converter(integer_times=True)
 
     def write(
         self,
@@ -89,41 +91,36 @@ class Codec:
     ) -> tuple[Write, Stored]:
         """Return the write that stores the change, and the `Stored` that results from it.
 
+        If the change stays as it was read, its text is not encoded again: only the version and the due time move.
+
         Raises:
             InvalidForm: The form, the evidence or the change is too large to be stored; the error names the largest
                 part.
         """
-        form = self._text(self._converter.unstructure(change.form), change.form)
+        is_same_form = before is not None and before.change.form is change.form
+        form = before.form if before and is_same_form else _checked_size(text_of(change.form), change.form)
         head, rows = (before.head if before else START), []
         for entry in entries:
             rows.append(self._entry_row(entry, head))
-            head = digest(rows[-1])
-        document: dict[str, object] = {"schema": SCHEMA, "head": head, "change": self._document(change)}
+            head = entry_digest(rows[-1])
         version = (before.version if before else 0) + 1
         seq = (before.seq if before else 0) + len(entries)
-        row = Row(
-            id=change.id,
-            workflow=change.workflow,
-            state=change.state,
-            attention=change.attention.reason.value if change.attention else None,
-            version=version,
-            seq=seq,
-            subject=change.subject,
-            open_subject=open_subject,
-            ticket_key=ticket_key(change.ticket) if change.ticket else None,
-            ticket_sn=change.sn,
-            submission=change.submission or None,
-            due_at=None if due_at is None else to_micros(due_at),
-            created_at=to_micros(change.created_at),
-            updated_at=to_micros(change.updated_at),
-            form=form,
-            document="",
-        )
-        document["digest"] = _row_digest(row, document)
+        columns = columns_of(change, seq, form)
+        if before is not None and before.change is change and not entries:
+            document = before.document
+        else:
+            document = _checked_size(document_text(change, head, columns), change)
         unchanged = before is not None and before.form == form
-        row = attrs.evolve(row, form=None if unchanged else form, document=self._text(document, change))
+        row = Row(
+            **{**columns, "form": None if unchanged else form},
+            version=version,
+            open_subject=open_subject,
+            due_at=None if due_at is None else to_micros(due_at),
+            document=document,
+        )
         write = Write(row=row, expected_version=version - 1, entries=tuple(rows))
-        return write, Stored(change=change, version=version, seq=seq, head=head, form=form, due_at=due_at)
+        stored = Stored(change=change, version=version, seq=seq, head=head, form=form, document=document, due_at=due_at)
+        return write, stored
 
     def read(self, row: Row) -> Stored:
         """Return the change in a row.
@@ -134,21 +131,9 @@ class Codec:
         """
         try:
             due_at = None if row.due_at is None else from_micros(row.due_at)
-            document = _checked(parse(row.document), _KEYS, f"change {row.id}")
-            written, head, values = document.pop("digest"), document["head"], document["change"]
-            if not isinstance(head, str) or not isinstance(values, dict):
-                raise TypeError("head must be a string and change an object")  # noqa: TRY301 - one way to report
-            if row.form is None:
-                raise ValueError("the form is missing")  # noqa: TRY301 - as above
-            found = _row_digest(row, document)
-            whole = _whole(values, document, row, parse(row.form))
-            change = self._converter_of(document).structure(whole, ChangeRequest)
-            if document["schema"] != SCHEMA:
-                change = _without_earlier_withdrawals(change)
-            if found != written:
-                raise ValueError("a part of it was changed")  # noqa: TRY301 - as above
             if not 1 <= row.version <= LAST:  # the digest does not cover it
-                raise ValueError(f"version: {row.version} is not from 1 to {LAST}")  # noqa: TRY301 - as above
+                raise ValueError(f"version: {row.version} is not from 1 to {LAST}")  # noqa: TRY301 - one way to report
+            change, head, form = self._read(row)
         except StorageSchemaError:
             raise
         except Exception as error:  # noqa: BLE001 - every error that a malformed row causes means the same
@@ -156,7 +141,37 @@ class Codec:
                 f"change {row.id} is not stored as this version wrote it: {explain(error)}",
                 change_id=row.id,
             ) from None
-        return Stored(change=change, version=row.version, seq=row.seq, head=head, form=row.form, due_at=due_at)
+        return Stored(
+            change=change,
+            version=row.version,
+            seq=row.seq,
+            head=head,
+            form=form,
+            document=row.document,
+            due_at=due_at,
+        )
+
+    def _read(self, row: Row) -> tuple[ChangeRequest, str, str]:
+        """Return the change in a row, the digest of its last entry, and the text of its form."""
+        if row.form is None:
+            raise ValueError("the form is missing")
+        written = read_as_written(row)
+        return (*(written or self._read_strictly(row, row.form)), row.form)
+
+    def _read_strictly(self, row: Row, form: str) -> tuple[ChangeRequest, str]:
+        """Return the same, without the text, of any readable schema; the error names the field that is wrong."""
+        document = _checked(parse(row.document), _KEYS, f"change {row.id}")
+        head, values = document["head"], document["change"]
+        if not isinstance(head, str) or not isinstance(values, dict):
+            raise TypeError("head must be a string and change an object")
+        whole = _whole(values, document, row, parse(form))
+        _check_texts(whole)
+        change = _converter_of(document).structure(whole, ChangeRequest)
+        if document["schema"] != SCHEMA:
+            change = _without_earlier_withdrawals(change)
+        if row_digest(row, str(document["digest"])) != document["digest"]:
+            raise ValueError("a part of it was changed")
+        return change, head
 
     def entries(self, rows: Iterable[EntryRow], *, previous: str = START) -> list[Entry]:
         """Return consecutive entries of a history, after a check of their digests from ``previous`` on.
@@ -172,7 +187,7 @@ class Codec:
                 if document["previous"] != previous:
                     raise ValueError("it does not continue the entry before it")  # noqa: TRY301 - one way to report
                 found.append(self._entry(row, document))
-                previous = digest(row)
+                previous = entry_digest(row)
             except StorageSchemaError:
                 raise
             except Exception as error:  # noqa: BLE001 - as above
@@ -181,43 +196,12 @@ class Codec:
                 ) from None
         return found
 
-    def _text(self, document: object, value: Any) -> str:  # noqa: ANN401 - an instance of any attrs class
-        """Return the JSON text that is stored for a value.
-
-        The size is checked here, because escapes and characters outside ASCII make the JSON text larger than the value.
-
-        Raises:
-            InvalidForm: The text is too large to be stored.
-        """
-        text = canonical(document)
-        if len(text.encode()) <= MAX_TEXT_BYTES:
-            return text
-        parts = {
-            field.name: len(canonical(self._converter.unstructure(getattr(value, field.name))).encode())
-            for field in attrs.fields(type(value))
-        }
-        largest = max(parts, key=lambda name: parts[name])
-        rule = f"must have at most {MAX_TEXT_BYTES} bytes as JSON, together with the rest of the {type(value).__name__}"
-        raise InvalidForm([(largest, f"<{parts[largest]} bytes>", rule)])
-
-    def _converter_of(self, document: Mapping[str, object]) -> Converter:
-        return self._converter if document["schema"] == SCHEMA else self._older
-
-    def _document(self, change: ChangeRequest) -> dict[str, object]:
-        every: dict[str, object] = self._converter.unstructure(change)
-        values = {key: value for key, value in every.items() if key not in _COLUMNS and key != "submission"}
-        for part, columns in (("ticket", ("gateway", "id", "sn")), ("attention", ("reason",))):
-            held = values.get(part)
-            if isinstance(held, dict):
-                values[part] = {key: value for key, value in held.items() if key not in columns}
-        return values
-
     def _entry_row(self, entry: Entry, previous: str) -> EntryRow:
         document = {
             "schema": SCHEMA,
             "previous": previous,
             "kind": type(entry.evidence).__name__,
-            "evidence": self._converter.unstructure(entry.evidence),
+            "evidence": plain_of(entry.evidence),
             "effects": list(entry.effects),
         }
         return EntryRow(
@@ -228,12 +212,13 @@ class Codec:
             source=entry.source,
             dest=entry.dest,
             actor=entry.actor,
-            document=self._text(document, entry.evidence),
+            document=_checked_size(stored_text(document), entry.evidence),
         )
 
     def _entry(self, row: EntryRow, document: Mapping[str, object]) -> Entry:
-        kind, converter = self._evidence.get(str(document["kind"])), self._converter_of(document)
+        kind, converter = self._evidence.get(str(document["kind"])), _converter_of(document)
         evidence = document["evidence"]
+        _check_texts({"evidence": evidence})
         return Entry(
             change_id=row.change_id,
             seq=row.seq,
@@ -247,9 +232,35 @@ class Codec:
         )
 
 
+def _checked_size(text: str, value: Any) -> str:  # noqa: ANN401 - an instance of any attrs class
+    """Return the JSON text of a value.
+
+    The size is checked here, because escapes and characters outside ASCII make the JSON text larger than the value.
+
+    Raises:
+        InvalidForm: The text is too large to be stored.
+    """
+    if len(text) * 4 <= MAX_TEXT_BYTES or len(text.encode()) <= MAX_TEXT_BYTES:
+        return text
+    parts = {field.name: len(text_of(getattr(value, field.name)).encode()) for field in attrs.fields(type(value))}
+    largest = max(parts, key=lambda name: parts[name])
+    rule = f"must have at most {MAX_TEXT_BYTES} bytes as JSON, together with the rest of the {type(value).__name__}"
+    raise InvalidForm([(largest, f"<{parts[largest]} bytes>", rule)])
+
+
+def _converter_of(document: Mapping[str, object]) -> Converter:
+    return strict_converter(integer_times=document["schema"] != SCHEMA)
+
+
+def _check_texts(values: Mapping[str, object]) -> None:
+    for name, value in values.items():
+        if any(map(has_lone_surrogate, texts_in(value))):
+            raise ValueError(f"contains a lone surrogate @ $.{name}")
+
+
 def _whole(values: Mapping[str, object], document: Mapping[str, object], row: Row, form: object) -> dict[str, object]:
     """Return the values of a document together with the values of the columns."""
-    columns = {name: getattr(row, name) for name in _COLUMNS}
+    columns = {name: getattr(row, name) for name in COLUMNS}
     gateway, _, ticket_id = str(row.ticket_key).partition(":")
     ticket = {"gateway": gateway, "id": ticket_id, "sn": row.ticket_sn}
     parts: dict[str, object] = {}
@@ -266,23 +277,6 @@ def _whole(values: Mapping[str, object], document: Mapping[str, object], row: Ro
         for name in _TIMES
     }
     return {**values, **parts, **columns, **times, "form": form, "submission": row.submission or 0}
-
-
-def ticket_key(ticket: Ticket) -> str:
-    """Return the unique key of a ticket: its gateway's name, which contains no colon, and its id."""
-    return f"{ticket.gateway}:{ticket.id}"
-
-
-def digest(row: EntryRow) -> str:
-    """Return the SHA-256 of an entry's whole row, in hexadecimal."""
-    return hashlib.sha256(canonical(list(attrs.astuple(row))).encode()).hexdigest()
-
-
-def _row_digest(row: Row, document: Mapping[str, object]) -> str:
-    """Return the SHA-256, in hexadecimal, of a change's row and of the rest of its document."""
-    # A draft has no submission. A row of schema 1 has none either, and its digest does not cover that column.
-    bound = _BOUND if row.submission is None else (*_BOUND, "submission")
-    return hashlib.sha256(canonical([*(getattr(row, name) for name in bound), document]).encode()).hexdigest()
 
 
 def _checked(document: object, keys: set[str], where: str) -> dict[str, object]:

@@ -84,6 +84,29 @@ def look_at(path: Path) -> os.stat_result | None:
     return found
 
 
+def check_exists(path: Path, what: str = "store") -> None:
+    """Refuse a path at which there is no file.
+
+    Raises:
+        StorageUnavailable: The path does not exist, or `look_at` refuses it.
+    """
+    if look_at(path) is None:
+        raise StorageUnavailable(f"there is no {what} at {path}: check the path", path=str(path))
+
+
+def check_backup(source: Path, path: Path) -> None:
+    """Refuse a backup that does not exist, or that is itself the store that it is to replace.
+
+    Raises:
+        StorageUnavailable: The backup cannot replace the store.
+    """
+    check_exists(source, "backup")
+    if look_at(path) is not None and source.samefile(path):
+        raise StorageUnavailable(
+            f"cannot restore {path}: it is the same file as the backup: give the path of another backup", path=str(path)
+        )
+
+
 def check_writable(path: Path) -> None:
     """Refuse a path that this user cannot write to, before a file is opened or made there.
 

@@ -200,6 +200,10 @@ class StorageBackend(Protocol):
     processes. Every method may raise ``StorageUnavailable`` or ``StorageCorrupt``. A method raises TypeError for an
     argument, or a value in it, of another type than declared here, before it stores or reads anything; a bool is not a
     number. The checks that do so are in ``itsm_workflow.storage.checks``, and each backend calls them first.
+
+    An error of the operating system, of a driver or of a connection is raised as one of the two, never as itself. A
+    read that fails raises: it returns neither nothing nor an older state instead. After an error, the object reads what
+    a newly opened store would read, or raises again; it holds no lock.
     """
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
@@ -208,6 +212,12 @@ class StorageBackend(Protocol):
         The answer has the length and the order of the writes: None for a write that was stored, else its conflict.
         Each write succeeds or conflicts independently of the others, in any order the backend likes. A write is
         stored whole, row and entries, or not at all.
+
+        A write is answered as stored only if it is stored: if its data cannot be written or synced, commit raises. A
+        lock that is not given in time, a deadlock that the store gives up and a lost answer raise as well; none of them
+        is answered as a conflict. A commit that raised does not affect the following ones: each of them is stored
+        whole, or raises as well. A power cut or a crash at any moment leaves every acknowledged write, and every other
+        write whole or not at all.
 
         Raises:
             ValueError: Two writes of one id, a version that is not ``expected_version + 1``, entries that do not
@@ -252,6 +262,11 @@ class StorageBackend(Protocol):
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 """No text of a row or an entry may be longer than this, in UTF-8."""
+
+
+def ticket_key(gateway: str, ticket_id: str) -> str:
+    """Return the unique key of a ticket: its gateway's name, which contains no colon, and its id."""
+    return f"{gateway}:{ticket_id}"
 
 
 def cursor_at(row: Row, order: Order) -> Cursor:

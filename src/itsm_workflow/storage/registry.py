@@ -7,10 +7,12 @@ included backends are found in the same way as those of other packages.
 from __future__ import annotations
 
 import difflib
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast, runtime_checkable
 
 from itsm_workflow.errors import StorageError, StorageSchemaError, StorageUnavailable, describe
 from itsm_workflow.secrets import SecretURL, without_frames
+from itsm_workflow.storage.abilities import SupportsMigration
 from itsm_workflow.storage.protocol import PROTOCOL_VERSION, Schema, StorageBackend
 from itsm_workflow.storage.url import scheme_of
 
@@ -56,6 +58,8 @@ class TellsSchema(Protocol):
     def schema_of(self, url: str, /) -> Schema:
         """Return the store's schema and the newest schema that this release knows; nothing is written.
 
+        The schema is 0 if a server was reached but has no store there.
+
         Raises:
             StorageError: The store does not exist, or it cannot be read.
         """
@@ -70,6 +74,19 @@ class MakesScratch(Protocol):
         """Return the URL of a new store next to the store of the URL, such as another schema or another key prefix.
 
         The new store is empty, and is made when it is opened.
+        """
+        ...
+
+
+@runtime_checkable
+class RemovesScratch(Protocol):
+    """A backend class that can remove the temporary stores of its check."""
+
+    def remove_scratch(self, url: str, /) -> None:
+        """Remove a store that `MakesScratch.scratch_url` named, with all its data; it may never have been opened.
+
+        Raises:
+            StorageError: The store cannot be removed.
         """
         ...
 
@@ -138,14 +155,28 @@ def check_schema(url: str | SecretURL) -> None:
     """
     url = SecretURL.of(url)
     schema = schema_of(url)
-    if schema is not None and schema.found < schema.known:
-        raise StorageSchemaError(
-            f"the store at {url} has schema {schema.found}, but this release writes schema {schema.known}. It was not "
-            "opened, because that would upgrade it, and processes of an older release cannot use it after an upgrade. "
-            f"Back it up, stop those processes, then run `itsm-workflow storage upgrade {url}`",
-            found=schema.found,
-            known=schema.known,
-        )
+    if schema is None or schema.found >= schema.known:
+        return
+    command = "migrate" if isinstance(backend_of(url), SupportsMigration) else "upgrade"
+    message = (
+        f"the store at {url} has schema {schema.found}, but this release writes schema {schema.known}. It was not "
+        "opened, because that would upgrade it, and processes of an older release cannot use it after an upgrade. "
+        f"Back it up, stop those processes, then run `itsm-workflow storage {command} {url}`"
+    )
+    if not schema.found:
+        message = f"there is no store at {url}: create its tables with `itsm-workflow storage {command} {url}`"
+    raise StorageSchemaError(message, found=schema.found, known=schema.known)
+
+
+def loadable_backends() -> dict[str, object]:
+    """Return the classes of the installed backends by scheme, without those of which a requirement is missing."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - as in _entry_point
+
+    found: dict[str, object] = {}
+    for entry in entry_points(group=GROUP):
+        with suppress(StorageError):
+            found[entry.name] = _load(entry)
+    return found
 
 
 def backend_of(url: str | SecretURL) -> type[OpenableBackend]:
@@ -203,7 +234,7 @@ def _entry_point(scheme: str) -> EntryPoint:
 def _load(entry: EntryPoint) -> type[OpenableBackend]:
     try:
         return cast("type[OpenableBackend]", entry.load())
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module may raise anything when it is imported
         raise StorageError(
-            f"the {entry.name} backend, {entry.value}, cannot be imported: {error}", scheme=entry.name
+            f"the {entry.name} backend, {entry.value}, cannot be imported: {describe(error)}", scheme=entry.name
         ) from error

@@ -10,6 +10,7 @@ No error repeats the URL, since the URL of a server contains a password. For the
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -32,14 +33,12 @@ def scheme_of(url: str | SecretURL) -> str:
         TypeError: The URL is not a str.
     """
     url = SecretURL.of(url)  # replaces the text, which a traceback with local variables would show
-    kind: type = type(url.reveal())  # no local variable holds the text itself
-    if not issubclass(kind, str):
-        raise TypeError(f"a storage URL must be a str, for example sqlite:///itsm-workflow.db, not {kind.__name__}")
     scheme, separator = url.reveal().partition("://")[:2]
     if not separator or not _SCHEME.fullmatch(scheme):
         del scheme  # without a ://, it is the whole URL
         raise StorageError(
-            "a storage URL begins with the backend's name and ://, for example sqlite:///itsm-workflow.db"
+            "a storage URL begins with the backend's name in small letters and ://, for example "
+            "sqlite:///itsm-workflow.db"
         )
     return scheme
 
@@ -61,7 +60,7 @@ def path_of(url: str | SecretURL) -> Path:
 
     Raises:
         StorageError: The URL has no path, its path follows two slashes instead of three, or it contains a query, a
-            fragment, an invalid percent escape or NUL.
+            fragment, an invalid percent escape, NUL or a character that no file name has, or it is ``:memory:``.
     """
     url = SecretURL.of(url)
     scheme = scheme_of(url)
@@ -90,4 +89,10 @@ def _path(scheme: str, rest: str) -> Path | str:
         return f"the percent escapes in the path of a {scheme} URL must be UTF-8"
     if "\0" in path:
         return f"the path of a {scheme} URL must not contain NUL"
+    if path == ":memory:":
+        return f"{scheme}:///:memory: would be a file of that name; write memory:// for a store in memory"
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return f"the path of a {scheme} URL contains a character that no file name can contain, a lone surrogate"
     return Path(path).absolute()

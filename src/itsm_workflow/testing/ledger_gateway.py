@@ -76,7 +76,7 @@ class LedgerGateway:
         name: str = "bk_itsm",
     ) -> None:
         self.name = name
-        self.settings = settings or settings_for(NOWHERE)
+        self.settings: Settings = settings or settings_for(NOWHERE)
         self.ledger = ledger
         self._clock = clock
         self._keeps_tag = keeps_tag
@@ -205,6 +205,8 @@ class LedgerGateway:
 
     def verify_token(self, token: Secret | str) -> bool:
         """Return whether the ledger issued such a token; a token is not bound to a ticket."""
+        with self._lock:
+            self._catch_up("token/verify")
         try:
             return tokens.verify(Secret.of(token).reveal())
         except TypeError:  # the server fails on some malformed tokens; the client treats that as False

@@ -58,13 +58,6 @@ class ManualClock:
             self._now += dt.timedelta(seconds=seconds)
             self._elapsed += seconds
 
-    def advance_to(self, moment: dt.datetime) -> None:
-        """Advance until the wall clock shows the moment; a moment in the past changes nothing."""
-        with self._lock:
-            passed = max((moment - self._now).total_seconds(), 0.0)
-            self._now = max(moment, self._now)
-            self._elapsed += passed
-
     def set_wall(self, moment: dt.datetime) -> None:
         """Set the wall clock, as an administrator or a time server does; `elapsed` is not affected."""
         with self._lock:

@@ -9,6 +9,7 @@ from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES
 from itsm_workflow.sandbox.ticket import CallbackOutcome
+from itsm_workflow.testing.gateway_faults import GatewayFaults
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class MemorySandbox:
 
     Attributes:
         gateway: The gateway to construct a workflow with.
+        faults: The faults of its calls.
         ledger: The tickets.
         receive: Receiver of callbacks: `Workflow.receive`, or a host's own view. With None, callbacks are listed as not
             delivered.
@@ -49,8 +51,9 @@ class MemorySandbox:
         services: Iterable[Service] = DEFAULT_SERVICES,
     ) -> None:
         chances = random.Random(seed)  # noqa: S311 - must be repeatable, protects nothing
-        self.ledger = Ledger(clock=clock.peek, random=chances, behaviour=behaviour, services=services)
-        self.gateway = LedgerGateway(self.ledger, clock=clock)
+        self.ledger: Ledger = Ledger(clock=clock.peek, random=chances, behaviour=behaviour, services=services)
+        self.faults: GatewayFaults = GatewayFaults(clock=clock)
+        self.gateway: LedgerGateway = self.faults.wrap(LedgerGateway(self.ledger, clock=clock))
         self.receive: Receive | None = None
         self.loses_callbacks = False
         self._clock = clock
@@ -122,6 +125,7 @@ class MemorySandbox:
 
     def _run_due(self) -> int:
         count = 0
+        self.faults.deliver_due()
         while waiting := self.gateway.run_due():
             for outgoing in waiting:
                 self._deliver(outgoing)

@@ -45,7 +45,7 @@ def itsm_workflow(
     itsm_sandbox: MemorySandbox, itsm_clock: ManualClock, itsm_workflow_options: Mapping[str, Any]
 ) -> Iterator[Workflow]:
     """A workflow over that ticket system and a store in memory; it receives the ticket system's callbacks."""
-    from itsm_workflow import Workflow, open_storage  # noqa: PLC0415 - see the module's docstring
+    from itsm_workflow import Workflow  # noqa: PLC0415 - see the module's docstring
 
     if not hasattr(itsm_workflow_options, "keys"):
         raise TypeError(
@@ -59,7 +59,7 @@ def itsm_workflow(
         **itsm_workflow_options,
     }
     if "storage" not in values:
-        values["storage"] = open_storage("memory://")
+        values["storage"] = "memory://"
     with Workflow(**values) as workflow:
         itsm_sandbox.receive = workflow.receive
         yield workflow

@@ -11,16 +11,15 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.files import SAFE_FLAGS, look_at
+from itsm_workflow_backends.json_file._format import digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_DIGITS = 16
 _MOST = 1024
 
 
@@ -37,7 +36,7 @@ def note_acknowledged(path: Path, store: str, number: int) -> None:
         found = look_at(end_of(path))
         descriptor = os.open(end_of(path), os.O_RDWR | os.O_CREAT | SAFE_FLAGS, 0o600)
         try:
-            written = os.write(descriptor, text + b',"check":"' + _digest(text) + b'"}\n')
+            written = os.write(descriptor, text + b',"check":"' + digest(text) + b'"}\n')
             if found is not None and found.st_size > written:
                 os.ftruncate(descriptor, written)
         finally:
@@ -52,10 +51,6 @@ def last_acknowledged(path: Path, store: str) -> int:
             data = end_of(path).read_bytes()
             fields = json.loads(data)
             text = data[: data.rindex(b',"check":"')]
-            if fields["check"].encode() == _digest(text) and fields["store"] == store:
+            if fields["check"].encode() == digest(text) and fields["store"] == store:
                 return int(fields["acknowledged"])
     return 0
-
-
-def _digest(text: bytes) -> bytes:
-    return blake2b(text, digest_size=_DIGITS // 2).hexdigest().encode()

@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from itsm_workflow.errors import StorageError, StorageUnavailable
 from itsm_workflow.storage.checks import check_history, check_id, check_query, check_timeout, check_writes
 from itsm_workflow.storage.files import check_writable
-from itsm_workflow.storage.protocol import (
-    PROTOCOL_VERSION,
-    Conflict,
-    EntryRows,
-    Query,
-    Row,
-    Rows,
-    Schema,
-    Write,
-)
+from itsm_workflow.storage.protocol import PROTOCOL_VERSION, Conflict, EntryRows, Query, Row, Rows, Schema, Write
 from itsm_workflow.storage.url import path_of
 from itsm_workflow_backends.json_file._backup import backup
 from itsm_workflow_backends.json_file._compaction import Compaction, check_compact_at

@@ -120,7 +120,7 @@ def encode_header(header: Header) -> bytes:
     text = write({"format": FORMAT, **fields}).encode()[:-1]
     if header.continues is not None:
         text += b',"continues":[%20d,%20d]' % header.continues
-    return text + _CHECK + _digest(text) + _END
+    return text + _CHECK + digest(text) + _END
 
 
 def new_header() -> Header:
@@ -131,7 +131,7 @@ def new_header() -> Header:
 def decode_header(line: bytes) -> Header | None:
     """Return the header in the first line, or None if the line is not an intact header of any schema."""
     text = line[:-_FOOT]
-    if not line.endswith(_CHECK + _digest(text) + _END):
+    if not line.endswith(_CHECK + digest(text) + _END):
         return None
     try:
         fields = json.loads(line)
@@ -171,8 +171,8 @@ def encode_commit(names: Names, changes: Sequence[Write | Claim]) -> bytes:
     fields = {"number": names.number, "bytes": len(tail) + _FOOT, "holds": names.holds}
     # In ASCII, so that the names of a damaged line are never undecodable UTF-8.
     head = _NAMES + write(fields, ascii_only=True).encode()
-    text = head + _NAMES_CHECK + _digest(head) + tail
-    return text + _CHECK + _digest(text) + _END
+    text = head + _NAMES_CHECK + digest(head) + tail
+    return text + _CHECK + digest(text) + _END
 
 
 def decode_line(data: bytes, start: int) -> Line | None:
@@ -186,12 +186,13 @@ def decode_line(data: bytes, start: int) -> Line | None:
         return None
     foot = end - _FOOT
     changes = None
-    if data[foot:end] == _CHECK + _digest(data[start:foot]) + _END:
+    if data[foot:end] == _CHECK + digest(data[start:foot]) + _END:
         changes = _decode_changes(data[changes_at + len(_CHANGES) : foot])
     return Line(end, names, changes)
 
 
-def _digest(data: bytes) -> bytes:
+def digest(data: bytes) -> bytes:
+    """Return the digest by which damage to a part of a line is noticed."""
     return blake2b(data, digest_size=_DIGITS // 2).hexdigest().encode()
 
 
@@ -202,7 +203,7 @@ def _decode_names(data: bytes, start: int) -> tuple[Names, int, int] | None:
     mark = data.find(_NAMES_CHECK, start)
     check_at = mark + len(_NAMES_CHECK)
     changes_at = check_at + _DIGITS
-    if mark < 0 or data[check_at:changes_at] != _digest(data[start:mark]):
+    if mark < 0 or data[check_at:changes_at] != digest(data[start:mark]):
         return None
     try:
         fields = json.loads(data[start + len(_NAMES) : mark])

@@ -146,8 +146,9 @@ class Log:
                 self._file = open(path, "r+b", buffering=0, opener=_open_plain)  # noqa: SIM115  # closed by close
 
     def close(self) -> None:
-        """Close the file, which releases its lock."""
-        self._file.close()
+        """Close the file, which releases its lock, even if the system reports an error: the data was synced before."""
+        with suppress(OSError):
+            self._file.close()
 
 
 def replace(path: Path, pieces: Iterable[bytes]) -> None:

@@ -7,18 +7,17 @@ In such a process each call fails from then on, however similar the two files ar
 from __future__ import annotations
 
 from contextlib import closing, nullcontext
-from itertools import count
 from typing import TYPE_CHECKING
 
-from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
+from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.storage.abilities import Restored
-from itsm_workflow.storage.files import check_writable, look_at, unavailable
+from itsm_workflow.storage.files import check_backup, check_writable, look_at, unavailable
 from itsm_workflow_backends.json_file._acknowledged import end_of
 from itsm_workflow_backends.json_file._lock import Lock, directory_locked
 from itsm_workflow_backends.json_file._log import Log, replace
-from itsm_workflow_backends.json_file._repair import wrong_content
 from itsm_workflow_backends.json_file._replay import Replay
 from itsm_workflow_backends.json_file._rewrite import with_another_name
+from itsm_workflow_backends.json_file._whole import free_name, wrong_content
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +27,7 @@ if TYPE_CHECKING:
 
 def restore(path: Path, source: Path, *, timeout: float, check: ContentCheck | None) -> Restored:
     """Put a copy of the backup at the path; the implementation of `JSONFileBackend.restore`."""
-    if look_at(source) is None:
-        raise StorageUnavailable(f"there is no backup at {source}: check the path", path=str(source))
-    if look_at(path) is not None and source.samefile(path):
-        raise StorageUnavailable(
-            f"cannot restore {path}: it is the same file as the backup: give the path of another backup", path=str(path)
-        )
+    check_backup(source, path)
     with unavailable("read", source):
         data = source.read_bytes()
     changes = _checked(data, source, check)
@@ -47,7 +41,7 @@ def restore(path: Path, source: Path, *, timeout: float, check: ContentCheck | N
         aside: tuple[Path, ...] = ()
         if log is not None:
             log.lock(deadline)
-            aside = (_free_name(path),)
+            aside = (free_name(path, "replaced"),)
             replace(aside[0], [log.read(0)])
         replace(path, with_another_name(data))
         aside += _end_set_aside(path, aside)
@@ -85,8 +79,3 @@ def _end_set_aside(path: Path, aside: tuple[Path, ...]) -> tuple[Path, ...]:
     with unavailable("move", end):
         end.rename(end_of(aside[0]))
     return (end_of(aside[0]),)
-
-
-def _free_name(path: Path) -> Path:
-    names = (path.with_name(f"{path.name}.replaced-{number}") for number in count(1))
-    return next(name for name in names if look_at(name) is None)

@@ -42,27 +42,30 @@ def rewritten(header: Header, writes: Iterable[Write]) -> Iterator[bytes]:
 
 def with_current_header(data: bytes) -> Iterator[bytes]:
     """Yield the bytes of a file with an intact first line raised to the current schema, which allows older lines."""
-    start = skip_blank(data, 0)
-    first_end = data.find(b"\n", start) + 1
-    header = decode_header(data[start:first_end])
+    header, rest = _split(data)
     if header is None:
         yield data
     else:
         known = attrs.evolve(header, schema=SCHEMA) if header.store else attrs.evolve(new_header(), first=header.first)
         yield encode_header(known)
-        yield data[first_end:]
+        yield rest
 
 
 def with_another_name(data: bytes) -> Iterator[bytes]:
     """Yield the bytes of a file with a new store name, so that a process with the old store open does not accept it."""
-    start = skip_blank(data, 0)
-    first_end = data.find(b"\n", start) + 1
-    header = decode_header(data[start:first_end])
+    header, rest = _split(data)
     if header is None or not header.store:
         yield data
     else:
         yield encode_header(attrs.evolve(header, store=new_header().store, continues=None))
-        yield data[first_end:]
+        yield rest
+
+
+def _split(data: bytes) -> tuple[Header | None, bytes]:
+    """Return the header in the first line, or None if it is damaged, and the bytes after that line."""
+    start = skip_blank(data, 0)
+    end = data.find(b"\n", start) + 1
+    return decode_header(data[start:end]), data[end:]
 
 
 def row_bytes(row: Row) -> int:

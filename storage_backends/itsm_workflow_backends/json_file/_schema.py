@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from itsm_workflow.errors import StorageUnavailable
-from itsm_workflow.storage.files import look_at, unavailable
+from itsm_workflow.storage.files import check_exists, unavailable
 from itsm_workflow_backends.json_file._format import decode_header, skip_blank
 from itsm_workflow_backends.json_file._replay import Replay
 
@@ -19,8 +18,7 @@ def read_schema(path: Path) -> int:
     Raises:
         StorageError: The store does not exist, or it cannot be read.
     """
-    if look_at(path) is None:
-        raise StorageUnavailable(f"there is no store at {path}: check the path", path=str(path))
+    check_exists(path)
     with unavailable("read", path), path.open("rb") as file:
         data = file.readline()
         # The first line is damaged, or blank lines precede it; only the whole file shows which.

@@ -222,7 +222,7 @@ class SharedLog:
                     far = self._far_end(opened) if read_ahead else None
                     if far is None:
                         self._read_on(opened)
-                        if not self._renewed(opened):
+                        if not self._renew(opened):
                             yield opened
                             return
                 finally:
@@ -341,7 +341,7 @@ class SharedLog:
     def _is_as_read(log: Log, end: int, mark: bytes) -> bool:
         return log.read(end - len(mark), end) == mark
 
-    def _renewed(self, opened: Opened) -> bool:
+    def _renew(self, opened: Opened) -> bool:
         """Replace the file by a copy if a sync of it failed or its first line is outdated; return whether it was."""
         replay = opened.replay
         is_old = (replay.schema < SCHEMA or not replay.store) and not replay.unattributed

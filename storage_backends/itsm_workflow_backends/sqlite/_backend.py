@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -15,6 +16,7 @@ from itsm_workflow.storage.checks import (
     check_writes,
     is_keepable,
 )
+from itsm_workflow.storage.group_commit import GroupCommit
 from itsm_workflow.storage.protocol import (
     PROTOCOL_VERSION,
     Conflict,
@@ -37,11 +39,11 @@ from itsm_workflow_backends.sqlite._restore import restore
 from itsm_workflow_backends.sqlite._schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
     from os import PathLike
 
     from itsm_workflow.storage.abilities import ContentCheck, Repair, Restored
+    from itsm_workflow.storage.group_commit import Group
 
 _LAST_SEQ = 2**63 - 1
 
@@ -68,7 +70,9 @@ class SQLiteBackend:
             StorageSchemaError: A newer version wrote it.
         """
         check_timeout(timeout)
-        self._connections = Connections(Path(path).absolute(), timeout=timeout)
+        file = Path(path).absolute()
+        self._connections = Connections(file, timeout=timeout)
+        self._commits = GroupCommit(self._store, where=str(file), timeout=timeout)
 
     @classmethod
     def from_url(cls, url: str, /, *, timeout: float = 30.0) -> Self:
@@ -104,14 +108,19 @@ class SQLiteBackend:
         return repair(Path(path).absolute(), timeout=timeout, check=check)
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
-        """Store the writes in one transaction, see `StorageBackend.commit`."""
+        """Store the writes in one transaction, which threads that commit at the same time share, see `GroupCommit`."""
         check_writes(writes)
-        with self._connections.writing() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            stored = _stored_versions(connection, writes)
-            # Every write is checked for conflicts before its first statement, so a conflict leaves nothing to undo.
-            results = [_write(connection, write, stored.get(write.row.id, 0)) for write in writes]
-            connection.execute("COMMIT" if None in results else "ROLLBACK")
+        return self._commits.commit(writes)
+
+    def _store(self, group: Group) -> list[list[Conflict | None]]:
+        with self._connections.writing(until=group.deadline) as connection:
+            self._connections.begin(connection, until=group.deadline if group.has_waited else None)
+            # The first statement of a write that changes anything cannot be followed by a conflict: nothing to undo.
+            results = [[_write(connection, write) for write in writes] for writes in group]
+            if any(None in each for each in results):
+                self._connections.commit(connection)
+            else:
+                connection.execute("ROLLBACK")
         return results
 
     def get(self, change_id: str, /) -> Row | None:
@@ -161,27 +170,54 @@ def _check_not_lost(connection: sqlite3.Connection, change_id: str) -> None:
         )
 
 
-def _stored_versions(connection: sqlite3.Connection, writes: Sequence[Write]) -> dict[str, int]:
-    stored: dict[str, int] = {}
-    for write in writes:
-        found = connection.execute(sql.SELECT_VERSION, (write.row.id,)).fetchone()
-        if found is not None:
-            stored[write.row.id], seq = found
-            if stored[write.row.id] == write.expected_version:
-                check_follows(write, stored_seq=seq)
-        elif write.expected_version:
-            _check_not_lost(connection, write.row.id)
-    return stored
+def _write(connection: sqlite3.Connection, write: Write) -> Conflict | None:
+    """Store one write, or return its conflict; the store is read only after a statement has failed."""
+    refusal = None
+    try:
+        is_stored = _update(connection, write) if write.expected_version else _insert(connection, write)
+    except sqlite3.IntegrityError as error:
+        is_stored, refusal = False, error
+    if not is_stored:
+        conflict = _conflict(connection, write)
+        if conflict is None:
+            raise StorageCorrupt(
+                f"cannot write change {write.row.id}: the store refused it without a conflict, so it is damaged: run "
+                "`itsm-workflow storage repair`",
+                change_id=write.row.id,
+            ) from refusal
+        return conflict
+    connection.executemany(sql.INSERT_ENTRY, map(sql.entry_values, write.entries))
+    return None
 
 
-def _write(connection: sqlite3.Connection, write: Write, stored_version: int) -> Conflict | None:
-    """Store one write, or return its conflict."""
+def _insert(connection: sqlite3.Connection, write: Write) -> bool:
+    connection.execute(sql.INSERT_ROW, sql.insert_values(write.row))
+    return True
+
+
+def _update(connection: sqlite3.Connection, write: Write) -> bool:
+    """Return whether the row was as the write expects it; if not, or if it fails, nothing was changed."""
+    if not write.entries:
+        return bool(connection.execute(sql.CLAIM_ROW, sql.claim_values(write)).rowcount)
+    connection.execute(sql.UPDATE_SELDOM, sql.seldom_values(write))
+    return bool(connection.execute(sql.UPDATE_OFTEN, sql.often_values(write)).rowcount)
+
+
+def _conflict(connection: sqlite3.Connection, write: Write) -> Conflict | None:
+    """Return the conflict because of which a write was not stored, or None if the reason is another one.
+
+    Raises:
+        ValueError: The entries do not follow the stored ones.
+        StorageCorrupt: The row of the change is lost, or two indexes give different results.
+    """
     row = write.row
-    if stored_version != write.expected_version:
+    found = connection.execute(sql.SELECT_VERSION, (row.id,)).fetchone()
+    if found is None and write.expected_version:
+        _check_not_lost(connection, row.id)
+    version, seq = found or (0, 0)
+    if version != write.expected_version:
         return Conflict(kind=ConflictKind.VERSION, change_id=row.id)
-    if stored_version and not write.entries:
-        connection.execute(sql.CLAIM_ROW, (row.version, row.due_at, row.id))
-        return None
+    check_follows(write, stored_seq=seq)
     for kind, column, value in (
         (ConflictKind.SUBJECT, "open_subject", row.open_subject),
         (ConflictKind.TICKET, "ticket_key", row.ticket_key),
@@ -189,9 +225,4 @@ def _write(connection: sqlite3.Connection, write: Write, stored_version: int) ->
         holder = None if value is None else other_holder(connection, column, value, row.id)
         if holder is not None:
             return Conflict(kind=kind, change_id=row.id, holder=holder)
-    if stored_version:
-        connection.execute(sql.UPDATE_ROW, sql.update_values(row))
-    else:
-        connection.execute(sql.INSERT_ROW, sql.insert_values(row))
-    connection.executemany(sql.INSERT_ENTRY, map(sql.entry_values, write.entries))
     return None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,7 +21,7 @@ from itsm_workflow.storage.files import check_writable, look_at
 from itsm_workflow_backends.sqlite import _forks, _marking
 from itsm_workflow_backends.sqlite._companions import Companions, check_companions, identity_of, replaced_error
 from itsm_workflow_backends.sqlite._creation import create_if_missing
-from itsm_workflow_backends.sqlite._errors import is_of_sqlite, translate
+from itsm_workflow_backends.sqlite._errors import is_of_disk, translated
 from itsm_workflow_backends.sqlite._opening import (
     check_before_writing,
     check_finished,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MAX_IDLE = 8
+_NOT_STORED = "; nothing was stored"
+_UNKNOWN = "; whether it was stored is unknown: read again"
 
 # After a fork, several threads of the child may notice it at the same time.
 _AFTER_FORK = threading.Lock()
@@ -80,6 +83,8 @@ class Connections:
         self._lost = self._keep_log = False
         # Whether the file is marked, and the size from which on the log is copied into it.
         self._marked = False
+        # Whether a sync of the log may have failed: its data may be in the cache only, and no later sync reports that.
+        self._doubtful = False
         # The size differs between processes, so that they do not all copy the log at the same time.
         self._copy_at = _marking.LOG_BYTES + os.getpid() % 16 * _marking.LOG_BYTES // 64
         # The number of unfinished calls of each thread.
@@ -95,28 +100,51 @@ class Connections:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection for statements that write, to one thread of this process at a time."""
+    def writing(self, *, until: float | None = None) -> Iterator[sqlite3.Connection]:
+        """Yield a connection for a transaction that writes, to one thread of this process at a time; see `commit`.
+
+        Args:
+            until: The time, by `time.monotonic`, until which to wait for other threads; by default, for the time-out.
+        """
         self._reset_after_fork()
-        if not self._writers.acquire(timeout=self._timeout):
+        if not self._writers.acquire(timeout=self._timeout if until is None else max(0.0, until - time.monotonic())):
             raise StorageUnavailable(
                 f"cannot write to {self._path}: other threads kept it busy for {self._timeout} s; nothing was stored: "
                 "try again",
                 path=str(self._path),
             )
         try:
-            outcome = "; whether it was stored is unknown: read again"
-            with self._lent("write to", outcome) as connection:
+            with self._lent("write to", _NOT_STORED) as connection:
+                if self._doubtful:
+                    self._begin_log_again(connection)
                 self._marked = self._marked or _marking.is_marked(self._path)
                 if not self._marked:
                     self._mark(connection)
                 yield connection
                 # An acknowledged commit must be in a log that other processes can find.
-                if (lost := self._change_of_log(outcome)) is not None:
+                if (lost := self._change_of_log(_UNKNOWN)) is not None:
                     raise lost
             self._copy_log()
         finally:
             self._writers.release()
+
+    def begin(self, connection: sqlite3.Connection, *, until: float | None = None) -> None:
+        """Begin a transaction that writes, once other processes allow it.
+
+        Args:
+            connection: A connection for writing.
+            until: The time, by `time.monotonic`, until which to wait for other processes; by default, for the time-out.
+        """
+        if until is not None:
+            _wait_for_locks(connection, until - time.monotonic())
+        connection.execute("BEGIN IMMEDIATE")
+        if until is not None:
+            _wait_for_locks(connection, self._timeout)
+
+    def commit(self, connection: sqlite3.Connection) -> None:
+        """Commit the transaction of a connection for writing: the only statement whose failure can leave it stored."""
+        with translated(self._path, "write to", outcome=_UNKNOWN):
+            connection.execute("COMMIT")
 
     def _mark(self, connection: sqlite3.Connection) -> None:
         """Copy the log into the file and mark the file, so that a loss of the log after later commits is noticed."""
@@ -127,6 +155,11 @@ class Connections:
             with self._mutex:
                 self._keep_log = True
             raise
+
+    def _begin_log_again(self, connection: sqlite3.Connection) -> None:
+        """Copy the log into the file and begin it again, so that no later commit depends on its earlier content."""
+        _marking.begin_log_again(connection, self._path)
+        self._marked = self._doubtful = False
 
     def _copy_log(self) -> None:
         """Copy the log into the file if it has grown; a failure is logged, because the last commit was stored."""
@@ -201,15 +234,14 @@ class Connections:
     def _lent(self, doing: str, outcome: str, **about: str) -> Iterator[sqlite3.Connection]:
         connection = None
         self._reset_after_fork()
-        with self._counted():
+        with self._counted(), translated(self._path, doing, outcome=outcome, **about):
             try:
                 connection = self._take()
                 yield connection
             except BaseException as error:
                 if connection is not None:
                     self._shut(connection)
-                if is_of_sqlite(error):
-                    raise translate(error, self._path, doing, outcome=outcome, **about) from error
+                self._doubtful = self._doubtful or is_of_disk(error)
                 raise
             self._give_back(connection)
 
@@ -322,6 +354,10 @@ class Connections:
                 raise self._changed(known)
             self._log = known
             self._live += 1
+
+
+def _wait_for_locks(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {max(0, round(seconds * 1000))}")
 
 
 def is_open_here(path: Path) -> bool:

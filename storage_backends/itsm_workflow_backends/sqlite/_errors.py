@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, TypeGuard
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
+from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _PRIMARY = 0xFF
@@ -17,13 +19,13 @@ _CORRUPT = frozenset(
         sqlite3.SQLITE_NOTADB,
         # "No such table" and the like: the statements are fixed, so the tables have been changed.
         sqlite3.SQLITE_ERROR,
-        # Under the write lock, after the checks, a constraint can only fail because of damaged data.
+        # A constraint that fails although the write has no conflict fails because of damaged data.
         sqlite3.SQLITE_CONSTRAINT,
         sqlite3.SQLITE_MISMATCH,
     }
 )
 _ADVICE = {
-    sqlite3.SQLITE_BUSY: "another process held it locked for too long",
+    sqlite3.SQLITE_BUSY: "another process held it locked for too long: try again",
     sqlite3.SQLITE_FULL: "the disk is full: free some space",
     # SQLite does not report why the index of the log could not be enlarged; a full disk is the usual cause.
     sqlite3.SQLITE_IOERR_SHMSIZE: "the disk is full: free some space",
@@ -33,9 +35,12 @@ _ADVICE = {
 }
 
 
-def is_of_sqlite(error: BaseException) -> TypeGuard[sqlite3.Error | UnicodeDecodeError]:
-    """Return whether ``sqlite3`` raised the error; it raises UnicodeDecodeError if its message quotes damaged bytes."""
-    return isinstance(error, sqlite3.Error | UnicodeDecodeError)
+def is_of_disk(error: BaseException | None) -> bool:
+    """Return whether a read, a write or a sync of a file failed; the error may be one that `translated` raised."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return error is not None and is_of_disk(error.__cause__)
+    return bool(code & _PRIMARY == sqlite3.SQLITE_IOERR)
 
 
 def is_undecodable(error: BaseException) -> bool:
@@ -43,22 +48,26 @@ def is_undecodable(error: BaseException) -> bool:
     return isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error)
 
 
-def translate(
-    error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str, *, outcome: str = "", **about: str
-) -> StorageError:
-    """Return the error of this library to raise instead of an error of ``sqlite3``.
+@contextmanager
+def translated(path: Path, doing: str, *, outcome: str = "", **about: str) -> Iterator[None]:
+    """Raise an error of ``sqlite3`` in the block as an error of this library.
+
+    ``sqlite3`` also raises UnicodeDecodeError, if its message quotes damaged bytes.
 
     Args:
-        error: The error of ``sqlite3``.
         path: The path of the file.
         doing: The attempted action, as in "cannot <doing>".
         outcome: A clause that describes the known outcome of the action.
         about: Further attributes of the error.
     """
-    extended = getattr(error, "sqlite_errorcode", 0)
-    code = extended & _PRIMARY
-    facts = {"path": str(path), "sqlite_error": getattr(error, "sqlite_errorname", type(error).__name__), **about}
-    if code in _CORRUPT or is_undecodable(error):
-        return StorageCorrupt(f"cannot {doing} {path}: it is damaged or not a store ({error}){outcome}", **facts)
-    advice = _ADVICE.get(extended) or _ADVICE.get(code) or str(error)
-    return StorageUnavailable(f"cannot {doing} {path}: {advice}{outcome}", **facts)
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        extended = getattr(error, "sqlite_errorcode", 0)
+        code = extended & _PRIMARY
+        facts = {"path": str(path), "sqlite_error": getattr(error, "sqlite_errorname", type(error).__name__), **about}
+        if code in _CORRUPT or is_undecodable(error):
+            damaged = f"cannot {doing} {path}: it is damaged or not a store ({error}){outcome}"
+            raise StorageCorrupt(damaged, **facts) from error
+        advice = _ADVICE.get(extended) or _ADVICE.get(code) or str(error)
+        raise StorageUnavailable(f"cannot {doing} {path}: {advice}{outcome}", **facts) from error

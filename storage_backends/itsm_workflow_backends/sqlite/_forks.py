@@ -96,7 +96,5 @@ def reset_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_REGISTRY.before,
-        after_in_parent=_REGISTRY.after_in_parent,
-        after_in_child=_REGISTRY.after_in_child,
+        before=_REGISTRY.before, after_in_parent=_REGISTRY.after_in_parent, after_in_child=_REGISTRY.after_in_child
     )

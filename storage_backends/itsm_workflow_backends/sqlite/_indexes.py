@@ -91,7 +91,7 @@ def _page(connection: sqlite3.Connection, query: Query) -> Rows:
     while True:
         found = _found(connection, attrs.evolve(query, limit=size), searched=searched)
         if searched and not _is_whole(connection, query, ended=len(found) <= size):
-            logger.warning("the index of %s is damaged: run `itsm-workflow storage repair`", query.order)
+            logger.warning("the index of %s is damaged: run `itsm-workflow storage repair`", _index_of(query))
             searched = False
             continue
         page = [one for one in found[:size] if not _is_repeated(connection, one, query)]
@@ -110,22 +110,45 @@ def _is_whole(connection: sqlite3.Connection, query: Query, *, ended: bool) -> b
     A search that a damaged entry misleads ends next to that entry, and a scan that ends too early ends at that entry.
     So the entry before the page and the entry after it must agree with their rows.
     """
-    order, edges = query.order, []
-    if order is Order.SUBMISSION or any(sql.indexes_of(query)):
+    if query.order is Order.SUBMISSION or any(sql.indexes_of(query)):
         return True
-    bound = {Order.DUE_AT: query.due_before, Order.UPDATED_AT: query.updated_before}.get(order)
+    name, begin, edges = _index_of(query), query.after, list[Any]()
+    before: tuple[str | int, ...] = () if begin is None else _place(begin)
+    start: tuple[str | int, ...] = (_FIRST if begin is None or begin.value is None else begin.value, "")
+    bounded = _bound(query) is not None
+    if (listed := sql.listed_by(query)) is not None:
+        # The entries of one value are searched for, with or without a cursor, and end where another value begins.
+        before = start = (listed[1], "" if begin is None else begin.id)
+        bounded = True
     connection.text_factory = _escaped
     try:
-        if query.after is not None:
-            edges += connection.execute(sql.SELECT_BEFORE[order], _place(query.after)).fetchall()
-        if bound is not None and ended:
-            begin = _FIRST if query.after is None else query.after.value
-            following = connection.execute(sql.SELECT_AFTER[order], (begin, ""))
-            edges += islice((entry for entry in following if not isinstance(entry[1], int) or entry[1] > bound), 1)
+        if before:
+            edges += connection.execute(sql.SELECT_BEFORE[name], before).fetchall()
+        if bounded and ended:
+            following = connection.execute(sql.SELECT_AFTER[name], start)
+            edges += islice((entry for entry in following if _is_beyond(entry[1], query)), 1)
             following.close()
     finally:
         connection.text_factory = str
-    return all(_entry_agrees(connection, order, *edge) for edge in edges)
+    return all(_entry_agrees(connection, name, *edge) for edge in edges)
+
+
+def _index_of(query: Query) -> str:
+    """Return the first column of the index by which the page of a query is read."""
+    listed = sql.listed_by(query)
+    return query.order if listed is None else listed[0]
+
+
+def _bound(query: Query) -> int | None:
+    return {Order.DUE_AT: query.due_before, Order.UPDATED_AT: query.updated_before}.get(query.order)
+
+
+def _is_beyond(value: object, query: Query) -> bool:
+    """Return whether an index entry with that value in its first column comes after all entries that can match."""
+    listed, bound = sql.listed_by(query), _bound(query)
+    if listed is not None:
+        return value != listed[1]
+    return not isinstance(value, int) or (bound is not None and value > bound)
 
 
 def _found(connection: sqlite3.Connection, query: Query, *, searched: bool) -> list[Found]:
@@ -172,11 +195,11 @@ def _agrees(connection: sqlite3.Connection, found: Found, order: Order) -> bool:
     return _entry_agrees(connection, order, rowid, *_place(cursor_at(row, order)))
 
 
-def _entry_agrees(connection: sqlite3.Connection, order: Order, rowid: int, *place: str | int) -> bool:
+def _entry_agrees(connection: sqlite3.Connection, name: str, rowid: int, *place: str | int) -> bool:
     *value, change_id = place
     if not is_keepable(str(change_id)):
         return False
-    return bool(connection.execute(sql.SELECT_AGREES[order], (rowid, change_id, *value)).fetchone()[0])
+    return bool(connection.execute(sql.SELECT_AGREES[name], (rowid, change_id, *value)).fetchone()[0])
 
 
 def _place(cursor: Cursor) -> tuple[str | int, ...]:

@@ -18,7 +18,7 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from itsm_workflow.errors import StorageCorrupt
+from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.storage.files import look_at
 from itsm_workflow_backends.sqlite._schema import APPLICATION_ID, BACKUP_ID, MARKED_ID
 
@@ -91,6 +91,21 @@ def mark(connection: sqlite3.Connection, path: Path) -> bool:
         if is_marked(path):
             return True
     return False
+
+
+def begin_log_again(connection: sqlite3.Connection, path: Path) -> None:
+    """Copy the whole log into the file, and let the next commit begin it again; the file is not marked then.
+
+    Raises:
+        StorageUnavailable: A reader still needs the log.
+    """
+    busy = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0]
+    if busy:
+        raise StorageUnavailable(
+            f"cannot write to {path}: an earlier write failed, and its log cannot be begun again while it is read; "
+            "nothing was stored: try again",
+            path=str(path),
+        )
 
 
 def is_marked(path: Path) -> bool:

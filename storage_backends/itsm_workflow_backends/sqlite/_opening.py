@@ -10,9 +10,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.storage.files import look_at
 from itsm_workflow_backends.sqlite import _marking
 from itsm_workflow_backends.sqlite._companions import Companions, empty_error
-from itsm_workflow_backends.sqlite._errors import translate
+from itsm_workflow_backends.sqlite._errors import translated
 from itsm_workflow_backends.sqlite._schema import migrate, stored_version
 
 if TYPE_CHECKING:
@@ -127,18 +128,16 @@ def read_version(path: Path) -> int:
     Raises:
         StorageError: The store does not exist, or it cannot be read.
     """
+    look_at(path)
     check_finished(path)
     _marking.check_log_is_own(path)
     # Without its log and index the file is opened as immutable, since SQLite would make them even for a reader.
     how = "ro" if Companions.at(path).complete else "ro&immutable=1"
-    try:
-        with closing(connect(path, how, timeout=5.0)) as connection:
-            version = stored_version(connection, path)
-            _marking.check_log(connection, path)
-        if version == 0:
-            raise empty_error(path)
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise translate(error, path, "read") from error
+    with translated(path, "read"), closing(connect(path, how, timeout=5.0)) as connection:
+        version = stored_version(connection, path)
+        _marking.check_log(connection, path)
+    if version == 0:
+        raise empty_error(path)
     return version
 
 

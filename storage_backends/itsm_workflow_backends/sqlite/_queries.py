@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.storage.checks import is_keepable
-from itsm_workflow.storage.protocol import Cursor, EntryRow, Order, Query, Row
+from itsm_workflow.storage.protocol import Cursor, EntryRow, Order, Query, Row, Write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,11 +26,31 @@ def _listed(columns: Sequence[str]) -> str:
 # The column names come from the two classes above, never from outside.
 SELECT_ROW = f"SELECT {_listed(_ROW_COLUMNS)} FROM changes WHERE id = ?"  # noqa: S608
 INSERT_ROW = f"INSERT INTO changes ({_listed(_ROW_COLUMNS)}) VALUES ({', '.join('?' * len(_ROW_COLUMNS))})"  # noqa: S608
-UPDATE_ROW = (
-    f"UPDATE changes SET {', '.join(f'{column} = ?' for column in _ROW_COLUMNS if column not in {'id', 'form'})}, "  # noqa: S608
-    "form = coalesce(?, form) WHERE id = ?"
+_EXPECTED = "id = ? AND version = ? AND seq = ?"
+# An UPDATE writes the index entries of all columns that it names, also of those that keep their values. Most writes
+# leave these columns as they are, so they are updated by a statement of their own, and only if one of them differs.
+_SELDOM = (
+    "workflow",
+    "state",
+    "attention",
+    "subject",
+    "open_subject",
+    "ticket_key",
+    "ticket_sn",
+    "submission",
+    "created_at",
 )
-CLAIM_ROW = "UPDATE changes SET version = ?, due_at = ? WHERE id = ?"
+_OFTEN = tuple(column for column in _ROW_COLUMNS if column not in {"id", "form", *_SELDOM})
+UPDATE_SELDOM = (
+    f"UPDATE changes SET {', '.join(f'{column} = ?' for column in _SELDOM)} "  # noqa: S608
+    f"WHERE {_EXPECTED} AND ({_listed(_SELDOM)}) IS NOT ({', '.join('?' * len(_SELDOM))})"
+)
+"""The first of two statements: it fails if another change holds the subject or the ticket."""
+UPDATE_OFTEN = (
+    f"UPDATE changes SET {', '.join(f'{column} = ?' for column in _OFTEN)}, form = coalesce(?, form) WHERE {_EXPECTED}"  # noqa: S608
+)
+"""The second of two statements: it changes no row if the version or the number of entries is another one."""
+CLAIM_ROW = f"UPDATE changes SET version = ?, due_at = ? WHERE {_EXPECTED}"  # noqa: S608
 INSERT_ENTRY = f"INSERT INTO entries ({_listed(_ENTRY_COLUMNS)}) VALUES ({', '.join('?' * len(_ENTRY_COLUMNS))})"  # noqa: S608
 SELECT_ENTRIES = f"SELECT {_listed(_ENTRY_COLUMNS)} FROM entries WHERE change_id = ? AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
 # One statement, which sees one state: a change that is created meanwhile is in both tables or in neither.
@@ -51,21 +71,27 @@ SELECT_HOLDER = {
 }
 """By column and index: the statement that finds another change with a unique value."""
 _IN_THE_ROW = "SELECT EXISTS (SELECT 1 FROM changes NOT INDEXED WHERE rowid = ? AND id = ?{})"
-SELECT_AGREES = {order: _IN_THE_ROW.format("" if order is Order.ID else f" AND {order.value} = ?") for order in Order}
-"""By order: the statement that compares an index entry with its row."""
-_PLACED = {Order.ID: ("id", "?"), Order.DUE_AT: ("due_at, id", "?, ?"), Order.UPDATED_AT: ("updated_at, id", "?, ?")}
+_LISTED = ("attention", "state")
+SELECT_AGREES: dict[str, str] = {
+    name: _IN_THE_ROW.format("" if name == Order.ID else f" AND {name} = ?") for name in (*Order, *_LISTED)
+}
+"""By the first column of an index: the statement that compares an index entry with its row."""
+_PLACED: dict[str, tuple[str, str, str]] = {
+    Order.ID: ("id", "?", ""),
+    **{name: (f"{name}, id", "?, ?", "") for name in (Order.DUE_AT, Order.UPDATED_AT)},
+    **{name: (f"{name}, id", "?, ?", f" INDEXED BY changes_{name}") for name in _LISTED},
+}
 SELECT_BEFORE = {
-    order: f"SELECT rowid, {place} FROM changes WHERE {place.split(',')[0]} IS NOT NULL AND ({place}) <= ({given}) "  # noqa: S608
+    name: f"SELECT rowid, {place} FROM changes{by} WHERE {name} IS NOT NULL AND ({place}) <= ({given}) "  # noqa: S608
     f"ORDER BY {place.replace(',', ' DESC,')} DESC LIMIT 1"
-    for order, (place, given) in _PLACED.items()
+    for name, (place, given, by) in _PLACED.items()
 }
-"""By order: the statement that reads the index entry at a cursor, or the last one before it."""
+"""By the first column of an index: the statement that reads the entry at a place, or the last one before it."""
 SELECT_AFTER = {
-    order: f"SELECT rowid, {place} FROM changes WHERE {place.split(',')[0]} IS NOT NULL AND ({place}) > ({given}) "  # noqa: S608
-    f"ORDER BY {place}"
-    for order, (place, given) in _PLACED.items()
+    name: f"SELECT rowid, {place} FROM changes{by} WHERE {name} IS NOT NULL AND ({place}) > ({given}) ORDER BY {place}"  # noqa: S608
+    for name, (place, given, by) in _PLACED.items()
 }
-"""By order: the statement that reads the index entries after a cursor, without further conditions."""
+"""By the first column of an index: the statement that reads the entries after a place, without further conditions."""
 
 
 def insert_values(row: Row) -> tuple[Value, ...]:
@@ -73,10 +99,25 @@ def insert_values(row: Row) -> tuple[Value, ...]:
     return tuple(getattr(row, column) for column in _ROW_COLUMNS)
 
 
-def update_values(row: Row) -> tuple[Value, ...]:
-    """Return the parameters of `UPDATE_ROW`."""
-    values = tuple(getattr(row, column) for column in _ROW_COLUMNS if column not in {"id", "form"})
-    return (*values, row.form, row.id)
+def expected_values(write: Write) -> tuple[Value, ...]:
+    """Return the parameters by which an update finds the row that the write follows."""
+    return write.row.id, write.expected_version, write.row.seq - len(write.entries)
+
+
+def seldom_values(write: Write) -> tuple[Value, ...]:
+    """Return the parameters of `UPDATE_SELDOM`."""
+    values = tuple(getattr(write.row, column) for column in _SELDOM)
+    return (*values, *expected_values(write), *values)
+
+
+def often_values(write: Write) -> tuple[Value, ...]:
+    """Return the parameters of `UPDATE_OFTEN`."""
+    return (*(getattr(write.row, column) for column in _OFTEN), write.row.form, *expected_values(write))
+
+
+def claim_values(write: Write) -> tuple[Value, ...]:
+    """Return the parameters of `CLAIM_ROW`."""
+    return (write.row.version, write.row.due_at, *expected_values(write))
 
 
 def entry_values(entry: EntryRow) -> tuple[Value, ...]:
@@ -102,6 +143,21 @@ def indexes_of(query: Query) -> tuple[str, str]:
     return "", ""
 
 
+def listed_by(query: Query) -> tuple[str, str] | None:
+    """Return the column and the value of which an index lists the rows in the query's order, or None.
+
+    Rows of several values would have to be sorted, all of them for each page.
+    """
+    if query.order is not Order.ID or not all(
+        value is None for value in (query.ids, query.ticket_sns, query.subject, query.open_subject)
+    ):
+        return None
+    for column, several in (("attention", query.attention), ("state", query.states)):
+        if several is not None and len(several) == 1 and is_keepable(several[0]):
+            return column, several[0]
+    return None
+
+
 def select_page(
     query: Query, *, index: str = "", columns: Sequence[str] = _ROW_COLUMNS, searched: bool = True
 ) -> tuple[str, list[Value]] | None:
@@ -119,7 +175,10 @@ def select_page(
     terms: list[str] = []
     values: list[Value] = []
     plus = "" if searched else "+"  # a unary plus keeps SQLite from using an index for a term
-    _narrow(query, terms, values, plus)
+    listed = listed_by(query) if searched else None
+    if listed is not None:
+        index = f"changes_{listed[0]}"
+    _narrow(query, terms, values, plus, listed=None if listed is None else listed[0])
     if query.order in {Order.DUE_AT, Order.SUBMISSION}:
         terms.append(f"{query.order.value} IS NOT NULL")
     if query.after is not None:
@@ -130,7 +189,7 @@ def select_page(
     return f"{selected}{where} ORDER BY {_SORTED[query.order]} LIMIT ?", [*values, query.limit + 1]
 
 
-def _narrow(query: Query, terms: list[str], values: list[Value], plus: str) -> None:
+def _narrow(query: Query, terms: list[str], values: list[Value], plus: str, *, listed: str | None) -> None:
     for term, value in (
         ("workflow = ?", query.workflow),
         ("subject = ?", query.subject),
@@ -147,9 +206,14 @@ def _narrow(query: Query, terms: list[str], values: list[Value], plus: str) -> N
         ("attention", query.attention),
         ("ticket_sn", query.ticket_sns),
     ):
-        if several is not None:
+        if several is not None and column == listed:
+            terms.append(f"{column} = ?")
+            values += several
+        elif several is not None:
+            # By the index of a state or a reason, the rows of several of them would have to be sorted for each page.
+            own = f"+{column}" if column in _LISTED else column
             # One parameter for any number of values. A text that cannot be stored is left out: it would end at its NUL.
-            terms.append(f"{column} IS NOT NULL AND {column} IN (SELECT value FROM json_each(?))")  # noqa: S608
+            terms.append(f"{column} IS NOT NULL AND {own} IN (SELECT value FROM json_each(?))")  # noqa: S608
             values.append(json.dumps([text for text in several if is_keepable(text)]))
 
 

@@ -17,10 +17,18 @@ import attrs
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.abilities import Repair
-from itsm_workflow.storage.files import check_writable, keep_owner, look_at, new_file, sync_directory, unavailable
+from itsm_workflow.storage.files import (
+    check_exists,
+    check_writable,
+    keep_owner,
+    look_at,
+    new_file,
+    sync_directory,
+    unavailable,
+)
 from itsm_workflow_backends.sqlite import _queries as sql
 from itsm_workflow_backends.sqlite._companions import empty_error
-from itsm_workflow_backends.sqlite._errors import translate
+from itsm_workflow_backends.sqlite._errors import translated
 from itsm_workflow_backends.sqlite._marking import check_log_is_own, is_without_log, log_size
 from itsm_workflow_backends.sqlite._opening import check_finished, close_without_checkpoint, connect, repaired_name
 from itsm_workflow_backends.sqlite._salvage import Salvaged, salvage
@@ -54,11 +62,12 @@ class _Findings:
 def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
     """Write what can be read to a new file; the implementation of `SQLiteBackend.repair`."""
     finished = repaired_name(path)
-    if look_at(path) is None:
-        if not os.path.lexists(finished):
-            raise StorageUnavailable(f"there is no store at {path}: check the path", path=str(path))
+    if look_at(path) is None and os.path.lexists(finished):
         problem = "an earlier repair was interrupted after it had read the store; it has been finished now"
         return Repair(problems=(problem,), original=_put_in_place(path, finished))
+    if look_at(path) is None:
+        check_finished(path)  # an interrupted restore has already moved the store away
+    check_exists(path)
     check_writable(path)
     with unavailable("remove", finished):
         finished.unlink(missing_ok=True)
@@ -84,10 +93,7 @@ def _repair(connection: sqlite3.Connection, path: Path, finished: Path, check: C
         _write(connection, new, found, check)
         keep_owner(new, path)
     return Repair(
-        problems=tuple(found.problems),
-        restored=found.restored,
-        dropped=tuple(found.dropped),
-        lost=int(without_log),
+        problems=tuple(found.problems), restored=found.restored, dropped=tuple(found.dropped), lost=int(without_log)
     )
 
 
@@ -96,24 +102,25 @@ def _exclusive_connection(path: Path, timeout: float) -> Iterator[sqlite3.Connec
     """Yield a connection while no other process has the file open; closing it changes neither the file nor the log."""
     connection = connect(path, "rw", timeout=min(timeout, _WAIT_SECONDS))
     held = False
-    try:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("BEGIN EXCLUSIVE")
-        connection.execute("ROLLBACK")
-        held = True
-        yield connection
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        if not held and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+    with translated(path, "repair"):
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+            held = True
+            yield connection
+        except sqlite3.OperationalError as error:
+            if held or getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
             raise StorageUnavailable(
                 f"cannot repair {path}: another process has it open; stop all processes that use it, then repair it",
                 path=str(path),
             ) from error
-        raise translate(error, path, "repair") from error
-    finally:
-        if held and not log_size(path):
-            # SQLite has made the log for this connection; other processes would take it for a log without its content.
-            path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
-        close_without_checkpoint(connection)
+        finally:
+            if held and not log_size(path):
+                # SQLite has made the log for this connection; other processes would take it for one without content.
+                path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
+            close_without_checkpoint(connection)
 
 
 def problems_of_the_file(connection: sqlite3.Connection) -> Iterator[str]:

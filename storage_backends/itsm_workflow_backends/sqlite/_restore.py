@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import sys
 from contextlib import closing, contextmanager
 from itertools import count
@@ -19,6 +18,7 @@ from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.storage.abilities import Restored
 from itsm_workflow.storage.files import (
     SAFE_FLAGS,
+    check_backup,
     check_writable,
     keep_owner,
     look_at,
@@ -27,7 +27,7 @@ from itsm_workflow.storage.files import (
     unavailable,
 )
 from itsm_workflow_backends.sqlite._connections import is_open_here
-from itsm_workflow_backends.sqlite._errors import translate
+from itsm_workflow_backends.sqlite._errors import translated
 from itsm_workflow_backends.sqlite._marking import is_marked
 from itsm_workflow_backends.sqlite._opening import connect, repaired_name, restored_name
 from itsm_workflow_backends.sqlite._repair import problems_of_the_file
@@ -38,6 +38,7 @@ if sys.platform != "win32":
     import fcntl
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -80,12 +81,7 @@ def restore(path: Path, source: Path, *, check: ContentCheck | None) -> Restored
 
 
 def _check_source(path: Path, source: Path) -> None:
-    if look_at(source) is None:
-        raise StorageUnavailable(f"there is no backup at {source}: check the path", path=str(source))
-    if look_at(path) is not None and source.samefile(path):
-        raise StorageUnavailable(
-            f"cannot restore {path}: it is the same file as the backup: give the path of another backup", path=str(path)
-        )
+    check_backup(source, path)
     for end in ("-wal", "-journal"):
         companion = source.with_name(source.name + end)
         found = look_at(companion)
@@ -121,8 +117,7 @@ def _locked_against_sqlite(path: Path) -> Iterator[None]:
 
 def _in_use_error(path: Path) -> StorageUnavailable:
     return StorageUnavailable(
-        f"cannot restore {path}: a process has it open; stop all processes that use it, then restore it",
-        path=str(path),
+        f"cannot restore {path}: a process has it open; stop all processes that use it, then restore it", path=str(path)
     )
 
 
@@ -133,22 +128,22 @@ def _checked(copy: Path, source: Path, check: ContentCheck | None) -> int:
         StorageCorrupt: The copy is damaged, or is not a store.
         StorageSchemaError: A newer version wrote it.
     """
-    try:
-        with closing(connect(copy, "ro&immutable=1", timeout=0.0)) as connection:
-            if stored_version(connection, source) == 0:
-                raise StorageCorrupt(
-                    f"cannot restore {source}: it is empty; nothing was changed: use another backup", path=str(source)
-                )
-            if is_marked(copy):
-                raise StorageCorrupt(
-                    f"cannot restore {source}: it was copied without its write-ahead log, which contained the last "
-                    "commits; nothing was changed: use a backup that `itsm-workflow storage backup` made",
-                    path=str(source),
-                )
-            problem = next(_problems(connection, check), None)
-            (changes,) = connection.execute("SELECT count(*) FROM changes").fetchone()
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise translate(error, source, "restore", outcome="; nothing was changed") from error
+    with (
+        translated(source, "restore", outcome="; nothing was changed"),
+        closing(connect(copy, "ro&immutable=1", timeout=0.0)) as connection,
+    ):
+        if stored_version(connection, source) == 0:
+            raise StorageCorrupt(
+                f"cannot restore {source}: it is empty; nothing was changed: use another backup", path=str(source)
+            )
+        if is_marked(copy):
+            raise StorageCorrupt(
+                f"cannot restore {source}: it was copied without its write-ahead log, which contained the last "
+                "commits; nothing was changed: use a backup that `itsm-workflow storage backup` made",
+                path=str(source),
+            )
+        problem = next(_problems(connection, check), None)
+        (changes,) = connection.execute("SELECT count(*) FROM changes").fetchone()
     if problem is not None:
         raise StorageCorrupt(
             f"cannot restore {source}: it is damaged ({problem}); nothing was changed: use another backup, or repair "

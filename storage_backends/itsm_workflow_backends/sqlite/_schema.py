@@ -87,7 +87,18 @@ _VERSION_3 = (
     "CREATE INDEX second_ticket_key ON changes (ticket_key, id) WHERE ticket_key IS NOT NULL",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+# Both indexes of a unique column refuse a second holder, so a commit need not read them first. The other two are
+# for lists of one state, and of one reason for attention.
+_VERSION_4 = (
+    "DROP INDEX second_open_subject",
+    "DROP INDEX second_ticket_key",
+    "CREATE UNIQUE INDEX second_open_subject ON changes (open_subject) WHERE open_subject IS NOT NULL",
+    "CREATE UNIQUE INDEX second_ticket_key ON changes (ticket_key) WHERE ticket_key IS NOT NULL",
+    "CREATE INDEX changes_state ON changes (state, id)",
+    "CREATE INDEX changes_attention ON changes (attention, id) WHERE attention IS NOT NULL",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """The statements of each migration; the first one makes the tables in an empty file."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -152,7 +163,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Migrate the store to this version in one transaction; other processes may do the same at the same time.
 
     Raises:
-        StorageCorrupt: As `stored_version`.
+        StorageCorrupt: As `stored_version`; or two changes have a value that must be unique, because of earlier damage.
         StorageSchemaError: As `stored_version`.
     """
     if stored_version(connection, path) == SCHEMA_VERSION:
@@ -166,9 +177,15 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.IntegrityError):
+            raise StorageCorrupt(
+                f"cannot upgrade {path}: it is damaged, so that two changes have the same subject or ticket ({error}). "
+                "Nothing was changed: run `itsm-workflow storage repair`",
+                path=str(path),
+            ) from error
         raise
 
 

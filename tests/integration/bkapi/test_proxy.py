@@ -14,16 +14,8 @@ import trustme
 from itsm_workflow.bkapi.deadline import Exchange
 from itsm_workflow.bkapi.tunnel import tunnelling
 from itsm_workflow.gateway.protocol import Created, NotSent, Unknown
-from tests.integration.gateway.test_tls import context_of
-from tests.support.fault_server import (
-    CREATED,
-    Connection,
-    FaultServer,
-    answering,
-    in_turn,
-    response,
-    success,
-)
+from tests.support.certificates import context_of
+from tests.support.fault_server import CREATED, Connection, FaultServer, answering, in_turn, response, success
 from tests.support.gateways import APP_SECRET, create_request, gateway
 from tests.support.limits import PATIENCE
 from tests.support.strikes import LIBRARY, strikes
@@ -37,20 +29,6 @@ GOOD = response(success(CREATED))
 PASSWORD = "canary-p@ss"
 WRITTEN = "ops:canary-p%40ss"
 SENT = base64.b64encode(f"ops:{PASSWORD}".encode())
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """A certificate authority of our own."""
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that makes it trusted."""
-    path = tmp_path_factory.mktemp("proxy") / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return path
 
 
 def at(server: FaultServer, account: str = "", scheme: str = "http") -> str:
@@ -72,7 +50,7 @@ def test_a_gateway_in_https_is_asked_through_a_tunnel(authority: trustme.CA, bun
         outcome = made.create(create_request())
 
         assert isinstance(outcome, Created)
-        assert [head.split(b"\r\n")[0] for head in seen] == [f"CONNECT 127.0.0.1:{server.port} HTTP/1.1".encode()]
+        assert [head.split(b" HTTP/")[0] for head in seen] == [f"CONNECT 127.0.0.1:{server.port}".encode()]
         assert APP_SECRET.encode() not in b"".join(seen)
         assert APP_SECRET.encode() in got[0]
         assert server.connections == 1
@@ -110,7 +88,7 @@ def test_the_account_goes_to_the_proxy_alone(authority: trustme.CA, bundle: Path
 def test_a_proxy_that_refuses_the_account_proves_that_nothing_was_sent(
     authority: trustme.CA, bundle: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The create is tried again later; what is told and logged shows neither password nor what the proxy said."""
+    """The create is retried later. Errors and logs show neither the password nor the proxy's text."""
     caplog.set_level(logging.DEBUG)
     with (
         FaultServer(answering(GOOD), tls=context_of(authority.issue_cert("127.0.0.1"))) as server,
@@ -136,10 +114,10 @@ def test_a_proxy_that_refuses_the_account_proves_that_nothing_was_sent(
         (b"\r\n" * 300, "no connection"),
     ],
 )
-def test_whatever_a_proxy_says_to_a_tunnel_is_no_answer(
+def test_a_proxys_reply_to_a_tunnel_is_not_an_answer(
     authority: trustme.CA, bundle: Path, refusal: bytes, words: str
 ) -> None:
-    """Nothing of it is quoted."""
+    """No part of it is quoted."""
     with (
         FaultServer(answering(GOOD), tls=context_of(authority.issue_cert("127.0.0.1"))) as server,
         FaultServer(passing_on([], refusal=refusal)) as proxy,
@@ -257,8 +235,8 @@ def test_a_gateway_that_echoes_the_account_is_not_believed_to_keep_it(caplog: py
     assert not [text for text in (PASSWORD, SENT.decode()) if text in shown]
 
 
-def test_the_account_does_not_show_wherever_a_call_is_struck() -> None:
-    """A time limit comes at any line; whoever reports it may show the variables of every frame."""
+def test_a_call_that_is_interrupted_anywhere_does_not_show_the_account() -> None:
+    """A time limit may interrupt any line, and an error report may show the variables of every frame."""
     struck, shown = list[str](), list[str]()
     with FaultServer(answering(GOOD)) as server, FaultServer(passing_on([])) as proxy:
 

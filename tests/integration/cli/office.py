@@ -1,4 +1,4 @@
-"""What the tests of the command line share: a stand-in of BK-ITSM, a store, and ways to run the command."""
+"""Shared parts of the command line's tests: a stand-in of BK-ITSM, a store, and ways to run the command."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -104,3 +105,10 @@ class Office:
         decide = self.sandbox.approve if approve else self.sandbox.reject
         ticket = decide(sn).id
         self.sandbox.wait(lambda ledger: ledger.by_id(ticket).ended)
+
+
+def unreachable_url() -> str:
+    """Return a gateway root at which no server listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}/v2/itsm/"

@@ -20,7 +20,7 @@ import datetime as dt
 import os
 import pathlib
 
-from itsm_workflow import BkItsmGateway, Effect, Policy, Settings, State, Workflow, open_storage
+from itsm_workflow import BkItsmGateway, Effect, Policy, Settings, State, Workflow
 
 STARTED = pathlib.Path("started.txt")
 
@@ -34,8 +34,8 @@ def start(call):
 
 def make():
     return Workflow(
-        gateway=BkItsmGateway(Settings.from_env()),  # first: it may fail, and a store should not be left open
-        storage=open_storage(os.environ["BKAPP_ITSM_STORE"]),
+        gateway=BkItsmGateway(Settings.from_env()),
+        storage=os.environ["BKAPP_ITSM_STORE"],
         policy=Policy(effect_attempts=1, lookups=(dt.timedelta(),)),
         effects={State.APPROVED: [Effect("start_collection", start)]},
         callbacks=False,
@@ -86,10 +86,8 @@ def test_the_applications_effects_follow_an_approval(shop: Office) -> None:
 
 @pytest.mark.parametrize("app", ["none", "shop_app:make"])
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
-def test_a_collectors_fields_are_checked_whoever_makes_the_workflow(
-    shop: Office, app: str, more: tuple[str, ...]
-) -> None:
-    """An application brings a check of its own or none, and ``--collector`` adds to it: all problems in one answer."""
+def test_a_collectors_fields_are_checked_with_any_application(shop: Office, app: str, more: tuple[str, ...]) -> None:
+    """An application may have its own check, and ``--collector`` adds to it: one answer lists all problems."""
     wrong = ("--field", "hot_data_days=9", "--field", "log_keep_days=3")
     asked = ("--subject", "s", "--title", "x" * 200, "--applicant", "alice", "--approver", "bob")
     done = shop.run("apply", "--app", app, "--collector", *asked, *wrong, *more)
@@ -127,8 +125,8 @@ def test_without_the_application_its_effects_are_left_alone(shop: Office) -> Non
         ("os:getcwd", "gives a str, not a Workflow"),
     ],
 )
-def test_an_application_that_is_none_is_told_in_one_line(shop: Office, app: str, said: str) -> None:
-    """What was named, and what is wrong with it."""
+def test_an_invalid_application_is_reported_in_one_line(shop: Office, app: str, said: str) -> None:
+    """The line has the name that was given, and the reason."""
     done = shop.run("list", "--app", app)
     assert (done.code, done.out) == (2, "")
     assert said in done.err.splitlines()[0]
@@ -169,7 +167,7 @@ def test_a_submission_without_a_ticket_is_resent_or_abandoned_by_a_person(shop: 
     assert [one["attention"]["reason"] for one in lost] == ["not_found", "not_found"]
     listed = shop.run("list", "--attention")
     assert listed.out.count("not_found") == 2
-    assert "attention     not_found since" in shop.run("show", "collector-1").out
+    assert "attention     not_found 未找到单据 since" in shop.run("show", "collector-1").out
     shop.sandbox.faults.clear()
 
     resent = shop.run("resend", "collector-1", "--actor", "carol", "--reason", "not in the list", "--json")

@@ -6,7 +6,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from itsm_workflow import Settings
-from itsm_workflow.callbacks.signer import CallbackAddress, read_address
+from itsm_workflow.callbacks.signer import CallbackSigner, read_address
 
 if TYPE_CHECKING:
     import pytest
@@ -34,8 +34,8 @@ def test_keys_are_rotated_into_a_file_of_ones_own(office: Office, monkeypatch: p
     before = Settings.from_env().callback_keys
     monkeypatch.setenv(VARIABLE, value)
     after = Settings.from_env().callback_keys
-    url, headers = CallbackAddress(host="", keys=before).make("0" * 26, 1)
-    assert CallbackAddress(host="", keys=after).holds(
+    url, headers = CallbackSigner(host="", keys=before).make("0" * 26, 1)
+    assert CallbackSigner(host="", keys=after).holds(
         read_address(url.reveal(), {name: value.reveal() for name, value in headers.items()})
     )
 

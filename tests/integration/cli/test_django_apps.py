@@ -49,7 +49,7 @@ import os
 import pathlib
 
 {first}
-from itsm_workflow import BkItsmGateway, Effect, Settings, State, Workflow, open_storage
+from itsm_workflow import BkItsmGateway, Effect, Settings, State, Workflow
 
 
 def start(call):
@@ -61,7 +61,7 @@ def make():
     {inside}
     return Workflow(
         gateway=BkItsmGateway(Settings.from_env()),
-        storage=open_storage(os.environ["BKAPP_ITSM_STORE"]),
+        storage=os.environ["BKAPP_ITSM_STORE"],
         effects={{State.APPROVED: [Effect("start_collection", start)]}},
         callbacks=False,
     )
@@ -125,7 +125,7 @@ def test_what_django_wants_is_said_in_one_sentence(
     assert line.endswith(HINT)
 
 
-def test_an_error_that_django_caused_is_told_alike(host: Office) -> None:
+def test_an_error_that_wraps_one_of_django_is_reported_in_the_same_way(host: Office) -> None:
     """A host may wrap it."""
     inside = (
         "try:\n        import host_models\n    except Exception as error:\n        raise RuntimeError('no') from error"

@@ -36,7 +36,7 @@ def test_every_number_has_two_bounds() -> None:
         assert math.isfinite(kind.min or 0), name
         assert kind.max is not None, name
         assert math.isfinite(kind.max), name
-    assert len(numbers) == 12
+    assert len(numbers) == 15
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,10 @@ def test_every_number_has_two_bounds() -> None:
         (("reconcile", "--watch", "1e300"), "--watch", "0.01<=x<=2592000"),
         (("reconcile", "--watch", "1e-9"), "--watch", "0.01<=x<=2592000"),
         (("resend-all", *ACTING, "--limit", HUGE), "--limit", "1<=x<=1000000"),
+        (("wait", "C1", "--timeout", "inf"), "--timeout", "0<=x<=2592000"),
+        (("wait", "C1", "--timeout", "-1"), "--timeout", "0<=x<=2592000"),
+        (("wait", "C1", "--poll", "0"), "--poll", "0.01<=x<=3600.0"),
+        (("wait", "C1", "--poll", "nan"), "--poll", "0.01<=x<=3600.0"),
         (("verify", "--ticks", HUGE), "--ticks", "0<=x<=10"),
         (("verify", "--ticks", "2147483648"), "--ticks", "0<=x<=10"),
         (("verify", "--faults", HUGE), "--faults", "0<=x<=10"),
@@ -75,6 +79,20 @@ def test_a_number_out_of_range_is_named_with_its_bounds(
     assert f"is not in the range {bounds}." in done.err
 
 
+@pytest.mark.parametrize(
+    ("option", "typed", "said"),
+    [
+        ("--limit", "many", "'many' is not a valid whole number."),
+        ("--seconds", "x", "'x' is not a valid number of seconds."),
+    ],
+)
+def test_a_text_that_is_not_a_number_is_named(office: Office, option: str, typed: str, said: str) -> None:
+    """With what the option takes, in the words of the help."""
+    done = office.run("reconcile", option, typed)
+    assert (done.code, done.out) == (2, "")
+    assert f"Invalid value for '{option}': {said}" in done.err
+
+
 def test_a_walk_may_be_as_wide_as_the_command_says() -> None:
     """The library and the command have one bound."""
     options = {option.name: option.type for option in group.commands["verify"].params}
@@ -86,9 +104,9 @@ def test_a_walk_may_be_as_wide_as_the_command_says() -> None:
 
 
 @pytest.mark.parametrize("more", [("--sn", "\udcff"), ("--sn", "REQ1", "--ticket-id", "\udcff")])
-def test_a_ticket_that_is_no_text_is_refused(office: Office, more: tuple[str, ...]) -> None:
-    """Bytes that are no UTF-8 arrive as lone surrogates, which no gateway can be asked about."""
+def test_a_ticket_that_is_not_text_is_refused(office: Office, more: tuple[str, ...]) -> None:
+    """Bytes that are not UTF-8 arrive as lone surrogates, which cannot be sent to a gateway."""
     office.apply("collector-42")
     done = office.run("record-ticket", "collector-42", "--actor", "ops", *more)
     assert (done.code, done.out) == (2, "")
-    assert "must not contain NUL characters or lone surrogates" in done.err
+    assert "must not contain NUL characters or lone surrogates, which cannot be stored: remove U+DCFF" in done.err

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.linted import linted
+
 if TYPE_CHECKING:
     from tests.integration.cli.office import Office
 
@@ -40,7 +42,7 @@ def name_of(url: str) -> str:
 
 
 def untouched(office: Office, url: str) -> bool:
-    """Tell whether the store is as it was written, with nothing beside it."""
+    """Return whether the store is as it was written, without another file next to it."""
     there = {file.name: file.read_bytes() for file in office.folder.iterdir()}
     return there == {name_of(url): (WRITTEN / name_of(url)).read_bytes()}
 
@@ -59,8 +61,9 @@ def test_what_reads_says_that_the_store_is_older(office: Office, url: str, comma
     assert untouched(office, url)
 
 
-def test_lint_graph_only_reads(office: Office, url: str) -> None:
+def test_lint_graph_only_reads(office: Office, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As its documentation says."""
+    monkeypatch.setattr("itsm_workflow.lint.lint", linted)
     done = office.run("lint-graph", "--against", url)
     assert (done.code, done.out) == (4, "")
     assert "itsm-workflow storage upgrade" in done.err
@@ -68,7 +71,7 @@ def test_lint_graph_only_reads(office: Office, url: str) -> None:
 
 
 def test_the_doctor_changes_nothing(office: Office, url: str) -> None:
-    """It tells that the store is older, and does not open it."""
+    """It reports that the store is older, and does not open it."""
     done = office.run("doctor")
     assert "the store has schema 1" in done.out
     assert "itsm-workflow storage upgrade" in done.out
@@ -109,8 +112,8 @@ def test_what_acts_upgrades_by_opening(office: Office, url: str) -> None:
     assert len(json.loads(office.run("list", "--json").out)) == 32
 
 
-def test_an_upgrade_makes_no_store(office: Office) -> None:
-    """A typing error is told; what is in memory has no schema."""
+def test_an_upgrade_creates_no_store(office: Office) -> None:
+    """A misspelt path is reported; a store in memory has no schema."""
     for url in ("sqlite:///nowhere.db", "json:///nowhere.jsonl"):
         done = office.run("storage", "upgrade", url)
         assert (done.code, done.out) == (4, "")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
 import click
+import pytest
 
+from itsm_workflow import Workflow
+from itsm_workflow.cli import decide
 from itsm_workflow.cli.app import group
 from itsm_workflow.cli.exits import Exit
 
@@ -55,7 +59,24 @@ def test_the_page_names_no_option_that_there_is_not() -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) - known - {"--help"} == set()
 
 
-def test_the_page_tells_every_exit_code() -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(decide.settle, decide.withdraw, decide.accept_after_withdrawal, decide.resend, decide.abandon),
+        *(decide.record_ticket, decide.attest_approval, decide.clear_attention),
+    ],
+    ids=lambda command: str(command.name),
+)
+def test_an_option_of_an_act_is_an_argument_of_its_method(command: click.Command) -> None:
+    """What is typed is passed on by name, and every argument without a default is asked for."""
+    arguments = inspect.signature(getattr(Workflow, str(command.name).replace("-", "_"))).parameters
+    options = {str(one.name): one.required for one in command.params} | {"self": True, "change_id": True}
+    own = {"name", "in_json", "store", "app"}
+    assert set(options) - own <= set(arguments)
+    assert {name for name, one in arguments.items() if one.default is one.empty} <= {*filter(options.get, options)}
+
+
+def test_the_page_lists_every_exit_code() -> None:
     """Each has its row."""
     assert [int(code) for code in re.findall(r"^\| ([0-9]+) \|", PAGE, flags=re.MULTILINE)] == [
         code.value for code in Exit

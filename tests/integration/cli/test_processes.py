@@ -13,6 +13,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.cells import cell_len
 
 from itsm_workflow import __version__
 from tests.integration.cli.office import COMMAND
@@ -49,15 +50,15 @@ def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("storage",), ("nope",), ("show",), ("list", "--nope")])
 def test_wrong_usage_is_exit_2_without_data(office: Office, arguments: tuple[str, ...]) -> None:
-    """A script can tell a mistake in its own words from trouble."""
+    """A script can distinguish a mistake in its arguments from a failure."""
     done = office.run(*arguments)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("itsm-workflow: ")
     assert "--help` shows the usage" in done.err
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(office: Office) -> None:
-    """``| head`` ends the command quietly."""
+def test_a_closed_pipe_is_not_an_error(office: Office) -> None:
+    """``| head`` ends the command without a message."""
     office.run(
         "apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob", "--field", long()
     )
@@ -84,6 +85,15 @@ def test_colour_is_for_terminals_that_want_it(office: Office) -> None:
     assert b"\x1b[1m" in on_a_terminal(office, "list")
     assert b"\x1b[" not in on_a_terminal(office, "list", NO_COLOR="1")
     assert "\x1b" not in office.run("list").out
+
+
+def test_a_narrow_terminal_shows_everything(office: Office) -> None:
+    """Long cells go on below; an id is never broken, since it is copied."""
+    change = office.apply("采集项-四十二", "接入订单服务的全部访问日志")
+    shown = on_a_terminal(office, "list", COLUMNS="80", NO_COLOR="1").decode().replace("\r", "").splitlines()
+    assert max(map(cell_len, shown)) <= 80
+    assert [change["id"] in line for line in shown].count(True) == 1
+    assert set("采集项-四十二接入订单服务的全部访问日志") <= set("".join(shown))
 
 
 def test_a_pass_shows_its_progress_on_a_terminal_only(office: Office) -> None:
@@ -133,8 +143,8 @@ def test_a_sandbox_prints_the_settings_by_which_to_use_it(office: Office) -> Non
     assert office.sandbox.tickets() == ()
 
 
-def test_a_sandbox_tells_its_settings_as_json(office: Office) -> None:
-    """For programs that start one, and end it by SIGTERM."""
+def test_a_sandbox_prints_its_settings_as_json(office: Office) -> None:
+    """Programs that start one read them, and end it by SIGTERM."""
     with office.start("sandbox", "--port", "0", "--json") as running:
         assert running.stdout is not None
         text = ""
@@ -167,8 +177,8 @@ def test_a_loaded_sandbox_takes_its_time(office: Office) -> None:
     assert 16 <= waits.total_seconds() <= 25
 
 
-def test_a_port_that_is_taken_is_told(office: Office) -> None:
-    """In one line, with exit 1."""
+def test_a_port_in_use_is_reported(office: Office) -> None:
+    """The command prints one line and exits with 1."""
     port = office.sandbox.root.rsplit(":", 1)[1]
     done = office.run_process("sandbox", "--port", port)
     assert (done.code, done.out) == (1, "")

@@ -31,22 +31,22 @@ def run(arguments: Sequence[str], output: str | None = None) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("arguments", [("graph",), ("list", "--store", "memory://", "--json")])
-def test_full_disk_behind_the_output_is_told(arguments: Sequence[str]) -> None:
-    """What was to be shown is lost, which the exit code says."""
+def test_a_full_disk_under_the_output_is_reported(arguments: Sequence[str]) -> None:
+    """The output is lost, which the exit code shows."""
     code, told = run(arguments, output="/dev/full")
     assert code == 1
     assert told.startswith("itsm-workflow: OSError: ")
     assert len(told.splitlines()) == 1
 
 
-def test_folder_that_cannot_be_made_is_told() -> None:
+def test_a_folder_that_cannot_be_made_is_reported() -> None:
     """The demonstration has not begun."""
     code, told = run(["demo", "--folder", "/proc/none"])
     assert (code, "Traceback" in told, "/proc/none" in told) == (1, False, True)
 
 
-def test_actor_that_is_no_text_is_named(tmp_path: Path) -> None:
-    """Bytes that are no UTF-8 come in from a shell as well; nothing is stored or sent."""
+def test_an_actor_that_is_not_text_is_named(tmp_path: Path) -> None:
+    """Bytes that are not UTF-8 may come from a shell; nothing is stored or sent."""
     asked: list[str | bytes] = [
         "--title",
         "t",

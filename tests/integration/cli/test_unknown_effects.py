@@ -11,6 +11,7 @@ from itsm_workflow import BkItsmGateway, Effect, EffectCall, Policy, Settings, S
 from itsm_workflow.change import AttentionReason, EffectStatus
 from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.secrets import Secret
+from tests.support.attention import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,8 +104,7 @@ def test_a_host_that_lost_an_effect_calls_a_person(
     renamed = Workflow(storage=storage, gateway=gateway, callbacks=False, policy=policy)
     left = renamed.settle(change.id)
     assert left.effects[0].status is EffectStatus.PLANNED
-    assert left.attention is not None
-    assert left.attention.reason is AttentionReason.EFFECT_UNKNOWN
+    assert reason_of(left) is AttentionReason.EFFECT_UNKNOWN
 
 
 def test_a_withdrawal_is_everybodys_to_deliver(

@@ -1,8 +1,7 @@
-"""What these tests stand on: settings with short times, findings by name, servers that speak TLS."""
+"""Shared parts of the doctor's tests: settings with short times, findings by name, servers that use TLS."""
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING
 
 from itsm_workflow.doctor.callback import examine_callback
@@ -12,8 +11,6 @@ from itsm_workflow.testing.manual_clock import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import trustme
 
     from itsm_workflow.clock import Clock
     from itsm_workflow.doctor import Finding
@@ -61,12 +58,5 @@ def of_callback(host: str, *, slow: float = 60.0, **more: str) -> dict[str, Find
 
 
 def levels(findings: dict[str, Finding]) -> dict[str, str]:
-    """Return how each thing stands."""
+    """Return the level of each finding by its name."""
     return {name: finding.level.value for name, finding in findings.items()}
-
-
-def context_of(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    """Return a server's side of TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    return context

@@ -1,4 +1,4 @@
-"""What the doctor finds when our callback is called: a host that runs, and everything that can stand before it."""
+"""The doctor's findings when it calls our callback address: a running host, and anything in front of it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.integration.doctor.places import (
     KEY,
     OTHER_KEY,
     by_name,
-    context_of,
     levels,
     of_callback,
     settings,
 )
+from tests.support.certificates import context_of
 from tests.support.fault_server import Connection, FaultServer, answering, in_turn, response, sending
 from tests.support.office import Office
 
@@ -35,12 +35,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.callbacks.parse import CallbackResponse
 
-WELL = {
-    "callback.connection": "ok",
-    "callback.delivery": "ok",
-    "callback.credential": "ok",
-    "callback.speed": "ok",
-}
+WELL = {"callback.connection": "ok", "callback.delivery": "ok", "callback.credential": "ok", "callback.speed": "ok"}
 FIELDS = {
     "title",
     "current_status",
@@ -93,7 +88,7 @@ class TestHost:
         assert levels(of_callback(office.door.url)) == WELL
 
     def test_a_probe_has_no_effect(self, office: Office) -> None:
-        """No write, no call of the gateway, no trouble that anybody is told of."""
+        """Nothing is written, the gateway is not called, and observers are not notified of an error."""
         of_callback(office.door.url)
 
         assert len(office.door.knocks) == 1
@@ -126,7 +121,7 @@ class TestHost:
         assert levels(of_callback(office.door.url)) == WELL
 
     def test_it_answers_slowly(self, office: Office) -> None:
-        """Told from a limit on; here every answer is over it."""
+        """It is reported from a limit on; in this test every answer exceeds it."""
         found = of_callback(office.door.url, slow=0.0)
 
         assert found["callback.speed"].level == Level.WARNING
@@ -202,11 +197,11 @@ class TestFailed:
         ],
     )
     def test_an_answer(self, body: object, more: dict[str, Any], words: str) -> None:
-        """Told for what it is."""
+        """Each kind of answer is reported by its own finding."""
         assert words in answered(body, **more).seen
 
-    def test_somebody_else_who_says_that_all_is_well(self) -> None:
-        """Callbacks would count as delivered, and nobody would have heard them."""
+    def test_another_server_that_acknowledges(self) -> None:
+        """Callbacks would count as delivered, and no process of the host would have received them."""
         found = answered({"result": True, "code": 0, "message": "success", "data": {"probe": "x" * 43}})
 
         assert "not from a host with our keys" in found.seen
@@ -284,8 +279,8 @@ class TestTLS:
         assert {name: level for name, level in levels(found).items() if name != "callback.certificate"} == WELL
         assert found["callback.certificate"].seen.startswith("verified")
 
-    def test_a_certificate_that_nobody_trusts(self, bundle: Path) -> None:
-        """BK-ITSM would deliver, as it checks none; a probe stops, since it does not know who answers."""
+    def test_an_untrusted_certificate(self, bundle: Path) -> None:
+        """BK-ITSM would deliver, since it checks none; a probe stops, since it does not know which server answers."""
         seen: list[bytes] = []
         context = context_of(trustme.CA().issue_cert("127.0.0.1"))
         with FaultServer(answering(response(b""), seen=seen), tls=context) as server:
@@ -311,7 +306,7 @@ class TestTLS:
 
 @pytest.mark.parametrize("half", [{"callback_host": ""}, {"callback_keys": ()}])
 def test_without_callbacks_nothing_is_called(half: dict[str, Any]) -> None:
-    """There is no address, or nothing to sign with."""
+    """There is no address, or no key to sign with."""
     wanted = attrs.evolve(settings(CALLBACK_HOST="http://127.0.0.1:9", CALLBACK_KEYS=KEY), **half)
 
     assert levels(by_name(examine_callback(wanted, clock=ManualClock()))) == {"callback.delivery": "warning"}

@@ -57,7 +57,7 @@ def test_certificates_that_cannot_be_read(office: Office, monkeypatch: pytest.Mo
 
 
 def test_warnings_alone_are_exit_0(office: Office) -> None:
-    """There is no store yet, for one."""
+    """One example: there is no store yet."""
     done = office.run("doctor")
 
     assert (done.code, done.err) == (0, "problems 0, warnings 1, ok 5\n")
@@ -175,6 +175,14 @@ def test_the_library_part_is_a_generator(office: Office) -> None:
 
     assert next(found).level == Level.OK
     found.close()
+
+
+@pytest.mark.parametrize("flag", ["online", "callback"])
+def test_the_library_part_refuses_a_flag_that_is_not_a_bool(office: Office, flag: str) -> None:
+    """The text no is true, and would call the gateway."""
+    flags: dict[str, Any] = {flag: "no"}
+    with pytest.raises(TypeError, match=rf"^examine\({flag}=\.\.\.\) takes True or False, not 'no'$"):
+        next(iter(examine(office.variables, store="memory://", **flags)))
 
 
 def _python(office: Office, program: str) -> str:

@@ -1,4 +1,4 @@
-"""What the doctor finds of a gateway, over real HTTP: a stand-in of BK-ITSM, and servers that misbehave."""
+"""The doctor's findings about a gateway, over real HTTP: a stand-in of BK-ITSM, and servers that misbehave."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from itsm_workflow.doctor import Finding, Level
 from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES, TITLE, FieldSpec, Service, self_finishing
 from itsm_workflow.testing.manual_clock import ManualClock
-from tests.integration.doctor.places import APP_SECRET, BARE_NAME, context_of, levels, of_gateway, settings
+from tests.integration.doctor.places import APP_SECRET, BARE_NAME, levels, of_gateway, settings
+from tests.support.certificates import context_of
 from tests.support.fault_server import Connection, FaultServer, answering, in_turn, response, success
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def of_server(fault: Callable[[Connection], None]) -> dict[str, Finding]:
 
 
 class TestWell:
-    """A gateway that has nothing to be told of."""
+    """A gateway without problems."""
 
     def test_the_built_in_service(self, sandbox: Sandbox) -> None:
         """Nothing more is to be found than that it is there."""
@@ -93,7 +94,7 @@ class TestService:
     """The service that tickets are filed with."""
 
     def test_no_service_of_that_number(self, sandbox: Sandbox) -> None:
-        """Those that there are, are told."""
+        """The finding lists the existing services."""
         found = of_sandbox(sandbox, SERVICE_ID="999")["gateway.service"]
 
         assert found.level == Level.PROBLEM
@@ -126,8 +127,8 @@ class TestService:
         assert f"but {count} match;" in found.seen
         assert next(iter(named)) in found.advice
 
-    def test_a_form_that_nobody_fills(self, sandbox: Sandbox) -> None:
-        """The host must give these, and one of them looks as if it took the approvers."""
+    def test_a_form_with_fields_that_the_library_does_not_fill(self, sandbox: Sandbox) -> None:
+        """The host must give these, and one of them looks as if it were for the approvers."""
         found = of_sandbox(sandbox, SERVICE_ID="52")["gateway.form"]
 
         assert found.level == Level.WARNING
@@ -142,7 +143,7 @@ class TestService:
         assert found.level == Level.PROBLEM
         assert found.advice.startswith(f"correct BKAPP_ITSM_{setting}")
 
-    def test_a_flow_that_asks_nobody(self, sandbox: Sandbox) -> None:
+    def test_a_flow_without_an_approver(self, sandbox: Sandbox) -> None:
         """Its tickets end as approved by themselves."""
         assert of_sandbox(sandbox, SERVICE_ID="53")["gateway.approval"].level == Level.WARNING
 
@@ -152,7 +153,7 @@ class TestService:
             assert of_gateway(settings(server.url))["gateway.service"].level == Level.WARNING
 
     def test_no_service_is_named(self, sandbox: Sandbox) -> None:
-        """That is told with the settings; the application may choose one."""
+        """It is reported with the settings; the application may choose a service."""
         unnamed = attrs.evolve(settings(sandbox.url), fast_approval=False)
 
         assert "gateway.service" not in of_gateway(unnamed, SystemClock())
@@ -303,8 +304,8 @@ class TestClock:
         assert words in found.seen
 
     @pytest.mark.parametrize("headers", [(), ("Date: today",), ("Date: Mon, 99 Nov 2026 12:00:00 GMT",)])
-    def test_a_gateway_that_tells_no_time(self, headers: tuple[str, ...]) -> None:
-        """Nothing can be said."""
+    def test_a_gateway_that_sends_no_time(self, headers: tuple[str, ...]) -> None:
+        """The finding is that the clocks cannot be compared."""
         assert "the clocks cannot be compared" in self.found(*headers).seen
 
 

@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "how-to" / "diagnose.md").read_text(encoding="utf-8")
 
 
 def test_the_page_lists_every_finding() -> None:
-    """And none that there is not; those of single settings stand in one row."""
+    """It lists no others; the findings of single settings share one row."""
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/itsm_workflow/doctor").glob("*.py"))
     named = set(re.findall(r'"((?:gateway|callback|storage)\.[a-z_]+)"', source))
     of_both = {
@@ -25,6 +25,6 @@ def test_the_page_lists_every_finding() -> None:
     assert len(listed) > 15
 
 
-def test_the_page_lists_every_code_that_is_known() -> None:
-    """Whoever searches for a number finds it."""
+def test_the_page_lists_every_known_code() -> None:
+    """A reader who searches for a number finds it."""
     assert [code for code in sorted(refusals._CODES) if str(code) not in PAGE] == []

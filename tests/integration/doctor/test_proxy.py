@@ -10,7 +10,8 @@ from itsm_workflow.doctor import Level
 from itsm_workflow.doctor.configuration import examine_settings
 from itsm_workflow.doctor.refusals import PROXY
 from itsm_workflow.sandbox import Sandbox
-from tests.integration.doctor.places import APP_SECRET, by_name, context_of, levels, of_gateway, settings
+from tests.integration.doctor.places import APP_SECRET, by_name, levels, of_gateway, settings
+from tests.support.certificates import context_of
 from tests.support.fault_server import FaultServer, answering, response, success
 from tests.support.tiny_proxy import passing_on
 
@@ -45,8 +46,8 @@ def test_a_proxy_that_is_not_there_is_named_with_its_variable() -> None:
     assert "BKAPP_ITSM_PROXY" in found["proxy.connection"].advice
 
 
-def test_a_proxy_that_refuses_is_told_by_its_status(authority: trustme.CA, bundle: Path) -> None:
-    """With what to do, as far as it is known."""
+def test_a_refusing_proxy_is_reported_with_its_status(authority: trustme.CA, bundle: Path) -> None:
+    """The finding advises what to do, if the status shows it."""
     gateway = context_of(authority.issue_cert("127.0.0.1"))
     with (
         FaultServer(answering(response(success([]))), tls=gateway) as server,
@@ -74,8 +75,8 @@ def test_a_proxy_that_opens_no_tunnel_is_not_the_gateways_fault(authority: trust
     assert (found["gateway.answer"].level, found["gateway.answer"].advice) == (Level.PROBLEM, PROXY)
 
 
-def test_a_proxy_that_refuses_the_account_over_http_is_told_too() -> None:
-    """There it answers in the gateway's place."""
+def test_a_proxy_that_refuses_the_account_over_http_is_reported_too() -> None:
+    """With plain HTTP it answers in the gateway's place."""
     with (
         FaultServer(answering(response(success([])))) as server,
         FaultServer(passing_on([], account=b"another")) as proxy,

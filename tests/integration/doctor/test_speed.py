@@ -41,7 +41,7 @@ def test_a_gateway_that_is_silent_too_long_names_the_setting_and_a_value() -> No
 
 
 def test_a_connection_that_breaks_is_not_taken_for_a_slow_gateway() -> None:
-    """A longer time mends nothing."""
+    """A longer time-out does not help."""
     with FaultServer(in_turn(Connection.reset)) as server:
         finding = of_gateway(settings(server.url))["gateway.answer"]
 

@@ -78,8 +78,8 @@ class TestOpen:
         assert "its directory does not exist" in found["storage.open"].seen
 
     @pytest.mark.parametrize("url", ["nonsense", "slqite:///changes.db", "sqlite://changes.db"])
-    def test_an_address_that_is_none(self, url: str) -> None:
-        """The backend's own words say what is wrong."""
+    def test_an_invalid_address(self, url: str) -> None:
+        """The backend's own message states the problem."""
         assert levels(of_store(url)) == {"storage.open": "problem"}
 
     def test_a_file_of_something_else(self, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ class TestDamage:
         assert "is damaged" in found["storage.open"].seen
         assert "itsm-workflow storage repair" in found["storage.open"].advice
 
-    def test_of_nobody_knows_what(self, tmp_path: Path) -> None:
+    def test_of_an_unknown_kind(self, tmp_path: Path) -> None:
         """The store can only be read."""
         found = self.damage(tmp_path, b'"number"')
 
@@ -201,7 +201,7 @@ class TestDamageOfSQLite:
         ],
     )
     def test_of_an_index(self, tmp_path: Path, index: str, text: bytes) -> None:
-        """It may hide a change from whoever reads by it, so that nothing else would say so."""
+        """It may hide a change from every reader that uses the index, so that no other check finds it."""
         found = self.flip(tmp_path, text, index)
 
         assert found["storage.damage"].level == Level.PROBLEM
@@ -216,8 +216,8 @@ class TestDamageOfSQLite:
         assert "is not stored as this version wrote it" in found["storage.damage"].seen
         assert found["storage.open_changes"].seen == "collector_change: 2 pending"
 
-    def test_much_of_it_is_told_in_short(self, tmp_path: Path) -> None:
-        """The first problems stand for the others."""
+    def test_long_lists_of_damage_are_shortened(self, tmp_path: Path) -> None:
+        """The first problems are shown, and the number of the others."""
         path = tmp_path / "changes"
         with Office(f"sqlite:///{path}") as office:
             workflow = office.workflow()
@@ -277,8 +277,8 @@ class TestWaiting:
         assert found.seen == "changes that wait for a person: 1 not_found"
         assert "itsm-workflow list --attention" in found.advice
 
-    def test_nobody_reconciles(self, url: str) -> None:
-        """What has been due for long shows it."""
+    def test_no_process_reconciles(self, url: str) -> None:
+        """Changes that have been due for long show it."""
         with Office(url) as office:
             office.workflow().apply(subject="s", **asked())
             office.pass_time(LATE.total_seconds() * 2)
@@ -288,8 +288,8 @@ class TestWaiting:
         assert "itsm-workflow reconcile --app module:name" in found.advice
         assert "with the application of collector_change: " in found.advice
 
-    def test_nobody_reconciles_another_workflow(self, url: str) -> None:
-        """The advice says whose application to name; a pass of the other would find nothing due."""
+    def test_no_process_reconciles_another_workflow(self, url: str) -> None:
+        """The advice names the application; a pass of the other one would find nothing due."""
         with Office(url) as office:
             office.workflow(definition=attrs.evolve(COLLECTOR_CHANGE, name="release")).apply(subject="s", **asked())
             office.pass_time(LATE.total_seconds() * 2)

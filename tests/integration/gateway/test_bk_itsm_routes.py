@@ -120,7 +120,7 @@ class TestEachWay:
         assert itsm.verify_token("forged") is False
 
     def test_the_preview_is_what_is_sent(self, sandbox: Sandbox, itsm: BkItsmGateway) -> None:
-        """The gateway reads creator, tag, fields and callback as the preview told."""
+        """The gateway receives creator, tag, fields and callback as the preview showed them."""
         now = SystemClock().now()
         request = attrs.evolve(
             create_request(attempt(key=f"pre{ulid(now)}", submitted_at=now)),
@@ -144,7 +144,7 @@ class TestEachWay:
 
 
 def test_only_an_esb_is_asked_by_post_alone(sandbox: Sandbox) -> None:
-    """Where no ESB stands in front, the server refuses five of the endpoints, by a word that says so."""
+    """Without an ESB in front, the server refuses five of the endpoints, by a word that shows it."""
     gateway = BkItsmGateway(sandbox.settings(routes="esb", gateway_url=sandbox.url))
     ticket = file(gateway)
 
@@ -165,8 +165,8 @@ def test_only_an_esb_is_asked_by_post_alone(sandbox: Sandbox) -> None:
     gateway.close()
 
 
-def test_component_paths_are_asked_for_where_they_are(sandbox: Sandbox) -> None:
-    """A version that the ESB does not know leads to a page, which is no answer."""
+def test_component_paths_are_called_with_their_version(sandbox: Sandbox) -> None:
+    """A version that the ESB does not know leads to a page, which is not an answer."""
     gateway = BkItsmGateway(sandbox.settings(routes="component", component_version="v9"))
 
     with pytest.raises(GatewayProtocolError):

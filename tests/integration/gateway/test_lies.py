@@ -135,7 +135,7 @@ class TestFinding:
         assert all(params.keys() - {"page", "page_size"} for _, params in asked[:3])
 
     def test_a_gateway_that_drops_the_tag_and_has_nothing_of_ours(self) -> None:
-        """None is none."""
+        """The result is that there is no ticket."""
 
         def search(params: dict[str, Any]) -> object:
             return listed([] if "creator" in params else [row(9, title="a stranger's", creator="bob")])
@@ -179,7 +179,7 @@ class TestFinding:
         assert (int(probed["page"]), int(probed["page_size"])) == (1, 1), "no more is read than the answer needs"
 
     def test_pages_that_shift_while_they_are_read(self) -> None:
-        """A newer ticket pushes rows on to the next page: shown twice, told once."""
+        """A newer ticket pushes rows to the next page: a row is shown twice and returned once."""
         pages = {1: listed([row(3), row(2)], count=3, pages=2), 2: listed([row(2), row(1)], count=4, pages=2)}
 
         with FaultServer(scripted({"get_tickets": lambda params: pages[params["page"]]})) as server:
@@ -226,16 +226,16 @@ class TestReading:
         assert (snapshot.approve_result, snapshot.approval_step, snapshot.closed_by) == (True, True, "admin,alice")
 
     @pytest.mark.parametrize("code", [3900022, 3900004, "SERVER_500_ERROR"])
-    def test_a_ticket_that_is_not_there_forgets_nothing(self, code: int | str) -> None:
-        """Neither page nor list shows it: the refusal stands, and the result is not asked for."""
+    def test_a_missing_ticket_keeps_the_refusal(self, code: int | str) -> None:
+        """Neither page nor list shows it: the refusal is raised, and the result is not read."""
         asked: list[tuple[str, dict[str, Any]]] = []
         script = reading(get_ticket_info=refusing(code), get_tickets=lambda _: listed([]))
         with FaultServer(scripted(script, asked)) as server, pytest.raises(GatewayRefused):
             gateway(server.url).read(ticket())
         assert {name for name, _ in asked} == {"get_ticket_info", "get_tickets"}
 
-    def test_a_refusal_of_the_gateways_own_is_no_word_about_the_ticket(self) -> None:
-        """Out of quota, say: the ticket is looked at later, and nothing else is asked for."""
+    def test_a_refusal_by_the_api_gateway_says_nothing_about_the_ticket(self) -> None:
+        """One example is an exhausted quota: the ticket is looked at later, and nothing else is read."""
         asked: list[tuple[str, dict[str, Any]]] = []
         with (
             FaultServer(scripted(reading(get_ticket_info=refusing(1642902)), asked)) as server,
@@ -251,8 +251,8 @@ class TestReading:
             ("SERVER_500_ERROR", "its page cannot be read: the gateway refuses, code SERVER_500_ERROR"),
         ],
     )
-    def test_a_ticket_whose_page_cannot_be_read_is_told_by_its_rows(self, code: int | str, why: str) -> None:
-        """By id: how it stands and what its result is, and that nothing else could be read."""
+    def test_a_ticket_whose_page_cannot_be_read_is_read_by_its_rows(self, code: int | str, why: str) -> None:
+        """They show its status and its result by id; the snapshot records that nothing else could be read."""
         with FaultServer(scripted(reading(get_ticket_info=refusing(code)))) as server:
             snapshot = gateway(server.url).read(ticket(), decision_field="x")
 
@@ -280,8 +280,8 @@ class TestReading:
             [result(), result(approve_result=False)],
         ],
     )
-    def test_a_result_that_is_not_clearly_ours_is_none(self, rows: list[dict[str, Any]]) -> None:
-        """Missing, of another id or number, without one, or told in two ways."""
+    def test_a_result_that_is_not_clearly_ours_is_ignored(self, rows: list[dict[str, Any]]) -> None:
+        """It is missing, has another id or number, has no id, or occurs with two values."""
         with FaultServer(scripted(reading(ticket_approval_result=lambda _: rows))) as server:
             snapshot = gateway(server.url).read(ticket())
 
@@ -297,14 +297,14 @@ class TestReading:
         ],
     )
     def test_ours_among_others_twice_and_in_any_order(self, url: str) -> None:
-        """Told by the id in the page's address, of either kind."""
+        """It is found by the id in the page's address, of either kind."""
         rows = [result(8, approve_result=False), result(ticket_url=url), result(ticket_url=url)]
         with FaultServer(scripted(reading(ticket_approval_result=lambda _: rows))) as server:
             assert gateway(server.url).read(ticket()).approve_result is True
 
     @pytest.mark.parametrize("word", ["NEW", "RESOLVED", "finished", "FINISHED ", "", "完成"])
-    def test_a_word_that_is_not_known_is_no_end(self, word: str) -> None:
-        """Only the five exact words mean anything."""
+    def test_an_unknown_status_word_is_not_final(self, word: str) -> None:
+        """Only the five exact words have a meaning."""
         with FaultServer(scripted(reading(get_ticket_info=lambda _: page(current_status=word)))) as server:
             assert gateway(server.url).read(ticket()).status is TicketStatus.OTHER
 
@@ -365,8 +365,8 @@ class TestReading:
         assert why == {f"its {part} cannot be read: the answer is not as agreed"}
 
     @pytest.mark.parametrize("endpoint", ["get_ticket_logs", "ticket_approval_result"])
-    def test_a_part_that_cannot_be_asked_for_now_is_asked_for_later(self, endpoint: str) -> None:
-        """A gateway in trouble is no property of the ticket."""
+    def test_a_part_that_cannot_be_read_now_is_read_later(self, endpoint: str) -> None:
+        """An outage of the gateway is not a fact about the ticket."""
 
         def busy(_: dict[str, Any]) -> object:
             raise HttpStatus(503)
@@ -415,7 +415,7 @@ class TestReading:
         ],
     )
     def test_a_decision_is_one_text(self, values: list[object], decision: str | None) -> None:
-        """A boolean is no text, and two answers are none."""
+        """A boolean is not a text, and two values are not a decision."""
         fields = [{"key": "approval_result", "value": value} for value in values]
         with FaultServer(scripted(reading(get_ticket_info=lambda _: page(fields=fields)))) as server:
             assert gateway(server.url).read(ticket(), decision_field="approval_result").decision == decision
@@ -432,8 +432,8 @@ class TestActing:
             gateway(server.url).withdraw(ticket(), operator="alice", reason="r")
         assert "operate_ticket" not in [name for name, _ in asked]
 
-    def test_a_refusal_is_fine_where_the_ticket_has_ended_meanwhile(self) -> None:
-        """Somebody was faster."""
+    def test_a_refused_withdrawal_of_an_ended_ticket_is_not_an_error(self) -> None:
+        """Another user was faster."""
         pages = iter([page(current_status="RUNNING"), page(current_status="TERMINATED")])
 
         def refuse(_: dict[str, Any]) -> object:
@@ -469,8 +469,8 @@ class TestToken:
             assert gateway(server.url).verify_token("t") is False
 
     @pytest.mark.parametrize("code", [1, "METHOD_NOT_ALLOWED"])
-    def test_another_refusal_is_no_verdict(self, code: object) -> None:
-        """A gateway that says no says nothing of the token."""
+    def test_another_refusal_is_not_a_verdict(self, code: object) -> None:
+        """A refusal of the call says nothing about the token."""
 
         def refuse(_: dict[str, Any]) -> object:
             raise Refusal(code)

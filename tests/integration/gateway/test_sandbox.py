@@ -149,8 +149,8 @@ class TestReading:
 
         assert (snapshot.status, snapshot.result_status, snapshot.approve_result) == (status, status, False)
 
-    def test_a_ticket_that_nobody_approved(self) -> None:
-        """Its flow has no approval step; the result says true all the same."""
+    def test_a_ticket_without_an_approval(self) -> None:
+        """Its flow has no approval step; its result is true all the same."""
         service = self_finishing(77)
         with Sandbox(start_delay=0.0, services=(*DEFAULT_SERVICES, service)) as sandbox:
             client = gateway(sandbox.url, service_id="77")
@@ -161,7 +161,7 @@ class TestReading:
         assert (after.approve_result, after.approval_step) == (True, False)
 
     def test_a_decision_field(self, sandbox: Sandbox, itsm: BkItsmGateway) -> None:
-        """By its key, as text; a key that is not there is None."""
+        """It is read by its key, as text; a missing key is None."""
         ticket = file(itsm)
 
         assert itsm.read(ticket, decision_field="APPROVER").decision == "bob"
@@ -169,7 +169,7 @@ class TestReading:
         assert itsm.read(ticket).decision is None
 
     def test_a_number_that_two_tickets_carry(self, sandbox: Sandbox, itsm: BkItsmGateway) -> None:
-        """Ours is told apart by its id; what is read by number alone is left open, and nothing is done by it."""
+        """Ours is known by its id; what can be read only by number is left open, and no operation is called."""
         ticket = file(itsm)
         other = sandbox.duplicate_sn(ticket.sn)
 
@@ -182,16 +182,16 @@ class TestReading:
         with pytest.raises(GatewayProtocolError, match="several tickets carry"):
             itsm.withdraw(ticket, operator="alice", reason="r")
 
-    def test_somebody_else_s_number(self, itsm: BkItsmGateway) -> None:
-        """A ticket of another id is never taken for ours."""
+    def test_a_number_of_another_ticket(self, itsm: BkItsmGateway) -> None:
+        """A ticket with another id is never taken for ours."""
         ticket = attrs.evolve(file(itsm), id="999")
 
         with pytest.raises(GatewayProtocolError, match="is not the number of ticket 999"):
             itsm.read(ticket)
         assert itsm.results([ticket]) == {}
 
-    def test_a_number_that_nobody_carries(self, itsm: BkItsmGateway) -> None:
-        """The gateway says so; results leave it out."""
+    def test_a_number_without_a_ticket(self, itsm: BkItsmGateway) -> None:
+        """The gateway reports it; results leave it out."""
         ticket = attrs.evolve(file(itsm), sn="REQ19990101000001")
 
         with pytest.raises(GatewayRefused):
@@ -207,7 +207,7 @@ class TestReading:
         assert results.keys() == {ticket.id for ticket in tickets}
         assert {result.sn for result in results.values()} == {ticket.sn for ticket in tickets}
 
-    def test_results_of_none_ask_nothing(self) -> None:
+    def test_results_of_no_tickets_send_nothing(self) -> None:
         """The server fails on an empty list."""
         assert gateway("http://127.0.0.1:1/").results([]) == {}
 
@@ -261,7 +261,7 @@ class TestFinding:
         client.close()
 
     def test_two_tickets_of_one_key(self, itsm: BkItsmGateway) -> None:
-        """Both are told: a person has to look."""
+        """Both are returned, so that a person can look."""
         mine = trying()
         first, second = file(itsm, mine), file(itsm, mine)
 
@@ -277,8 +277,8 @@ class TestFinding:
         assert (found.creator, found.key, found.is_ours) == ("mallory", mine.key, False)
         assert found.differences == ("creator: sent alice, shows mallory",)
 
-    def test_by_number_only_what_carries_the_key_gets_it(self, itsm: BkItsmGateway) -> None:
-        """Somebody else's ticket is told without."""
+    def test_found_by_number_only_tickets_with_the_key_have_it(self, itsm: BkItsmGateway) -> None:
+        """Another user's ticket is returned without a key."""
         mine = trying()
         other = file(itsm)
 
@@ -306,8 +306,8 @@ class TestActing:
         assert itsm.read(ticket).status is TicketStatus.REVOKED
         assert itsm.withdraw(ticket, operator="alice", reason="") is Withdrawal.DONE
 
-    def test_withdraw_what_has_ended(self, sandbox: Sandbox, itsm: BkItsmGateway) -> None:
-        """It is left alone, and that is told apart from a withdrawal."""
+    def test_withdrawing_an_ended_ticket_changes_nothing(self, sandbox: Sandbox, itsm: BkItsmGateway) -> None:
+        """The result differs from that of a withdrawal."""
         ticket = file(itsm)
         sandbox.approve(ticket.sn)
         seen_once(lambda: itsm.read(ticket), lambda snapshot: snapshot.status is TicketStatus.FINISHED)
@@ -366,8 +366,8 @@ class TestActing:
             itsm.resume(ticket, operator="bob", reason="go on")
             assert itsm.read(ticket).status is TicketStatus.RUNNING
 
-    def test_a_ticket_that_stays_suspended_is_told_of(self, itsm: BkItsmGateway, sandbox: Sandbox) -> None:
-        """Somebody suspended it twice: the server answers success, and nothing resumes it."""
+    def test_a_ticket_that_stays_suspended_raises_an_error(self, itsm: BkItsmGateway, sandbox: Sandbox) -> None:
+        """It was suspended twice: the server answers success, and the ticket is not resumed."""
         ticket = file(itsm)
         seen_once(lambda: itsm.read(ticket), lambda snapshot: snapshot.approval_step is True)
         with sandbox.locked() as ledger:
@@ -419,8 +419,8 @@ class TestServices:
         assert client.service() == listed["日志平台容量评估"]
         client.close()
 
-    def test_by_a_name_that_nothing_has(self, sandbox: Sandbox) -> None:
-        """The error tells the names there are."""
+    def test_by_an_unknown_name(self, sandbox: Sandbox) -> None:
+        """The error lists the existing names."""
         client = gateway(sandbox.url, fast_approval=False, service_name="nothing")
 
         with pytest.raises(ServiceNotFound, match="日志平台容量评估"):
@@ -428,7 +428,7 @@ class TestServices:
         client.close()
 
     def test_none_is_configured(self) -> None:
-        """The error tells what to set."""
+        """The error names the setting."""
         with pytest.raises(ServiceNotFound, match="BKAPP_ITSM_SERVICE_ID"):
             gateway("http://127.0.0.1:1/", fast_approval=False).service()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @EVERY_STORE
 def test_apply_binds_the_ticket_in_two_commits(office: Office) -> None:
-    """One commit holds the intent, one the ticket; the history tells both."""
+    """One commit stores the intent, one the ticket; the history has both."""
     workflow = office.workflow()
 
     change = workflow.apply(subject=SUBJECT, **asked())
@@ -117,8 +117,8 @@ def test_threads_that_apply_a_draft_at_once_make_one_ticket(office: Office) -> N
     assert len(office.sandbox.tickets()) == 1
 
 
-def test_threads_that_submit_a_draft_at_once_make_one_ticket(office: Office) -> None:
-    """One thread submits it; for the others it is no draft any more."""
+def test_threads_that_submit_a_draft_together_make_one_ticket(office: Office) -> None:
+    """One thread submits it; for the others the change is no longer a draft."""
     workflow = office.workflow()
     draft = workflow.draft(subject=SUBJECT, **asked())
 
@@ -206,7 +206,7 @@ def test_preview_shows_no_secret(office: Office) -> None:
 
 
 def test_invalid_form_stores_and_sends_nothing_and_lists_every_problem(office: Office) -> None:
-    """A person mends all at once."""
+    """A person can correct all of them in one step."""
     workflow = office.workflow()
 
     with pytest.raises(InvalidForm) as caught:
@@ -232,8 +232,10 @@ def test_invalid_form_stores_and_sends_nothing_and_lists_every_problem(office: O
         ({"fields": 5, "content": "\0", "title": "x" * 500}, ["content", "fields", "title"]),
     ],
 )
-def test_what_cannot_be_stored_hides_nothing_else(office: Office, given: dict[str, Any], fields: list[str]) -> None:
-    """What the gateway would refuse of the other parts is told with it, and of the same part is not."""
+def test_a_value_that_cannot_be_stored_hides_no_other_problem(
+    office: Office, given: dict[str, Any], fields: list[str]
+) -> None:
+    """Problems that the gateway would find in other parts are listed as well, those of the same part are not."""
     with pytest.raises(InvalidForm) as caught:
         office.workflow().apply(subject=SUBJECT, **asked(**given))
 
@@ -258,8 +260,8 @@ def test_missing_callback_settings_are_named_before_anything_is_stored(office: O
     assert (office.store.commits, office.sandbox.calls) == (0, [])
 
 
-def test_workflow_without_callbacks_asks_for_none(office: Office) -> None:
-    """It needs no settings for them, and reconciling finds out what was decided."""
+def test_a_workflow_without_callbacks_requests_none(office: Office) -> None:
+    """It needs no settings for them, and reconciling finds out the decision."""
     workflow = office.workflow(office.settings(callback_host="", callback_keys=()), callbacks=False)
     change = workflow.apply(subject=SUBJECT, **asked())
     assert "meta" not in office.sandbox.bodies("create_ticket")[0]

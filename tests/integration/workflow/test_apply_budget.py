@@ -11,7 +11,7 @@ from itsm_workflow.budget import Budget
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import GatewayNotAsked
 from itsm_workflow.gateway.protocol import Unknown
-from itsm_workflow.runtime.filing import FORM_LOOK
+from itsm_workflow.runtime.filing import FIELDS_READ_MOST
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.support.world import World
 
@@ -84,7 +84,7 @@ def test_filing_that_has_the_time_files_at_once(world: World) -> None:
     assert world.clock.elapsed() <= 15
 
 
-@pytest.mark.parametrize(("service", "looked"), [(0, FORM_LOOK), (2, 1.5), (4.2, 0.4), (4.6, 0), (4.99, 0)])
+@pytest.mark.parametrize(("service", "looked"), [(0, FIELDS_READ_MOST), (2, 1.5), (4.2, 0.4), (4.6, 0), (4.99, 0)])
 def test_the_services_list_of_fields_leaves_the_create_its_time(world: World, service: float, looked: float) -> None:
     """It takes half of what the create can spare, and not more than its own bound; it is not begun for less than a bit.
 

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from itsm_workflow import State
+from itsm_workflow import Effect, Policy, State
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine.approval import collector_change
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.evidence import Concern, Snapshot
 from itsm_workflow.sandbox import Status, acting
+from tests.support.attention import reason_of
 from tests.support.office import SUBJECT, asked, triggers
 
 if TYPE_CHECKING:
-    from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow import ChangeRequest, EffectCall, Workflow
     from itsm_workflow.machine.approval_rule import SelfApproval
     from tests.support.office import Office
 
@@ -34,12 +35,6 @@ def transfer(office: Office, ticket: int, operator: str, to: str) -> None:
         acting.transfer(ledger, ledger.by_id(ticket), operator, [to])
 
 
-def raised(workflow: Workflow, change: ChangeRequest) -> str | None:
-    """Return why a person should look at the change now."""
-    attention = workflow.get(change.id).attention
-    return attention.reason if attention else None
-
-
 def test_a_ticket_that_was_only_transferred_is_not_approved(office: Office) -> None:
     """The step's log has a line of the approval step, and no person approved: the flow let the ticket pass."""
     workflow = office.workflow(after_callback="later")
@@ -50,7 +45,7 @@ def test_a_ticket_that_was_only_transferred_is_not_approved(office: Office) -> N
 
     settled = workflow.settle(change.id)
 
-    assert (settled.state, raised(workflow, change)) == (State.PENDING, AttentionReason.NO_APPROVAL_STEP)
+    assert (settled.state, reason_of(workflow.get(change.id))) == (State.PENDING, AttentionReason.NO_APPROVAL_STEP)
     assert "waits for carol" not in workflow.why(change.id)
 
 
@@ -97,16 +92,16 @@ def test_an_approval_by_the_applicant_raises_attention_in_the_same_commit(office
     approved = workflow.get(change.id)
 
     assert triggers(workflow, change)[-1] == "approve"
-    assert (approved.state, raised(workflow, change)) == (State.APPROVED, AttentionReason.SELF_APPROVED)
+    assert (approved.state, reason_of(workflow.get(change.id))) == (State.APPROVED, AttentionReason.SELF_APPROVED)
     assert workflow.clear_attention(change.id, actor="olga", reason="alice is on call").attention is None
 
 
 @pytest.mark.parametrize("setting", ["attention", "refuse"])
 @pytest.mark.parametrize("spelling", ["alice", "Alice", "\uff41lice"])
-def test_an_applicant_who_approved_alone_cannot_clear_that_somebody_should_look(
+def test_an_applicant_who_approved_alone_cannot_clear_the_attention(
     office: Office, setting: SelfApproval, spelling: str
 ) -> None:
-    """Whatever she calls herself: what calls a person would call nobody."""
+    """This holds for every spelling of the name; otherwise the attention would reach no other person."""
     workflow = office.workflow(definition=collector_change(ApprovalPolicy(self_approval=setting)))
     change, ticket = filed(office, workflow, "alice")
     office.sandbox.approve(ticket, approver="alice")
@@ -116,9 +111,61 @@ def test_an_applicant_who_approved_alone_cannot_clear_that_somebody_should_look(
         workflow.clear_attention(change.id, actor=spelling, reason="all is well")
 
     assert refused.value.trigger == "clear_attention"
-    assert raised(workflow, change) == AttentionReason.SELF_APPROVED
+    assert reason_of(workflow.get(change.id)) == AttentionReason.SELF_APPROVED
     workflow.clear_attention(change.id, actor="olga")
     assert triggers(workflow, change).count("clear_attention") == 1
+
+
+def test_another_attention_does_not_replace_the_review_of_an_approval_by_the_applicant(office: Office) -> None:
+    """It is raised in its place, and as soon as it is cleared or resolved, another person is asked for again."""
+
+    def fail(_call: EffectCall) -> None:
+        if broken:
+            raise OSError("disk full")
+
+    broken = [True]
+    policy = Policy(effect_attempts=1)
+    workflow = office.workflow(effects={State.APPROVED: [Effect("start", fail)]}, policy=policy)
+    change, ticket = filed(office, workflow, "alice")
+    office.sandbox.approve(ticket, approver="alice")
+    office.pass_time()
+    assert reason_of(workflow.get(change.id)) == AttentionReason.EFFECT_PARKED
+    assert "self_approved alice" in workflow.why(change.id)
+
+    assert workflow.clear_attention(change.id, actor="alice").attention is not None
+    assert reason_of(workflow.get(change.id)) == AttentionReason.SELF_APPROVED
+    concern = Concern(reason=AttentionReason.HOST, facts={"why": "odd"})
+    workflow.fire(change.id, "raise_attention", concern, actor="host")
+    entries = len(workflow.history(change.id))
+    workflow.fire(change.id, "raise_attention", concern, actor="host")
+    assert len(workflow.history(change.id)) == entries, "the same concern again is no news"
+    assert reason_of(workflow.get(change.id)) == AttentionReason.SELF_APPROVED
+    assert "host why odd" in workflow.why(change.id)
+    with pytest.raises(TransitionRefused, match="the applicant alice approved the ticket alone"):
+        workflow.clear_attention(change.id, actor="alice")
+
+    broken.clear()
+    workflow.retry_effect(change.id, workflow.get(change.id).effects[0].id, actor="alice")
+    assert reason_of(workflow.get(change.id)) == AttentionReason.SELF_APPROVED
+    assert workflow.clear_attention(change.id, actor="olga").attention is None
+
+
+def test_a_repeated_clear_does_not_clear_a_review_that_nobody_saw(office: Office) -> None:
+    """The facts of the first attention name the approval by the applicant; clearing it clears both."""
+    policy = Policy(effect_attempts=1)
+    workflow = office.workflow(effects={State.APPROVED: [Effect("start", _fail)]}, policy=policy)
+    change, ticket = filed(office, workflow, "alice")
+    office.sandbox.approve(ticket, approver="alice")
+    office.pass_time()
+    assert "self_approved alice" in workflow.why(change.id)
+
+    assert workflow.clear_attention(change.id, actor="olga", reason="looked at").attention is None
+    with pytest.raises(TransitionRefused, match="no attention is raised"):
+        workflow.clear_attention(change.id, actor="olga", reason="looked at")
+
+
+def _fail(_call: EffectCall) -> None:
+    raise OSError("disk full")
 
 
 def test_attention_for_another_reason_is_the_applicants_to_clear(office: Office) -> None:
@@ -139,10 +186,10 @@ def test_attention_for_another_reason_is_the_applicants_to_clear(office: Office)
         ("refuse", State.PENDING, AttentionReason.SELF_APPROVED),
     ],
 )
-def test_what_an_approval_by_the_applicant_means_is_a_setting(
+def test_the_approval_rule_decides_on_an_approval_by_the_applicant(
     office: Office, setting: SelfApproval, state: State, reason: AttentionReason | None
 ) -> None:
-    """The definition's rule of approval says it; a refused one stays pending until somebody else leads on."""
+    """A refused one stays pending until another person decides."""
     workflow = office.workflow(definition=collector_change(ApprovalPolicy(self_approval=setting)))
     change, ticket = filed(office, workflow, "alice")
     office.sandbox.approve(ticket, approver="alice")
@@ -151,7 +198,7 @@ def test_what_an_approval_by_the_applicant_means_is_a_setting(
         office.pass_time(300)
         workflow.reconcile()
 
-    assert (workflow.get(change.id).state, raised(workflow, change)) == (state, reason)
+    assert (workflow.get(change.id).state, reason_of(workflow.get(change.id))) == (state, reason)
     assert triggers(workflow, change).count("raise_attention") == (setting == "refuse")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pytest
 
 from itsm_workflow import State
 from itsm_workflow.change import AttentionReason, Phase
-from itsm_workflow.errors import AlreadyApplied
+from itsm_workflow.errors import AlreadyApplied, StorageUnavailable
 from itsm_workflow.sandbox import DEFAULT_SERVICES
 from tests.support.lost import STRICT_SERVICE, file_behind_our_back, lose_every_answer, use_up_lookups
 from tests.support.office import SUBJECT, Office, asked, triggers
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow.sandbox.envelope import SandboxResponse
     from itsm_workflow.storage.protocol import Write
 
 
@@ -53,8 +55,8 @@ def test_ticket_whose_answer_is_lost_is_found_at_once(office: Office, kind: str)
 
 
 @pytest.mark.parametrize("kind", ["500", "502", "504", "404", "html", "reset"])
-def test_create_that_may_have_been_done_comes_back_as_unknown(office: Office, kind: str) -> None:
-    """Apply does not raise; the change is looked up by its key, at once and then on a schedule."""
+def test_a_create_that_may_have_been_done_is_returned_as_unknown(office: Office, kind: str) -> None:
+    """`apply` does not raise; the change is looked up by its key, immediately and then on a schedule."""
     workflow = office.workflow()
     armed = lose_every_answer(office, kind, processed=False)
 
@@ -116,8 +118,8 @@ def test_refusal_of_a_create_that_was_carried_out_is_not_believed(office: Office
     assert (change.state, change.expect_ticket().id) == (State.PENDING, str(office.only_ticket().id))
 
 
-def test_refusal_that_cannot_be_looked_up_stays_unknown(office: Office) -> None:
-    """Without the look-up nobody knows whether there is a ticket."""
+def test_a_refusal_that_cannot_be_looked_up_stays_unknown(office: Office) -> None:
+    """Without the look-up it is not known whether there is a ticket."""
     workflow = office.workflow()
     no = b'{"result": false, "code": 3900004, "data": null, "message": "too late"}'
     office.sandbox.twist["create_ticket"] = lambda answer: attrs.evolve(answer, body=no)
@@ -199,8 +201,8 @@ def test_used_up_lookups_call_a_person_and_send_nothing(office: Office, lost: tu
     assert office.sandbox.tickets() == ()
 
 
-def test_lookups_that_all_failed_call_a_person_too(office: Office) -> None:
-    """That the gateway could not be asked is another reason than that there is no ticket."""
+def test_lookups_that_all_failed_raise_attention(office: Office) -> None:
+    """Its reason differs from the reason for a missing ticket."""
     workflow = office.workflow()
     lose_every_answer(office, "502", processed=False)
     office.sandbox.faults.status("get_tickets", 502, always=True)
@@ -239,8 +241,8 @@ def test_two_tickets_with_one_key_call_a_person(office: Office, lost: tuple[Work
     assert (attention.reason, attention.facts["tickets"]) == (AttentionReason.DUPLICATE, ", ".join(born))
 
 
-def test_ticket_of_another_creator_is_not_adopted(office: Office, lost: tuple[Workflow, ChangeRequest]) -> None:
-    """Whoever copied the key did not file our ticket."""
+def test_a_ticket_of_another_creator_is_not_adopted(office: Office, lost: tuple[Workflow, ChangeRequest]) -> None:
+    """A user who copied the key did not file our ticket."""
     workflow, change = lost
     file_behind_our_back(office, change, creator="mallory")
 
@@ -281,8 +283,8 @@ def test_create_that_the_api_gateway_refused_is_filed_once_it_no_longer_does(off
     assert len(office.sandbox.tickets()) == 1
 
 
-def test_why_a_create_is_unknown_outlives_the_look_ups_after_it(office: Office) -> None:
-    """The first question is what the gateway said; what each look-up brought is told beside it."""
+def test_the_reason_of_an_unknown_create_outlives_its_look_ups(office: Office) -> None:
+    """The gateway's answer to the create is shown first, and the result of each look-up after it."""
     workflow = office.workflow()
     office.sandbox.faults.status("create_ticket", 403)
 
@@ -308,3 +310,75 @@ def test_refusal_in_front_of_a_second_send_leaves_the_first_unknown(office: Offi
 
     assert resent.expect_attempt().unknown_since is not None
     assert not resent.was_never_sent
+
+
+def fail(_: Sequence[Write]) -> None:
+    """Fail as a full disk does."""
+    raise StorageUnavailable("the disk is full")
+
+
+def test_intent_that_cannot_be_stored_is_not_sent(office: Office) -> None:
+    """The caller learns of it, and nothing happened."""
+    workflow = office.workflow()
+    office.store.before = fail
+
+    with pytest.raises(StorageUnavailable):
+        workflow.apply(subject=SUBJECT, **asked())
+
+    assert (office.sandbox.calls, list(workflow.find())) == ([], [])
+
+
+def test_intent_whose_commit_is_unknown_is_not_sent(office: Office) -> None:
+    """The store failed after it had stored: the change is looked up in vain, and at last a person decides."""
+    workflow = office.workflow()
+    office.store.after = fail
+    with pytest.raises(StorageUnavailable):
+        workflow.apply(subject=SUBJECT, **asked())
+    office.store.after = lambda _: None
+    change = workflow.resolve(SUBJECT)
+    assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.SENDING)
+
+    office.pass_time(31)
+    use_up_lookups(office, workflow)
+
+    assert office.sandbox.bodies("create_ticket") == []
+    assert [told.reason for told in [workflow.get(change.id).attention] if told] == [AttentionReason.NOT_FOUND]
+    assert workflow.resend(change.id, actor="ops").sn == office.only_ticket().sn
+
+
+def test_ticket_whose_record_fails_is_found_again(office: Office) -> None:
+    """The caller learns of the failure; the ticket is bound once the sender's lease has ended."""
+    workflow = office.workflow()
+    office.sandbox.before["create_ticket"] = lambda: setattr(office.store, "before", fail)
+    with pytest.raises(StorageUnavailable):
+        workflow.apply(subject=SUBJECT, **asked())
+    office.store.before = lambda _: None
+
+    office.pass_time(31)
+    workflow.reconcile()
+
+    assert workflow.resolve(SUBJECT).sn == office.only_ticket().sn
+
+
+def test_answer_that_names_another_changes_ticket_is_not_believed(office: Office) -> None:
+    """A ticket belongs to one change: a person is called, and our own is found by its key."""
+    workflow = office.workflow()
+    other = workflow.apply(subject="another", **asked())
+
+    def lie(answer: SandboxResponse) -> SandboxResponse:
+        said = json.loads(answer.body)
+        said["data"] |= {"id": int(other.expect_ticket().id), "sn": other.sn}
+        return attrs.evolve(answer, body=json.dumps(said).encode())
+
+    office.sandbox.twist["create_ticket"] = lie
+    change = workflow.apply(subject=SUBJECT, **asked())
+    assert change.attention is not None
+    assert (change.state, change.attention.reason) == (State.APPLYING, AttentionReason.DUPLICATE)
+    assert change.attention.facts["ticket"] == other.expect_ticket().id
+
+    office.pass_time(31)
+    workflow.reconcile()
+
+    ours, theirs = office.sandbox.tickets()[1], office.sandbox.tickets()[0]
+    assert workflow.get(change.id).expect_ticket().id == str(ours.id)
+    assert workflow.get(other.id).expect_ticket().id == str(theirs.id)

@@ -25,7 +25,7 @@ BEYOND = dt.datetime(9999, 12, 31, 23, 59, tzinfo=dt.timezone(-dt.timedelta(hour
 
 
 class Told:
-    """Keeps what it is told of trouble."""
+    """Records the errors of which it is notified."""
 
     def __init__(self) -> None:
         self.of: list[tuple[str, str]] = []
@@ -51,18 +51,15 @@ def boom(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     ("rule", "told"),
     [
-        (
-            boom,
-            "the due rule of state pending failed, so the change is polled: ZeroDivisionError: a host's mistake",
-        ),
+        (boom, "the due rule of state pending failed, so the change is polled: ZeroDivisionError: a host's mistake"),
         (lambda *_, **__: BEYOND, "workflow collector_change: the due rule of state pending returned 9999-12-31"),
         (lambda *_, **__: dt.datetime(2026, 3, 2), "returned 2026-03-02 00:00:00, which has no time zone"),  # noqa: DTZ001 - the case
-        (lambda *_, **__: 5, "returned a int, not None or an aware datetime"),
+        (lambda *_, **__: 5, "returned an int, not None or an aware datetime"),
     ],
     ids=["raises", "beyond", "no zone", "no time"],
 )
-def test_a_rule_that_fails_loses_no_ticket_that_was_filed(rule: object, told: str) -> None:
-    """The change comes back with its ticket, observers are told, and polling finds out what was decided."""
+def test_a_failing_rule_loses_no_ticket_that_was_filed(rule: object, told: str) -> None:
+    """The change is returned with its ticket, observers are notified, and polling finds out the decision."""
     world, observer = World(), Told()
     with world.workflow(definition=with_rule(rule), observers=[observer]) as workflow:
         change = world.apply(workflow)

@@ -28,6 +28,7 @@ def test_an_effect_that_is_planned_again_after_a_repair_has_the_id_it_had(tmp_pa
     change = world.approved(workflow)
     workflow.settle(change.id)
     workflow.close()
+    world.store.close()
     assert [call.change.state for call in calls] == [State.APPROVED]
 
     trigger = b'"trigger":"approve"'
@@ -42,4 +43,5 @@ def test_an_effect_that_is_planned_again_after_a_repair_has_the_id_it_had(tmp_pa
         repaired.settle(change.id)
         assert repaired.get(change.id).state == State.APPROVED
 
+    world.store.close()
     assert [call.id for call in calls] == [calls[0].id] * 2

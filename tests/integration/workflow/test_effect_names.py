@@ -14,6 +14,7 @@ from itsm_workflow.change import AttentionReason, EffectStatus
 from itsm_workflow.errors import DefinitionError, StorageConflict, StorageCorrupt
 from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, Query, Write
+from tests.support.attention import reason_of
 from tests.support.places import WatchedStore, Witness
 from tests.support.world import World, times
 
@@ -195,8 +196,8 @@ def test_names_are_brought_by_several_processes_at_once(world: World) -> None:
     assert [change.subject for change in one.find()] == ["collector-2"]
 
 
-def test_processes_that_only_pass_by_lose_none_of_each_others_names(world: World) -> None:
-    """The one whose write lost the race stores its names beside those of the other; each pass does so once."""
+def test_processes_that_only_reconcile_keep_each_others_names(world: World) -> None:
+    """The process whose write lost the race adds its names to those of the other; each pass does so once."""
     store = world.store
     assert isinstance(store, WatchedStore)
     one = world.workflow(effects={State.APPROVED: [Effect("start", print)]})
@@ -218,7 +219,7 @@ def test_processes_that_only_pass_by_lose_none_of_each_others_names(world: World
 def test_names_that_lose_every_race_file_nothing_and_name_the_row(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever submits is told that the store's row of names is busy."""
+    """The caller of `submit` gets an error that names the busy row of effect names."""
     assert isinstance(world.store, WatchedStore)
     commit = world.store.inner.commit
 
@@ -234,8 +235,8 @@ def test_names_that_lose_every_race_file_nothing_and_name_the_row(
     assert not world.ledger.tickets()
 
 
-def test_what_the_store_knows_of_effects_is_no_change_of_the_workflow(world: World) -> None:
-    """Neither lists nor passes nor the audit meet it; its history says which names came when."""
+def test_the_row_of_effect_names_is_not_a_change(world: World) -> None:
+    """Lists, passes and the audit skip it; its history shows when each name was added."""
     workflow = world.workflow()
     change = world.apply(workflow)
     world.clock.advance(301)
@@ -313,7 +314,7 @@ def test_a_row_that_the_store_itself_calls_damaged_stops_no_submission(
 def test_damage_to_the_whole_store_is_not_taken_for_damage_to_that_row(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever submits, settles or runs a pass is told; nothing is filed, and the row is read again the next time."""
+    """`submit`, `settle` and `reconcile` raise the error; nothing is filed, and the row is read again the next time."""
     witness = Witness()
     workflow = world.workflow(observers=(witness,))
     change = world.apply(workflow)
@@ -372,8 +373,8 @@ def test_the_rest_of_a_change_goes_on_beside_an_effect_that_is_left(world: World
     assert [one.status for one in after.effects] == [EffectStatus.PLANNED] * 2
 
 
-def test_a_callback_is_looked_into_beside_an_effect_that_is_left(world: World) -> None:
-    """At once, as ever."""
+def test_a_callback_is_looked_into_despite_an_effect_of_another_process(world: World) -> None:
+    """The look is immediate, as for every callback."""
     other, change = waiting(world)
     world.clock.advance(301)
     other.reconcile()
@@ -384,8 +385,8 @@ def test_a_callback_is_looked_into_beside_an_effect_that_is_left(world: World) -
     assert other.get(change.id).state == State.APPROVED
 
 
-def test_an_effect_that_no_process_knows_calls_a_person_once(world: World) -> None:
-    """After an hour, whoever passes by; the attention ends when it is delivered."""
+def test_an_effect_that_no_process_knows_raises_attention_once(world: World) -> None:
+    """Any process raises it after an hour; it ends when the effect is delivered."""
     witness = Witness()
     owner = world.workflow()
     change = world.apply(owner)
@@ -422,8 +423,7 @@ def test_attention_for_an_effect_that_is_not_known_outlives_the_approval(world: 
 
     after = other.get(change.id)
     assert after.state == State.APPROVED
-    assert after.attention is not None
-    assert after.attention.reason is AttentionReason.EFFECT_UNKNOWN
+    assert reason_of(after) is AttentionReason.EFFECT_UNKNOWN
     assert times(other, change, "raise_attention") == 1
 
 

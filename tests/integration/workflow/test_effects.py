@@ -11,9 +11,11 @@ import pytest
 from itsm_workflow import Effect, EffectCall, Policy, State
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome
 from itsm_workflow.errors import DefinitionError, TransitionRefused
+from tests.support.attention import reason_of
 from tests.support.limits import PATIENCE
 from tests.support.office import SUBJECT, Office, asked, triggers
 from tests.support.stores import EVERY_STORE
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Work:
-    """What a host does when a change is approved; fails as often as it is told."""
+    """The host's work when a change is approved; fails as often as the test sets."""
 
     def __init__(self, failures: int = 0) -> None:
         self.calls: list[EffectCall] = []
@@ -53,7 +55,7 @@ def opened(office: Office, work: Callable[[EffectCall], object], **options: Any)
 
 
 def approved(office: Office, workflow: Workflow) -> ChangeRequest:
-    """Apply, let it be approved, and return the change as it is then."""
+    """Apply, let the ticket be approved, and return the change as it is then."""
     change = workflow.apply(subject=SUBJECT, **asked())
     office.approve(change)
     return workflow.get(change.id)
@@ -85,7 +87,7 @@ def test_effect_that_fails_is_delivered_again_with_its_id(office: Office) -> Non
 
     change = approved(office, workflow)
     assert (change.state, change.effects[0].attempts) == (State.APPROVED, 1)
-    assert "it failed 1 times" in workflow.why(change.id)
+    assert "it failed 1 time" in workflow.why(change.id)
     assert workflow.reconcile().due == 0
     office.pass_time(10)
     assert workflow.reconcile().failed == 1
@@ -155,10 +157,8 @@ def test_effect_of_a_worker_that_died_is_delivered_again_after_its_lease(office:
 
 
 @pytest.mark.parametrize("stop", [SystemExit, KeyboardInterrupt, Killed])
-def test_effect_that_ends_its_worker_is_counted_and_parked_in_the_end(
-    office: Office, stop: type[BaseException]
-) -> None:
-    """Whoever told the process to end is obeyed; an effect that ends every worker is not tried for ever."""
+def test_an_effect_that_ends_its_worker_is_counted_and_parked(office: Office, stop: type[BaseException]) -> None:
+    """An interrupt of the process is obeyed; an effect that ends every worker is not retried without end."""
     work = Work()
 
     def end() -> None:
@@ -175,13 +175,12 @@ def test_effect_that_ends_its_worker_is_counted_and_parked_in_the_end(
 
     after = workflow.get(change.id)
     assert (after.effects[0].status, after.effects[0].attempts) == (EffectStatus.PARKED, 3)
-    assert after.attention is not None
-    assert after.attention.reason is AttentionReason.EFFECT_PARKED
+    assert reason_of(after) is AttentionReason.EFFECT_PARKED
     assert workflow.reconcile().due == 0
 
 
-def test_effect_in_delivery_is_nobody_elses_to_deliver(office: Office) -> None:
-    """Neither a callback, nor somebody who settles, nor a pass delivers it a second time while its lease lasts."""
+def test_an_effect_in_delivery_is_not_delivered_by_another_worker(office: Office) -> None:
+    """No callback, `settle` or pass delivers it a second time during its lease."""
     work, other_work = Work(), Work()
     workflow, other = opened(office, work), opened(office, other_work)
 
@@ -328,7 +327,7 @@ def test_ticket_is_read_while_an_effect_runs(office: Office) -> None:
 
 
 def test_workers_deliver_a_due_effect_once(office: Office) -> None:
-    """Several at once; one of them claims it."""
+    """Several workers try together; one of them claims it."""
     work = Work(failures=1)
     workflow = opened(office, work)
     change = approved(office, workflow)
@@ -351,8 +350,8 @@ def test_workers_deliver_a_due_effect_once(office: Office) -> None:
     assert workflow.get(change.id).effects[0].status == EffectStatus.DELIVERED
 
 
-def test_effects_of_a_state_are_delivered_in_order_and_alone(office: Office) -> None:
-    """One that fails holds up nobody else's."""
+def test_effects_of_a_state_are_delivered_in_order_and_separately(office: Office) -> None:
+    """A failing effect does not delay the others."""
     first, second = Work(failures=1), Work()
     effects = {State.APPROVED: [Effect("first", first), Effect("second", second)]}
     workflow = office.workflow(effects=effects)
@@ -413,8 +412,8 @@ def test_withdrawal_waits_for_a_ticket_that_is_not_known_yet(office: Office) -> 
     assert office.only_ticket().current_status == "REVOKED"
 
 
-def test_withdrawal_that_comes_too_late_lets_the_approval_stand(office: Office) -> None:
-    """The ticket ended before it could be withdrawn: that is no error, and the gateway's word counts."""
+def test_a_late_withdrawal_does_not_revoke_the_approval(office: Office) -> None:
+    """The ticket ended before it could be withdrawn: that is not an error, and the gateway's result counts."""
     workflow = office.workflow(after_callback="later")
     change = workflow.apply(subject=SUBJECT, **asked())
     workflow.withdraw(change.id, actor="alice")
@@ -427,22 +426,6 @@ def test_withdrawal_that_comes_too_late_lets_the_approval_stand(office: Office) 
     assert workflow.get(change.id).state == State.APPROVED
 
 
-def test_withdrawal_that_the_gateway_fails_is_tried_again(office: Office) -> None:
-    """Like every effect."""
-    workflow = office.workflow()
-    change = workflow.apply(subject=SUBJECT, **asked())
-    workflow.withdraw(change.id, actor="alice")
-    office.sandbox.faults.status("operate_ticket", 502)
-    office.pass_time(5)
-    workflow.reconcile()
-    assert workflow.get(change.id).effects[0].attempts == 1
-
-    office.pass_time(10)
-    workflow.reconcile()
-
-    assert office.only_ticket().current_status == "REVOKED"
-
-
 def test_withdrawal_of_a_draft_is_refused(office: Office) -> None:
     """A draft has no ticket; it is abandoned."""
     workflow = office.workflow()
@@ -452,3 +435,37 @@ def test_withdrawal_of_a_draft_is_refused(office: Office) -> None:
         workflow.withdraw(draft.id, actor="alice")
 
     assert workflow.abandon(draft.id, actor="alice").outcome == Outcome.ABANDONED
+
+
+def test_parked_effect_keeps_calling_when_something_else_is_settled() -> None:
+    """The approval clears what it answers; the effect that failed before is still parked."""
+    world = World()
+
+    def fail(_call: EffectCall) -> None:
+        raise OSError("no space")
+
+    effects = {State.PENDING: [Effect("announce", fail)]}
+    workflow = world.workflow(effects=effects, policy=Policy(effect_attempts=1))
+    change = world.apply(workflow)
+    workflow.settle(change.id)
+    world.start_flow()
+    world.decide(world.ticket_of(change), approved=True)
+    after = workflow.settle(change.id)
+    assert (after.state, after.effects[0].status) == (State.APPROVED, EffectStatus.PARKED)
+    assert reason_of(after) is AttentionReason.EFFECT_PARKED
+
+
+@pytest.mark.parametrize("text", ["\udcff.log", "a\x00b", "x" * 10_000, "two\nlines"])
+def test_error_of_an_effect_is_kept_whatever_it_says(text: str) -> None:
+    """Counted and parked like any other, in one line that a store can keep."""
+    world = World()
+
+    def fail(_call: EffectCall) -> None:
+        raise OSError(text)
+
+    workflow = world.workflow(effects={State.APPROVED: [Effect("start", fail)]}, policy=Policy(effect_attempts=1))
+    change = world.approved(workflow)
+    after = workflow.settle(change.id)
+    assert after.effects[0].status is EffectStatus.PARKED
+    assert after.effects[0].error.startswith("OSError: ")
+    assert "\n" not in after.effects[0].error

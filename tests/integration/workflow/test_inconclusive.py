@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def approved(office: Office, workflow: Workflow) -> ChangeRequest:
-    """Apply, and let the ticket be approved; nobody has looked since."""
+    """Apply, and let the ticket be approved; the change was not looked at since."""
     change = workflow.apply(subject=SUBJECT, **asked())
     office.approve(change)
     return change
@@ -64,8 +64,8 @@ def test_a_refusal_needs_no_log(office: Office) -> None:
     assert (settled.state, settled.attention, settled.decision) == (State.REJECTED, None, None)
 
 
-def test_an_open_ticket_of_which_a_part_cannot_be_read_calls_nobody(office: Office) -> None:
-    """There is nothing to conclude yet; observers are notified."""
+def test_an_open_ticket_with_an_unreadable_part_raises_no_attention(office: Office) -> None:
+    """Nothing has to be decided yet; observers are notified."""
     workflow = office.workflow(after_callback="later")
     change = workflow.apply(subject=SUBJECT, **asked())
     office.pass_time()

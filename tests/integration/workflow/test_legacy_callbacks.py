@@ -44,8 +44,8 @@ def test_they_are_refused_without_the_setting() -> None:
 
 
 @pytest.mark.parametrize("credential", ["x" * 43, "\u00e9" * 43])
-def test_wrong_credential_is_none_from_before(credential: str) -> None:
-    """What claims to be new is judged as such, and what is no callback is none of either kind."""
+def test_a_wrong_credential_is_not_a_legacy_callback(credential: str) -> None:
+    """A request with a credential is judged by it, and an invalid body is refused in both cases."""
     world = World()
     workflow = world.workflow(settings=settings_for(NOWHERE, legacy_callbacks=True))
     change = world.approved(workflow)

@@ -1,4 +1,4 @@
-"""What is asked of the gateway for a page: how the ticket stands now. Nothing of it is stored."""
+"""The ticket's present status, which is read from the gateway for a page and not stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from itsm_workflow import State
 from itsm_workflow.errors import GatewayMistake
-from itsm_workflow.gateway.asking import asked as asked_gateway
+from itsm_workflow.gateway.asking import ask
 from itsm_workflow.gateway.checked import checked_standing
 from itsm_workflow.gateway.protocol import Standing
 from itsm_workflow.machine.evidence import TicketStatus
@@ -34,7 +34,7 @@ def suspend(office: Office) -> None:
 
 
 def test_a_suspended_ticket_is_named_when_the_gateway_is_asked(office: Office) -> None:
-    """A suspended ticket has not ended, so that no entry says so: what is stored does not tell."""
+    """A suspended ticket has not ended, so no entry records it, and the stored change does not show it."""
     workflow = office.workflow()
     change = waiting(office, workflow)
     before = triggers(workflow, change)
@@ -109,10 +109,10 @@ def test_a_ticket_of_another_gateway_is_not_asked_about(office: Office) -> None:
     assert office.sandbox.calls == []
 
 
-def test_an_answer_that_is_no_standing_is_a_mistake_of_the_gateway() -> None:
-    """A gateway of a host's own may return anything."""
+def test_an_invalid_standing_is_a_mistake_of_the_gateway() -> None:
+    """A host's own gateway may return anything."""
     for answer in ("suspended", Standing(status="suspended"), None):  # type: ignore[arg-type]  # on purpose
         with pytest.raises(GatewayMistake, match="is not the status of a ticket"):
-            asked_gateway("standing", lambda answer=answer: checked_standing(answer, lambda _: True))  # type: ignore[misc]  # bound early
+            ask("standing", lambda answer=answer: checked_standing(answer, lambda _: True))  # type: ignore[misc]  # bound early
     shown = checked_standing(Standing(status=TicketStatus.RUNNING, iframe_url="javascript:x"), lambda _: True)
     assert shown == Standing(status=TicketStatus.RUNNING)

@@ -41,8 +41,8 @@ def test_a_collector_goes_through_the_four_words(office: Office) -> None:
     assert seen == ["not_apply", "not_apply", "applying", "fail_apply", "applying", "success_apply"]
 
 
-def test_a_create_that_nobody_found_is_still_applied_for(office: Office) -> None:
-    """The ticket may exist, so that the collector must not be applied for again."""
+def test_a_create_that_was_not_found_still_holds_its_subject(office: Office) -> None:
+    """The ticket may exist, so a second application must not be filed."""
     workflow = office.workflow()
     apply_in_vain(office, workflow)
 
@@ -94,12 +94,7 @@ def test_the_labels_are_the_platforms(status: str, label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "expected"),
-    [
-        ("provisioning", "applying"),
-        ("live", "success_apply"),
-        ("rolled_back", "fail_apply"),
-    ],
+    ("state", "expected"), [("provisioning", "applying"), ("live", "success_apply"), ("rolled_back", "fail_apply")]
 )
 def test_states_of_a_host_have_a_word_too(state: str, expected: str) -> None:
     """A change that goes on after its approval is applied for until a state grants, and failed where it ends."""

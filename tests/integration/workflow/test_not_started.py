@@ -1,4 +1,4 @@
-"""A ticket whose flow never starts: the server answers success, asks nobody, and refuses to withdraw it."""
+"""A ticket whose flow never starts: the server answers success, asks no approver, and refuses to withdraw it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from itsm_workflow import Policy, State
 from itsm_workflow.change import AttentionReason, EffectStatus, Outcome
 from itsm_workflow.errors import InvalidForm, TransitionRefused
 from itsm_workflow.machine.evidence import Concern
+from tests.support.attention import reason_of
 from tests.support.office import SUBJECT, Office, asked, triggers
 
 if TYPE_CHECKING:
@@ -24,12 +25,6 @@ def stalled(office: Office, workflow: Workflow, subject: str = SUBJECT) -> Chang
     """Apply; the ticket is there and its flow never starts."""
     office.sandbox.faults.flow_never_starts()
     return workflow.apply(subject=subject, **asked())
-
-
-def attention(workflow: Workflow, change: ChangeRequest) -> AttentionReason | None:
-    """Return why a person should look at the change now."""
-    told = workflow.get(change.id).attention
-    return told.reason if told else None
 
 
 def told(office: Office, workflow: Workflow) -> ChangeRequest:
@@ -59,19 +54,19 @@ def withdrawal(workflow: Workflow, change: ChangeRequest) -> EffectStatus:
     return effect.status
 
 
-def test_a_person_is_told_after_a_few_minutes(office: Office) -> None:
-    """Once, with what to do; not before, since a loaded server takes half a minute."""
+def test_attention_is_raised_after_a_few_minutes(office: Office) -> None:
+    """It is raised once, with advice; not earlier, since a loaded server takes half a minute."""
     workflow = office.workflow()
     change = stalled(office, workflow)
     office.pass_time(4 * MINUTES)
     workflow.settle(change.id)
-    assert attention(workflow, change) is None
+    assert reason_of(workflow.get(change.id)) is None
 
     for _ in range(3):
         office.pass_time(5 * MINUTES)
         workflow.reconcile()
 
-    assert attention(workflow, change) is AttentionReason.NOT_STARTED
+    assert reason_of(workflow.get(change.id)) is AttentionReason.NOT_STARTED
     assert triggers(workflow, change).count("raise_attention") == 1
     sentence = workflow.why(change.id)
     assert "waits for the flow of ticket REQ" in sentence
@@ -79,8 +74,8 @@ def test_a_person_is_told_after_a_few_minutes(office: Office) -> None:
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["alone", "among others"])
-def test_it_is_told_apart_from_tickets_that_wait(office: Office, together: bool) -> None:  # noqa: FBT001 - a parameter
-    """A ticket whose approver takes long has a step that runs, however many are looked at in one request."""
+def test_it_is_distinguished_from_tickets_that_wait(office: Office, together: bool) -> None:  # noqa: FBT001 - a parameter
+    """A ticket with a slow approver has a running step, however many tickets one request reads."""
     workflow = office.workflow()
     others = [workflow.apply(subject=f"other-{n}", **asked()) for n in range(3 if together else 1)]
     change = stalled(office, workflow)
@@ -88,14 +83,14 @@ def test_it_is_told_apart_from_tickets_that_wait(office: Office, together: bool)
         office.pass_time(5 * MINUTES)
         workflow.reconcile()
 
-    assert [attention(workflow, one) for one in (*others, change)] == [
+    assert [reason_of(workflow.get(one.id)) for one in (*others, change)] == [
         *[None] * len(others),
         AttentionReason.NOT_STARTED,
     ]
 
 
 def test_a_flow_that_starts_late_clears_it_and_its_approval_counts(office: Office) -> None:
-    """The worker was stopped and came back; nobody has to do anything."""
+    """The server's worker was stopped and came back; no person has to act."""
     workflow = office.workflow()
     change = told(office, workflow)
     ticket = int(change.expect_ticket().id)
@@ -103,7 +98,7 @@ def test_a_flow_that_starts_late_clears_it_and_its_approval_counts(office: Offic
     office.sandbox.begin(ticket)
     office.pass_time(5 * MINUTES)
     workflow.reconcile()
-    assert attention(workflow, change) is None
+    assert reason_of(workflow.get(change.id)) is None
 
     office.approve(change)
     assert workflow.get(change.id).state == State.APPROVED
@@ -120,18 +115,18 @@ def test_looks_that_fail_do_not_hide_it(office: Office, minutes: int) -> None:
     for _ in range(minutes // 5):
         office.pass_time(5 * MINUTES)
         workflow.reconcile()
-    assert attention(workflow, change) is None
+    assert reason_of(workflow.get(change.id)) is None
 
     office.sandbox.faults.clear()
     for _ in range(13):
         office.pass_time(5 * MINUTES)
         workflow.reconcile()
-    assert attention(workflow, change) is AttentionReason.NOT_STARTED
+    assert reason_of(workflow.get(change.id)) is AttentionReason.NOT_STARTED
 
 
 @pytest.mark.parametrize("minutes", [1, 31, 60, 600])
-def test_it_is_told_however_rarely_tickets_are_looked_at(office: Office, minutes: int) -> None:
-    """By the first look after its time, also among others."""
+def test_attention_is_raised_however_rarely_tickets_are_read(office: Office, minutes: int) -> None:
+    """The first look after the time raises it, also in a group of other tickets."""
     poll = dt.timedelta(minutes=minutes)
     workflow = office.workflow(policy=Policy(poll=poll))
     workflow.apply(subject="other", **asked())
@@ -139,23 +134,28 @@ def test_it_is_told_however_rarely_tickets_are_looked_at(office: Office, minutes
     for _ in range(2 + 10 // minutes):
         office.pass_time(poll.total_seconds() + 1)
         workflow.reconcile()
-    assert attention(workflow, change) is AttentionReason.NOT_STARTED
+    assert reason_of(workflow.get(change.id)) is AttentionReason.NOT_STARTED
 
 
-def test_another_reason_hides_it_for_as_long_as_it_is_there(office: Office) -> None:
-    """A person who has cleared that one is told of this one within the hour."""
+def test_a_hosts_concern_does_not_hide_it(office: Office) -> None:
+    """It is raised in its time, and the concern is shown with it, and again after it."""
     workflow = office.workflow()
     workflow.apply(subject="other", **asked())
     change = stalled(office, workflow)
-    workflow.fire(change.id, "raise_attention", Concern(reason=AttentionReason.HOST), actor="host")
-    for _ in range(12):
+    concern = Concern(reason=AttentionReason.HOST, facts={"disk": "full"})
+    workflow.fire(change.id, "raise_attention", concern, actor="host")
+    for _ in range(3):
         office.pass_time(5 * MINUTES)
         workflow.reconcile()
-    workflow.clear_attention(change.id, actor="ops", reason="it was nothing")
-    for _ in range(13):
-        office.pass_time(5 * MINUTES)
-        workflow.reconcile()
-    assert attention(workflow, change) is AttentionReason.NOT_STARTED
+    assert reason_of(workflow.get(change.id)) is AttentionReason.NOT_STARTED
+    assert "host disk full" in workflow.why(change.id)
+    assert triggers(workflow, change).count("raise_attention") == 2
+
+    office.sandbox.begin(int(workflow.get(change.id).expect_ticket().id))
+    office.pass_time(10 * MINUTES)
+    workflow.settle(change.id)
+    assert reason_of(workflow.get(change.id)) is AttentionReason.HOST
+    assert "(host: disk full)" in workflow.why(change.id)
 
 
 def test_tickets_that_wait_are_read_one_by_one_only_now_and_then(office: Office) -> None:
@@ -210,7 +210,7 @@ def test_it_can_be_abandoned_while_the_gateway_is_away(office: Office) -> None:
 
 
 def test_it_can_be_abandoned_and_nothing_else_can(office: Office) -> None:
-    """The subject is free at once; who waits for a decision of a flow that runs cannot give it up so."""
+    """The subject is free immediately; a change whose flow runs cannot be abandoned in this way."""
     workflow = office.workflow()
     waiting = workflow.apply(subject="other", **asked())
     office.pass_time()
@@ -229,13 +229,13 @@ def test_it_can_be_abandoned_and_nothing_else_can(office: Office) -> None:
 
 
 def test_the_ticket_of_an_abandoned_one_is_withdrawn_when_its_flow_starts_hours_later(office: Office) -> None:
-    """Until then the server refuses, which counts as no failure; and then nobody is asked for nothing."""
+    """Until then the server refuses, which does not count as a failure; after it no approver is left waiting."""
     workflow = office.workflow()
     change = given_up(office, workflow)
     ticket = int(change.expect_ticket().id)
     passes(office, workflow, hours=30)
     assert withdrawal(workflow, change) is EffectStatus.PLANNED
-    assert attention(workflow, change) is None
+    assert reason_of(workflow.get(change.id)) is None
 
     office.sandbox.begin(ticket)
     passes(office, workflow, hours=2)
@@ -247,8 +247,8 @@ def test_the_ticket_of_an_abandoned_one_is_withdrawn_when_its_flow_starts_hours_
     assert (ended.state, ended.outcome, ended.attention) == (State.REJECTED, Outcome.ABANDONED, None)
 
 
-def test_an_approval_that_overtakes_the_withdrawal_is_told_to_a_person(office: Office) -> None:
-    """The flow started and was approved between two tries, its callback was lost; the change stays given up."""
+def test_an_approval_that_overtakes_the_withdrawal_raises_attention(office: Office) -> None:
+    """The flow started and was approved between two tries, and its callback was lost; the change stays abandoned."""
     workflow = office.workflow()
     change = given_up(office, workflow)
     ticket = int(change.expect_ticket().id)
@@ -260,12 +260,12 @@ def test_an_approval_that_overtakes_the_withdrawal_is_told_to_a_person(office: O
 
     ended = workflow.get(change.id)
     assert (ended.state, ended.outcome) == (State.REJECTED, Outcome.ABANDONED)
-    assert attention(workflow, change) is AttentionReason.DISAGREEMENT
+    assert reason_of(workflow.get(change.id)) is AttentionReason.DISAGREEMENT
     assert withdrawal(workflow, change) is EffectStatus.SUPERSEDED
 
 
-def test_a_withdrawn_ticket_that_goes_on_is_told_to_a_person(office: Office) -> None:
-    """The server says that it is withdrawn, and then its approver is asked all the same."""
+def test_a_withdrawn_ticket_that_goes_on_raises_attention(office: Office) -> None:
+    """The server reports the withdrawal, and then asks its approver all the same."""
     workflow = office.workflow()
     change = given_up(office, workflow)
     ticket = int(change.expect_ticket().id)
@@ -277,7 +277,7 @@ def test_a_withdrawn_ticket_that_goes_on_is_told_to_a_person(office: Office) -> 
 
     passes(office, workflow, hours=8)
 
-    assert attention(workflow, change) is AttentionReason.DISAGREEMENT
+    assert reason_of(workflow.get(change.id)) is AttentionReason.DISAGREEMENT
 
 
 def test_the_looks_end_some_days_after_the_withdrawal(office: Office) -> None:

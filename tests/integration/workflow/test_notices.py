@@ -32,8 +32,8 @@ def test_notice_outlives_the_read_that_takes_it_off_the_list(office: Office) -> 
 
 
 @EVERY_STORE
-def test_ticket_that_cannot_be_read_after_it_was_filed_is_not_forgotten(office: Office) -> None:
-    """Filing stands on the answer to the create alone: what fails afterwards takes nothing back."""
+def test_a_ticket_that_cannot_be_read_after_it_was_filed_is_not_lost(office: Office) -> None:
+    """Filing depends on the answer to the create alone; a later failure takes nothing back."""
     workflow = office.workflow()
     for endpoint in ("get_ticket_info", "get_ticket_status", "ticket_approval_result"):
         office.sandbox.faults.status(endpoint, 502, always=True)

@@ -13,37 +13,18 @@ from itsm_workflow.errors import GatewayUnavailable
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.ticket import CallbackOutcome, Status
-from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from tests.support.attention import reason_of
 from tests.support.places import Witness
 from tests.support.world import World
 
 if TYPE_CHECKING:
-    from itsm_workflow.change import ChangeRequest, Ticket
-    from itsm_workflow.machine.evidence import Snapshot
-
-
-class Listening(LedgerGateway):
-    """A gateway that can be away."""
-
-    is_away = False
-
-    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
-        """Return what is shown of a ticket."""
-        if self.is_away:
-            raise GatewayUnavailable("no route", endpoint="get_ticket_info")
-        return super().read(ticket, decision_field=decision_field)
+    from itsm_workflow.change import ChangeRequest
 
 
 @pytest.fixture
 def world() -> World:
     """Make a world."""
-    return World(gateway=Listening)
-
-
-def listening(world: World) -> Listening:
-    """Return its gateway."""
-    assert isinstance(world.gateway, Listening)
-    return world.gateway
+    return World()
 
 
 def ended_before_its_notice(world: World, workflow: Workflow, subject: str = "collector-1") -> ChangeRequest:
@@ -60,7 +41,7 @@ def ended_before_its_notice(world: World, workflow: Workflow, subject: str = "co
 
 
 def listed_for_others(world: World) -> list[str]:
-    """Let the callbacks of two tickets that are none of ours fail."""
+    """Let the callbacks of two tickets of other applications fail."""
     elsewhere = Workflow(storage=World(seed=7).store, gateway=world.gateway, clock=world.clock)
     with elsewhere:
         changes = [world.apply(elsewhere, f"theirs-{number}") for number in range(2)]
@@ -73,7 +54,7 @@ def listed_for_others(world: World) -> list[str]:
 
 
 def test_the_number_of_an_ended_change_leaves_the_list(world: World) -> None:
-    """The server keeps it until its result is read, and nobody else reads it."""
+    """The server keeps it until its result is read, and no other application reads it."""
     witness = Witness()
     workflow = world.workflow(observers=(witness,))
     change = ended_before_its_notice(world, workflow)
@@ -121,17 +102,17 @@ def test_the_ticket_of_another_gateway_is_not_asked_about(world: World) -> None:
 
 
 def test_a_gateway_that_cannot_be_asked_keeps_it_for_the_next_pass(world: World) -> None:
-    """Observers hear of it, and what is due is looked at all the same."""
+    """Observers are notified, and due changes are looked at all the same."""
     witness = Witness()
     workflow = world.workflow(observers=(witness,))
     change = ended_before_its_notice(world, workflow)
-    listening(world).is_away = True
+    world.faults.unreachable("read", always=True)
 
     workflow.reconcile()
 
     assert [type(error) for _, error in witness.troubles] == [GatewayUnavailable]
     assert world.ledger.failed_callbacks() == [change.sn]
-    listening(world).is_away = False
+    world.faults.clear()
     workflow.reconcile()
     assert world.ledger.failed_callbacks() == []
 
@@ -145,8 +126,7 @@ def test_what_its_ticket_says_now_against_the_end_is_recorded(world: World) -> N
     workflow.reconcile()
 
     seen = workflow.get(change.id)
-    assert seen.attention is not None
-    assert (seen.state, seen.attention.reason) == (State.APPROVED, AttentionReason.DISAGREEMENT)
+    assert (seen.state, reason_of(seen)) == (State.APPROVED, AttentionReason.DISAGREEMENT)
     assert workflow.history(change.id)[-1].trigger == "record_contradiction"
     assert world.ledger.failed_callbacks() == []
 
@@ -179,19 +159,19 @@ def test_an_end_without_approval_is_cleared(world: World, status: Status, state:
     assert workflow.get(change.id).attention is None
 
 
-def test_what_cannot_be_read_stays_on_the_list_and_is_told_later(world: World) -> None:
-    """A notice that was taken off before its ticket was read would be lost, and what it was about."""
+def test_an_unreadable_ticket_stays_on_the_list_for_later(world: World) -> None:
+    """If a notice were taken off before its ticket was read, its decision would be lost."""
     workflow = world.workflow()
     change = ended_before_its_notice(world, workflow)
     world.ticket_of(change).approve_result = False
-    listening(world).is_away = True
+    world.faults.unreachable("read", always=True)
     for _ in range(3):
         world.clock.advance(300)
         workflow.reconcile()
     assert world.ledger.failed_callbacks() == [change.sn]
     assert workflow.get(change.id).attention is None
 
-    listening(world).is_away = False
+    world.faults.clear()
     world.clock.advance(300)
     workflow.reconcile()
 

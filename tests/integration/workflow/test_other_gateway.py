@@ -9,14 +9,15 @@ import pytest
 from itsm_workflow import State, Workflow
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from tests.support.attention import reason_of
 from tests.support.office import SUBJECT, Office, asked
 from tests.support.places import Witness
 from tests.support.world import World
 
 
 @pytest.mark.parametrize("subjects", [1, 3])
-def test_ticket_of_another_gateway_with_our_number_approves_nothing(subjects: int) -> None:
-    """Ids and numbers begin anew in each system; a person is told, and nothing of it is read."""
+def test_a_ticket_of_another_gateway_with_our_number_approves_nothing(subjects: int) -> None:
+    """Ids and numbers start from 1 in each system; attention is raised, and the ticket is not read."""
     world, other = World(), World(seed=1)
     workflow, elsewhere = world.workflow(), other.workflow()
     changes = [world.apply(workflow, f"collector-{number}") for number in range(subjects)]
@@ -50,10 +51,10 @@ def test_ticket_of_another_gateway_with_our_number_approves_nothing(subjects: in
         ({"applicant": "zoe"}, "creator: sent alice, shows zoe; title: sent 接入日志 #"),
     ],
 )
-def test_ticket_of_another_system_of_the_same_name_decides_nothing(
+def test_a_ticket_of_another_system_with_the_same_name_decides_nothing(
     decided: str, differing: dict[str, str], part: str
 ) -> None:
-    """A wrong address, or a restored system: same id, same number, another ticket. A person is told what differs."""
+    """The address is wrong, or the system was restored: same id and number, another ticket. Attention is raised."""
     world, other = World(), World(seed=1)
     change = world.apply(world.workflow())
     values: dict[str, Any] = {"title": "接入日志", "applicant": "alice", "approvers": ["carol"], **differing}
@@ -68,8 +69,7 @@ def test_ticket_of_another_system_of_the_same_name_decides_nothing(
 
     seen = confused.get(change.id)
     assert seen.state == State.PENDING
-    assert seen.attention is not None
-    assert seen.attention.reason is AttentionReason.NOT_AS_SENT
+    assert reason_of(seen) is AttentionReason.NOT_AS_SENT
     assert part in str(seen.attention)
     world.start_flow()
     world.decide(world.ticket_of(change), approved=True)

@@ -132,8 +132,10 @@ def test_pass_ends_shortly_after_its_time_and_leaves_the_rest_due(world: World, 
     assert max(at for _, at in gateway.asked) <= began + seconds + (readers - 1) * 2
     assert (first.finished, first.stopped, adds_up(first)) == (False, "its time was used up", True)
     slow(world)
+    world.clock.advance(1)  # looks that the end of the pass cut off come after the others
     second = workflow.reconcile()
-    assert (first.moved + second.moved, first.due + second.due, first.failed) == (40, 40, 0)
+    assert (first.moved + second.moved, first.due + second.due) == (40, 40 + first.failed)
+    assert first.failed < readers, "a look fails only by the waits of the other threads"
 
 
 @pytest.mark.parametrize("call", ["results", "read"])
@@ -153,8 +155,8 @@ def test_gateway_that_hangs_holds_a_pass_up_for_its_time_and_a_little(world: Wor
     assert workflow.reconcile().moved == 6
 
 
-def test_look_up_that_the_end_of_a_pass_cuts_off_is_none_of_the_schedule(world: World) -> None:
-    """It says nothing of the gateway, so that no person is asked because of it."""
+def test_a_look_up_that_a_pass_cuts_off_does_not_count_in_the_schedule(world: World) -> None:
+    """It says nothing about the gateway, so it raises no attention."""
     workflow = world.workflow()
     gateway = slow(world, find_by_key=1000)
     gateway.loses_answers = True
@@ -271,8 +273,8 @@ def test_effect_that_an_answer_makes_due_is_not_begun_after_the_time(world: Worl
     assert len(delivered) == 1
 
 
-def test_send_that_was_begun_has_the_time_that_it_needs(world: World) -> None:
-    """A create that is cut off may have filed a ticket, and nobody would know."""
+def test_a_send_that_was_begun_has_the_time_that_it_needs(world: World) -> None:
+    """An interrupted create may have filed a ticket without a record of it."""
     workflow = world.workflow()
     slow(world).is_down = True
     change = world.apply(workflow)

@@ -10,7 +10,9 @@ import attrs
 import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, State, open_storage
-from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
+from itsm_workflow.errors import StorageCorrupt
+from itsm_workflow_backends.sqlite import SQLiteBackend
+from tests.support.places import Witness
 from tests.support.world import World
 
 if TYPE_CHECKING:
@@ -151,8 +153,8 @@ def test_change_that_no_store_takes_holds_no_other_up(
     assert {site.changes[POISONED].id} == set(site.troubles.ids)
 
 
-def test_submission_number_that_none_can_follow_is_damage(site: Site) -> None:
-    """The change that has it is named, before anything is stored for the new one."""
+def test_a_submission_number_without_a_successor_is_damage(site: Site) -> None:
+    """The error names its change, before anything is stored for the new one."""
     site.workflow.reconcile()
     site.poll()
     site.edit("UPDATE changes SET submission = ? WHERE subject = ?", 2**63 - 1, POISONED)
@@ -175,8 +177,8 @@ def test_others_are_listed_and_found_beside_a_damaged_change(site: Site) -> None
         site.workflow.get(poisoned)
 
 
-def test_due_rule_that_fails_on_one_change_holds_no_other_up() -> None:
-    """Whatever a host's rule raises is told of that change alone; it is polled, and what it waits for is found out."""
+def test_a_due_rule_that_fails_on_one_change_delays_no_other() -> None:
+    """Any error of a host's rule is reported for that change alone; the change is polled, and its decision is found."""
 
     def brittle(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
         if change.subject == POISONED and rule.fails:
@@ -205,8 +207,8 @@ def test_due_rule_that_fails_on_one_change_holds_no_other_up() -> None:
     assert workflow.get(changes[POISONED].id).state == State.APPROVED
 
 
-def test_due_rule_that_is_always_over_keeps_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its change is looked at once in a pass, and in the next one the others come first."""
+def test_a_due_rule_that_is_always_over_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its change is looked at once in a pass, and in the next pass the others come first."""
 
     def eager(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
         if change.subject == POISONED:
@@ -231,32 +233,6 @@ def test_due_rule_that_is_always_over_keeps_no_other_waiting(monkeypatch: pytest
     assert sorted(read_of) == sorted(sn or "" for sn in sns)
 
 
-def test_store_that_fails_ends_the_pass(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That is nothing about one change."""
-
-    def unavailable(_writes: list[Write]) -> list[Conflict | None]:
-        raise StorageUnavailable("the disk is full")
-
-    monkeypatch.setattr(site.world.store, "commit", unavailable)
-    with pytest.raises(StorageUnavailable):
-        site.poll()
-
-
-def test_pass_without_time_left_begins_nothing_more(site: Site) -> None:
-    """It reports that, and the next pass goes on."""
-    slow = site.world.gateway.read
-
-    def read(*given: object, **named: object) -> object:
-        site.world.clock.advance(6)
-        return slow(*given, **named)  # type: ignore[arg-type] # handed on
-
-    site.world.gateway.read = read  # type: ignore[method-assign,assignment] # slower than it was
-    first = site.poll(seconds=5, readers=1)
-
-    assert (first.finished, first.stopped) == (False, "its time was used up")
-    assert site.workflow.reconcile().finished
-
-
 def test_gateway_that_rests_is_not_asked_by_a_pass(site: Site) -> None:
     """Nothing is claimed, and the report says why the pass ended."""
     site.world.gateway.resting = lambda: "the gateway rests"  # type: ignore[attr-defined] # an optional ability
@@ -266,3 +242,37 @@ def test_gateway_that_rests_is_not_asked_by_a_pass(site: Site) -> None:
     assert (report.due, report.finished, report.stopped) == (0, False, "the gateway rests")
     del site.world.gateway.resting  # type: ignore[attr-defined] # as above
     assert site.workflow.reconcile().moved == 4
+
+
+def test_an_unreadable_row_hides_no_other() -> None:
+    """Lists leave it out and report it; a read of the change, and the gate for its subject, raise the error."""
+    world, witness = World(), Witness()
+    workflow = world.workflow(observers=(witness,))
+    broken, whole = world.apply(workflow, "collector-1"), world.apply(workflow, "collector-2")
+    row = world.store.get(broken.id)
+    assert row is not None
+    world.store._open_table().rows[broken.id] = attrs.evolve(row, document="{}")  # type: ignore[attr-defined] # the one in memory
+    assert [change.id for change in workflow.find()] == [whole.id]
+    assert workflow.resolve("collector-2").id == whole.id
+    with pytest.raises(StorageCorrupt, match=broken.id):
+        workflow.require_approved("collector-1")
+    assert [name for name, _ in witness.troubles] == [broken.id]
+
+
+def test_a_change_with_an_invalid_due_time_delays_no_other(tmp_path: Path) -> None:
+    """One number in a table is damaged: the pass continues and reports it."""
+    path, world, witness = tmp_path / "changes.db", World(), Witness()
+    world.store = SQLiteBackend(path)
+    workflow = world.workflow(observers=(witness,))
+    damaged, sound = world.apply(workflow, "collector-1"), world.apply(workflow, "collector-2")
+    world.start_flow()
+    world.decide(world.ticket_of(sound), approved=True)
+    for due_at in (-(2**62), 2**62):
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE changes SET due_at = ? WHERE id = ?", (due_at, damaged.id))
+        world.clock.advance(600)
+        workflow.reconcile()
+
+    assert workflow.get(sound.id).state == State.APPROVED
+    assert {change_id for change_id, error in witness.troubles if isinstance(error, StorageCorrupt)} == {damaged.id}
+    world.store.close()

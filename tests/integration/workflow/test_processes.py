@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from itsm_workflow import BkItsmGateway, Settings, State, Workflow, open_storage
+from itsm_workflow import BkItsmGateway, Settings, State, Workflow
 from itsm_workflow.change import AttentionReason, Phase
 from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.secrets import Secret
+from tests.support.attention import reason_of
 from tests.support.limits import PATIENCE
 from tests.support.office import SUBJECT, asked, triggers
 from tests.support.stores import SHARED_STORE
@@ -40,7 +43,7 @@ class Worker:
         )
 
     def hear(self) -> dict[str, Any]:
-        """Return the next line that it tells."""
+        """Return the next line that the process prints."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, "the worker ended without a word"
@@ -54,7 +57,7 @@ class Worker:
         self._process.stdin.flush()
 
     def kill(self) -> None:
-        """End it at once, and wait until it has ended."""
+        """Kill it immediately, and wait until it has ended."""
         self._process.kill()
         self._process.wait(PATIENCE)
         for pipe in (self._process.stdin, self._process.stdout):
@@ -100,7 +103,7 @@ class Site:
         clock = LaterClock(ahead)
         gateway = BkItsmGateway(settings, clock=clock)
         self._closing.callback(gateway.close)
-        workflow = Workflow(storage=open_storage(self.store_url), gateway=gateway, callbacks=False, clock=clock)
+        workflow = Workflow(storage=self.store_url, gateway=gateway, callbacks=False, clock=clock)
         self._closing.callback(workflow.close)
         return workflow
 
@@ -184,8 +187,8 @@ def test_process_killed_between_the_answer_and_its_record_leaves_a_ticket_that_i
 
 
 @SHARED_STORE
-def test_process_killed_before_it_sends_leaves_a_change_that_nobody_sends_again(site: Site) -> None:
-    """Whether it had sent cannot be known, so its ticket is looked up, and at last a person is called."""
+def test_a_change_of_a_process_that_was_killed_before_its_send_is_not_sent_again(site: Site) -> None:
+    """It cannot be known whether it was sent, so its ticket is looked up, and finally attention is raised."""
     worker = site.start("apply_to_the_mark")
     worker.go_on()
     assert worker.hear() == {"waits": "after commit 1"}
@@ -196,8 +199,7 @@ def test_process_killed_before_it_sends_leaves_a_change_that_nobody_sends_again(
         site.workflow(ahead=ahead).reconcile()
 
     change = site.workflow().resolve(SUBJECT)
-    assert change.attention is not None
-    assert (change.state, change.attention.reason) == (State.APPLYING, AttentionReason.NOT_FOUND)
+    assert (change.state, reason_of(change)) == (State.APPLYING, AttentionReason.NOT_FOUND)
     assert site.sandbox.tickets() == ()
 
 
@@ -221,3 +223,22 @@ def test_processes_that_reconcile_at_once_move_each_change_once(site: Site) -> N
     for change in changes:
         assert triggers(workflow, change)[4:] == ["approve"]
         assert LaterClock(301.0).now() > workflow.get(change.id).updated_at
+
+
+@SHARED_STORE
+def test_a_wait_ends_when_another_process_has_moved_the_change(site: Site) -> None:
+    """The store is all that the two share."""
+    workflow = site.workflow()
+    change = workflow.apply(subject=SUBJECT, **asked())
+    site.sandbox.approve(change.sn or "")
+    site.sandbox.wait(lambda ledger: all(ticket.approve_result for ticket in ledger.tickets()))
+    worker = site.start("reconcile", ahead=301.0)
+
+    with ThreadPoolExecutor(2) as threads:
+        waits = [
+            threads.submit(workflow.wait, change.id, timeout=None, poll=0.01),
+            threads.submit(lambda: asyncio.run(workflow.wait_async(change.id, timeout=None, poll=0.01))),
+        ]
+        worker.go_on()
+        assert worker.hear()["moved"] == 1
+        assert [wait.result(PATIENCE).state for wait in waits] == [State.APPROVED] * 2

@@ -1,4 +1,4 @@
-"""Acts that lose a race against another worker: judged anew, or told, never done twice."""
+"""Acts that lose a race against another worker are judged again or raise an error; they are never done twice."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from itsm_workflow import Effect, State
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import AlreadyApplied, GatewayUnavailable, InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.sandbox.connection import settings_for
-from itsm_workflow.testing.ledger_gateway import NOWHERE
-from tests.support.desk import ASKED, SUBJECT, Desk, Gateway, Work
+from itsm_workflow.testing.ledger_gateway import NOWHERE, LedgerGateway
+from tests.support.desk import ASKED, SUBJECT, Desk, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ def test_an_act_that_loses_a_race_is_judged_anew(act: Callable[[Workflow, Change
 
 
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
-def test_an_act_that_loses_every_race_is_told(act: Callable[[Workflow, ChangeRequest], ChangeRequest]) -> None:
+def test_an_act_that_loses_every_race_raises_an_error(act: Callable[[Workflow, ChangeRequest], ChangeRequest]) -> None:
     """Nothing was stored or sent; the error names the change."""
     desk, workflow, draft = drafted()
     desk.race_always(draft.id)
@@ -95,9 +95,9 @@ def test_a_subject_that_is_taken_costs_no_write() -> None:
 
 
 def test_a_draft_that_the_gateway_would_refuse_by_now_is_not_submitted() -> None:
-    """Its settings may have changed since; the draft stays, and every problem is told."""
+    """Its settings may have changed since; the draft stays, and every problem is listed."""
     desk = Desk()
-    lenient = Gateway(desk.ledger, clock=desk.clock, settings=settings_for(NOWHERE, service_id="77"))
+    lenient = LedgerGateway(desk.ledger, clock=desk.clock, settings=settings_for(NOWHERE, service_id="77"))
     draft = desk.workflow(gateway=lenient).draft(subject=SUBJECT, title="接入 nginx 日志", applicant="alice")
     workflow = desk.workflow()
     with pytest.raises(InvalidForm) as caught:
@@ -107,8 +107,8 @@ def test_a_draft_that_the_gateway_would_refuse_by_now_is_not_submitted() -> None
     assert (workflow.get(draft.id), desk.ledger.tickets()) == (draft, ())
 
 
-def test_a_wrong_subject_and_a_wrong_form_are_told_together() -> None:
-    """One attempt shows everything that is to be mended."""
+def test_a_wrong_subject_and_a_wrong_form_are_reported_together() -> None:
+    """One attempt shows every problem."""
     workflow = Desk().workflow()
     wrong: Any = {"title": "", "applicant": 7}
     with pytest.raises(InvalidForm) as caught:
@@ -117,8 +117,8 @@ def test_a_wrong_subject_and_a_wrong_form_are_told_together() -> None:
     assert [field for field, _, _ in caught.value.problems] == ["subject", "title", "applicant", "approvers"]
 
 
-def test_parts_of_what_is_wrong_as_a_whole_are_not_told_as_well() -> None:
-    """They are about what stands in for it while the rest is checked."""
+def test_parts_of_an_invalid_value_are_not_reported_as_well() -> None:
+    """They would describe the placeholder that is checked in its place."""
     needed = [("fields[cluster]", "", "is needed"), ("approvers[0]", "", "is away")]
     workflow = Desk().workflow(form_check=lambda _: needed)
     wrong: Any = {**ASKED, "fields": "cluster=7"}
@@ -128,30 +128,39 @@ def test_parts_of_what_is_wrong_as_a_whole_are_not_told_as_well() -> None:
     assert [field for field, _, _ in caught.value.problems] == ["fields", "approvers[0]"]
 
 
-def test_a_ticket_that_another_change_holds_cannot_be_bound() -> None:
-    """No repeat helps, so none is tried."""
+@pytest.mark.parametrize("is_bound", ["before", "meanwhile"])
+def test_a_ticket_that_another_change_holds_cannot_be_bound(is_bound: str) -> None:
+    """Nothing is written if that is known before; if it turns out at the commit, no repeat helps, so none is tried."""
     desk = Desk()
     workflow = desk.workflow()
-    other = workflow.apply(subject="another", **ASKED)
-    desk.gateway.loses_answers = desk.gateway.search_lags = True
-    change = workflow.apply(subject=SUBJECT, **ASKED)
+    desk.hide_tickets()
+    other, change = (workflow.apply(subject=subject, **ASKED) for subject in ("another", SUBJECT))
+    ticket, _ = desk.ledger.tickets()
     commits: list[Sequence[Write]] = []
-    desk.store.before = commits.append
-    with pytest.raises(StorageConflict) as caught:
-        workflow.record_ticket(change.id, sn=other.expect_ticket().sn, actor="ops", override="it looks alike")
 
-    assert (caught.value.change_id, caught.value.kind, len(commits)) == (change.id, "ticket", 1)
+    def bind() -> None:
+        workflow.record_ticket(other.id, sn=ticket.sn, actor="ops", override="its own")
+        desk.store.before = commits.append
+
+    if is_bound == "before":
+        bind()
+    else:
+        desk.before_next_write(bind)
+    with pytest.raises(StorageConflict) as caught:
+        workflow.record_ticket(change.id, sn=ticket.sn, actor="ops", override="it looks alike")
+
+    assert (caught.value.change_id, caught.value.kind, commits) == (change.id, "ticket", [])
     assert (caught.value.holder, other.id in str(caught.value)) == (other.id, True)
     assert workflow.get(change.id).ticket is None
 
 
-def test_a_person_is_told_if_the_gateway_cannot_be_asked_for_the_ticket() -> None:
-    """That is not "no such ticket"."""
+def test_an_error_is_raised_if_the_gateway_cannot_be_asked_for_the_ticket() -> None:
+    """It differs from the error for a missing ticket."""
     desk = Desk()
     workflow = desk.workflow()
-    desk.gateway.loses_answers = desk.gateway.search_lags = True
+    desk.hide_tickets()
     change = workflow.apply(subject=SUBJECT, **ASKED)
-    desk.gateway.faults["get_tickets"] = GatewayUnavailable("no route", endpoint="get_tickets")
+    desk.faults.unreachable("find_by_sn")
 
     with pytest.raises(GatewayUnavailable):
         workflow.record_ticket(change.id, sn="REQ1", actor="ops")
@@ -222,7 +231,7 @@ def test_a_change_about_which_there_is_nothing_more_to_ask_is_put_to_rest_once()
     """By whichever worker is first; to the other one it is busy, and later passes do not meet it."""
     desk = Desk()
     workflow = desk.workflow()
-    desk.gateway.loses_answers = True
+    desk.faults.lose_answer("create", always=True)
     change = workflow.apply(subject=SUBJECT, **ASKED)
     desk.decide(change)
     assert workflow.settle(change.id).state == State.APPROVED

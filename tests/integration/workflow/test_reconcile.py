@@ -1,27 +1,25 @@
-"""Reconciling: passes over what is due, which several workers may make at once, and whose reports add up."""
+"""Passes over due changes, by several workers at the same time, with reports that add up."""
 
 from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING
 
-import attrs
 import pytest
 
 from itsm_workflow import Effect, EffectCall, State
-from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.runtime import reconciler
 from itsm_workflow.runtime.reconciler import Report
 from itsm_workflow.sandbox import Draft
-from itsm_workflow.storage.protocol import Write
 from tests.support.office import Office, asked, together, triggers
 from tests.support.stores import EVERY_STORE
-from tests.support.world import TOGETHER
+from tests.support.world import TOGETHER, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow.storage.protocol import Write
 
 
 class Killed(BaseException):
@@ -58,8 +56,8 @@ def test_pass_without_anything_due_does_nothing(office: Office) -> None:
     assert workflow.reconcile() == Report()
 
 
-def test_pass_goes_on_page_by_page(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Progress is told after each page, and the last report is the whole."""
+def test_a_pass_goes_on_page_by_page(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress is reported after each page, and the last report covers the whole pass."""
     monkeypatch.setattr(reconciler, "PAGE", 3)
     workflow = office.workflow()
     approve_unheard(office, apply_many(workflow, 7))
@@ -106,8 +104,8 @@ def test_workers_at_once_claim_each_due_change_once(office: Office) -> None:
         assert triggers(workers[0], change)[4:] == ["approve"]
 
 
-def test_change_that_another_worker_claims_first_counts_as_busy(office: Office) -> None:
-    """Between the page and the claim somebody else was faster."""
+def test_a_change_that_another_worker_claims_first_counts_as_busy(office: Office) -> None:
+    """Between the page and the claim another worker was faster."""
     workflow, other = office.workflow(), office.workflow()
     (change,) = apply_many(workflow, 1)
     approve_unheard(office, [change])
@@ -143,7 +141,7 @@ def test_gateway_that_is_down_fails_every_question_and_loses_nothing(office: Off
 
 
 def test_worker_that_dies_over_a_page_leaves_it_to_the_next(office: Office) -> None:
-    """Its claims run out."""
+    """Each is looked at again when its next poll is due."""
     workflow, other = office.workflow(), office.workflow()
     changes = apply_many(workflow, 3)
     approve_unheard(office, changes)
@@ -156,7 +154,7 @@ def test_worker_that_dies_over_a_page_leaves_it_to_the_next(office: Office) -> N
     with pytest.raises(Killed):
         workflow.reconcile()
     assert other.reconcile().due == 0
-    office.pass_time(61)
+    office.pass_time(301)
 
     assert other.reconcile().moved == 3
 
@@ -245,18 +243,25 @@ def test_effects_of_a_page_do_not_wait_for_each_other_with_their_lease(office: O
     assert sorted(calls) == sorted(workflow.get(change.id).effects[0].id for change in changes)
 
 
-def test_change_that_cannot_be_read_holds_up_no_other(office: Office) -> None:
-    """Observers are told of it; the others are settled."""
-    workflow = office.workflow()
-    broken, whole = apply_many(workflow, 2)
-    approve_unheard(office, [broken, whole])
-    row = office.store.get(broken.id)
-    assert row is not None
-    spoilt = attrs.evolve(row, version=row.version + 1, document="{}", seq=row.seq + 1, due_at=0)
-    entry = attrs.evolve(office.store.history(broken.id).entries[-1], seq=row.seq + 1)
-    assert office.store.commit([Write(row=spoilt, expected_version=row.version, entries=(entry,))]) == [None]
+def test_work_of_other_processes_does_not_use_up_the_limit() -> None:
+    """A pass with a limit reaches its own work, however much work of others comes first."""
+    world = World()
 
-    report = workflow.reconcile()
+    def fail(_call: EffectCall) -> None:
+        raise OSError("not yet")
 
-    assert (report.moved, workflow.get(whole.id).state) == (1, State.APPROVED)
-    assert [(named, type(error)) for named, error in office.witness.troubles] == [(broken.id, StorageCorrupt)]
+    owner = world.workflow(effects={State.APPROVED: [Effect("start", fail)]})
+    other = world.workflow(effects={})
+    for number in range(5):
+        change = world.apply(owner, f"collector-{number}")
+        world.start_flow()
+        world.decide(world.ticket_of(change), approved=True)
+        assert owner.settle(change.id).state == State.APPROVED
+    world.apply(owner, "collector-9")
+    asked = world.ledger.requests["get_ticket_info"]
+    world.clock.advance(301)
+
+    report = other.reconcile(limit=1)
+
+    assert (report.due, report.unchanged, report.finished) == (6, 6, False)
+    assert world.ledger.requests["get_ticket_info"] == asked + 1

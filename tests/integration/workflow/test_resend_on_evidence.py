@@ -11,6 +11,7 @@ from itsm_workflow import State
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import InvalidForm, TransitionRefused
 from itsm_workflow.machine.evidence import AbsenceAttested, Decision
+from tests.support.attention import reason_of
 from tests.support.lost import file_behind_our_back, lose_every_answer, use_up_lookups
 from tests.support.office import SUBJECT, asked, triggers
 from tests.support.stores import EVERY_STORE
@@ -29,8 +30,7 @@ def lookups_failed(office: Office, workflow: Workflow) -> ChangeRequest:
     change = workflow.apply(subject=SUBJECT, **asked())
     use_up_lookups(office, workflow)
     after = workflow.get(change.id)
-    assert after.attention is not None
-    assert after.attention.reason is AttentionReason.LOOKUP_FAILED
+    assert reason_of(after) is AttentionReason.LOOKUP_FAILED
     return after
 
 
@@ -54,8 +54,8 @@ def test_the_gateway_is_asked_again_within_minutes(office: Office) -> None:
     assert (found.state, found.expect_ticket().id, found.attention) == (State.PENDING, str(born), None)
 
 
-def test_an_absence_that_the_gateway_shows_at_last_is_left_to_a_person_as_ever(office: Office) -> None:
-    """Once it answers, nobody's word is needed; and it is asked each hour from then on."""
+def test_an_absence_that_the_gateway_finally_shows_is_left_to_a_person(office: Office) -> None:
+    """Once it answers, no other evidence is needed; it is asked each hour from then on."""
     workflow = office.workflow()
     change = lookups_failed(office, workflow)
     office.sandbox.faults.clear()
@@ -141,8 +141,8 @@ def test_a_ticket_that_the_gateway_shows_at_last_is_not_doubled(office: Office) 
     assert workflow.get(after.id).expect_ticket().id == str(born)
 
 
-def test_evidence_is_no_harm_where_the_look_ups_showed_it(office: Office) -> None:
-    """It is kept beside what the gateway said."""
+def test_evidence_is_accepted_where_the_look_ups_showed_the_absence(office: Office) -> None:
+    """It is stored in addition to the gateway's answers."""
     workflow = office.workflow()
     lose_every_answer(office, "502", processed=False)
     change = workflow.apply(subject=SUBJECT, **asked())

@@ -9,8 +9,8 @@ import pytest
 
 from itsm_workflow import Policy, State
 from itsm_workflow.change import AttentionReason, Phase
-from itsm_workflow.gateway.protocol import Unknown
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from tests.support.attention import reason_of
 from tests.support.lost import file_behind_our_back, lose_every_answer, use_up_lookups
 from tests.support.office import SUBJECT, Office, asked, triggers
 from tests.support.stores import EVERY_STORE
@@ -18,7 +18,6 @@ from tests.support.world import World
 
 if TYPE_CHECKING:
     from itsm_workflow import Workflow
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
     from itsm_workflow.testing.manual_clock import ManualClock
 
 LOOKUPS = (dt.timedelta(), dt.timedelta(seconds=120))
@@ -30,8 +29,8 @@ def opened(office: Office, **timings: object) -> Workflow:
 
 
 @EVERY_STORE
-def test_create_that_no_look_up_found_is_sent_once_more_under_its_key(office: Office) -> None:
-    """In the pass in which the schedule ends, and with nobody's help; the history says so."""
+def test_a_create_that_no_look_up_found_is_sent_once_more_under_its_key(office: Office) -> None:
+    """The pass in which the schedule ends sends it without a person; the history records it."""
     workflow = opened(office)
     armed = lose_every_answer(office, "502", processed=False)
     change = workflow.apply(subject=SUBJECT, **asked())
@@ -60,8 +59,8 @@ def test_nothing_is_sent_again_before_the_schedule_ends(office: Office) -> None:
     assert (armed.hits, workflow.get(change.id).expect_attempt().number) == (1, 1)
 
 
-def test_wall_clock_that_is_set_forward_sends_nothing_again(office: Office) -> None:
-    """Passes of workers that start anew each time: the schedule takes its time by the machine's own clock."""
+def test_a_wall_clock_that_is_set_forward_sends_nothing_again(office: Office) -> None:
+    """Each pass is a new worker: the schedule takes its time by the machine's own clock."""
     armed = lose_every_answer(office, "502", processed=False)
     change = opened(office).apply(subject=SUBJECT, **asked())
     for _ in range(4):
@@ -79,8 +78,8 @@ def test_wall_clock_that_is_set_forward_sends_nothing_again(office: Office) -> N
     assert len(office.sandbox.tickets()) == 1
 
 
-def test_second_create_that_is_lost_as_well_waits_for_a_person(office: Office) -> None:
-    """The policy's number is the limit: what has failed twice is not tried for ever."""
+def test_a_second_create_that_is_lost_as_well_waits_for_a_person(office: Office) -> None:
+    """The policy's number is the limit: a create that failed twice is not sent again."""
     workflow = opened(office)
     armed = lose_every_answer(office, "502", processed=False)
     change = workflow.apply(subject=SUBJECT, **asked())
@@ -91,11 +90,10 @@ def test_second_create_that_is_lost_as_well_waits_for_a_person(office: Office) -
 
     after = workflow.get(change.id)
     assert (armed.hits, after.expect_attempt().number, after.expect_attempt().phase) == (2, 2, Phase.UNKNOWN)
-    assert after.attention is not None
-    assert after.attention.reason is AttentionReason.NOT_FOUND
+    assert reason_of(after) is AttentionReason.NOT_FOUND
 
 
-def test_look_up_that_fails_sends_nothing_again(office: Office) -> None:
+def test_a_failed_look_up_sends_nothing_again(office: Office) -> None:
     """Only an answered look-up shows that there is no ticket."""
     workflow = opened(office)
     armed = lose_every_answer(office, "502", processed=False)
@@ -105,12 +103,11 @@ def test_look_up_that_fails_sends_nothing_again(office: Office) -> None:
 
     after = workflow.get(change.id)
     assert (armed.hits, after.expect_attempt().number) == (1, 1)
-    assert after.attention is not None
-    assert after.attention.reason is AttentionReason.LOOKUP_FAILED
+    assert reason_of(after) is AttentionReason.LOOKUP_FAILED
 
 
-def test_double_that_a_late_request_makes_is_reported(office: Office) -> None:
-    """Both tickets carry the same key: whichever is bound, the sweep after its end tells of the other."""
+def test_a_duplicate_of_a_late_request_is_reported(office: Office) -> None:
+    """Both tickets carry the same key: one is bound, and the sweep after its end reports the other."""
     workflow = opened(office)
     lose_every_answer(office, "502", processed=False)
     change = workflow.apply(subject=SUBJECT, **asked())
@@ -133,7 +130,7 @@ def test_double_that_a_late_request_makes_is_reported(office: Office) -> None:
 
 
 class Rebooted:
-    """A clock of a machine that was started anew: its wall clock goes on, the time since its boot does not."""
+    """A clock of a machine that was rebooted: its wall clock goes on, the time since its boot does not."""
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
@@ -153,19 +150,13 @@ class Rebooted:
 
 
 class DatedGateway(LedgerGateway):
-    """A gateway that loses every create; its answers may show its own clock."""
+    """A gateway whose answers may show its own clock."""
 
     shows_its_time = True
-    sent = 0
 
     def time(self) -> dt.datetime | None:
         """Return the ticket system's time."""
         return self.ledger.now() if self.shows_its_time else None
-
-    def create(self, request: CreateRequest) -> CreateAnswer:
-        """Lose it."""
-        self.sent += 1
-        return Unknown(problem="it was lost on its way")
 
 
 @pytest.mark.parametrize(("shows_its_time", "sent"), [(True, 2), (False, 1)])
@@ -174,13 +165,14 @@ def test_machine_that_is_rebooted_between_looks_goes_by_the_gateways_date(*, sho
     world = World(gateway=DatedGateway)
     assert isinstance(world.gateway, DatedGateway)
     world.gateway.shows_its_time = shows_its_time
+    lost = world.faults.time_out("create", always=True)
     policy = Policy(lookups=LOOKUPS, resends=1)
     change = world.workflow(policy=policy, clock=Rebooted(world.clock)).apply(subject=SUBJECT, **asked())
     for _ in range(4):
         world.clock.advance(121)
         world.workflow(policy=policy, clock=Rebooted(world.clock)).reconcile()
 
-    assert world.gateway.sent == sent
+    assert lost.hits == sent
     attention = world.workflow().get(change.id).attention
     assert attention is not None
     assert attention.reason is AttentionReason.NOT_FOUND

@@ -15,10 +15,10 @@ import pytest
 import uvicorn
 
 from itsm_workflow import State
-from itsm_workflow.callbacks.asgi import asgi
+from itsm_workflow.callbacks.asgi import asgi_app
 from itsm_workflow.callbacks.parse import MAX_BODY
 from itsm_workflow.callbacks.signer import HEADER
-from itsm_workflow.callbacks.wsgi import wsgi
+from itsm_workflow.callbacks.wsgi import wsgi_app
 from tests.support.limits import PATIENCE
 from tests.support.office import SUBJECT, Office, asked
 
@@ -61,7 +61,7 @@ class Route:
 def served(kind: str, receive: Receive, **options: Any) -> Iterator[Route]:
     """Serve the route with a real server until the block ends."""
     if kind == "wsgi":
-        with wsgiref.simple_server.make_server("127.0.0.1", 0, wsgi(receive), handler_class=_Quiet) as server:
+        with wsgiref.simple_server.make_server("127.0.0.1", 0, wsgi_app(receive), handler_class=_Quiet) as server:
             thread = threading.Thread(target=server.serve_forever, args=(0.01,))
             thread.start()
             try:
@@ -71,7 +71,7 @@ def served(kind: str, receive: Receive, **options: Any) -> Iterator[Route]:
                 thread.join()
         return
     with socket.create_server(("127.0.0.1", 0)) as listener:  # bound before the server starts: a request can wait
-        config = uvicorn.Config(asgi(receive, **options), log_config=None, lifespan="off")
+        config = uvicorn.Config(asgi_app(receive, **options), log_config=None, lifespan="off")
         uvicorn_server = uvicorn.Server(config)
         thread = threading.Thread(target=uvicorn_server.run, args=([listener],))
         thread.start()
@@ -127,7 +127,7 @@ def test_body_over_the_limit_is_refused_and_the_limit_is_read(mounted: tuple[Wor
 
 @BOTH
 def test_refusals_are_the_same_bytes(office: Office, mounted: tuple[Workflow, Route]) -> None:
-    """An unknown change, a wrong credential, another path and none at all cannot be told apart."""
+    """Refusals for an unknown change, a wrong credential, another path and no credential do not differ."""
     workflow, route = mounted
     change = workflow.apply(subject=SUBJECT, **asked())
     before = len(workflow.history(change.id))
@@ -144,8 +144,8 @@ def test_refusals_are_the_same_bytes(office: Office, mounted: tuple[Workflow, Ro
     assert (len(workflow.history(change.id)), len(office.sandbox.calls)) == (before, calls)
 
 
-def test_body_that_does_not_come_in_is_given_up(office: Office) -> None:
-    """The route waits for a body as long as it is told to, and then answers."""
+def test_a_body_that_does_not_arrive_is_given_up(office: Office) -> None:
+    """The route waits for a body as long as `patience` says, and then answers."""
     workflow = office.workflow()
     with (
         served("asgi", workflow.receive, patience=0.05) as route,
@@ -167,13 +167,13 @@ def test_caller_who_leaves_is_not_answered(office: Office) -> None:
         said.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/itsm/callback/"}
-    asyncio.run(asgi(office.workflow().receive)(scope, incoming, outgoing))
+    asyncio.run(asgi_app(office.workflow().receive)(scope, incoming, outgoing))
     assert (said, list(messages)) == ([], [])
 
 
 @pytest.mark.parametrize("scope", ["websocket", "lifespan"])
 def test_route_speaks_http_only(scope: str, office: Office) -> None:
     """Another kind of connection is an error of the host's mount."""
-    application: Callable[..., Any] = asgi(office.workflow().receive)
+    application: Callable[..., Any] = asgi_app(office.workflow().receive)
     with pytest.raises(ValueError, match=scope):
         application({"type": scope}, None, None).send(None)

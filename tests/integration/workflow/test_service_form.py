@@ -1,4 +1,4 @@
-"""A form that the service would refuse, or take and get wrong, is told before anything is stored or sent."""
+"""A form that the service would refuse, or accept and get wrong, is refused before anything is stored or sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from itsm_workflow import CollectorForm, State, Workflow
 from itsm_workflow.errors import InvalidForm
-from itsm_workflow.runtime.filing import FORM_LOOK
+from itsm_workflow.runtime.filing import FIELDS_READ_MOST
 from tests.support.office import SUBJECT, Office, asked
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def creates(office: Office) -> int:
 
 
 def test_the_collectors_form_lacks_the_business(office: Office) -> None:
-    """The service wants it, and it is no part of the eight facts: that is told, and nothing was sent."""
+    """The service requires it, and it is not among the eight fields: the error names it, and nothing was sent."""
     workflow = of_service_5(office)
 
     problems = refused(lambda: workflow.apply(subject=SUBJECT, **asked(approvers=(), fields=FORM)))
@@ -65,8 +65,8 @@ def test_a_whole_form_is_filed(office: Office) -> None:
     assert office.sandbox.ledger.requests["get_service_detail"] == 1
 
 
-def test_all_wrong_fields_are_told_in_one_error(office: Office) -> None:
-    """What the server refuses and what it would take and get wrong."""
+def test_all_wrong_fields_are_listed_in_one_error(office: Office) -> None:
+    """It lists the fields that the server refuses, and those that it would accept and get wrong."""
     wrong = {**WHOLE, "single_log_size": "abc", "log_keep_days": True, "expect_access_data": "", "extra": 1}
     del wrong["hot_data_days"]
     workflow = of_service_5(office)
@@ -95,7 +95,7 @@ def test_a_draft_stays_a_draft(office: Office) -> None:
     assert workflow.submit(draft.id).state == State.PENDING
 
 
-def test_a_preview_tells_it_too(office: Office) -> None:
+def test_a_preview_reports_it_too(office: Office) -> None:
     """So does ``apply --dry-run``."""
     assert refused(lambda: of_service_5(office).preview(subject=SUBJECT, **asked(approvers=(), fields=FORM))) == (
         NO_BUSINESS,
@@ -103,7 +103,7 @@ def test_a_preview_tells_it_too(office: Office) -> None:
 
 
 def test_a_preview_needs_no_gateway(office: Office) -> None:
-    """The body is shown; nobody can say what the service wants."""
+    """The body is shown without the service's requirements."""
     workflow = office.workflow(
         office.settings(fast_approval=False, service_id="5", gateway_url="http://127.0.0.1:9/v2/itsm/")
     )
@@ -133,7 +133,7 @@ def test_a_list_that_does_not_come_takes_a_short_time(office: Office) -> None:
     change = workflow.apply(subject=SUBJECT, **asked(approvers=(), fields=WHOLE))
 
     assert (change.state, creates(office)) == (State.PENDING, 1)
-    assert workflow.policy.apply_budget - workflow.policy.send_least >= dt.timedelta(seconds=FORM_LOOK)
+    assert workflow.policy.apply_budget - workflow.policy.send_least >= dt.timedelta(seconds=FIELDS_READ_MOST)
 
 
 def test_the_built_in_service_is_asked_for_no_list(office: Office) -> None:

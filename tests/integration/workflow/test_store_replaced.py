@@ -1,4 +1,4 @@
-"""A SQLite store whose log is replaced by an older copy under a running process: nobody goes on by what it says."""
+"""A SQLite store whose log is replaced by an older copy under a running process: no call uses the older data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _ended(world: World, workflow: Workflow, *, approved: bool) -> ChangeRequest
 
 @pytest.mark.parametrize("first", ["apply", "reconcile", "find", "get", "gate"])
 def test_every_call_refuses_once_the_log_was_replaced(tmp_path: Path, first: str) -> None:
-    """Whichever call hears of it first; the older log says that the subject is approved."""
+    """Any call may be the first to notice; the older log shows the subject as approved."""
     path = tmp_path / "store.db"
     world = World(store=open_storage(f"sqlite:///{path}"))
     workflow = world.workflow()
@@ -53,4 +53,4 @@ def test_every_call_refuses_once_the_log_was_replaced(tmp_path: Path, first: str
         with pytest.raises(StorageCorrupt, match=r"store.db-wal was replaced by another file"):
             calls[name]()
     assert len(world.ledger.tickets()) == 2
-    workflow.close()
+    world.store.close()

@@ -13,29 +13,15 @@ from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.sandbox.ticket import CallbackOutcome
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from tests.support.office import Office, asked
 from tests.support.places import Witness
 from tests.support.world import TOGETHER, World
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from itsm_workflow.change import Ticket
-    from itsm_workflow.gateway.protocol import TicketResult
     from itsm_workflow.storage.protocol import Row
 
 OTHER = attrs.evolve(COLLECTOR_CHANGE, name="other_change")
 SUBJECT = "collector-1"
-
-
-class Listening(LedgerGateway):
-    """A gateway that remembers which results it was asked for."""
-
-    asked: list[str]
-
-    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-        """Return the results, and remember of what."""
-        self.asked = [*getattr(self, "asked", []), *(f"{ticket.gateway} {ticket.id}" for ticket in tickets)]
-        return super().results(tickets)
 
 
 @pytest.fixture
@@ -143,11 +129,10 @@ def test_changes_are_found_in_their_own_workflow(world: World) -> None:
             ours.resolve(name)
 
 
-def test_results_are_asked_for_of_our_own_tickets_only(world: World) -> None:
-    """To read a result takes the ticket off the list of undelivered callbacks, whoever it belongs to."""
-    here = Listening(world.ledger, clock=world.clock)
+def test_results_are_read_of_our_own_tickets_only(world: World) -> None:
+    """Reading a result takes the ticket off the list of undelivered callbacks of every application."""
     there = LedgerGateway(World(seed=1).ledger, clock=world.clock, name="staging")
-    ours = Workflow(storage=world.store, gateway=here, clock=world.clock, policy=TOGETHER)
+    ours = Workflow(storage=world.store, gateway=world.gateway, clock=world.clock, policy=TOGETHER)
     theirs = Workflow(storage=world.store, gateway=there, clock=world.clock)
     with ours, theirs:
         changes = [world.apply(ours, f"ours-{number}") for number in range(2)]
@@ -156,4 +141,28 @@ def test_results_are_asked_for_of_our_own_tickets_only(world: World) -> None:
         world.clock.advance(301)
         ours.reconcile()
 
-    assert sorted(here.asked) == [f"bk_itsm {change.expect_ticket().id}" for change in changes]
+    found = [ticket for call in world.faults.calls if call.name == "results" for ticket in call.args[0]]
+    assert sorted(ticket.id for ticket in found) == [change.expect_ticket().id for change in changes]
+    assert {ticket.gateway for ticket in found} == {"bk_itsm"}
+
+
+def test_workflows_that_share_a_store_see_their_own_changes_only(office: Office) -> None:
+    """Neither reads, moves nor settles the other's, and one subject may be open in both."""
+    workflow = office.workflow()
+    other = office.workflow(definition=attrs.evolve(COLLECTOR_CHANGE, name="other_change"))
+    ours, theirs = (one.apply(subject=SUBJECT, **asked()) for one in (workflow, other))
+
+    for look in (workflow.get, workflow.history, workflow.why, workflow.status, workflow.settle, workflow.resolve):
+        with pytest.raises(ChangeNotFound):
+            look(theirs.id)
+    with pytest.raises(
+        ChangeNotFound, match=r"has the id '.+'; Workflow\.resolve finds a change by its id, subject or sn"
+    ):
+        workflow.get(theirs.id)
+    with pytest.raises(ChangeNotFound):
+        workflow.withdraw(theirs.id, actor="eve")
+
+    assert [change.id for change in workflow.find()] == [ours.id]
+    assert [change.id for change in other.find()] == [theirs.id]
+    office.pass_time(301)
+    assert (workflow.reconcile().due, other.reconcile().due) == (1, 1)

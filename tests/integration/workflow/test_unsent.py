@@ -1,4 +1,4 @@
-"""A create of which nothing ever left: tried on ever more slowly, told of, and given up without a ticket."""
+"""A create that was never sent: retried more and more slowly, marked with attention, and abandoned without a ticket."""
 
 from __future__ import annotations
 
@@ -9,35 +9,21 @@ import pytest
 from itsm_workflow import AlreadyApplied, State
 from itsm_workflow.change import AttentionReason, Outcome, Phase
 from itsm_workflow.errors import SettingsError, TransitionRefused
-from itsm_workflow.gateway.protocol import NotSent, Unknown
 from itsm_workflow.machine.evidence import Concern
-from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from itsm_workflow.testing.manual_clock import ManualClock
 from tests.support.world import World, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from itsm_workflow import Workflow
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
-
-
-class Moody(LedgerGateway):
-    """A gateway that can be unreachable, or lose what it was sent."""
-
-    mood = "unreachable"
-
-    def create(self, request: CreateRequest) -> CreateAnswer:
-        """Answer as the mood is."""
-        if self.mood == "unreachable":
-            return NotSent(problem="connection refused")
-        return super().create(request) if self.mood == "well" else Unknown(problem="reset")
 
 
 @pytest.fixture
 def world() -> World:
     """Return a world whose gateway cannot be reached."""
-    return World(gateway=Moody)
+    world = World()
+    world.faults.unreachable("create", always=True)
+    return world
 
 
 @pytest.fixture
@@ -47,14 +33,8 @@ def workflow(world: World) -> Iterator[Workflow]:
         yield opened
 
 
-def be(world: World, mood: str) -> None:
-    """Let the gateway be in a mood."""
-    assert isinstance(world.gateway, Moody)
-    world.gateway.mood = mood
-
-
-def test_waits_grow_and_a_person_is_told_once(world: World, workflow: Workflow) -> None:
-    """Two days without the gateway are some dozens of tries and one call for a person, not thousands."""
+def test_waits_grow_and_attention_is_raised_once(world: World, workflow: Workflow) -> None:
+    """Two days without the gateway lead to some dozens of tries and one attention, not to thousands."""
     change = world.apply(workflow)
     for _ in range(2 * 24 * 12):
         world.clock.advance(300)
@@ -63,7 +43,7 @@ def test_waits_grow_and_a_person_is_told_once(world: World, workflow: Workflow) 
     assert after.attention is not None
     assert (after.attention.reason, dict(after.attention.facts)) == (
         AttentionReason.UNSENT,
-        {"times": "8", "problem": "connection refused"},
+        {"times": "8", "problem": "no connection"},
     )
     assert 40 <= times(workflow, change, "mark_unsent") <= 60
 
@@ -74,7 +54,7 @@ def test_gateway_that_comes_back_gets_the_ticket_and_the_flag_is_gone(world: Wor
     for _ in range(40):
         world.clock.advance(600)
         workflow.reconcile()
-    be(world, "well")
+    world.faults.clear()
     world.clock.advance(3600)
     workflow.reconcile()
     after = workflow.get(change.id)
@@ -91,16 +71,27 @@ def test_nothing_was_sent_so_that_a_person_may_give_up_at_once(world: World, wor
     """No ticket is filed for it later, and the subject is free."""
     change = world.apply(workflow)
     ended = getattr(workflow, act)(change.id, actor="alice", reason="not wanted")
-    be(world, "well")
+    world.faults.clear()
     world.clock.advance(7200)
     workflow.reconcile()
     assert (ended.state, ended.outcome, world.ledger.tickets()) == (State.REJECTED, Outcome.ABANDONED, ())
     assert world.apply(workflow).state == State.PENDING
 
 
+def test_a_draft_that_the_gateway_refused_is_not_given_up_by_a_withdrawal(world: World, workflow: Workflow) -> None:
+    """It has no ticket to withdraw, and the applicant corrects it; `abandon` gives it up."""
+    world.faults.clear()
+    world.faults.refuse("create", 3900003)
+    draft = world.apply(workflow)
+    with pytest.raises(TransitionRefused, match=r"^withdraw was refused in state draft: .*allowed now: revise, submit"):
+        workflow.withdraw(draft.id, actor="alice", reason="not wanted")
+    assert (draft.state, workflow.get(draft.id)) == (State.DRAFT, draft)
+
+
 def test_what_may_have_been_sent_is_not_given_up_because_of_another_flag(world: World, workflow: Workflow) -> None:
     """Only what the look-ups could not decide frees the subject: a flag for something else does not."""
-    be(world, "lossy")
+    world.faults.clear()
+    world.faults.time_out("create", always=True)
     change = world.apply(workflow)
     concern = Concern(reason=AttentionReason.HOST, facts={})
     workflow.fire(change.id, "raise_attention", concern, actor="alice")
@@ -112,12 +103,14 @@ def test_what_may_have_been_sent_is_not_given_up_because_of_another_flag(world: 
 
 def test_resend_is_not_never_sent(world: World, workflow: Workflow) -> None:
     """Its first attempt may still turn up, so that queueing the second one proves nothing."""
-    be(world, "lossy")
+    world.faults.clear()
+    world.faults.time_out("create", always=True)
     change = world.apply(workflow)
     for wait in workflow.policy.lookups:
         world.clock.advance(wait.total_seconds())
         workflow.reconcile()
-    be(world, "unreachable")
+    world.faults.clear()
+    world.faults.unreachable("create", always=True)
     queued = workflow.resend(change.id, actor="carol", reason="not in the list")
     assert (queued.expect_attempt().phase, queued.was_never_sent) == (Phase.QUEUED, False)
     with pytest.raises(TransitionRefused, match="may still appear"):
@@ -128,32 +121,23 @@ def test_address_that_cannot_be_made_sends_nothing(
     world: World, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing left, and that is what is stored: no look-ups for a ticket that cannot be there."""
-    be(world, "well")
+    world.faults.clear()
 
     def fail(_change: str, _number: int) -> tuple[str | None, dict[str, str]]:
         raise SettingsError("callback_host is missing")
 
-    monkeypatch.setattr(workflow._loop, "_address", fail)
+    monkeypatch.setattr(workflow._addresses, "make", fail)
     change = world.apply(workflow)
     attempt = change.expect_attempt()
     assert (attempt.phase, attempt.unknown_since, world.ledger.tickets()) == (Phase.QUEUED, None, ())
     assert "callback_host is missing" in attempt.problem
 
 
-class Searching(LedgerGateway):
-    """A gateway that must look its service up, which takes a while."""
-
-    def service(self) -> str:
-        """Let five seconds pass."""
-        assert isinstance(self._clock, ManualClock)
-        self._clock.advance(5.0)
-        return super().service()
-
-
 @pytest.mark.parametrize("step_by_step", [False, True])
 def test_a_service_that_takes_its_time_does_not_age_the_mark(*, step_by_step: bool) -> None:
     """What is fresh or not is what passed since the intent was written, not since it was thought of."""
-    world = World(gateway=Searching)
+    world = World()
+    world.faults.meanwhile("service", lambda: world.clock.advance(5.0))
     workflow = world.workflow()
     if step_by_step:
         draft = workflow.draft(subject="collector-1", title="t", applicant="alice", approvers=["carol"])

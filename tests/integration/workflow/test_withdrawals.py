@@ -9,42 +9,33 @@ import attrs
 import pytest
 
 from itsm_workflow import Effect, State, Workflow
-from itsm_workflow.change import AttentionReason, EffectStatus, Outcome
-from itsm_workflow.errors import GatewayRefused, InvalidForm, TransitionRefused
+from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome
+from itsm_workflow.errors import InvalidForm, TransitionRefused
 from itsm_workflow.machine.definition import Transition, waits_for_a_person
-from itsm_workflow.machine.evidence import Decision, Withdrawal
+from itsm_workflow.machine.evidence import Decision
 from itsm_workflow.policy import Policy
-from itsm_workflow.sandbox import acting
+from itsm_workflow.sandbox import DEFAULT_SERVICES, acting
 from itsm_workflow.sandbox.behaviour import Behaviour
-from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.support import workflows as zoo
+from tests.support.attention import reason_of
+from tests.support.lost import STRICT_SERVICE
+from tests.support.office import SUBJECT, Office, asked
 from tests.support.workflows import Stage
 from tests.support.world import APPROVER, World, times
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest
-    from itsm_workflow.change import PlannedEffect, Ticket
+    from itsm_workflow.change import PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 LATE = 30.0
 """Seconds until a ticket's flow starts: a withdrawal comes before it."""
 
 
-class Gateway(LedgerGateway):
-    """A gateway whose answers to a withdrawal a test can lose, after it was done."""
-
-    loses = False
-
-    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
-        """Withdraw the ticket; the answer may be lost."""
-        answer = super().withdraw(ticket, operator=operator, reason=reason)
-        return Withdrawal.UNKNOWN if self.loses else answer
-
-
 @pytest.fixture
 def world() -> World:
     """Return a world in which flows start late, so that a withdrawn ticket revives."""
-    return World(behaviour=Behaviour(start_delay=LATE, decision_delay=0.0), gateway=Gateway)
+    return World(behaviour=Behaviour(start_delay=LATE, decision_delay=0.0))
 
 
 @pytest.fixture
@@ -77,11 +68,6 @@ def revive(world: World, change: ChangeRequest, *, approved: bool | None = None)
     world.gateway.run_due()
 
 
-def attention_of(change: ChangeRequest) -> AttentionReason | None:
-    """Return why a person is called."""
-    return change.attention.reason if change.attention else None
-
-
 def the_withdrawal(change: ChangeRequest) -> PlannedEffect:
     """Return the only withdrawal of a change."""
     [effect] = [one for one in change.effects if one.name == "withdraw"]
@@ -94,7 +80,7 @@ def test_a_revived_ticket_calls_a_person(world: World, workflow: Workflow, chang
     revive(world, change)
     after = workflow.settle(change.id)
 
-    assert (after.state, attention_of(after)) == (State.PENDING, AttentionReason.WITHDRAWAL_UNRESOLVED)
+    assert (after.state, reason_of(after)) == (State.PENDING, AttentionReason.WITHDRAWAL_UNRESOLVED)
     assert after.attention is not None
     assert dict(after.attention.facts) == {
         "ticket": change.expect_ticket().id,
@@ -117,7 +103,7 @@ def test_a_revived_ticket_that_is_approved_does_not_approve_the_change(
 
     after = workflow.get(change.id)
     assert (after.state, after.outcome, world.deliveries) == (State.PENDING, None, [])
-    assert attention_of(after) is AttentionReason.WITHDRAWAL_UNRESOLVED
+    assert reason_of(after) is AttentionReason.WITHDRAWAL_UNRESOLVED
     assert after.attention is not None
     assert after.attention.facts["status"] == "finished"
 
@@ -189,54 +175,40 @@ def test_a_withdrawal_whose_answer_was_lost_counts_as_delivered(
     world: World, workflow: Workflow, change: ChangeRequest
 ) -> None:
     """The ticket was approved by the time it was tried again, which does not show whether it was withdrawn before."""
-    assert isinstance(world.gateway, Gateway)
-    world.gateway.loses = True
+    world.faults.lose_answer("withdraw", always=True)
     lost = withdraw(world, workflow, change)
     assert (the_withdrawal(lost).status, the_withdrawal(lost).unsure) == (EffectStatus.PLANNED, True)
-    world.gateway.loses = False
+    world.faults.clear()
     revive(world, change, approved=True)
     world.reconcile_for(workflow, hours=1)
 
     after = workflow.get(change.id)
-    assert (after.state, attention_of(after)) == (State.PENDING, AttentionReason.WITHDRAWAL_UNRESOLVED)
+    assert (after.state, reason_of(after)) == (State.PENDING, AttentionReason.WITHDRAWAL_UNRESOLVED)
     assert the_withdrawal(after).status is EffectStatus.DELIVERED
 
 
 def test_a_worker_that_died_over_a_withdrawal_leaves_it_unresolved(world: World) -> None:
     """It may have withdrawn the ticket: another worker that finds it approved does not approve the change."""
-
-    class Dies(Gateway):
-        """Ends the process once the withdrawal was done."""
-
-        dies = True
-
-        def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
-            answer = super().withdraw(ticket, operator=operator, reason=reason)
-            if self.dies:
-                raise KeyboardInterrupt
-            return answer
-
-    dying = World(behaviour=Behaviour(start_delay=LATE, decision_delay=0.0), gateway=Dies)
-    assert isinstance(dying.gateway, Dies)
+    dying = World(behaviour=Behaviour(start_delay=LATE, decision_delay=0.0))
+    dying.faults.answer("withdraw", KeyboardInterrupt(), processed=True)
     workflow = dying.workflow()
     change = dying.apply(workflow)
     workflow.withdraw(change.id, actor="alice", reason="not wanted")
     dying.clock.advance(6)
     with pytest.raises(KeyboardInterrupt):
         workflow.reconcile()
-    dying.gateway.dies = False
     revive(dying, change, approved=True)
 
     assert workflow.settle(change.id).state == State.PENDING  # while its claim lasts, nothing is decided
     dying.reconcile_for(workflow, hours=1)
     after = workflow.get(change.id)
-    assert (after.state, attention_of(after)) == (State.PENDING, AttentionReason.WITHDRAWAL_UNRESOLVED)
+    assert (after.state, reason_of(after)) == (State.PENDING, AttentionReason.WITHDRAWAL_UNRESOLVED)
 
 
 # ---------------------------------------------------------------- refused too early
 
 
-def test_an_early_refusal_is_no_attempt_and_is_tried_again() -> None:
+def test_an_early_refusal_is_not_counted_and_is_retried() -> None:
     """The server refuses while its worker lags; in the end the ticket is withdrawn, and nothing was parked."""
     world = World(behaviour=Behaviour(start_delay=600.0, early_refusal_chance=1.0))
     workflow = world.workflow(policy=Policy(effect_attempts=1))
@@ -258,14 +230,8 @@ def test_an_early_refusal_is_no_attempt_and_is_tried_again() -> None:
 
 def test_another_refusal_is_a_failed_attempt() -> None:
     """The ticket asks for its approval and the gateway refuses all the same: that is parked, and a person is called."""
-
-    class Refuses(LedgerGateway):
-        """Refuses every withdrawal, for a reason of its own."""
-
-        def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
-            raise GatewayRefused("refused", endpoint="operate_ticket", remote_code=3900004)
-
-    world = World(gateway=Refuses)
+    world = World()
+    world.faults.refuse("withdraw", always=True)
     workflow = world.workflow(policy=Policy(effect_attempts=2))
     change = world.apply(workflow)
     world.start_flow()
@@ -273,7 +239,7 @@ def test_another_refusal_is_a_failed_attempt() -> None:
     world.reconcile_for(workflow, hours=2)
 
     after = workflow.get(change.id)
-    assert (the_withdrawal(after).status, attention_of(after)) == (EffectStatus.PARKED, AttentionReason.EFFECT_PARKED)
+    assert (the_withdrawal(after).status, reason_of(after)) == (EffectStatus.PARKED, AttentionReason.EFFECT_PARKED)
     world.decide(world.ticket_of(change), approved=True)
     ended = workflow.settle(change.id)
     assert (ended.state, ended.attention) == (State.APPROVED, None)
@@ -338,3 +304,47 @@ def test_a_withdrawal_says_nothing_of_the_ticket_that_the_change_is_filed_as_nex
         approved = workflow.settle(change.id)
         assert (approved.state, approved.attention) == (Stage.GRANTED, None)
         assert workflow.require_approved(change.subject).id == change.id
+
+
+def test_withdrawal_asked_for_before_a_refusal_does_not_hit_the_next_ticket(store_url: str) -> None:
+    """Nothing was filed, so the wish is fulfilled; what is filed later with a better form stays."""
+    with Office(store_url, services=(*DEFAULT_SERVICES, STRICT_SERVICE)) as office:
+        # The list of fields is not shown, so that the server has the first word.
+        office.sandbox.faults.refuse("get_service_detail", 1640301, always=True)
+        workflow = office.workflow(office.settings(fast_approval=False, service_id="77"))
+
+        def withdraw() -> None:
+            office.sandbox.before.clear()
+            workflow.withdraw(workflow.resolve(SUBJECT).id, actor="alice")
+
+        office.sandbox.before["create_ticket"] = withdraw
+        refused = workflow.apply(subject=SUBJECT, **asked(approvers=(), fields={}))
+        assert refused.state == State.DRAFT
+        change = workflow.apply(subject=SUBJECT, **asked(approvers=(), fields={"cluster": "gz-1"}))
+        assert (change.id, change.state) == (refused.id, State.PENDING)
+
+        for _ in range(3):
+            office.pass_time(300)
+            workflow.reconcile()
+
+        assert workflow.get(change.id).state == State.PENDING
+        assert office.only_ticket().current_status == "RUNNING"
+
+
+def test_withdrawal_asked_for_while_the_create_is_on_its_way_is_done(office: Office) -> None:
+    """It waits for the ticket."""
+    workflow = office.workflow()
+
+    def withdraw() -> None:
+        office.sandbox.before.clear()
+        workflow.withdraw(workflow.resolve(SUBJECT).id, actor="alice")
+
+    office.sandbox.before["create_ticket"] = withdraw
+    change = workflow.apply(subject=SUBJECT, **asked())
+    assert (change.state, [one.name for one in change.effects]) == (State.PENDING, [WITHDRAW])
+
+    office.pass_time(6)
+    workflow.reconcile()
+
+    assert office.only_ticket().current_status == "REVOKED"
+    assert [one.status for one in workflow.get(change.id).effects] == [EffectStatus.DELIVERED]

@@ -16,12 +16,15 @@ from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefu
 from tests.support.calls import Sent, client, desk, endpoint, sent
 from tests.support.fault_server import Connection, FaultServer, response, success
 from tests.support.limits import PATIENCE
+from tests.support.scripted import scripted_client
+from tests.support.scripted import success as scripted_success
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 TRACE = contextvars.ContextVar("trace", default="")
 ROWS: Any = list
+NO_SIZES = [0, -1, True, 1.5, "2"]
 
 
 def serving(act: Callable[[Sent], object]) -> Callable[[Connection], None]:
@@ -243,11 +246,16 @@ class TestBatch:
                 ours.batch_request(endpoint(), "sns", range(500), get_data=ROWS, chunk_size=1, progress=progress)
             ours.close()
 
-    @pytest.mark.parametrize("sizes", [{"chunk_size": 0}, {"concurrency": -1}, {"chunk_size": 1.5}])
-    def test_sizes_that_make_no_sense(self, sizes: dict[str, Any]) -> None:
-        """Before anything is sent."""
-        with pytest.raises(ValueError, match="must be a whole number of at least 1"):
-            client().batch_request(endpoint(), "sns", [1], get_data=ROWS, **sizes)
+    @pytest.mark.parametrize("size", NO_SIZES)
+    @pytest.mark.parametrize("name", ["chunk_size", "concurrency"])
+    def test_sizes_that_make_no_sense(self, name: str, size: object) -> None:
+        """The error names which; nothing is sent."""
+        ours, transport = scripted_client(lambda _: b"")
+        wrong: dict[str, Any] = {name: size}
+        with pytest.raises(ValueError, match=f"^{name} must be a whole number of at least 1, not {size!r}$"):
+            ours.batch_request(endpoint(), "sns", [1], get_data=ROWS, **wrong)
+
+        assert transport.requests == []
 
     def test_the_items_cannot_be_given_twice(self) -> None:
         """One of them would be lost."""
@@ -282,8 +290,7 @@ class TestBulk:
 
     @pytest.mark.parametrize("total", [0, 1, 9, 10, 11, 57])
     @pytest.mark.parametrize(
-        "style",
-        [{"method": "GET"}, {"method": "POST"}, {"method": "POST", "pagination_style": "page-number"}],
+        "style", [{"method": "GET"}, {"method": "POST"}, {"method": "POST", "pagination_style": "page-number"}]
     )
     def test_all_rows_in_order(self, total: int, style: dict[str, Any]) -> None:
         """In both styles; the last page as well, whatever is left for it."""
@@ -356,9 +363,39 @@ class TestBulk:
 
     @pytest.mark.parametrize(
         ("style", "taken"),
-        [({}, "page"), ({"method": "GET"}, "limit"), ({"pagination_style": "page-number"}, "pagesize")],
+        [
+            ({}, "page"),
+            ({"method": "GET"}, "offset"),
+            ({"method": "GET"}, "limit"),
+            ({"pagination_style": "page-number"}, "page"),
+            ({"pagination_style": "page-number"}, "pagesize"),
+        ],
     )
     def test_the_page_cannot_be_asked_for_twice(self, style: dict[str, Any], taken: str) -> None:
-        """It would be the same page again and again."""
-        with pytest.raises(ValueError, match=f"{taken!r} selects the page of each call"):
-            client().bulk_request(endpoint(**style), {taken: 1}, **PAGED)
+        """It would be the same page again and again; nothing is sent."""
+        ours, transport = scripted_client(lambda _: b"")
+        with pytest.raises(ValueError, match=f"search: {taken!r} selects the page of each call"):
+            ours.bulk_request(endpoint(**style), {taken: 1}, **PAGED)
+
+        assert transport.requests == []
+
+    @pytest.mark.parametrize("size", NO_SIZES)
+    @pytest.mark.parametrize("name", ["page_size", "max_pages", "concurrency"])
+    def test_sizes_that_make_no_sense(self, name: str, size: object) -> None:
+        """The error names which; nothing is sent."""
+        ours, transport = scripted_client(lambda _: b"")
+        wrong: dict[str, Any] = {name: size}
+        with pytest.raises(ValueError, match=f"^{name} must be a whole number of at least 1, not {size!r}$"):
+            ours.bulk_request(endpoint(), **PAGED, **wrong)
+
+        assert transport.requests == []
+
+    def test_as_many_pages_as_are_allowed(self) -> None:
+        """One row more is refused."""
+        ours, _ = scripted_client(lambda _: scripted_success({"count": 4, "info": [1, 2]}))
+
+        assert ours.bulk_request(endpoint(), page_size=2, max_pages=2, **PAGED) == [1, 2, 1, 2]
+        with pytest.raises(
+            GatewayProtocolError, match="the search finds 4 rows, more than 1 pages of 2: narrow the search"
+        ):
+            ours.bulk_request(endpoint(), page_size=2, max_pages=1, **PAGED)

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from itsm_workflow.bkapi.body import CHUNK, MAYBE_DONE, Failure, read_body
+from itsm_workflow.bkapi.body import _BODILESS, CHUNK, MAYBE_DONE, Failure, read_body
 from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayTimeout
 
 
@@ -46,6 +46,11 @@ def test_a_body_that_is_shorter_than_stated_broke_off(stated: str) -> None:
 def test_a_body_of_no_stated_length_ends_where_it_ends(status: int, headers: dict[str, str]) -> None:
     """So does one whose length is none, and one of a status that has no body whatever it states."""
     assert read_body(Raw(b"12345"), status, headers, 6) == b"12345"
+
+
+def test_the_statuses_that_have_no_body() -> None:
+    """By HTTP: whatever length they state, nothing follows."""
+    assert {status for status in range(600) if status in _BODILESS} == {*range(100, 200), 204, 304}
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": "6"}, {"content-length": "4"}])

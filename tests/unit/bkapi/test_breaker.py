@@ -10,10 +10,13 @@ from unittest import mock
 import pytest
 
 from itsm_workflow.bkapi.breaker import Breaker, Resting
+from itsm_workflow.bkapi.client import _ABSENT as ABSENT
+from itsm_workflow.bkapi.retry import RetryPolicy
 from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.budget import Budget
 from itsm_workflow.errors import GatewayError, GatewayNotAsked, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway.protocol import NotSent, SupportsRest
+from itsm_workflow.testing.manual_clock import ManualClock
 from tests.support.calls import endpoint
 from tests.support.gateways import create_request, settings, ticket
 from tests.support.limits import PATIENCE
@@ -210,6 +213,10 @@ class TestClient:
         assert caught.value.code == "gateway.not_asked"
         assert "http://127.0.0.1:9 in a row were not answered; the next call is allowed in" in str(caught.value)
 
+    def test_the_statuses_of_silence_are_those_that_are_tried_again(self) -> None:
+        """A proxy reports with them that the gateway behind it does not answer."""
+        assert RetryPolicy().statuses == ABSENT
+
     @pytest.mark.parametrize("line", [200, 400, 403, 404, 500, GARBAGE, OK])
     def test_an_answer_of_any_other_kind_counts_as_one(self, line: Say) -> None:
         """A page of errors, or one ticket that the server cannot show, says that it is there."""
@@ -333,6 +340,18 @@ class TestGateway:
         one.call(READ, raise_exception=False)
         other, _ = scripted_client(speaking(OK), breaker_failures=1)
         assert other.call(READ) == []
+
+    def test_it_rests_as_long_as_the_settings_say(self) -> None:
+        """By the client's own clock."""
+        clock = ManualClock()
+        client, transport = scripted_client(speaking(GONE), clock=clock, breaker_failures=1, breaker_rest=7.0)
+        sent = []
+        for seconds in (0.0, 0.0, 6.9, 0.2):
+            clock.advance(seconds)
+            client.call(READ, raise_exception=False)
+            sent.append(len(transport.requests))
+
+        assert sent == [1, 1, 1, 2]
 
     def test_the_settings_set_it(self) -> None:
         """By default five calls, and half a minute."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow.bkapi.cache import AnswerCache
+from itsm_workflow.bkapi.cache import MAX_BYTES, AnswerCache
 from itsm_workflow.bkapi.context import RequestContext
 from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse
 from itsm_workflow.errors import GatewayError, GatewayRefused
@@ -117,15 +117,15 @@ class TestCalls:
             assert here.client.call(CACHED) == 4
 
     def test_the_record_says_so(self) -> None:
-        """No attempt was made."""
+        """No attempt was made; status and code are those of the answer that came."""
         records: list[Any] = []
         with desk([1], observers=[records.append]) as here:
             here.client.call(CACHED)
             here.client.call(CACHED)
 
-        assert [(record.cached, record.attempts, record.outcome) for record in records] == [
-            (False, 1, "success"),
-            (True, 0, "success"),
+        assert [(record.cached, record.attempts, record.outcome, record.status, record.code) for record in records] == [
+            (False, 1, "success", 200, 0),
+            (True, 0, "success", 200, 0),
         ]
 
 
@@ -196,6 +196,10 @@ class TestKept:
 
         kept = [number for number in range(50) if cache.get(b"%d" % number)]
         assert kept == list(range(44, 50))
+
+    def test_the_bytes_that_are_kept_by_default(self) -> None:
+        """Of all answers together."""
+        assert MAX_BYTES == 8 << 20
 
     def test_an_answer_that_is_too_large_is_not_kept(self) -> None:
         """And pushes nothing out."""

@@ -18,6 +18,7 @@ from itsm_workflow.bkapi.transport import Transport
 from itsm_workflow.errors import GatewayError
 from itsm_workflow.secrets import Secret
 from tests.support.calls import client, desk, endpoint
+from tests.support.defaults import set_defaults
 from tests.support.fault_server import response
 
 if TYPE_CHECKING:
@@ -117,6 +118,10 @@ class TestRecord:
         (line,) = lines(caplog)
         assert line.itsm_message == caught.value.remote_message == "bk_token *** is no login"
         assert "t-12345" not in f"{vars(line)} {line.getMessage()} {caught.value} {vars(caught.value)}"
+
+    def test_of_a_call_that_has_just_begun(self) -> None:
+        """Nothing is known of it but its endpoint and its id."""
+        assert set_defaults(CallLog, {"endpoint": endpoint(), "request_id": "r"}) == {}
 
     def test_of_a_call_that_is_under_way(self) -> None:
         """What it was given and what came back are not shown: a traceback may print it."""
@@ -406,6 +411,20 @@ class TestShown:
 
         assert len(shown(deep, [], limit=5000)) < 1000
         assert list(json.loads(shown(wide, [], limit=5000))) == [str(number) for number in range(20)]
+
+    def test_how_much_of_each_value_is_shown(self) -> None:
+        """Of a text, of a list, of a number, of all values together; and how deep a secret is looked for."""
+        value = {"text": "x" * 999, "list": list(range(99)), "n": 1 << 255, "m": 1 << 256}
+        told = json.loads(shown(value, [], limit=9999))
+
+        assert (len(told["text"]), len(told["list"]), told["n"], told["m"]) == (200, 20, 1 << 255, "<int>")
+        assert len(json.loads(shown({str(key): 0 for key in range(99)}, [], limit=9999))) == 20
+        assert shown([[0] * 20] * 20, [], limit=99_999).count("0") == 189
+        for depth, found in ((32, 1), (33, 0)):
+            sealed: object = Secret("s")
+            for _ in range(depth - 1):
+                sealed = [sealed]
+            assert len(secrets_of(RequestContext(), Secret(""), {"a": sealed})) == found
 
     def test_an_endpoint_says_how_much_is_shown(self, caplog: pytest.LogCaptureFixture) -> None:
         """Of the parameters and of the answer, each for itself."""

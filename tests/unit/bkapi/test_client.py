@@ -16,6 +16,8 @@ from itsm_workflow.bkapi.transport import BODY_LIMIT, Transport
 from itsm_workflow.bkapi.upload import File
 from itsm_workflow.errors import (
     GatewayAnswerTooLarge,
+    GatewayError,
+    GatewayNotAsked,
     GatewayProtocolError,
     GatewayRefused,
     GatewayTimeout,
@@ -25,6 +27,7 @@ from itsm_workflow.errors import (
 from itsm_workflow.secrets import Secret
 from tests.support.calls import APP_SECRET, client, desk, endpoint
 from tests.support.fault_server import Connection, FaultServer, response, success
+from tests.support.scripted import scripted_client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +70,13 @@ class TestMethods:
             here.client.call(endpoint())
 
         assert here.last.json == {}
+
+    def test_a_body_has_no_blanks(self) -> None:
+        """They would be bytes that say nothing."""
+        with desk() as here:
+            here.client.call(endpoint(), {"a": [1, 2], "b": 3})
+
+        assert here.last.body == b'{"a":[1,2],"b":3}'
 
     @pytest.mark.parametrize("method", ["GET", "POST"])
     def test_our_id_can_be_left_out_of_the_query(self, method: str) -> None:
@@ -137,6 +147,13 @@ class TestHeaders:
         assert [here.last.headers[name] for name in named] == ["bk_flow", APP_SECRET, "t1", "r-1", "r-1"]
         assert here.last.headers["blueking-language"] == "en"
         assert here.last.query["bklog_request_id"] == ["r-1"]
+
+    def test_what_is_accepted_and_which_library_calls(self) -> None:
+        """In every request."""
+        with desk() as here:
+            here.client.call(endpoint())
+
+        assert (here.last.headers["accept"], here.last.headers["user-agent"]) == ("application/json", "itsm-workflow")
 
     def test_a_parameter_may_travel_as_a_header(self) -> None:
         """And then not among the others; one that is not given is not sent."""
@@ -299,6 +316,14 @@ class TestAnswers:
         assert (whole.data, whole.errors) == (None, {"sn": ["?"]})
         assert isinstance(whole.error, GatewayRefused)
 
+    def test_the_words_of_a_refusal_are_cut(self) -> None:
+        """Its code, which may be a word, and its message."""
+        refused = response({"result": False, "code": "x" * 9999, "message": "x" * 9999, "data": None})
+        with desk(refused) as here, pytest.raises(GatewayRefused) as caught:
+            here.client.call(endpoint())
+
+        assert (len(str(caught.value.remote_code)), len(caught.value.remote_message)) == (64, 200)
+
     def test_no_answer_without_raising(self) -> None:
         """Our own code and words, since the gateway said none."""
         whole = client().call(endpoint(), raise_exception=False)
@@ -334,6 +359,74 @@ class TestAnswers:
             assert "x-bk-tenant-id" not in here.last.headers
             assert here.last.authorization["bk_username"] == "admin"
             assert here.last.json == {"a": 1} == given
+
+
+NAMED = RequestContext(request_id="r-1")
+
+
+class TestNames:
+    """Each error and each response names the endpoint and the call, for a person who searches the gateway's log."""
+
+    @pytest.mark.parametrize(
+        ("answer", "options"),
+        [
+            pytest.param(REFUSED, {}, id="a refusal"),
+            pytest.param(response(b"<p>"), {}, id="no JSON"),
+            pytest.param("text", {"answer": list[int]}, id="another type"),
+            pytest.param(response({**success(None), "result": None}), {}, id="no result"),
+            pytest.param(BUSY, {}, id="a status"),
+        ],
+    )
+    def test_the_error_of_an_answer_that_does_not_count(self, answer: object, options: dict[str, Any]) -> None:
+        """Whatever is wrong with it."""
+        with desk(answer) as here, pytest.raises(GatewayError) as caught:
+            here.client.call(endpoint(**options), context=NAMED)
+
+        assert (caught.value.endpoint, caught.value.request_id) == ("search", "r-1")
+
+    def test_the_error_of_a_call_that_is_held_back(self) -> None:
+        """Nothing was sent; the log has a line of it all the same."""
+        ours = client(given={"breaker_failures": 1})
+        ours.call(endpoint(), raise_exception=False)
+        with pytest.raises(GatewayNotAsked) as caught:
+            ours.call(endpoint(), context=NAMED)
+
+        assert (caught.value.endpoint, caught.value.request_id) == ("search", "r-1")
+
+    @pytest.mark.parametrize(
+        ("answer", "options"),
+        [
+            pytest.param(1, {}, id="a success"),
+            pytest.param(REFUSED, {}, id="a refusal"),
+            pytest.param(BUSY, {}, id="no answer that counts"),
+            pytest.param(1, {"default_return_value": 5}, id="a default"),
+        ],
+    )
+    def test_the_response(self, answer: object, options: dict[str, Any]) -> None:
+        """Also where nothing is raised."""
+        with desk(answer) as here:
+            whole = here.client.call(endpoint(**options), context=NAMED, raise_exception=False)
+
+        assert whole.request_id == "r-1"
+        assert whole.is_success == (whole.error is None)
+
+
+class TestParts:
+    """What a client is made of."""
+
+    def test_closing_closes_the_connections(self) -> None:
+        """Of the transport that was passed in."""
+        ours, transport = scripted_client(lambda _: b"")
+        assert not transport.is_closed
+        ours.close()
+
+        assert transport.is_closed
+
+    def test_the_connections_and_the_cache_have_the_client_s_clock(self) -> None:
+        """A test moves it; no wait is measured by another clock."""
+        ours = client(monotonic=lambda: 100.0)
+
+        assert ours._transport._monotonic() == ours._cache._monotonic() == 100.0
 
 
 PNG = b"Content-Type: image/png\r\n\r\n\x00\r\n--\r\n"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow import BkItsmGateway
+from itsm_workflow.bkapi import ApiClient
 from itsm_workflow.secrets import Secret
 from tests.support.calls import client, desk, endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class TestRefused:
@@ -50,6 +55,13 @@ class TestRefused:
         with pytest.raises(ValueError, match=f"search: {option} must be a number of seconds above 0"):
             client().call(endpoint(idempotent=False), **{option: wrong})
 
+    @pytest.mark.parametrize("option", ["raw", "raise_exception"])
+    def test_flags(self, option: str) -> None:
+        """The text no is true."""
+        options: dict[str, Any] = {option: "no"}
+        with pytest.raises(ValueError, match=f"search: {option} must be True or False"):
+            client().call(endpoint(), **options)
+
     def test_a_deep_parameter(self) -> None:
         """Deeper than Python can follow."""
         deep: list[Any] = []
@@ -83,3 +95,11 @@ class TestRefused:
         """The app secret would travel in clear."""
         with pytest.raises(ValueError, match="is plain http to another machine"):
             client().call(endpoint(url=url))
+
+
+@pytest.mark.parametrize("wrong", [None, "https://itsm.example.com/", {"BKAPP_ITSM_APP_CODE": "a"}])
+@pytest.mark.parametrize("kind", [ApiClient, BkItsmGateway])
+def test_settings_of_another_type(kind: Callable[[Any], object], wrong: Any) -> None:  # noqa: ANN401 - wrong on purpose
+    """Variables are not settings; the error says how to read them."""
+    with pytest.raises(TypeError, match=r"^the settings must be Settings, such as Settings\.from_env\(\), not a"):
+        kind(wrong)

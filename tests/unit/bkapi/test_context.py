@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from itsm_workflow.bkapi.context import BACKGROUND, RequestContext, headers
+from itsm_workflow.bkapi.context import BACKGROUND, NO_SECRET, RequestContext, headers
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings
+from tests.support.defaults import set_defaults
 
 SETTINGS = Settings(app_code="bk_flow", app_secret=Secret("canary"), gateway_url="https://e.com/", tenant="system")
 
@@ -24,6 +25,19 @@ def claims(context: RequestContext) -> object:
 def test_nobody_in_particular_is_the_api_user() -> None:
     """Background work names no person."""
     assert claims(BACKGROUND) == {"bk_app_code": "bk_flow", "bk_app_secret": "canary", "bk_username": "admin"}
+
+
+def test_a_context_is_empty_by_default() -> None:
+    """No person, no tenant, no login."""
+    assert set_defaults(RequestContext, {}) == {}
+
+
+def test_contexts_are_equal_by_their_logins_and_can_be_keys() -> None:
+    """Although a mapping of logins cannot be hashed."""
+    one, other = (RequestContext(user="alice", logins={"uin": each}) for each in (NO_SECRET, NO_SECRET))
+
+    assert one == other
+    assert len({one, other}) == 1
 
 
 def test_a_person_and_their_login() -> None:

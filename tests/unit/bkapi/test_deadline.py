@@ -7,10 +7,12 @@ import socket
 import ssl
 import sys
 import threading
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
+from itsm_workflow.bkapi.body import CHUNK
+from itsm_workflow.bkapi.connections import _PlainConnection, _Response, current
 from itsm_workflow.bkapi.deadline import (
     DeadlineReader,
     EndlessAnswerError,
@@ -21,7 +23,6 @@ from itsm_workflow.bkapi.deadline import (
     resolve,
 )
 from itsm_workflow.bkapi.resolver import ResolverHangs
-from itsm_workflow.bkapi.transport import _current, _Response
 
 
 class Hand:
@@ -37,6 +38,60 @@ class Hand:
     def __call__(self) -> float:
         """Return the time."""
         return self.time
+
+
+class Slow:
+    """A socket on which each step takes its time.
+
+    Attributes:
+        timeouts: Each step, with the seconds that it was allowed to wait, in order.
+    """
+
+    def __init__(self, hand: Hand, seconds: float) -> None:
+        self.timeouts: list[tuple[str, float]] = []
+        self._hand = hand
+        self._seconds = seconds
+        self._allowed = 0.0
+
+    def settimeout(self, seconds: float) -> None:
+        """Set how long the next step may wait."""
+        self._allowed = seconds
+
+    def _pass(self, step: str) -> None:
+        self.timeouts.append((step, self._allowed))
+        self._hand.time += self._seconds
+
+    def connect(self, _: object) -> None:
+        """Connect."""
+        self._pass("connect")
+
+    def shake_hands(self) -> None:
+        """Do what TLS does next."""
+        self._pass("shake hands")
+
+    def sendall(self, _: object) -> None:
+        """Write."""
+        self._pass("write")
+
+    def readinto(self, _: object) -> int:
+        """Read a byte."""
+        self._pass("read")
+        return 1
+
+    def makefile(self, *_: object, **__: object) -> Slow:
+        """Return the file to read from."""
+        return self
+
+    def setsockopt(self, *_: object) -> None:
+        """Accept an option."""
+
+    def close(self) -> None:
+        """Close."""
+
+
+def of_three_times(hand: Hand) -> Exchange:
+    """Return an exchange that has just begun, with three time limits that differ."""
+    return Exchange(connect_timeout=3.0, read_timeout=4.0, deadline=5.0, monotonic=hand)
 
 
 def exchange(hand: Hand | None = None, *, deadline: float = 5.0) -> Exchange:
@@ -56,6 +111,50 @@ def test_patience_is_the_limit_or_what_is_left() -> None:
     assert running.over
     with pytest.raises(TimeoutError):
         running.patience()
+
+
+@pytest.mark.parametrize(
+    ("before", "taken", "to_connect", "to_shake_hands"),
+    [(0.0, 0.5, 3.0, 3.0), (0.0, 2.5, 3.0, 2.5), (4.0, 0.25, 1.0, 0.75)],
+)
+def test_connecting_and_shaking_hands_are_bounded(
+    before: float, taken: float, to_connect: float, to_shake_hands: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by the time limit of a connection, and by what is left of the deadline."""
+    hand = Hand()
+    slow = Slow(hand, taken)
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))]
+    monkeypatch.setattr("itsm_workflow.bkapi.deadline.resolve", lambda *_: addresses)
+    monkeypatch.setattr(socket, "socket", lambda *_: slow)
+    running = of_three_times(hand)
+    hand.time += before
+    made: Any = open_socket("there.example.com", 80, running, ((1, 2, 3),))
+    made.shake_hands()
+    assert slow.timeouts == [("connect", to_connect), ("shake hands", to_shake_hands)]
+
+
+def test_each_write_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the time limit of a read, and by what is left of the deadline."""
+    hand = Hand()
+    slow = Slow(hand, 0.75)
+    sending = _PlainConnection("there.example.com")
+    sending.sock = slow
+    monkeypatch.setattr(current, "exchange", of_three_times(hand), raising=False)
+    sending.send(b"x" * (CHUNK * 3 + 1))
+    assert slow.timeouts == [("write", 4.0), ("write", 4.0), ("write", 3.5), ("write", 2.75)]
+
+
+def test_each_read_is_bounded() -> None:
+    """By its time limit, and by what is left of the deadline."""
+    hand = Hand()
+    slow = Slow(hand, 0.75)
+    reader = DeadlineReader(cast("socket.socket", slow), of_three_times(hand))
+    for _ in range(4):
+        reader.read(1)
+    assert slow.timeouts == [("read", 4.0), ("read", 4.0), ("read", 3.5), ("read", 2.75)]
+    hand.time += 2.0
+    with pytest.raises(TimeoutError):
+        reader.read(1)
 
 
 def test_a_name_that_cannot_be_one() -> None:
@@ -215,9 +314,9 @@ def test_a_response_that_was_only_half_made_is_collected_in_silence(
     def strike(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(place if "." in place else f"itsm_workflow.bkapi.transport.{place}", strike)
+    monkeypatch.setattr(place if "." in place else f"itsm_workflow.bkapi.connections.{place}", strike)
     ours, theirs = socket.socketpair()
-    monkeypatch.setattr(_current, "exchange", exchange(), raising=False)
+    monkeypatch.setattr(current, "exchange", exchange(), raising=False)
     with ours, theirs, pytest.raises(MemoryError):
         _Response(ours)
     gc.collect()

@@ -11,14 +11,38 @@ from itsm_workflow.bkapi.endpoint import MAX_BODY, MAX_RECORD, METHODS, Endpoint
 from itsm_workflow.bkapi.retry import NO_RETRY, RetryPolicy
 from itsm_workflow.errors import DefinitionError
 from tests.support.calls import endpoint
+from tests.support.defaults import set_defaults
 
 
-def test_the_least_that_must_be_said() -> None:
-    """Name, method and url; the rest has defaults that do nothing."""
-    made: Endpoint[Any] = Endpoint(name="e", method="get", url="e/")
+def test_the_least_that_must_be_given() -> None:
+    """Name, method and URL; the defaults of the rest do nothing."""
+    given: dict[str, Any] = {"name": "e", "method": "get", "url": "e/"}
+    made: Endpoint[Any] = Endpoint(**given)
 
-    assert (made.method, made.pagination_style) == ("GET", PaginationStyle.LIMIT_OFFSET)
+    assert set_defaults(Endpoint, given) == {
+        "answer": object,
+        "pagination_style": PaginationStyle.LIMIT_OFFSET,
+        "max_query_params_record": 1000,
+        "max_response_record": 1000,
+    }
+    assert (made.method, made.method_override) == ("GET", "")
     assert (made.idempotent, made.retry, made.cache_time, made.default_return_value) == (False, None, 0, None)
+
+
+def test_the_other_method_is_written_in_capitals() -> None:
+    """As the method itself."""
+    assert endpoint(method_override="patch").method_override == "PATCH"
+
+
+def test_the_repr_shows_no_default_answer() -> None:
+    """A traceback with the variables of its frames may print it."""
+    assert "canary" not in repr(endpoint(default_return_value="canary"))
+
+
+def test_the_limits_of_an_answer_and_of_a_record() -> None:
+    """Bytes, and characters."""
+    assert MAX_BODY == 64 << 20
+    assert [style.value for style in PaginationStyle] == ["limit-offset", "page-number"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -95,6 +119,10 @@ def test_an_option_that_there_is_none_of(option: str, words: str) -> None:
         ({"tenant": 5}, "tenant must be a string, or a function"),
         ({"retry": 3}, "retry must be a RetryPolicy"),
         ({"retry": RetryPolicy(), "idempotent": False}, "retry is allowed only with idempotent=True"),
+        ({"idempotent": "no"}, "idempotent must be True or False"),
+        ({"fresh_connection": 1}, "fresh_connection must be True or False"),
+        ({"no_query_params": None}, "no_query_params must be True or False"),
+        ({"use_superuser": "false"}, "use_superuser must be True or False"),
         ({"timeout": 0}, "timeout must be a number of seconds above 0"),
         ({"timeout": -1}, "timeout must be a number of seconds above 0"),
         ({"timeout": (1, 2, 3)}, "timeout must be a number of seconds above 0"),

@@ -25,6 +25,7 @@ from itsm_workflow.bkapi.envelope import (
 )
 from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayProtocolError
+from tests.support.defaults import set_defaults
 
 HOSTILE = "\x1b[31m\r\nlevel=ERROR \u202eevil\u2028\x00"
 
@@ -190,6 +191,29 @@ class TestEnvelope:
             read(b'{"result": true, "data": ' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}")
 
 
+class TestValues:
+    """What was read, as values."""
+
+    def test_they_are_empty_by_default(self) -> None:
+        """Only the code must be given, and what was brought or said."""
+        assert set_defaults(Success, {"code": 0, "data": 1}) == {}
+        assert set_defaults(GatewayRefusal, {"code": 1, "message": "m"}) == {}
+
+    def test_a_success_is_equal_by_its_data(self) -> None:
+        """Not by the gateway's words, which depend on the language."""
+        assert Success(code=0, message="ok", data=1) == Success(code=0, message="成功", data=1)
+        assert Success(code=0, data=1) != Success(code=0, data=2)
+
+    @pytest.mark.parametrize(
+        "shown",
+        [Success(code=0, data="canary", errors="canary"), GatewayRefusal(code=1, message="m", errors="canary")],
+        ids=lambda shown: type(shown).__name__,
+    )
+    def test_their_repr_shows_no_data(self, shown: object) -> None:
+        """A traceback with the variables of its frames may print it."""
+        assert "canary" not in repr(shown)
+
+
 class TestForeignText:
     """What the gateway says may be shown to people, made harmless."""
 
@@ -259,17 +283,17 @@ class TestDecoding:
     @pytest.mark.parametrize(
         ("data", "place"),
         [
-            ({"leaves": [{"id": "1"}]}, "data.leaves.id"),
-            ({"leaves": [{"id": True}]}, "data.leaves.id"),
-            ({"leaves": [{"id": 1.0}]}, "data.leaves.id"),
-            ({"leaves": [{"id": 1, "sure": "false"}]}, "data.leaves.sure"),
-            ({"leaves": [{"id": 1, "sure": 0}]}, "data.leaves.sure"),
-            ({"leaves": [{"id": 1, "name": 5}]}, "data.leaves.name"),
-            ({"leaves": [{"id": 1, "name": ["a"]}]}, "data.leaves.name"),
-            ({"leaves": [{"id": 1, "share": 1}]}, "data.leaves.share"),
-            ({"leaves": [{"id": 1, "colour": "blue"}]}, "data.leaves.colour"),
-            ({"leaves": [{}]}, "data.leaves.id"),
-            ({"leaves": [[]]}, "data.leaves"),
+            ({"leaves": [{"id": "1"}]}, r"data.leaves\[0\].id"),
+            ({"leaves": [{"id": True}]}, r"data.leaves\[0\].id"),
+            ({"leaves": [{"id": 1.0}]}, r"data.leaves\[0\].id"),
+            ({"leaves": [{"id": 1, "sure": "false"}]}, r"data.leaves\[0\].sure"),
+            ({"leaves": [{"id": 1, "sure": 0}]}, r"data.leaves\[0\].sure"),
+            ({"leaves": [{"id": 1, "name": 5}]}, r"data.leaves\[0\].name"),
+            ({"leaves": [{"id": 1, "name": ["a"]}]}, r"data.leaves\[0\].name"),
+            ({"leaves": [{"id": 1, "share": 1}]}, r"data.leaves\[0\].share"),
+            ({"leaves": [{"id": 1, "colour": "blue"}]}, r"data.leaves\[0\].colour"),
+            ({"leaves": [{}]}, r"data.leaves\[0\].id"),
+            ({"leaves": [[]]}, r"data.leaves\[0\]"),
             ({"leaves": "abc"}, "data.leaves"),
             ({"leaves": {"id": 1}}, "data.leaves"),
             ({"leaves": None}, "data.leaves"),
@@ -332,6 +356,10 @@ class TestLimits:
         with pytest.raises(GatewayAnswerTooLarge, match=f"more than {MAX_VALUES} values") as caught:
             read(read_values(most + 1))
         assert (caught.value.endpoint, caught.value.request_id, caught.value.status) == ("e", "r", 200)
+
+    def test_the_deepest_value(self) -> None:
+        """In levels; the tests above build one."""
+        assert MAX_DEPTH == 64
 
     def test_a_number_of_a_hundred_digits(self) -> None:
         """A longer one is not meant."""

@@ -17,6 +17,7 @@ import tenacity
 import urllib3
 
 from itsm_workflow.bkapi import transport as under_test
+from itsm_workflow.bkapi.connections import current
 from itsm_workflow.bkapi.retry import Pace, RetryPolicy, send_patiently
 from itsm_workflow.bkapi.transport import HttpRequest, Transport
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
@@ -28,12 +29,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 # Modules of theirs that need what is not always there: another package, another platform.
-OPTIONAL = (
-    "tenacity.tornadoweb",
-    "urllib3.contrib.",
-    "urllib3.http2",
-    "urllib3.packages.backports.",
-)
+OPTIONAL = ("tenacity.tornadoweb", "urllib3.contrib.", "urllib3.http2", "urllib3.packages.backports.")
 SENT = pytest.mark.parametrize("sent", [False, True], ids=["before a byte was sent", "after"])
 
 
@@ -128,7 +124,7 @@ def test_what_sending_raises_is_ours(monkeypatch: pytest.MonkeyPatch, kind: type
     """Before a byte left it is proven that nothing was sent; after that, it may have been done."""
 
     def fail(*_: object, **__: object) -> None:
-        under_test._current.exchange.sent = sent
+        current.exchange.sent = sent
         raise made(kind)
 
     monkeypatch.setattr(under_test._Session, "send", fail)
@@ -145,7 +141,7 @@ def test_what_reading_raises_is_ours(monkeypatch: pytest.MonkeyPatch, kind: type
     """The request was sent, so that it may have been done."""
 
     def answer(*_: object, **__: object) -> BrokenBody:
-        under_test._current.exchange.sent = True
+        current.exchange.sent = True
         return BrokenBody(made(kind))
 
     monkeypatch.setattr(under_test._Session, "send", answer)

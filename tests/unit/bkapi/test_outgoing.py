@@ -81,6 +81,7 @@ class TestQuery:
 
     def test_its_length(self) -> None:
         """As long as an address may be, and no longer."""
+        assert MAX_URL == 8192
         assert len(build_query("e", {"a": "x" * (MAX_URL - 2)})) == MAX_URL
         with pytest.raises(ValueError, match=f"^e: the query would be {MAX_URL + 1} characters long"):
             build_query("e", {"a": "x" * (MAX_URL - 1)})
@@ -109,7 +110,7 @@ class TestJson:
     @pytest.mark.parametrize(
         ("value", "words"),
         [
-            ({"a": [{"b": object()}]}, "the parameters cannot be written as JSON: a object at 'a.0.b'"),
+            ({"a": [{"b": object()}]}, "the parameters cannot be written as JSON: an object at 'a.0.b'"),
             ({"a": Secret("\ud800")}, "a lone surrogate at 'a'"),
             ([float("-inf")], "a float at '0'"),
             ({"a": {"b\ud800": 1}}, "a lone surrogate at 'a.b\\ud800'"),
@@ -128,7 +129,7 @@ class TestJson:
         deep: object = object()
         for _ in range(DEPTH):
             deep = {"a": deep}
-        with pytest.raises(ValueError, match="a object at 'a\\.a\\."):
+        with pytest.raises(ValueError, match="an object at 'a\\.a\\."):
             encode_json(deep)
         with pytest.raises(ValueError, match="a value nested too deeply at 'a\\.a\\."):
             encode_json({"a": deep})

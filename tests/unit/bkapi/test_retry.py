@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
+from itsm_workflow.bkapi import retry
 from itsm_workflow.bkapi.retry import NO_RETRY, Pace, RetryPolicy, send_patiently, without_waiting
 from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.errors import DefinitionError, GatewayError, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
@@ -251,6 +253,21 @@ def test_all_problems_of_a_policy_are_named_together() -> None:
     with pytest.raises(DefinitionError) as caught:
         RetryPolicy(attempts=0, statuses={503}, results=[bool])  # type: ignore[arg-type]  # the point of it
     assert re.findall(r"(\w+) must", str(caught.value)) == ["attempts", "statuses", "results"]
+
+
+def test_the_default_policy() -> None:
+    """A call ends within seconds; a server that asks for a longer wait is left alone."""
+    usual = RetryPolicy()
+
+    assert (usual.first_wait, usual.longest_wait, usual.shortest_wait, usual.longest_retry_after) == (0.2, 5.0, 0.0, 10)
+    assert usual.statuses == {429, 502, 503, 504}
+    assert usual.wait
+
+
+def test_waits_are_waited_for_by_default() -> None:
+    """Outside of a block that turns them off; the log has a name of its own, so that a host can switch it."""
+    assert retry._waiting.get()
+    assert retry.logger is logging.getLogger("itsm_workflow.gateway.retry")
 
 
 def test_the_least_that_a_policy_may_say() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import socket
+import ssl
 import threading
 import zlib
 from types import MappingProxyType
@@ -14,16 +16,19 @@ import attrs
 import pytest
 
 from itsm_workflow.bkapi.body import unpack
-from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse, Transport, _address, _current, _Session
+from itsm_workflow.bkapi.connections import TLSContext, current
+from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse, Transport, _address, _Session
+from itsm_workflow.bkapi.tunnel import NO_TUNNEL, TunnelRefused
 from itsm_workflow.errors import GatewayProtocolError, GatewayUnavailable
 from itsm_workflow.secrets import Secret
+from tests.support.defaults import set_defaults
 from tests.support.fault_server import FaultServer, answering, response
 from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
+    from itsm_workflow.bkapi.deadline import Exchange
     from tests.support.fault_server import Connection
 
 
@@ -138,11 +143,41 @@ def test_an_address_goes_over_the_wire_in_ascii(url: str, written: str) -> None:
     assert _address(url).casefold() == written.casefold()
 
 
-def test_a_request_and_an_answer_show_no_headers_and_no_body() -> None:
-    """They stand in frames that may be reported."""
+def test_a_request_and_an_answer_show_no_address_no_headers_and_no_body() -> None:
+    """A traceback with the variables of its frames may print them."""
+    asked = attrs.evolve(request("http://127.0.0.1/canary-0/"), headers={"x": "canary-1"})
     answer = HttpResponse(status=200, headers=MappingProxyType({"x": "canary-3"}), body=b"canary-4", elapsed=0.0)
 
-    assert "canary" not in repr(request("http://127.0.0.1/")) + repr(answer)
+    assert "canary" not in repr(asked) + repr(answer)
+
+
+def test_a_request_has_no_further_options_by_default() -> None:
+    """Neither a connection of its own nor a limit of its own."""
+    given = attrs.asdict(request("http://127.0.0.1/"), recurse=False)
+    options = {"fresh", "max_bytes"}
+
+    assert set_defaults(HttpRequest, {name: value for name, value in given.items() if name not in options}) == {}
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_connection_is_made_within_the_times_of_its_request(
+    fresh: bool,  # noqa: FBT001 - a parameter
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All three, whether the connection is shared or not."""
+    times: list[tuple[float, float, float]] = []
+
+    def refuse(_host: str, _port: int, running: Exchange, _options: object) -> None:
+        times.append((running.connect_timeout, running.read_timeout, running.deadline))
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr("itsm_workflow.bkapi.connections.open_socket", refuse)
+    asked = request("http://there.example.com/")
+    transport = Transport()
+    with pytest.raises(GatewayUnavailable):
+        transport.send(attrs.evolve(asked, connect_timeout=11.0, read_timeout=12.0, deadline=13.0, fresh=fresh))
+    transport.close()
+    assert times == [(11.0, 12.0, 13.0)]
 
 
 def test_cookies_are_not_among_the_headers_of_an_answer() -> None:
@@ -165,7 +200,7 @@ def test_a_thread_keeps_nothing_of_an_exchange(url: str) -> None:
             transport.send(request(url or server.url))
         transport.close()
 
-    assert not hasattr(_current, "exchange")
+    assert not hasattr(current, "exchange")
 
 
 def test_a_forked_process_does_not_close_its_parent_s_connections(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,3 +253,26 @@ def test_a_connection_of_its_own_is_closed_whatever_the_server_says(monkeypatch:
         assert ended.wait(PATIENCE)
         transport.close()
     assert len(made) == 1
+
+
+def test_a_tls_context_hands_on_each_argument() -> None:
+    """Both flags are True by default, so only a socket with one of them False shows which is which."""
+    context = TLSContext(ssl.PROTOCOL_TLS_CLIENT)
+    for handshake, ragged in ((False, True), (True, False)):
+        with context.wrap_socket(
+            socket.socket(),
+            do_handshake_on_connect=handshake,
+            suppress_ragged_eofs=ragged,
+            server_hostname="itsm.example.com",
+        ) as wrapped:
+            flags = vars(wrapped)  # its annotations do not declare them
+            assert (flags["do_handshake_on_connect"], flags["suppress_ragged_eofs"]) == (handshake, ragged)
+            assert wrapped.server_hostname == "itsm.example.com"
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"), [("403", ""), ("407", ": the proxy requires another user or password"), ("502", "")]
+)
+def test_a_refused_tunnel_is_described_by_its_status(status: str, hint: str) -> None:
+    """The proxy's own text is not shown."""
+    assert str(TunnelRefused(status)) == f"{NO_TUNNEL}, HTTP {status}{hint}"

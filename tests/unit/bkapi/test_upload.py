@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itsm_workflow.bkapi import upload
-from itsm_workflow.bkapi.upload import File, encode_form, take_files
+from itsm_workflow.bkapi.upload import MAX_UPLOAD, File, encode_form, take_files
 from itsm_workflow.secrets import Secret
 
 if TYPE_CHECKING:
@@ -41,6 +41,14 @@ def test_any_bytes_arrive_as_they_are(content: bytes) -> None:
     head = b'--%b\r\nContent-Disposition: form-data; name="f"; filename="a.bin"\r\n' % boundary
 
     assert body == head + b"Content-Type: application/octet-stream\r\n\r\n%b\r\n--%b--\r\n" % (content, boundary)
+
+
+def test_a_file_is_bytes_unless_its_type_is_given() -> None:
+    """By the name that HTTP has for them; they are not shown."""
+    file = File(name="a", content=b"canary")
+
+    assert file.content_type == "application/octet-stream"
+    assert "canary" not in repr(file)
 
 
 def test_another_reader_finds_the_same() -> None:
@@ -117,6 +125,10 @@ class TestTaking:
         """A path is none."""
         with pytest.raises(ValueError, match="search: the file 'f' is neither a File nor open"):
             take_files("search", {}, {"f": "a.txt"})  # type: ignore[dict-item] # the point
+
+    def test_the_most_that_a_form_holds(self) -> None:
+        """In bytes."""
+        assert MAX_UPLOAD == 32 << 20
 
     def test_files_that_are_too_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """All together; a file without end is read up to the limit only."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow.callbacks.asgi import asgi
+from itsm_workflow.callbacks.asgi import asgi_app
 from itsm_workflow.callbacks.parse import ACCEPTED, MAX_BODY, CallbackResponse
-from itsm_workflow.callbacks.wsgi import wsgi
+from itsm_workflow.callbacks.wsgi import wsgi_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -56,7 +57,7 @@ def through_wsgi(body: bytes = b"", **environ: Any) -> tuple[dict[str, Any], Str
         begun.append((status, headers))
         return io.BytesIO().write
 
-    answer = wsgi(heard.receive)(environment, start)
+    answer = wsgi_app(heard.receive)(environment, start)
     assert list(answer) == [ACCEPTED.body]
     return heard.requests[0], stream, begun
 
@@ -123,7 +124,7 @@ def through_asgi(*messages: dict[str, Any]) -> tuple[list[dict[str, Any]], list[
         sent.append(dict(message))
 
     scope = {"type": "http", "method": "POST", "path": "/a", "headers": [(b"x-a", b"1")]}
-    asyncio.run(asgi(heard.receive)(scope, incoming, outgoing))
+    asyncio.run(asgi_app(heard.receive)(scope, incoming, outgoing))
     return heard.requests, sent, len(messages) - len(left)
 
 
@@ -156,6 +157,27 @@ def test_asgi_reads_no_more_than_shows_that_a_body_is_too_large() -> None:
     assert (len(requests[0]["body"]), taken) == (MAX_BODY + 1, 2)
 
 
+def test_an_error_report_of_asgi_shows_no_header() -> None:
+    """An error report may show the variables of each frame, and a header can hold a token."""
+
+    async def incoming() -> dict[str, Any]:
+        return part(b"")
+
+    async def outgoing(_message: MutableMapping[str, Any]) -> None:
+        raise ConnectionResetError
+
+    scope = {"type": "http", "method": "POST", "path": "/a", "headers": [(b"x-a", b"the-canary")]}
+    sending = asgi_app(Heard().receive)(scope, incoming, outgoing)
+    del scope
+    with pytest.raises(ConnectionResetError) as raised:
+        asyncio.run(sending)
+
+    frames = [frame for frame, _ in traceback.walk_tb(raised.value.__traceback__)]
+    shown = [repr(frame.f_locals) for frame in frames if frame.f_code.co_filename == asgi_app.__code__.co_filename]
+    assert shown
+    assert "the-canary" not in "".join(shown)
+
+
 def test_asgi_waits_five_seconds_unless_told() -> None:
     """As the page about callbacks says."""
-    assert inspect.signature(asgi).parameters["patience"].default == 5.0
+    assert inspect.signature(asgi_app).parameters["patience"].default == 5.0

@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow import Effect, State
 from itsm_workflow.callbacks import background as of_background
 from itsm_workflow.callbacks.background import Background
+from itsm_workflow.change import EffectStatus
+from tests.support.callback_examples import opened
+from tests.support.desk import ASKED, Desk
 from tests.support.limits import PATIENCE
-from tests.unit.callbacks.test_inbox import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from itsm_workflow import EffectCall
 
 
 @pytest.fixture
@@ -97,6 +102,19 @@ def test_a_child_has_nothing_to_wait_for() -> None:
         assert background.close() is True
     background._pid -= 1
     assert background.close()
+
+
+def test_closing_waits_no_longer_than_it_was_told(monkeypatch: pytest.MonkeyPatch, hanging: threading.Event) -> None:
+    """The threads share one time-out: when it has passed, the remaining ones are only asked whether they are done."""
+    background, waits = Background(2, "look", seconds=PATIENCE), list[float | None]()
+    background.submit(hanging.wait, PATIENCE)
+    join = threading.Thread.join
+    monkeypatch.setattr(threading.Thread, "join", lambda _self, timeout=None: waits.append(timeout))
+
+    background.close(0)
+    monkeypatch.setattr(threading.Thread, "join", join)
+
+    assert waits == [0.0, 0.0]
 
 
 def test_closing_ends_though_something_hangs(hanging: threading.Event) -> None:
@@ -224,6 +242,34 @@ def test_what_is_submitted_while_the_interpreter_exits_is_done() -> None:
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "looked", "")
 
 
+@pytest.mark.parametrize("after_callback", ["background", "inline"])
+def test_a_look_cannot_close_what_it_runs_in(after_callback: str) -> None:
+    """It would wait for itself. Nothing is closed then: later callbacks are looked into, and their result is stored."""
+    desk, caught = Desk(), list[BaseException]()
+
+    def close(_call: EffectCall) -> None:
+        try:
+            workflow.close()
+        except RuntimeError as error:
+            caught.append(error)
+
+    workflow = desk.workflow(
+        storage="memory://", after_callback=after_callback, effects={State.APPROVED: [Effect("start", close)]}
+    )
+    for subject in ("collector-1", "collector-2"):
+        change = workflow.apply(subject=subject, **ASKED)
+        assert desk.gateway.hand_over(desk.decide(change), workflow.receive)
+    workflow._inbox.close()
+
+    assert [workflow.require_approved(one).effects[0].status for one in ("collector-1", "collector-2")] == [
+        EffectStatus.DELIVERED
+    ] * 2
+    assert [str(error).partition(":")[0] for error in caught] == [
+        "close was called by an effect or an observer in a look after a callback"
+    ] * 2
+    workflow.close()
+
+
 def test_a_workflow_closes_though_a_look_hangs(hanging: threading.Event) -> None:
     """Observers are notified, and the change stays due for another process."""
     desk, workflow, change = opened(after_callback="background")
@@ -233,7 +279,7 @@ def test_a_workflow_closes_though_a_look_hangs(hanging: threading.Event) -> None
         begun.set()
         hanging.wait(PATIENCE)
 
-    desk.gateway.before["get_ticket_info"] = hang
+    desk.faults.meanwhile("read", hang, always=True)
     assert desk.gateway.hand_over(callback, workflow.receive)
     assert begun.wait(PATIENCE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import threading
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ import attrs
 import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, Policy, State
-from itsm_workflow.callbacks.parse import ACCEPTED, refusal
+from itsm_workflow.callbacks.background import Background
+from itsm_workflow.callbacks.parse import ACCEPTED, Callback, refusal
 from itsm_workflow.errors import (
     CallbackTokenInvalid,
     GatewayMistake,
@@ -23,9 +25,10 @@ from itsm_workflow.errors import (
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import updates
 from itsm_workflow.machine.definition import Facts
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.support import examples as x
-from tests.support.callback_examples import address_of, body, knock, place
-from tests.support.desk import ASKED, SUBJECT, Desk, Gateway
+from tests.support.callback_examples import ADDRESS, address_of, body, knock, opened, place, read
+from tests.support.desk import ASKED, SUBJECT, Desk
 from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
@@ -36,13 +39,6 @@ if TYPE_CHECKING:
 
 REFUSED = refusal(401, "not a callback of this application")
 NOT_STORED = refusal(503, "the callback was not stored: list it as not delivered")
-
-
-def opened(**options: Any) -> tuple[Desk, Workflow, ChangeRequest]:
-    """Open a desk, a workflow and a change that waits for its approvers."""
-    desk = Desk()
-    workflow = desk.workflow(**options)
-    return desk, workflow, workflow.apply(subject=SUBJECT, **ASKED)
 
 
 def triggers(workflow: Workflow, change: ChangeRequest) -> list[str]:
@@ -98,6 +94,33 @@ def test_a_callback_that_loses_a_race_is_tried_again() -> None:
     assert knock(workflow, change.id) == ACCEPTED
     assert triggers(workflow, change) == ["receive_callback"]
     assert desk.witness.troubles == []
+
+
+def test_a_duplicate_of_a_due_change_is_answered_without_reading_the_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hint is stored, and the change is due: nothing is decoded, fired or written."""
+    desk, workflow, change = opened()
+    assert knock(workflow, change.id) == ACCEPTED
+    row = desk.store.get(change.id)
+    monkeypatch.setattr(workflow._journal, "read", lambda _: pytest.fail("the change was read"))
+    desk.store.before = lambda _: pytest.fail("a write was prepared")
+
+    assert knock(workflow, change.id) == ACCEPTED
+    assert desk.store.get(change.id) == row
+    with pytest.raises(pytest.fail.Exception, match="the change was read"):
+        knock(workflow, change.id, body(updated_by="carol"))
+
+
+def test_a_duplicate_of_a_change_that_is_not_due_is_judged_by_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker has claimed it, or a look has used the hint up."""
+    desk, workflow, change = opened()
+    assert knock(workflow, change.id) == ACCEPTED
+    stored = workflow._journal.load(change.id)
+    until = desk.clock.now() + dt.timedelta(seconds=60)
+    workflow._journal.commit_one(workflow._journal.prepare_claim(stored, (), until=until, actor="worker"))
+    monkeypatch.setattr(workflow._journal, "read", lambda _: pytest.fail("the change was read"))
+
+    with pytest.raises(pytest.fail.Exception, match="the change was read"):
+        knock(workflow, change.id)
 
 
 def test_a_callback_that_another_worker_stored_meanwhile_is_no_news() -> None:
@@ -181,7 +204,7 @@ def test_callbacks_that_are_not_stored_leave_a_look_under_way_alone() -> None:
     desk, workflow, change = opened()
     flood(workflow, change, 20)
     desk.decide(change)
-    desk.gateway.before["get_ticket_info"] = lambda: flood(workflow, change, 3)
+    desk.faults.meanwhile("read", lambda: flood(workflow, change, 3), always=True)
 
     assert workflow.settle(change.id).state == State.APPROVED
 
@@ -306,7 +329,7 @@ def test_a_look_in_the_background_does_not_delay_the_answer() -> None:
     desk, workflow, change = opened(after_callback="background")
     desk.decide(change)
     answered = threading.Event()
-    desk.gateway.before["get_ticket_info"] = lambda: answered.wait(PATIENCE)
+    desk.faults.meanwhile("read", lambda: answered.wait(PATIENCE), always=True)
 
     assert knock(workflow, change.id) == ACCEPTED
     assert triggers(workflow, change) == ["receive_callback"]
@@ -358,25 +381,15 @@ def test_a_look_that_fails_costs_no_callback(after: str, error: Exception) -> No
     """Whatever went wrong, observers are told: in a thread nobody else would hear of it. Reconcile looks again."""
     desk, workflow, change = opened(after_callback=after)
     callback = desk.decide(change)
-    desk.gateway.before["get_ticket_info"] = raising(error)
+    desk.faults.answer("read", error)
 
     assert desk.gateway.hand_over(callback, workflow.receive)
     workflow._inbox.close()
     [(change_id, told)] = desk.witness.troubles
     assert (change_id, isinstance(told, ItsmWorkflowError), str(error) in str(told)) == (change.id, True, True)
-    desk.gateway.before.clear()
     desk.pass_time(60)
     workflow.reconcile()
     assert workflow.get(change.id).state == State.APPROVED
-
-
-def raising(error: Exception) -> Any:  # noqa: ANN401 - stands for any call
-    """Return a function that raises."""
-
-    def fail() -> None:
-        raise error
-
-    return fail
 
 
 # ---------------------------------------------------------------- the server's own token
@@ -411,7 +424,7 @@ def test_a_token_that_cannot_be_checked_is_told_and_the_look_is_taken(error: Exc
     """The gateway's failure there says nothing about the ticket, and neither does a mistake of its own."""
     desk, workflow, change = opened(after_callback="inline")
     callback = desk.decide(change)
-    desk.gateway.faults["token/verify"] = error
+    desk.faults.answer("verify_token", error)
     desk.gateway.hand_over(callback, workflow.receive)
 
     assert troubles(desk) == [(change.id, told)]
@@ -422,7 +435,7 @@ def test_a_token_that_cannot_be_checked_is_told_and_the_look_is_taken(error: Exc
 def test_a_gateway_that_cannot_check_tokens_is_not_asked_to() -> None:
     """The check is an optional ability."""
 
-    class Plain(Gateway):
+    class Plain(LedgerGateway):
         verify_token = None  # type: ignore[assignment] # so that it does not count as able
 
     desk = Desk()
@@ -467,3 +480,119 @@ def test_a_callback_that_comes_while_the_process_ends_is_stored_and_answered(mon
     assert troubles(desk) == [(change.id, ItsmWorkflowError)]
     failed = "the look after a callback failed; the next reconcile looks at the change"
     assert failed in str(desk.witness.troubles[0][1])
+
+
+def test_a_hint_is_the_callbacks_own_act() -> None:
+    """The history says so, whoever is named in its body."""
+    _, workflow, change = opened(after_callback="later")
+    knock(workflow, change.id)
+    assert workflow.history(change.id)[-1].actor == "callback"
+
+
+def test_trouble_with_a_hint_says_what_it_was_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which race was lost, or what could not be done; observers get it as it is."""
+    desk, workflow, change = opened(after_callback="inline")
+    desk.race_always(change.id)
+    knock(workflow, change.id)
+    [(_, lost)] = desk.witness.troubles
+    assert vars(lost)["kind"] == "version"
+
+    other, deaf, changed = opened(after_callback="inline")
+    callback = other.decide(changed)
+    monkeypatch.setattr(deaf._inbox, "_check_token", lambda _: 1 // 0)
+    other.gateway.hand_over(callback, deaf.receive)
+    [(_, told)] = other.witness.troubles
+    assert str(told).startswith("the look after a callback failed; the next reconcile looks at the change")
+
+
+def test_looks_in_the_background_share_their_threads() -> None:
+    """Closing could not wait for the others; a person sees whose they are."""
+    _, workflow, _ = opened(after_callback="background")
+    inbox = workflow._inbox
+    threads = inbox._threads()
+    assert inbox._threads() is threads
+    name = threads.submit(lambda: threading.current_thread().name).result()
+    assert name.startswith("itsm-workflow-callback_")
+    inbox.close()
+    assert inbox._threads() is not threads
+    inbox.close()
+
+
+def test_the_threads_of_an_inbox_are_made_by_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that a second callback made meanwhile would be closed by nobody."""
+    _, workflow, _ = opened(after_callback="background")
+    inbox = workflow._inbox
+    held: list[bool] = []
+
+    class Noted(Background):
+        def __init__(self, *given: Any, **options: Any) -> None:
+            held.append(inbox._pool_lock.locked())
+            super().__init__(*given, **options)
+
+    monkeypatch.setattr("itsm_workflow.callbacks.inbox.Background", Noted)
+    assert inbox._threads() is inbox._threads()
+    inbox.close()
+
+    assert held == [True]
+
+
+def test_an_inbox_is_closed_by_one_at_a_time() -> None:
+    """Threads that another callback was just given would be closed by nobody."""
+    _, workflow, _ = opened(after_callback="background")
+    inbox = workflow._inbox
+    inbox._threads()
+    entered: list[object] = []
+
+    class Noted:
+        def __enter__(self) -> None:
+            entered.append(inbox._pool)
+
+        def __exit__(self, *_: object) -> None:
+            entered.append(inbox._pool)
+
+    noted: Any = Noted()
+    inbox._pool_lock = noted
+    inbox.close()
+
+    assert [each is None for each in entered] == [False, True]
+
+
+def test_a_forked_child_waits_for_no_lock_of_its_parent() -> None:
+    """A thread of the parent may have held it when the child was made, and there is no such thread in the child."""
+    _, workflow, _ = opened(after_callback="background")
+    inbox = workflow._inbox
+    inbox._pool_of += 1
+    inbox._pool_lock = never_let_go = threading.Lock()
+    never_let_go.acquire()
+
+    assert inbox._threads().submit(max, 3, 7).result(PATIENCE) == 7
+    inbox.close()
+
+
+def test_a_look_after_a_callback_asks_only_what_is_due() -> None:
+    """Another worker may have looked in between; then the gateway is left in peace."""
+    desk, workflow, change = opened(after_callback="later")
+    knock(workflow, change.id)
+    workflow.reconcile()
+    before = desk.ledger.requests["get_ticket_info"]
+    inbox = workflow._inbox
+    callback = read(ADDRESS, body=body(), **place(change.id))
+    assert isinstance(callback, Callback)
+    inbox._look_into(callback)
+    assert desk.ledger.requests["get_ticket_info"] == before
+
+
+@pytest.mark.parametrize("part", ["row", "read", "prepare", "commit_one"])
+def test_a_hint_on_which_a_rule_of_the_host_fails_is_answered_and_told(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a store that fails: nothing is raised, and the gateway lists the callback as not delivered."""
+    desk, workflow, change = opened()
+    with monkeypatch.context() as broken:
+        broken.setattr(workflow._journal, part, lambda *_, **__: 1 / 0)
+        assert knock(workflow, change.id) == NOT_STORED
+
+    [(change_id, told)] = desk.witness.troubles
+    assert change_id == change.id
+    assert str(told) == "the callback could not be stored: ZeroDivisionError: division by zero"
+    assert knock(workflow, change.id) == ACCEPTED

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.callbacks.parse import ACCEPTED, MAX_BODY, Callback, CallbackResponse, digest_of, refusal
+from itsm_workflow.callbacks.parse import ACCEPTED, MAX_BODY, Callback, CallbackResponse, Incoming, digest_of, refusal
 from itsm_workflow.callbacks.signer import HEADER
 from itsm_workflow.secrets import Secret
 from itsm_workflow.testing import strategies as s
@@ -17,6 +17,8 @@ from tests.support.callback_examples import ADDRESS, CHANGE, FACTS, OTHER, TOKEN
 from tests.support.recorded import recordings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.recorded import Recording
 
 REQUIRED = ["title", "current_status", "sn", "ticket_url", "update_at", "updated_by", "token", "approve_result"]
@@ -127,6 +129,25 @@ def test_a_part_of_another_type_is_answered_and_raises_nothing(part: str, value:
     assert (answer.status, words in json.loads(answer.body)["message"]) == (400, True)
 
 
+class FlaskHeaders:
+    """The headers of a request in Flask: they have items, and are not a mapping."""
+
+    def __init__(self, *pairs: tuple[str, str]) -> None:
+        self._pairs = pairs
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Yield the names and values; a name may occur several times."""
+        yield from self._pairs
+
+
+def test_headers_of_a_framework_that_are_no_mapping_are_read() -> None:
+    """Of a name that occurs several times, the first value counts, as in a look-up by name."""
+    credential = place()["headers"][HEADER]
+
+    assert heard(body(), headers=FlaskHeaders(("Host", "a"), (HEADER, credential), (HEADER, "x"))) == heard(body())
+    assert refused(headers=FlaskHeaders((HEADER, "x"), (HEADER, credential)))[0] == 401
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "post", ""])
 def test_only_a_post_is_a_callback(method: str) -> None:
     """Whatever else is right with it."""
@@ -172,10 +193,7 @@ NONSENSE: dict[str, tuple[bytes, str]] = {
     "digits without end": (body()[:-1] + b', "more": ' + b"9" * 9000 + b"}", "the body is not JSON text in UTF-8"),
     "a list": (b"[]", "the body is not a JSON object"),
     "null": (b"null", "the body is not a JSON object"),
-    "an empty object": (
-        b"{}",
-        f"missing or of the wrong type: {', '.join(REQUIRED)}",
-    ),
+    "an empty object": (b"{}", f"missing or of the wrong type: {', '.join(REQUIRED)}"),
     "an sn with a space": (body(sn="REQ 7"), "sn is not a ticket's number"),
     "an sn of other characters": (body(sn="单7"), "sn is not a ticket's number"),
     "an empty sn": (body(sn=""), "sn is not a ticket's number"),
@@ -237,9 +255,10 @@ def test_any_facts_can_be_read(changes: dict[str, object]) -> None:
 
 
 def test_what_is_accepted_is_what_the_gateway_counts_as_delivered() -> None:
-    """HTTP 200 and code 0, in the envelope of the platform."""
+    """HTTP 200 and code 0, in the envelope of the platform, byte for byte."""
+    envelope = {"result": True, "code": 0, "message": "success", "data": None}
     assert (ACCEPTED.status, ACCEPTED.headers) == (200, {"Content-Type": "application/json"})
-    assert json.loads(ACCEPTED.body) == {"result": True, "code": 0, "message": "success", "data": None}
+    assert ACCEPTED.body == json.dumps(envelope).encode()
 
 
 def test_what_is_refused_is_what_the_gateway_counts_as_not_delivered() -> None:
@@ -248,3 +267,23 @@ def test_what_is_refused_is_what_the_gateway_counts_as_not_delivered() -> None:
 
     assert (answer.status, answer.headers) == (503, {"Content-Type": "application/json"})
     assert json.loads(answer.body) == {"result": False, "code": 501, "message": "not stored", "data": None}
+
+
+@pytest.mark.parametrize("character", [0xD800, 0xDBFF, 0xDC00, 0xDFFF])
+def test_half_of_a_character_is_no_text(character: int) -> None:
+    """From the first such half to the last; what stands next to them is text."""
+    refused = read(ADDRESS, body=body(title=f"a{chr(character)}b"), **place())
+    assert isinstance(refused, CallbackResponse)
+    assert refused.status == 400
+
+
+@pytest.mark.parametrize("character", ["\ud7ff", "\ue000", "\U0001f600"])
+def test_every_whole_character_is_text(character: str) -> None:
+    """Even the neighbours of what is none."""
+    assert isinstance(read(ADDRESS, body=body(title=f"a{character}b"), **place()), Callback)
+
+
+def test_a_request_shows_its_method_alone() -> None:
+    """The rest holds our credential and the server's token, and it would be in every traceback with variables."""
+    incoming = Incoming(method="POST", path="/path", headers={"name": "header"}, body=b"body")
+    assert repr(incoming) == "Incoming(method='POST')"

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.callbacks.signer import HEADER, Address, CallbackAddress, callback_address, read_address
+from itsm_workflow.callbacks.signer import HEADER, Address, CallbackSigner, callback_signer, read_address
 from itsm_workflow.sandbox.connection import settings_for
 from tests.support.callback_examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, OTHER, place
 
-IN_PATH = CallbackAddress(host=HOST, keys=(KEY,), in_path=True)
+IN_PATH = CallbackSigner(host=HOST, keys=(KEY,), in_path=True)
 characters = st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=26, max_size=26)
 numbers = st.integers(1, 999_999)
 
 
-def read(change_id: str = CHANGE, number: int = 1, *, address: CallbackAddress = ADDRESS) -> Address:
+def read(change_id: str = CHANGE, number: int = 1, *, address: CallbackSigner = ADDRESS) -> Address:
     """Return what a callback of that attempt names."""
     return read_address(**place(change_id, number, address=address))
 
@@ -53,7 +53,7 @@ def test_a_credential_is_an_hmac_over_change_and_attempt() -> None:
 
 
 @given(change_id=characters, number=numbers, address=st.sampled_from([ADDRESS, IN_PATH]))
-def test_our_own_credential_holds(change_id: str, number: int, address: CallbackAddress) -> None:
+def test_our_own_credential_holds(change_id: str, number: int, address: CallbackSigner) -> None:
     """However it was sent, and the address is read as it was made."""
     named = read(change_id, number, address=address)
 
@@ -81,8 +81,8 @@ def test_a_credential_with_another_character_does_not_hold(position: int, replac
 
 def test_keys_can_be_rotated() -> None:
     """The newest signs, the one before is still believed, an older or a future one is not."""
-    rotated = CallbackAddress(host=HOST, keys=(NEW, KEY, OLD))
-    made = {key: read(address=CallbackAddress(host=HOST, keys=(key,))) for key in (OLD, KEY, NEW)}
+    rotated = CallbackSigner(host=HOST, keys=(NEW, KEY, OLD))
+    made = {key: read(address=CallbackSigner(host=HOST, keys=(key,))) for key in (OLD, KEY, NEW)}
 
     assert [rotated.holds(made[key]) for key in (NEW, KEY, OLD)] == [True, True, False]
     assert read(address=rotated) == made[NEW]
@@ -99,9 +99,9 @@ def test_the_time_of_a_check_does_not_depend_on_the_answer(monkeypatch: pytest.M
         return compare(one, other)
 
     monkeypatch.setattr(hmac, "compare_digest", counted)
-    rotated = CallbackAddress(host=HOST, keys=(NEW, KEY))
+    rotated = CallbackSigner(host=HOST, keys=(NEW, KEY))
     for key in (NEW, KEY, OLD):
-        rotated.holds(read(address=CallbackAddress(host=HOST, keys=(key,))))
+        rotated.holds(read(address=CallbackSigner(host=HOST, keys=(key,))))
 
     assert (len(compared), len(set(compared))) == (6, 2)
 
@@ -179,6 +179,7 @@ def test_a_credential_does_not_show_in_an_address() -> None:
 
     assert named.credential not in repr(named)
     assert urlsplit(HOST).netloc not in repr(named)
+    assert CHANGE in repr(named)
 
 
 @pytest.mark.parametrize("place", ["header", "path"])
@@ -188,12 +189,33 @@ def test_settings_say_where_the_credential_travels(place: str) -> None:
         settings_for("http://127.0.0.1:9/"), callback_host=HOST, callback_keys=(KEY,), callback_credential=place
     )
 
-    address = callback_address(wanted)
+    address = callback_signer(wanted)
     assert address is not None
     url, headers = address.make(CHANGE, 1)
     assert bool(headers) == (place == "header")
     assert read_address(url.reveal().removeprefix(HOST), {name: text.reveal() for name, text in headers.items()}) == (
         read(address=ADDRESS if place == "header" else IN_PATH)
     )
-    assert callback_address(attrs.evolve(wanted, callback_host="")) is None
-    assert callback_address(attrs.evolve(wanted, callback_keys=())) is None
+    assert callback_signer(attrs.evolve(wanted, callback_host="")) is None
+    assert callback_signer(attrs.evolve(wanted, callback_keys=())) is None
+
+
+def test_every_credential_has_forty_three_characters() -> None:
+    """As many as its hash has, whichever they are; only the padding is cut off."""
+    made = [ADDRESS.credential(CHANGE, number).reveal() for number in range(1, 300)]
+    assert {len(one) for one in made} == {43}
+    assert {one[-1] for one in made} >= set("AEIMQUYcgkosw048")
+
+
+def test_a_credential_goes_where_the_settings_say() -> None:
+    """In a header unless the path is asked for; callbacks of earlier versions are accepted only if asked for."""
+    assert CallbackSigner(host=HOST, keys=(KEY,)).make(CHANGE, 1)[1] != {}
+    assert CallbackSigner(host=HOST, keys=(KEY,)).legacy is False
+    assert ADDRESS.in_path().make(CHANGE, 1)[1] == {}
+
+
+def test_an_address_without_a_credential_is_bare() -> None:
+    """Only such an address is: a wrong credential claims to be a new one."""
+    path = f"/itsm/callback/{CHANGE}/1/"
+    assert read_address(path, {}).is_bare is True
+    assert read_address(path, {"X-Itsm-Workflow-Credential": "wrong"}).is_bare is False

@@ -73,8 +73,8 @@ def test_a_missing_setting_names_the_variable_to_set() -> None:
 
     assert findings["settings.app_code"].seen == "from BKPAAS_APP_ID"
     assert findings["settings.app_secret"].level == Level.PROBLEM
-    assert findings["settings.app_secret"].advice == "set BKAPP_ITSM_APP_SECRET"
-    assert findings["settings.gateway_url"].advice == "set BKAPP_ITSM_GATEWAY_URL"
+    assert findings["settings.app_secret"].advice == "set BKAPP_ITSM_APP_SECRET: the secret of the BlueKing application"
+    assert findings["settings.gateway_url"].advice.startswith("set BKAPP_ITSM_GATEWAY_URL: the root to which ")
 
 
 def test_a_wrong_setting_names_the_variable_to_correct() -> None:

@@ -9,14 +9,16 @@ import attrs
 import pytest
 
 from itsm_workflow.budget import Budget
-from itsm_workflow.errors import (
-    GatewayError,
-    GatewayMistake,
-    GatewayProtocolError,
-    GatewayTimeout,
-    StorageUnavailable,
+from itsm_workflow.errors import GatewayError, GatewayMistake, GatewayProtocolError, GatewayTimeout, StorageUnavailable
+from itsm_workflow.gateway.asking import (
+    ask,
+    bounded,
+    create_ticket,
+    read_ticket,
+    resting,
+    service_form_problems,
+    time_of,
 )
-from itsm_workflow.gateway.asking import asked, bounded, created, read_ticket, resting, time_of
 from itsm_workflow.gateway.checked import any_host
 from itsm_workflow.gateway.protocol import Created, CreateRequest, SentTicket, Unknown
 from itsm_workflow.machine.evidence import Channel
@@ -56,7 +58,7 @@ def no_troubles(error: GatewayError) -> None:
 def test_what_our_callers_expect_passes_as_it_is(error: Exception) -> None:
     """The gateway could not be asked, or the store is away."""
     with pytest.raises(type(error)) as caught:
-        asked("look_up", raising(error))
+        ask("look_up", raising(error))
     assert caught.value is error
 
 
@@ -64,9 +66,9 @@ def test_a_mistake_names_the_question_and_keeps_its_cause() -> None:
     """So that its maker finds it."""
     error = KeyError("rows")
     with pytest.raises(GatewayMistake, match=r"^look_up: the gateway's own code failed: KeyError") as caught:
-        asked("look_up", raising(error))
+        ask("look_up", raising(error))
     assert caught.value.__cause__ is error
-    assert asked("look_up", lambda: 7) == 7
+    assert ask("look_up", lambda: 7) == 7
 
 
 class TestReading:
@@ -108,15 +110,54 @@ class TestReading:
 
     @pytest.mark.parametrize(
         ("read", "said"),
-        [
-            (lambda *_, **__: None, "read: the snapshot of ticket 7"),
-            (raising(KeyError()), "read: the gateway's"),
-        ],
+        [(lambda *_, **__: None, "read: the snapshot of ticket 7"), (raising(KeyError()), "read: the gateway's")],
     )
     def test_what_cannot_be_used_is_a_read_that_failed(self, read: Callable[..., Any], said: str) -> None:
         """Whether it is no snapshot, or a mistake."""
         with pytest.raises(GatewayProtocolError, match=rf"^{said}"):
             read_ticket(gateway(read=read), TICKET, x.PENDING, decision_field=None, skew=SKEW)
+
+
+class TestServiceForms:
+    """A form is checked by its service's rules, if the gateway knows them, within the caller's budget."""
+
+    PROBLEM = ("bk_biz_id", "", "is required")
+
+    def test_the_bounded_gateway_checks_the_form(self) -> None:
+        """The gateway that `within` returned is asked about the given form and service."""
+        given: list[object] = []
+
+        def within(budget: object) -> TicketGateway:
+            given.append(budget)
+            return gateway(create=raising(AssertionError()), within=within, check_service_form=check)
+
+        def check(form: object, service: object) -> object:
+            given.extend((form, service))
+            return [self.PROBLEM]
+
+        budget = Budget(5)
+        asks = gateway(within=within, check_service_form=raising(AssertionError("the bounded one is to be asked")))
+
+        assert service_form_problems(asks, x.FORM, "17", budget, no_troubles) == (self.PROBLEM,)
+        assert given == [budget, x.FORM, "17"]
+
+    def test_a_gateway_that_cannot_check_finds_no_problem(self) -> None:
+        """Checking is optional, also for the gateway that `within` returns."""
+        within = gateway(create=raising(AssertionError()))
+        asks = gateway(within=lambda _: within, check_service_form=raising(AssertionError()))
+
+        assert service_form_problems(gateway(), x.FORM, "17", Budget(5), no_troubles) == ()
+        assert service_form_problems(asks, x.FORM, "17", Budget(5), no_troubles) == ()
+
+    def test_a_check_that_fails_is_reported_and_refuses_nothing(self) -> None:
+        """The server checks the form again when the ticket is created."""
+        told: list[GatewayError] = []
+
+        found = service_form_problems(
+            gateway(check_service_form=raising(TIMEOUT)), x.FORM, "17", Budget(5), told.append
+        )
+
+        assert (found, told) == ((), [TIMEOUT])
 
 
 class TestCreating:
@@ -132,7 +173,7 @@ class TestCreating:
             given.append(request)
             return Created(id="7", sn="REQ7", url="javascript:alert(1)")
 
-        answer = created(gateway(create=create), self.REQUEST, any_host, no_troubles)
+        answer = create_ticket(gateway(create=create), self.REQUEST, any_host, no_troubles)
 
         assert answer == Created(id="7", sn="REQ7", url="")
         assert given == [self.REQUEST]
@@ -140,7 +181,7 @@ class TestCreating:
     def test_a_mistake_is_unknown_and_told_without_its_words(self) -> None:
         """They may quote our credential."""
         told: list[GatewayError] = []
-        answer = created(gateway(create=raising(KeyError("canary"))), self.REQUEST, any_host, told.append)
+        answer = create_ticket(gateway(create=raising(KeyError("canary"))), self.REQUEST, any_host, told.append)
 
         words = "GatewayMistake: create_ticket: the gateway's own code failed with a KeyError"
         assert answer == Unknown(problem=words)
@@ -149,7 +190,7 @@ class TestCreating:
     def test_a_store_that_is_away_is_no_answer(self) -> None:
         """It is the caller's."""
         with pytest.raises(StorageUnavailable):
-            created(gateway(create=raising(LOCKED)), self.REQUEST, any_host, no_troubles)
+            create_ticket(gateway(create=raising(LOCKED)), self.REQUEST, any_host, no_troubles)
 
 
 class TestWhatIsOptional:
@@ -187,9 +228,9 @@ class TestWhatIsOptional:
                 (name, raising(KeyError("k")), "the gateway's own code failed")
                 for name in ("within", "time", "resting")
             ),
-            ("within", lambda *_: 7, "a int is not a gateway"),
-            ("time", lambda *_: 7, "a int is not a time"),
-            ("resting", lambda *_: 7, "a int is not text"),
+            ("within", lambda *_: 7, "an int is not a gateway"),
+            ("time", lambda *_: 7, "an int is not a time"),
+            ("resting", lambda *_: 7, "an int is not text"),
         ],
     )
     def test_it_fails(self, name: str, method: Callable[..., Any], said: str) -> None:

@@ -33,6 +33,7 @@ from itsm_workflow.gateway.checked import (
 from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, TicketResult, Unknown
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.testing import strategies as s
+from itsm_workflow.text import kind_of
 from tests.support import examples as x
 
 if TYPE_CHECKING:
@@ -142,6 +143,12 @@ class TestAddresses:
         """The whole name, in either letter case, and nothing that only looks like it."""
         assert page_url(url, named("Itsm.Example.com")) == (url if allowed else "")
 
+    @pytest.mark.parametrize(("length", "shown"), [(2048, True), (2049, False)])
+    def test_only_one_of_up_to_2048_characters(self, length: int, shown: bool) -> None:  # noqa: FBT001 - a case
+        """A longer one is not shown."""
+        start = "https://itsm.example.com/"
+        assert bool(page_url(start + "x" * (length - len(start)), any_host)) is shown
+
     @given(st.text() | st.from_regex(r"https?://[^/]{0,20}/.{0,20}"), st.sampled_from([(), ("itsm.example.com",)]))
     @example("https://itsm.example.com/", ("itsm.example.com",))
     def test_whatever_comes(self, url: str, hosts: tuple[str, ...]) -> None:
@@ -250,6 +257,12 @@ class TestLookUp:
         assert texts[4] == ""
         assert all(text.isprintable() and "\ud800" not in text for text in texts)
 
+    def test_long_texts_are_cut(self) -> None:
+        """To 500 characters."""
+        (found,) = checked_found([row(key="", title="x" * 999, differences=("x" * 999,))], any_host)
+
+        assert (len(found.title), len(found.differences[0])) == (500, 500)
+
     def test_so_is_a_key_that_is_none_of_ours(self) -> None:
         """It is compared with ours, and told where it is another one."""
         (found,) = checked_found([row(key=EVIL)], any_host)
@@ -261,9 +274,9 @@ class TestLookUp:
 @pytest.mark.parametrize("rows", [None, 5, "REQ7", b"7", {"7": 7}])
 def test_what_is_no_list_is_refused(rows: object) -> None:
     """It is not an empty one: the question was not answered."""
-    with pytest.raises(GatewayMistake, match=rf"look_up: a {type(rows).__name__} is not a list"):
+    with pytest.raises(GatewayMistake, match=rf"look_up: {kind_of(rows)} is not a list"):
         checked_found(rows, any_host)
-    with pytest.raises(GatewayMistake, match=rf"undelivered: a {type(rows).__name__} is not a list"):
+    with pytest.raises(GatewayMistake, match=rf"undelivered: {kind_of(rows)} is not a list"):
         checked_numbers(rows)
 
 
@@ -278,13 +291,13 @@ class TestReading:
             ({"status": "finished"}, "its status is a str"),
             ({"result_status": "finished"}, "its result_status is a str"),
             ({"approve_result": "true"}, "its approve_result is a str"),
-            ({"approve_result": 1}, "its approve_result is a int"),
+            ({"approve_result": 1}, "its approve_result is an int"),
             ({"approval_step": "true"}, "its approval_step is a str"),
-            ({"step_running": 0}, "its step_running is a int"),
+            ({"step_running": 0}, "its step_running is an int"),
             ({"ambiguous": None}, "its ambiguous is a NoneType"),
             ({"word": None}, "its word is a NoneType"),
             ({"decision": True}, "its decision is a bool"),
-            ({"closed_by": 7}, "its closed_by is a int"),
+            ({"closed_by": 7}, "its closed_by is an int"),
             ({"inconclusive": None}, "its inconclusive is a NoneType"),
             ({"seen_at": "now"}, "its seen_at is a str"),
             ({"seen_at": dt.datetime(2026, 1, 1)}, "its seen_at has no time zone"),  # noqa: DTZ001 - what is wrong with it
@@ -326,7 +339,13 @@ class TestReading:
         texts = [checked.word, checked.closed_by, checked.decision or "", checked.inconclusive, checked.sn]
         texts += [text for one in checked.deciders for text in (one.user, one.remark)]
         assert all(map(str.isprintable, texts))
-        assert len(checked.deciders) == MOST_DECIDERS
+        assert len(checked.deciders) == MOST_DECIDERS == 20
+
+    def test_long_texts_are_cut(self) -> None:
+        """The word of the status, and the names of people."""
+        seen = checked_snapshot(x.snapshot(word="x" * 999, deciders=(Decider(user="x" * 999),)), OURS)
+
+        assert (len(seen.word), len(seen.deciders[0].user)) == (64, 64)
 
     @pytest.mark.parametrize(
         "wrong",
@@ -365,7 +384,7 @@ class TestReading:
         """A query for them would fail for all."""
         assert checked_numbers(["REQ7", "REQ7", *NO_SNS, "SQ1"]) == ["REQ7", "SQ1"]
 
-    @pytest.mark.parametrize("service", ["17", "fast_approval", "$Workflow.a b"])
+    @pytest.mark.parametrize("service", ["17", "fast_approval", "$Workflow.a b", "x" * 200])
     def test_a_service_is_plain_text(self, service: str) -> None:
         """It is stored with the submission."""
         assert checked_service(service) == service
@@ -406,6 +425,7 @@ class TestSmallAnswers:
         """It is shown to people; an empty text stands for a gateway that does not rest."""
         assert checked_resting("five calls\nwere not answered") == "five calls were not answered"
         assert checked_resting("") == ""
+        assert len(checked_resting("x" * 999)) == 500
 
     @pytest.mark.parametrize(
         ("check", "wrong", "said"),
@@ -422,9 +442,10 @@ class TestSmallAnswers:
                 "check_service_form: a problem of a form must be a tuple of field, value and rule",
             ),
             (checked_problems, [("field", "value")], "check_service_form: a problem of a form"),
+            (checked_problems, [("field", "value", "rule", "more")], "check_service_form: a problem of a form"),
             (checked_problems, [("field", 5, "rule")], "check_service_form: a problem of a form"),
             (lambda found: checked_found(found, any_host), ["7"], "look_up: a ticket that the look-up found cannot"),
-            (lambda results: checked_results(results, [OURS]), 5, "results: a int is not a mapping of results"),
+            (lambda results: checked_results(results, [OURS]), 5, "results: an int is not a mapping of results"),
             (lambda seen: checked_snapshot(seen, OURS), None, "read: the snapshot of ticket 7 cannot be used"),
         ],
     )

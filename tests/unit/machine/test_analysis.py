@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from itsm_workflow.change import WITHDRAW
 from itsm_workflow.errors import DefinitionError
+from itsm_workflow.machine.analysis import wrong_effects
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, always, waits_for_a_person
 from itsm_workflow.machine.evidence import ApprovalAttested, Decision, Snapshot, Undelivered
 from tests.support.examples import filled
@@ -297,6 +300,25 @@ def test_a_foreign_initial_state_is_named() -> None:
     assert "state new is unreachable from mars" in found
 
 
+@pytest.mark.parametrize("name", ["", "s" * 65, "start\n", "-start", "two words", 5, None, b"start"])
+def test_an_invalid_effect_name_is_named(name: object) -> None:
+    """The rule, the state and the value are shown."""
+    [found] = wrong_effects(COLLECTOR_CHANGE, {"approved": (name,)})
+
+    assert found.startswith("effects of state approved: a name has 1 to 64 letters")
+    assert found.endswith(f"not {name!r}")
+
+
+def test_a_repeated_effect_name_is_named() -> None:
+    """Also across states; the name of the library's own withdrawal is taken."""
+    found = wrong_effects(COLLECTOR_CHANGE, {"approved": ("a", "s" * 64), "rejected": ("a", WITHDRAW)})
+
+    assert list(found) == [
+        "effect 'a' of state rejected: that is the name of another effect",
+        f"effect {WITHDRAW!r} of state rejected: that is the library's own",
+    ]
+
+
 def test_everything_wrong_is_told_at_once() -> None:
     """Whoever writes a definition mends it in one round."""
     found = problems(name="Bad", transitions=without(Word.DENY), due={})
@@ -306,3 +328,55 @@ def test_everything_wrong_is_told_at_once() -> None:
         "state denied is unreachable from new",
         *(f"state {state} is not final and has no due rule, so no worker would ever look at it" for state in WAITS),
     ) == found
+
+
+class Island(enum.StrEnum):
+    """States of which two lead to each other alone."""
+
+    NEW = "new"
+    ASKING = "asking"
+    WAITING = "waiting"
+    LOST = "lost"
+    DONE = "done"
+    DENIED = "denied"
+    HERE = "here"
+    THERE = "there"
+
+
+class Sail(enum.StrEnum):
+    """The triggers among them."""
+
+    GO = "go"
+    FERRY = "ferry"
+
+
+def test_states_that_lead_to_each_other_alone_are_unreachable() -> None:
+    """That something leads to a state is not enough: a draft must come there."""
+    at = Island
+    ways = [
+        (at.NEW, at.ASKING),
+        (at.ASKING, at.WAITING),
+        (at.WAITING, at.LOST),
+        (at.LOST, at.DONE),
+        (at.LOST, at.DENIED),
+        (at.HERE, at.THERE),
+        (at.THERE, at.HERE),
+    ]
+    ferries = {at.DENIED: Sail.FERRY}
+    rows = [
+        Transition(trigger=ferries.get(dest, Sail.GO), sources=(source,), dest=dest, evidence=Decision)
+        for source, dest in ways
+    ]
+    with pytest.raises(DefinitionError) as caught:
+        WorkflowDefinition(
+            name="island",
+            version=1,
+            states=Island,
+            initial=at.NEW,
+            final=frozenset({at.DONE, at.DENIED}),
+            roles=Roles(asking=at.ASKING, waiting=at.WAITING, undelivered=at.LOST, granted=at.DONE, refused=at.DENIED),
+            transitions=tuple(rows),
+            due=dict.fromkeys(set(Island) - {at.DONE, at.DENIED}, waits_for_a_person),
+        )
+    found = [problem for problem in vars(caught.value)["problems"] if "unreachable" in problem]
+    assert found == ["state here is unreachable from new", "state there is unreachable from new"]

@@ -5,19 +5,19 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from itsm_workflow.change import AttentionReason, ChangeRequest, LastCallback
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import (
     COLLECTOR_CHANGE,
     COLLECTOR_ROLES,
-    LABELS,
     State,
     Trigger,
     approval_table,
     collector_change,
 )
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
-from tests.support.examples import APPROVED, DRAFT, PENDING, QUEUED, REJECTED
+from tests.support import examples as x
 from tests.unit.machine.table import FINAL, LEADS, STATES
 
 
@@ -65,16 +65,9 @@ def test_what_the_gateway_decides_needs_a_snapshot(trigger: str) -> None:
     assert {ev.Snapshot} == kinds
 
 
-def test_each_state_has_a_name_in_both_languages() -> None:
-    """People read Chinese or English, and no two states look alike."""
-    assert set(State) == set(LABELS)
-    for language in ("zh", "en"):
-        assert len(State) == len({names[language] for names in LABELS.values()})
-
-
 def test_the_subject_is_held_from_submission_to_the_end() -> None:
     """A draft holds nothing; what has ended lets go."""
-    held = [COLLECTOR_CHANGE.is_open(change) for change in (DRAFT, QUEUED, PENDING, APPROVED, REJECTED)]
+    held = [COLLECTOR_CHANGE.is_open(change) for change in (x.DRAFT, x.QUEUED, x.PENDING, x.APPROVED, x.REJECTED)]
 
     assert held == [False, True, True, False, False]
 
@@ -110,3 +103,41 @@ def test_rows_are_found_by_state_and_trigger() -> None:
     """A host can ask the definition for what would fire."""
     assert [row.dest for row in COLLECTOR_CHANGE.rows("applying", "record_ticket")] == ["pending"]
     assert COLLECTOR_CHANGE.rows("approved", "submit") == ()
+
+
+def test_the_collectors_definition_is_stored_with_each_change_by_its_name_and_version() -> None:
+    """Another name would not find the changes that there are."""
+    assert (COLLECTOR_CHANGE.name, COLLECTOR_CHANGE.version) == ("collector_change", 1)
+
+
+def test_a_refusal_in_the_table_is_remembered() -> None:
+    """The draft says why it came back, and may be submitted again."""
+    refusal = ev.Refusal(number=1, owner="w1", remote_code=3900003, message="no such service", looked_up=True)
+    draft = x.after(x.SENDING, (Trigger.REFUSE, refusal))
+
+    assert draft.state == "draft"
+    assert draft.expect_attempt().problem == "the gateway refused it (code 3900003): no such service"
+
+
+@pytest.mark.parametrize("change", [x.SUSPECTED, attrs.evolve(x.FAILED_CALLBACK, suspicion=x.SUSPECTED.suspicion)])
+def test_a_ticket_that_is_open_again_is_suspected_no_more(change: ChangeRequest) -> None:
+    """Whichever state it waited in."""
+    assert x.after(change, (Trigger.RESUME, x.snapshot())).suspicion is None
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_doubt_ends_the_wait_for_the_second_look(*, known: bool) -> None:
+    """Two looks that agree are consecutive, also if a person knows of the doubt already."""
+    doubt = ev.Concern(reason=AttentionReason.DISAGREEMENT, facts={"ticket": "7"})
+    change = x.SUSPECTED
+    if known:
+        change = attrs.evolve(x.after(change, (Trigger.RAISE_ATTENTION, doubt)), suspicion=x.SUSPECTED.suspicion)
+
+    assert x.after(change, (Trigger.RAISE_ATTENTION, doubt)).suspicion is None
+
+
+def test_a_resend_has_dealt_with_what_was_heard_before() -> None:
+    """Only a callback that comes later stops it."""
+    heard = attrs.evolve(x.EXHAUSTED, heard=LastCallback(sn="REQ7", digest="d", at=x.later(2)))
+
+    assert x.after(heard, (Trigger.RESEND, ev.Decision())).heard is None

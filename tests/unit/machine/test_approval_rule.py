@@ -242,3 +242,35 @@ def test_a_setting_that_is_none_is_refused_in_a_sentence() -> None:
     allowed = "'allow', 'attention', 'refuse'"
     with pytest.raises(ValueError, match=f"^ApprovalPolicy.self_approval must be one of {allowed}, not 'maybe'$"):
         ApprovalPolicy(self_approval="maybe")  # type: ignore[arg-type] # the mistake
+
+
+def test_the_words_of_verdicts_are_those_that_are_stored() -> None:
+    """A word that is renamed makes every stored history unreadable."""
+    assert [word.value for word in Verdict] == ["open", "approved", "refused", "withdrawn", "terminated"]
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "reason"),
+    [
+        (REVOKED, FINISHED, AttentionReason.DISAGREEMENT),
+        (FINISHED, RUNNING, AttentionReason.DISAGREEMENT),
+        (FINISHED, FINISHED, None),
+    ],
+)
+def test_under_a_shared_number_only_a_refusal_that_both_answers_tell_counts(
+    status: ev.TicketStatus, result: ev.TicketStatus, reason: AttentionReason | None
+) -> None:
+    """Two rows, each read by id, that disagree are as much in doubt as two pages."""
+    seen = snapshot(status, result_status=result, approve_result=False, ambiguous=True, step_running=False)
+    verdict = PLAIN.judge(seen)
+    assert (verdict.reason if isinstance(verdict, Doubt) else None) == reason
+    assert (verdict is Verdict.REFUSED) == (reason is None)
+
+
+@pytest.mark.parametrize("key", ["", " ", 5, ["approval_result"], True])
+def test_a_decision_field_that_is_not_the_key_of_a_field_is_refused(key: Any) -> None:  # noqa: ANN401 - wrong on purpose
+    """No ticket has such a field, so no change would ever be approved."""
+    with pytest.raises(
+        ValueError, match=r"^ApprovalPolicy.decision_field must be the key of a form field, or None, not "
+    ):
+        ApprovalPolicy(decision_field=key)

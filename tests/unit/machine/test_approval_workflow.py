@@ -11,52 +11,18 @@ import pytest
 from transitions import Machine, MachineError
 from transitions.extensions import GraphMachine
 
-from itsm_workflow import COLLECTOR_CHANGE, Roles, State, Transition, approval_workflow, waits_for_a_person
+from itsm_workflow import COLLECTOR_CHANGE, State, approval_workflow, waits_for_a_person
 from itsm_workflow.change import Outcome
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import due
 from itsm_workflow.machine.engine import step
 from tests.support import examples as x
-
-
-class Stage(enum.StrEnum):
-    """The states of a deployment."""
-
-    DRAFT = "draft"
-    FILING = "filing"
-    WAITING = "waiting"
-    UNDELIVERED = "undelivered"
-    GRANTED = "granted"
-    REFUSED = "refused"
-    LIVE = "live"
-
-
-class Verb(enum.StrEnum):
-    """The triggers of a deployment."""
-
-    DEPLOY = "deploy"
-
-
-@attrs.frozen
-class Deployed:
-    """Evidence: the change runs."""
-
-    host: str
-
-
-ROLES = Roles(
-    asking=Stage.FILING,
-    waiting=Stage.WAITING,
-    undelivered=Stage.UNDELIVERED,
-    granted=Stage.GRANTED,
-    refused=Stage.REFUSED,
-)
-DEPLOY = Transition(trigger=Verb.DEPLOY, sources=(Stage.GRANTED,), dest=Stage.LIVE, evidence=Deployed)
+from tests.support.workflows import DEPLOY, Stage, roles
 
 
 def deployment(**options: Any) -> Any:  # noqa: ANN401 - a definition, or what is to be refused
     """Return a workflow with one transition of the host's own."""
-    return approval_workflow("deployment", states=Stage, roles=ROLES, transitions=[DEPLOY], **options)
+    return approval_workflow("deployment", states=Stage, roles=roles(), transitions=[DEPLOY], **options)
 
 
 def test_final_states_and_due_rules_are_derived() -> None:
@@ -76,8 +42,7 @@ def test_final_states_and_due_rules_are_derived() -> None:
 def test_without_transitions_of_its_own_the_granted_state_is_final() -> None:
     """Then it is the shipped workflow with other names."""
     stages = enum.StrEnum("Stages", {state.name: state.value for state in Stage if state is not Stage.LIVE})  # type: ignore[misc]  # made here
-    roles = Roles(**{part: stages(value) for part, value in attrs.asdict(ROLES).items()})
-    built = approval_workflow("plain", states=stages, roles=roles)
+    built = approval_workflow("plain", states=stages, roles=roles(stages))
 
     assert {state.value for state in built.final} == {"granted", "refused"}
 

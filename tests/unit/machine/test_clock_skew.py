@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow.change import ChangeRequest, HeardCallback
+from itsm_workflow.change import ChangeRequest, LastCallback
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.clock_skew import repair_future_times
 from itsm_workflow.machine.due import next_due
@@ -47,7 +47,7 @@ def with_rule(rule: object) -> WorkflowDefinition:
     return attrs.evolve(COLLECTOR_CHANGE, due=rules)
 
 
-HEARD = attrs.evolve(x.PENDING, heard=HeardCallback(sn="REQ7", digest="d", at=x.later(2)))
+HEARD = attrs.evolve(x.PENDING, heard=LastCallback(sn="REQ7", digest="d", at=x.later(2)))
 SITUATIONS: dict[str, ChangeRequest] = {
     "queued": x.QUEUED,
     "not before": attrs.evolve(x.QUEUED, attempt=attrs.evolve(x.QUEUED.expect_attempt(), not_before=x.later(30))),
@@ -118,6 +118,16 @@ def test_each_time_is_taken_back(read: Callable[[ChangeRequest], object], wanted
     assert read(right(FULL, x.later(10) - x.POLICY.longest_wait)) == read(FULL)
 
 
+def test_a_suspicion_at_the_bound_is_believed_though_a_later_ending_is_not() -> None:
+    """Each time is judged by itself."""
+    assert FULL.suspicion is not None
+    change = attrs.evolve(FULL, ended_at=FULL.suspicion.since + dt.timedelta(minutes=1))
+    mended = right(change, FULL.suspicion.since - x.POLICY.longest_wait)
+
+    assert mended.suspicion == FULL.suspicion
+    assert mended.ended_at != change.ended_at
+
+
 def test_one_microsecond_too_far_is_too_far() -> None:
     """The bound is the longest wait."""
     edge = x.PENDING.expect_ticket().recorded_at - x.POLICY.longest_wait
@@ -125,6 +135,15 @@ def test_one_microsecond_too_far_is_too_far() -> None:
 
     assert right(x.PENDING, edge) == x.PENDING
     assert right(x.PENDING, earlier).expect_ticket().recorded_at == earlier - x.POLICY.withdraw_age
+
+
+def test_an_effect_is_repaired_only_beyond_the_longest_wait() -> None:
+    """The bound itself is a time that the policy can have stored."""
+    put_off = x.with_effect(x.APPROVED, x.planned(due_at=x.POLICY.horizon(BEFORE)))
+    beyond = x.with_effect(x.APPROVED, x.planned(due_at=x.POLICY.horizon(BEFORE) + dt.timedelta(microseconds=1)))
+
+    assert right(put_off, BEFORE).effects == put_off.effects
+    assert [one.due_at for one in right(beyond, BEFORE).effects] == [BEFORE]
 
 
 def test_what_is_put_off_too_far_is_due_now() -> None:
@@ -153,7 +172,7 @@ def test_a_hosts_rule_may_wait_longer_than_the_policy() -> None:
 
 def test_a_late_hint_is_not_used_up_by_a_clock() -> None:
     """A callback about a change that had ended, heard while the clock stood ahead, is looked into like any other."""
-    heard, now = HeardCallback(sn="REQ7", digest="d", at=x.NOW + YEARS), x.later(1000)
+    heard, now = LastCallback(sn="REQ7", digest="d", at=x.NOW + YEARS), x.later(1000)
 
     assert due(attrs.evolve(x.REJECTED, heard=heard), heard.at, now) == now
 
@@ -161,7 +180,7 @@ def test_a_late_hint_is_not_used_up_by_a_clock() -> None:
 @pytest.mark.parametrize(("at", "is_late"), [(20.000001, True), (20, False)])
 def test_a_hint_that_came_after_the_end_still_does(at: float, is_late: bool) -> None:  # noqa: FBT001 - a case
     """Also if both are of the clock that stood ahead."""
-    after = right(attrs.evolve(x.REJECTED, heard=HeardCallback(sn="REQ7", digest="d", at=x.later(at))), BEFORE)
+    after = right(attrs.evolve(x.REJECTED, heard=LastCallback(sn="REQ7", digest="d", at=x.later(at))), BEFORE)
 
     assert after.heard is not None
     assert after.ended_at is not None

@@ -1,6 +1,8 @@
-"""Facts: what guards and updates may look at."""
+"""Facts: what guards and updates may look at; and a definition, which does not change."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import attrs
 import pytest
@@ -10,6 +12,7 @@ from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.definition import FactMissingError, Facts, Transition, always, unchanged, waits_for_a_person
 from itsm_workflow.machine.evidence import Concern, Decision, Undelivered
 from tests.support.examples import DRAFT, NOW, PENDING, POLICY, QUEUED
+from tests.support.workflows import DEPLOYMENT, Stage
 
 FACTS = Facts(
     change=PENDING,
@@ -61,3 +64,26 @@ def test_what_waits_for_a_person_is_never_due() -> None:
     """Looked at or not."""
     assert waits_for_a_person(PENDING, NOW, POLICY, looked=True) is None
     assert waits_for_a_person(PENDING, NOW, POLICY, looked=False) is None
+
+
+def test_a_definition_does_not_change_after_its_check() -> None:
+    """Neither through the mappings that it was built from, nor through its own."""
+    given: dict[str, Any] = {
+        "grants": {Stage.LIVE: True},
+        "due": dict(DEPLOYMENT.due),
+        "labels": {Stage.LIVE: {"en": "Live"}},
+        "effects": {Stage.LIVE: ("tell",)},
+    }
+    built = attrs.evolve(DEPLOYMENT, **given)
+    before = {name: dict(value) for name, value in given.items()}
+    for name, mapping in given.items():
+        mapping.clear()
+        assert getattr(built, name) == before[name]
+        with pytest.raises(TypeError, match="read-only"):
+            getattr(built, name)[Stage.DRAFT] = True
+
+
+def test_the_representation_is_short() -> None:
+    """A debugger shows a definition wherever a workflow is."""
+    states, rows = len(DEPLOYMENT.states), len(DEPLOYMENT.transitions)
+    assert repr(DEPLOYMENT) == f"<WorkflowDefinition deployment version 1: {states} states, {rows} transitions>"

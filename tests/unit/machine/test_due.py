@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow.change import WITHDRAW, AttentionReason, ChangeRequest, EffectStatus, HeardCallback
+from itsm_workflow.change import WITHDRAW, AttentionReason, ChangeRequest, EffectStatus, LastCallback
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
@@ -32,7 +32,7 @@ APPROVED_DONE = x.with_effect(x.APPROVED, x.planned(EffectStatus.DELIVERED))
 
 def heard(change: ChangeRequest, at: float) -> ChangeRequest:
     """Return the change after a callback."""
-    return attrs.evolve(change, heard=HeardCallback(sn="REQ7", digest="d", at=x.later(at)))
+    return attrs.evolve(change, heard=LastCallback(sn="REQ7", digest="d", at=x.later(at)))
 
 
 def with_rules(rule: Any) -> WorkflowDefinition:  # noqa: ANN401 - a rule, or what should be one
@@ -97,6 +97,7 @@ CASES: dict[str, tuple[ChangeRequest, float, bool, float | None]] = {
     "a refusal as well": (x.REJECTED, 30, True, None),
     "a withdrawal can revive": (x.WITHDRAWN, 100, True, 100 + 6 * 3600),
     "for seven days as well": (x.WITHDRAWN, 100 + 7 * DAY, True, None),
+    "an unknown send for seven days and no longer": (APPROVED_LATE, 20 + 7 * DAY, True, None),
     "a send that was unknown may have made another ticket": (APPROVED_LATE, 30, True, 30 + 6 * 3600),
     "an abandoned one as well": (x.ABANDONED, 600, True, 600 + 6 * 3600),
     "a ticket that never started is withdrawn at once": (given_up(EffectStatus.PLANNED), 400, False, 400),
@@ -217,11 +218,7 @@ def test_a_rule_of_a_host_makes_nothing_due_again_at_once(change: ChangeRequest,
     assert next_due(over, change, x.later(100), x.POLICY, looked=False) == change.created_at
 
 
-HEARD_OF = {
-    "filing": heard(UNSENT, 6),
-    "waiting": heard(x.PENDING, 20),
-    "not delivered": heard(x.FAILED_CALLBACK, 20),
-}
+HEARD_OF = {"filing": heard(UNSENT, 6), "waiting": heard(x.PENDING, 20), "not delivered": heard(x.FAILED_CALLBACK, 20)}
 
 
 @pytest.mark.parametrize("change", HEARD_OF.values(), ids=HEARD_OF)
@@ -237,7 +234,7 @@ def test_a_callback_is_looked_into_at_once_whatever_a_rule_says(change: ChangeRe
 
 BEYOND = dt.datetime(9999, 12, 31, 23, 59, tzinfo=dt.timezone(-dt.timedelta(hours=14)))
 UNSTORABLE: dict[str, tuple[object, str]] = {
-    "no time": (5, "a int, not None or an aware datetime"),
+    "no time": (5, "an int, not None or an aware datetime"),
     "a day": (dt.date(2026, 3, 2), "a date, not None or an aware datetime"),
     "no zone": (dt.datetime(2026, 3, 2), "2026-03-02 00:00:00, which has no time zone"),  # noqa: DTZ001 - the case
     "no year": (BEYOND, "9999-12-31 23:59:00-14:00, which is beyond the years 1 to 9999 in UTC"),
@@ -283,3 +280,15 @@ def test_a_withdrawal_that_is_not_taken_yet_is_tried_later(change: ChangeRequest
     ticket = attrs.evolve(x.PENDING.expect_ticket(), recorded_at=x.later(0))
 
     assert next_try(attrs.evolve(change, ticket=ticket), x.later(at), x.POLICY) == x.later(at + seconds)
+
+
+def test_a_hint_of_the_very_moment_of_the_end_is_no_late_one() -> None:
+    """It may be the one that ended the change."""
+    done = attrs.evolve(x.APPROVED, effects=(), heard=LastCallback(sn="REQ7", digest="d", at=x.later(20)))
+    assert next_due(COLLECTOR_CHANGE, done, x.later(30), x.POLICY, looked=False) is None
+
+
+def test_a_suspicion_that_is_over_this_moment_waits_once_more_after_a_look() -> None:
+    """The look that has just been taken did not believe it."""
+    found = next_due(COLLECTOR_CHANGE, x.SUSPECTED, x.later(70), x.POLICY, looked=True)
+    assert found == x.later(70 + 60)

@@ -176,13 +176,7 @@ PEOPLE: dict[str, Case] = {
     "attest, its flow never started": (guards.may_attest, NOT_STARTED, x.attested(), 0, NOT_A_PERSONS),
     "resend": (guards.may_resend, x.EXHAUSTED, WANTED, 0, None),
     "resend, ticket": (guards.may_resend, x.PENDING, WANTED, 0, "a ticket is known"),
-    "resend, too early": (
-        guards.may_resend,
-        x.UNKNOWN,
-        WANTED,
-        0,
-        NOT_SHOWN,
-    ),
+    "resend, too early": (guards.may_resend, x.UNKNOWN, WANTED, 0, NOT_SHOWN),
     "resend, look-ups failed": (guards.may_resend, UNASKED, WANTED, 0, f"{NOT_SHOWN}{LOOKED}"),
     "resend, look-ups failed, on evidence": (guards.may_resend, UNASKED, ABSENT, 0, None),
     "resend, look-ups failed, on blank evidence": (
@@ -232,6 +226,20 @@ PEOPLE: dict[str, Case] = {
     ),
     "abandon": (guards.may_abandon, x.EXHAUSTED, WANTED, 0, None),
     "abandon, ticket": (guards.may_abandon, x.PENDING, WANTED, 0, "a ticket is known: withdraw it instead"),
+    "abandon, ticket of a send that was never made": (
+        guards.may_abandon,
+        attrs.evolve(x.PENDING, attempt=x.QUEUED.attempt),
+        WANTED,
+        0,
+        "a ticket is known: withdraw it instead",
+    ),
+    "abandon, sending": (
+        guards.may_abandon,
+        x.with_attention(x.SENDING, AttentionReason.NOT_FOUND),
+        WANTED,
+        0,
+        "it is being sent",
+    ),
     "abandon, too early": (
         guards.may_abandon,
         x.UNKNOWN,
@@ -254,13 +262,7 @@ TICKETS: dict[str, Case] = {
         0,
         "the ticket does not carry this change's key",
     ),
-    "no key": (
-        guards.ticket_is_ours,
-        x.SENDING,
-        x.confirmed(key=""),
-        0,
-        "the ticket does not carry this change's key",
-    ),
+    "no key": (guards.ticket_is_ours, x.SENDING, x.confirmed(key=""), 0, "the ticket does not carry this change's key"),
     "another creator": (
         guards.ticket_is_ours,
         x.SENDING,
@@ -388,13 +390,7 @@ ENDINGS: dict[str, Case] = {
     "open, approved": (guards.ticket_is_open, x.PENDING, x.finished(approved=True), 0, NOT_OPEN),
     "revived": (guards.suspicion_is_gone, x.SUSPECTED, x.snapshot(), 0, None),
     "nothing suspected": (guards.suspicion_is_gone, x.PENDING, x.snapshot(), 0, "no ending is suspected"),
-    "still withdrawn": (
-        guards.suspicion_is_gone,
-        x.SUSPECTED,
-        x.withdrawn(),
-        0,
-        "the ticket is withdrawn, not open",
-    ),
+    "still withdrawn": (guards.suspicion_is_gone, x.SUSPECTED, x.withdrawn(), 0, "the ticket is withdrawn, not open"),
     "new ending": (guards.ending_is_new, x.PENDING, x.withdrawn(), 0, None),
     "another ending": (guards.ending_is_new, x.SUSPECTED, x.terminated(), 0, None),
     "the same ending": (guards.ending_is_new, x.SUSPECTED, x.withdrawn(), 99, SUSPECTED_SINCE),
@@ -409,13 +405,7 @@ ENDINGS: dict[str, Case] = {
     "approved": (APPROVES, x.PENDING, x.finished(approved=True), 0, None),
     "approved, another ticket": (APPROVES, x.PENDING, x.finished(approved=True, ticket_id="8"), 0, OTHER_TICKET),
     "approved, doubt": (APPROVES, x.PENDING, x.finished(approved=True, approval_step=False), 0, DOUBT),
-    "approved, refused": (
-        APPROVES,
-        x.PENDING,
-        x.finished(approved=False),
-        0,
-        "the ticket is refused, not approved",
-    ),
+    "approved, refused": (APPROVES, x.PENDING, x.finished(approved=False), 0, "the ticket is refused, not approved"),
     "approved, field missing": (
         approved_with_field,
         x.PENDING,
@@ -429,20 +419,8 @@ ENDINGS: dict[str, Case] = {
     "refused, open": (REFUSES, x.PENDING, x.snapshot(), 0, "the ticket is open, not refused"),
     "refused, doubt": (REFUSES, x.PENDING, x.finished(approved=True, approval_step=False), 0, DOUBT),
     "withdrawn, first look": (REFUSES, x.PENDING, x.withdrawn(), 99, BELIEVED_LATER),
-    "withdrawn, was terminated": (
-        REFUSES,
-        x.SUSPECTED,
-        x.terminated(),
-        99,
-        TERMINATED_LATER,
-    ),
-    "withdrawn, too early": (
-        REFUSES,
-        x.SUSPECTED,
-        x.withdrawn(seen_at=x.later(69)),
-        69,
-        BELIEVED_LATER,
-    ),
+    "withdrawn, was terminated": (REFUSES, x.SUSPECTED, x.terminated(), 99, TERMINATED_LATER),
+    "withdrawn, too early": (REFUSES, x.SUSPECTED, x.withdrawn(seen_at=x.later(69)), 69, BELIEVED_LATER),
     "withdrawn, seen too early and stored late": (
         REFUSES,
         x.SUSPECTED,
@@ -452,6 +430,13 @@ ENDINGS: dict[str, Case] = {
     ),
     "withdrawn, seen in the future": (REFUSES, x.SUSPECTED, x.withdrawn(seen_at=x.later(999)), 69, BELIEVED_LATER),
     "withdrawn, quiet": (REFUSES, x.SUSPECTED, x.withdrawn(seen_at=x.later(70)), 70, None),
+    "withdrawn, quiet, another ticket": (
+        REFUSES,
+        x.SUSPECTED,
+        x.withdrawn(ticket_id="8", seen_at=x.later(100)),
+        100,
+        OTHER_TICKET,
+    ),
     "approved again": (CONFIRMS, x.APPROVED, x.finished(approved=True), 0, None),
     "rejected again": (CONFIRMS, x.REJECTED, x.finished(approved=False), 0, None),
     "withdrawn again": (CONFIRMS, x.WITHDRAWN, x.withdrawn(), 0, None),
@@ -626,7 +611,14 @@ WITHDRAWALS: dict[str, Case] = {
         WITHDRAWN,
         ev.Decision(reason=" "),
         0,
-        "a reason is required, because the applicant had the ticket withdrawn",
+        "a reason is required, because the ticket was withdrawn on request",
+    ),
+    "accept, without a withdrawal and a reason": (
+        ACCEPTS,
+        x.PENDING,
+        ev.Decision(reason=""),
+        0,
+        "no delivered withdrawal is unresolved",
     ),
     "accept, while a withdrawal is delivered": (
         ACCEPTS,
@@ -635,13 +627,7 @@ WITHDRAWALS: dict[str, Case] = {
         0,
         "a withdrawal is being delivered: wait for its result",
     ),
-    "accept, nothing was withdrawn": (
-        ACCEPTS,
-        x.PENDING,
-        PLEASE,
-        0,
-        "no delivered withdrawal is unresolved",
-    ),
+    "accept, nothing was withdrawn": (ACCEPTS, x.PENDING, PLEASE, 0, "no delivered withdrawal is unresolved"),
     "accept, accepted": (ACCEPTS, ACCEPTED, PLEASE, 0, "no delivered withdrawal is unresolved"),
     "withdrawn, of a host's effect": (
         guards.effect_was_done,
@@ -692,3 +678,19 @@ def test_an_approval_by_the_applicant_is_not_attested_where_it_does_not_count() 
 def test_each_outcome_of_a_ticket_has_a_verdict() -> None:
     """Only abandoning is not one of the gateway's, nor what became of an approval since."""
     assert set(Outcome) - {Outcome.ABANDONED, Outcome.WAS_APPROVED} == set(guards.OUTCOMES.values())
+
+
+@pytest.mark.parametrize(("guard", "approved"), [(guards.is_approved, True), (guards.is_refused, False)])
+def test_the_rule_of_the_definition_decides_in_its_guards(guard: Guard, *, approved: bool) -> None:
+    """A field that the rule wants and the ticket lacks leaves both in doubt."""
+    rule = ApprovalPolicy(decision_field="approval_result")
+    without, said = x.finished(approved=approved), x.finished(approved=approved, decision=str(approved).lower())
+    assert "in doubt (disagreement)" in str(guard(x.facts(x.PENDING, without, approval=rule)))
+    assert guard(x.facts(x.PENDING, said, approval=rule)) is None
+
+
+@pytest.mark.parametrize("guard", [guards.is_approved, guards.is_refused, guards.confirms_outcome])
+def test_a_guard_that_is_given_a_rule_says_where_the_rule_belongs(guard: Guard) -> None:
+    """Two rules could contradict each other, and the change would wait without end."""
+    with pytest.raises(TypeError, match=r"pass the rule once, to WorkflowDefinition\(approval=\.\.\.\)"):
+        guard(ApprovalPolicy())  # type: ignore[arg-type]  # as these guards were called once

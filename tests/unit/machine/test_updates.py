@@ -14,7 +14,7 @@ from itsm_workflow.change import (
     AttentionReason,
     Decider,
     EffectStatus,
-    HeardCallback,
+    LastCallback,
     Moment,
     Outcome,
     Phase,
@@ -31,6 +31,7 @@ from itsm_workflow.machine.due import asking_due
 from itsm_workflow.machine.withdrawal import forbids_approval
 from itsm_workflow.policy import Policy
 from tests.support import examples as x
+from tests.support.attention import reason_of
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
@@ -71,7 +72,7 @@ def test_revised_takes_the_new_form() -> None:
 
 def test_submitted_begins_the_first_attempt() -> None:
     """Queued, numbered 1, nothing marked; what a refused submission left behind is gone."""
-    hint = HeardCallback(sn="REQ1", digest="d", at=x.NOW)
+    hint = LastCallback(sn="REQ1", digest="d", at=x.NOW)
     refused = attrs.evolve(x.with_attention(x.DRAFT), heard=hint, attempt=x.UNKNOWN.attempt)
     change = updated(updates.submitted, refused, x.submission(key="K2"), at=5)
 
@@ -87,6 +88,8 @@ def test_submitted_begins_the_first_attempt() -> None:
         attempt.problem,
     )
     assert (change.attention, change.heard) == (None, None)
+    assert (refused.round, change.round) == (0, 1)
+    assert updated(updates.submitted, change, x.submission(key="K3")).round == 2
 
 
 def test_sending_notes_who_and_when() -> None:
@@ -208,8 +211,7 @@ def test_what_is_known_of_absence_is_not_forgotten(
     change = x.with_attention(looks(x.UNKNOWN, 7), before)
     again = updated(updates.looked_up, change, ev.LookupNoted(number=1, answered=answered), at=4000)
 
-    assert again.attention is not None
-    assert after is again.attention.reason
+    assert after is reason_of(again)
     assert (before is after) == (again.attention == change.attention)
 
 
@@ -284,9 +286,9 @@ def test_heard_keeps_the_last_hint() -> None:
     first = updated(updates.heard, x.PENDING, ev.CallbackHeard(sn="REQ7", digest="d1", number=1), at=1)
     second = updated(updates.heard, first, ev.CallbackHeard(sn="REQ7", digest="d2", number=1), at=2)
 
-    assert {"heard": HeardCallback(sn="REQ7", digest="d1", at=x.later(1))} == differences(x.PENDING, first)
+    assert {"heard": LastCallback(sn="REQ7", digest="d1", at=x.later(1))} == differences(x.PENDING, first)
     assert first is updated(updates.heard, first, ev.CallbackHeard(sn="REQ8", digest="d1", number=1), at=2)
-    assert {"heard": HeardCallback(sn="REQ7", digest="d2", at=x.later(2), count=2)} == differences(first, second)
+    assert {"heard": LastCallback(sn="REQ7", digest="d2", at=x.later(2), count=2)} == differences(first, second)
 
 
 def test_only_so_many_hints_are_kept_and_as_many_after_the_end() -> None:
@@ -302,7 +304,7 @@ def test_only_so_many_hints_are_kept_and_as_many_after_the_end() -> None:
         return counts
 
     assert hear(x.PENDING, 22, at=5) == [*range(1, 21), 20, 20]
-    at_the_end = HeardCallback(sn="REQ7", digest="d", at=x.later(20), count=20)
+    at_the_end = LastCallback(sn="REQ7", digest="d", at=x.later(20), count=20)
     assert hear(attrs.evolve(x.APPROVED, heard=at_the_end), 22, at=20) == [*range(1, 21), 20, 20]
     after_it = attrs.evolve(at_the_end, at=x.later(21), count=7)
     assert hear(attrs.evolve(x.APPROVED, heard=after_it), 2, at=30) == [8, 9]
@@ -390,6 +392,29 @@ def test_another_submission_is_done_with_withdrawals_of_an_earlier_ticket(status
     assert updated(updates.submitted, attrs.evolve(x.DRAFT, effects=(work,)), x.submission()).effects == (work,)
 
 
+def test_another_submission_keeps_the_attention_for_work_that_is_parked() -> None:
+    """Somebody still has to look at it; nothing is suspected of the next ticket."""
+    work = PlannedEffect(id="C.start.1.1", name="start", status=PARKED, due_at=x.NOW, attempts=8, error="boom")
+    told = Attention(reason=AttentionReason.EFFECT_PARKED, since=x.NOW, facts={"effect": work.id})
+    again = updated(updates.submitted, attrs.evolve(x.DRAFT, effects=(work,), attention=told), x.submission())
+
+    assert AttentionReason.EFFECT_PARKED is reason_of(again)
+    assert again.suspicion is None
+
+
+def test_a_withdrawal_that_is_not_accepted_yet_is_planned_again() -> None:
+    """It was no failed try."""
+    due = PlannedEffect(
+        id="C.withdraw.1.0", name=WITHDRAW, status=EffectStatus.STARTED, due_at=x.NOW, attempts=1, owner="w"
+    )
+    early = ev.EffectResult(effect=due.id, attempt=1, error="too early", withdrawal=ev.Withdrawal.NOT_YET)
+    [after] = updated(updates.effect_failed, attrs.evolve(x.PENDING, effects=(due,)), early).effects
+
+    assert (after.status, after.error, after.owner) == (EffectStatus.PLANNED, "too early", "")
+    assert (after.attempts, after.tries) == (1, 0)
+    assert after.due_at > x.NOW
+
+
 def test_a_late_result_brings_no_withdrawal_back_that_was_set_aside() -> None:
     """Its worker was slow, and the change is at its next ticket by now."""
     aside = PlannedEffect(id="C.withdraw.1.0", name=WITHDRAW, status=SUPERSEDED, due_at=x.NOW, attempts=1)
@@ -419,10 +444,10 @@ def test_contradicted_records_each_fact_once() -> None:
 
     assert first.contradictions == ("ticket bk_itsm:8",)
     assert first.attention is not None
-    assert (
-        first.attention.reason,
-        dict(first.attention.facts),
-    ) == (AttentionReason.DUPLICATE, {"ticket": "8", "sn": "REQ8"})
+    assert (first.attention.reason, dict(first.attention.facts)) == (
+        AttentionReason.DUPLICATE,
+        {"ticket": "8", "sn": "REQ8"},
+    )
     assert (*first.contradictions, "FINISHED False") == second.contradictions
     assert second.attention is not None
     assert AttentionReason.DISAGREEMENT is second.attention.reason
@@ -531,8 +556,7 @@ def test_a_failure_that_no_repeat_mends_parks_at_once() -> None:
     )
 
     assert PARKED is change.effects[0].status
-    assert change.attention is not None
-    assert AttentionReason.EFFECT_PARKED is change.attention.reason
+    assert AttentionReason.EFFECT_PARKED is reason_of(change)
 
 
 def test_effect_retried_begins_anew() -> None:
@@ -581,3 +605,70 @@ def test_a_short_schedule_is_kept_as_well() -> None:
 
     assert attention is not None
     assert AttentionReason.NOT_FOUND is attention.reason
+
+
+PARKED_EFFECT = x.planned(EffectStatus.PARKED, error="boom")
+
+
+@pytest.mark.parametrize("reason", [None, AttentionReason.NOT_FOUND])
+def test_attention_for_a_parked_effect_is_left_when_all_else_is_dealt_with(reason: AttentionReason | None) -> None:
+    """The ticket was found, and the parked effect is what a person is told of from now on."""
+    effects = (x.planned(id="E0"), PARKED_EFFECT)
+    before = attrs.evolve(x.UNKNOWN, effects=effects)
+    before = before if reason is None else x.with_attention(before, reason)
+
+    attention = updated(updates.recorded, before, x.confirmed(), at=70).attention
+
+    assert attention is not None
+    assert (attention.reason, attention.since) == (AttentionReason.EFFECT_PARKED, x.later(70))
+    assert dict(attention.facts) == {"effect": "E1", "error": "boom"}
+
+
+def test_attention_for_a_parked_effect_stays_as_it_is() -> None:
+    """With its time and its words."""
+    before = x.with_attention(attrs.evolve(x.UNKNOWN, effects=(PARKED_EFFECT,)), AttentionReason.EFFECT_PARKED)
+    assert before.attention is not None
+    assert updated(updates.recorded, before, x.confirmed(), at=70).attention == before.attention
+
+
+def test_without_a_parked_effect_no_attention_is_left() -> None:
+    """One that is planned or delivered calls nobody."""
+    effects = (x.planned(), x.planned(EffectStatus.DELIVERED, id="E2"))
+    before = x.with_attention(attrs.evolve(x.UNKNOWN, effects=effects), AttentionReason.EFFECT_PARKED)
+    assert updated(updates.recorded, before, x.confirmed()).attention is None
+
+
+def test_a_send_that_never_leaves_asks_for_a_person_once() -> None:
+    """At the number of times that the policy says, with how often and why; not before, and not again."""
+    change, calls = x.SENDING, []
+    for times in range(1, x.POLICY.unsent_attempts + 2):
+        change = attrs.evolve(updated(updates.unsent, change, x.mark(problem="no route"), at=times), attention=None)
+        told = updated(updates.unsent, change, x.mark(problem="no route"), at=times).attention
+        calls.append(None if told is None else (times + 1, told.reason, dict(told.facts), told.since))
+
+    number = x.POLICY.unsent_attempts
+    expected = {"times": str(number), "problem": "no route"}
+    assert [call for call in calls if call] == [(number, AttentionReason.UNSENT, expected, x.later(number - 1))]
+
+
+def used(change: ChangeRequest) -> ChangeRequest:
+    """Return the change with counts and a problem in its attempt."""
+    counted = attrs.evolve(change.expect_attempt(), looks=5, unsent=3, problem="old")
+    return attrs.evolve(change, attempt=counted)
+
+
+@pytest.mark.parametrize(
+    ("update", "change", "evidence", "expected"),
+    [
+        (updates.requeued, x.EXHAUSTED, ev.Decision(), (0, 0, "")),
+        (updates.unknown, x.SENDING, x.mark(problem="reset"), (0, 3, "reset")),
+        (updates.recorded, x.UNKNOWN, x.confirmed(), (5, 3, "")),
+    ],
+    ids=["a resend", "the look-ups", "a ticket's record"],
+)
+def test_counts_and_problems_start_again(
+    update: Update, change: ChangeRequest, evidence: object, expected: tuple[int, int, str]
+) -> None:
+    """What was counted or told of the time before must not count for the time after."""
+    attempt = updated(update, used(change), evidence).expect_attempt()
+    assert (attempt.looks, attempt.unsent, attempt.problem) == expected

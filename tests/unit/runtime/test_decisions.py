@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, Effect, State
 from itsm_workflow.change import AttentionReason, EffectStatus
-from itsm_workflow.gateway.protocol import NotSent, Unknown
+from itsm_workflow.errors import InvalidForm
 from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.policy import Policy
-from tests.support.desk import ASKED, SUBJECT, Desk, Gateway
+from tests.support.desk import ASKED, SUBJECT, Desk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from itsm_workflow import ChangeRequest, Workflow
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
-
-
-class Losing(Gateway):
-    """A gateway whose creates are never carried out; of what became of them nothing is known, unless a test says."""
-
-    answer: CreateAnswer = Unknown(problem="reset")
-
-    def create(self, _: CreateRequest) -> CreateAnswer:
-        """File nothing."""
-        return self.answer
 
 
 def drafted() -> tuple[Workflow, ChangeRequest]:
@@ -41,8 +30,7 @@ def drafted() -> tuple[Workflow, ChangeRequest]:
 def unsent() -> tuple[Workflow, ChangeRequest]:
     """Return a change of which nothing was sent."""
     desk = Desk()
-    desk.gateway = Losing(desk.ledger, clock=desk.clock)
-    desk.gateway.answer = NotSent(problem="no route")
+    desk.faults.unreachable("create", always=True)
     workflow = desk.workflow()
     return workflow, workflow.apply(subject=SUBJECT, **ASKED)
 
@@ -56,7 +44,7 @@ def pending() -> tuple[Workflow, ChangeRequest]:
 def not_found() -> tuple[Workflow, ChangeRequest]:
     """Return a change whose ticket was looked for in vain, so that a person decides."""
     desk = Desk()
-    desk.gateway = Losing(desk.ledger, clock=desk.clock)
+    desk.faults.time_out("create", always=True)
     workflow = desk.workflow(policy=Policy(lookups=(dt.timedelta(),)))
     change = workflow.apply(subject=SUBJECT, **ASKED)
     workflow.settle(change.id)
@@ -64,12 +52,13 @@ def not_found() -> tuple[Workflow, ChangeRequest]:
     return workflow, change
 
 
-def parked() -> tuple[Workflow, ChangeRequest]:
-    """Return a change whose effect has failed for good."""
+def parked(disk: Sequence[str] = ()) -> tuple[Workflow, ChangeRequest]:
+    """Return a change whose effect has failed for good, and is done as soon as there is a disk."""
     desk = Desk()
 
     def fail(_: object) -> None:
-        raise OSError("no disk")
+        if not disk:
+            raise OSError("no disk")
 
     options = {"effects": {State.APPROVED: [Effect("start", fail)]}, "policy": Policy(effect_attempts=1)}
     workflow = desk.workflow(**options)
@@ -117,6 +106,35 @@ def test_the_history_keeps_who_decided_and_the_reason_if_one_was_given(act: str,
 
     [entry] = [entry for entry in workflow.history(change.id) if entry.trigger == act.split(maxsplit=1)[0]]
     assert (entry.actor, getattr(entry.evidence, "reason", None)) == ("olga", reason or "")
+
+
+@pytest.mark.parametrize("effect_id", [None, 5, ["E1"], "", "E1 ", "E\0", "E\n1"])
+def test_a_value_that_names_no_effect_is_refused_by_its_field(effect_id: Any) -> None:  # noqa: ANN401 - of any type
+    """As every other wrong argument, together with those of the actor and the reason."""
+    workflow, change = parked()
+    with pytest.raises(InvalidForm) as refused:
+        workflow.retry_effect(change.id, effect_id, actor="", reason="\0")
+    assert [field for field, _, _ in refused.value.problems] == ["effect_id", "actor", "reason"]
+
+
+def test_a_concern_of_the_host_leaves_a_parked_effect_in_view() -> None:
+    """The effect can be retried as before; when it is delivered, the concern is shown."""
+    disk: list[str] = []
+    workflow, change = parked(disk)
+    concern = Concern(reason=AttentionReason.HOST, facts={"disk": "full"})
+    raised = workflow.fire(change.id, "raise_attention", concern, actor="robot")
+    assert raised.attention is not None
+    assert raised.attention.reason is AttentionReason.EFFECT_PARKED
+    assert "error OSError: no disk, host disk full" in workflow.why(change.id)
+    entries = len(workflow.history(change.id))
+    workflow.fire(change.id, "raise_attention", concern, actor="robot")
+    assert len(workflow.history(change.id)) == entries, "the same concern again is no news"
+    assert "fire(raise_attention)" in workflow.allowed(change.id)
+
+    disk.append("space")
+    delivered = workflow.retry_effect(change.id, raised.effects[0].id, actor="olga")
+    assert delivered.effects[0].status is EffectStatus.DELIVERED
+    assert "(host: disk full)" in workflow.why(change.id)
 
 
 def test_a_decision_asks_nothing_that_is_not_due() -> None:

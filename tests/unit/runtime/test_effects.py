@@ -13,6 +13,7 @@ from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State
 from itsm_workflow.runtime.effects import Effect, EffectCall, EffectRegistry
 from tests.support import examples as x
+from tests.support.desk import ASKED, SUBJECT, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,18 @@ def test_names_are_kept_by_state_in_order() -> None:
 
     assert names == {"approved": ("start", "tell"), "rejected": ("mourn",)}
     assert {type(state) for state in names} == {str}
+
+
+def test_names_cannot_be_changed_by_who_reads_a_change() -> None:
+    """A change that was just filed holds the same mapping as the workflow."""
+    desk = Desk()
+    workflow = desk.workflow(effects={State.APPROVED: [Effect("start", nothing)]})
+    change = workflow.apply(subject=SUBJECT, **ASKED)
+    assert change.effect_names == {"approved": ("start",)}
+    with pytest.raises(TypeError, match="read-only"):
+        change.effect_names["approved"] = ()  # type: ignore[index]  # the mistake
+    with pytest.raises(TypeError, match="read-only"):
+        registry().aliases["start"] = ()  # type: ignore[index]  # the mistake
 
 
 def test_a_state_may_be_named_by_its_text() -> None:
@@ -113,7 +126,7 @@ def test_what_is_no_effect_is_refused() -> None:
 @pytest.mark.parametrize(
     ("listed", "problem"),
     [
-        (Effect("start", nothing), "effects of state approved: a Effect is not a list; write [Effect(...)]"),
+        (Effect("start", nothing), "effects of state approved: an Effect is not a list; write [Effect(...)]"),
         ([Effect("start", UNTYPED["none"])], "effect 'start' of state approved: a NoneType is not a function"),
         (
             [Effect("start", nothing, UNTYPED["text"])],

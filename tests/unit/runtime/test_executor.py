@@ -1,4 +1,4 @@
-"""The one loop: what it claims, what it drops, and what it does when somebody else was first."""
+"""The executor: what it claims, what it drops, and what it does when somebody else was first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, Effect, State
 from itsm_workflow.change import AttentionReason, EffectStatus, Phase
-from itsm_workflow.errors import ChangeNotFound, GatewayUnavailable, StorageConflict, TransitionRefused
+from itsm_workflow.errors import ChangeNotFound, StorageConflict, TransitionRefused
 from itsm_workflow.gateway.protocol import Refused
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.evidence import Channel
@@ -36,7 +36,7 @@ def lost() -> tuple[Desk, Workflow, ChangeRequest]:
     """Return a change whose ticket was filed, with the answer lost, and is not found by the search yet."""
     desk = Desk()
     workflow = desk.workflow()
-    desk.gateway.loses_answers = desk.gateway.search_lags = True
+    desk.hide_tickets()
     return desk, workflow, workflow.apply(subject=SUBJECT, **ASKED)
 
 
@@ -48,9 +48,9 @@ def test_a_change_that_is_not_due_is_not_asked_about() -> None:
     desk, workflow, change = pending()
     before = desk.ledger.requests["get_ticket_info"]
 
-    workflow._loop.advance(change.id, forced=False)
+    workflow._executor.advance(change.id, forced=False)
     assert desk.ledger.requests["get_ticket_info"] == before
-    workflow._loop.advance(change.id, forced=True)
+    workflow._executor.advance(change.id, forced=True)
     assert desk.ledger.requests["get_ticket_info"] == before + 1
 
 
@@ -76,7 +76,7 @@ def test_a_change_that_is_always_due_is_not_asked_about_for_ever() -> None:
 def test_a_change_that_there_is_not_cannot_be_advanced() -> None:
     """The error names it."""
     with pytest.raises(ChangeNotFound, match="'C9'"):
-        Desk().workflow()._loop.advance("C9", forced=True)
+        Desk().workflow()._executor.advance("C9", forced=True)
 
 
 def test_a_ticket_that_is_not_known_cannot_be_read() -> None:
@@ -85,7 +85,7 @@ def test_a_ticket_that_is_not_known_cannot_be_read() -> None:
     before = desk.ledger.requests.copy()
     stored = attrs.evolve(workflow._journal.load(change.id), change=attrs.evolve(change, ticket=None))
 
-    after, answered = workflow._loop.ask(stored, Read(), 0.0)
+    after, answered = workflow._executor.carry_out(stored, Read(), 0.0)
 
     assert (after.change, answered) == (stored.change, False)
     assert desk.ledger.requests == before
@@ -110,7 +110,7 @@ def test_a_ticket_that_the_search_does_not_show_yet_is_found_by_the_callbacks_nu
 def test_a_number_that_a_callback_made_up_binds_no_ticket() -> None:
     """The ticket of another change does not carry our key."""
     desk, workflow, change = lost()
-    desk.gateway.loses_answers = False
+    desk.faults.clear("create")
     other = workflow.apply(subject="another", **ASKED)
     knock(workflow, change.id, body(sn=other.expect_ticket().sn))
 
@@ -122,7 +122,7 @@ def test_a_number_that_a_callback_made_up_binds_no_ticket() -> None:
 def test_the_key_is_looked_for_first() -> None:
     """What it finds is ours whatever the callback says."""
     desk, workflow, change = lost()
-    desk.gateway.search_lags = False
+    desk.faults.clear("find_by_key")
     knock(workflow, change.id, body(sn="REQ19990101000001"))
 
     workflow.reconcile()
@@ -133,26 +133,27 @@ def test_the_key_is_looked_for_first() -> None:
 def test_a_search_that_fails_is_not_an_empty_one() -> None:
     """It is counted as not answered, with what went wrong."""
     desk, workflow, change = lost()
-    desk.gateway.faults["get_tickets"] = GatewayUnavailable("no route", endpoint="get_tickets")
+    desk.faults.clear("find_by_key")
+    desk.faults.unreachable("find_by_key")
     desk.pass_time(1)
 
     assert workflow.reconcile().failed == 1
-    assert workflow.get(change.id).expect_attempt().look_problem == "GatewayUnavailable: get_tickets: no route"
+    assert workflow.get(change.id).expect_attempt().look_problem == "GatewayUnavailable: find_by_key: no connection"
 
 
 def test_a_refusal_is_not_believed_while_any_ticket_carries_our_key() -> None:
     """The gateway may have filed it half-way: a person compares it, and the change does not become a draft again."""
     desk = Desk()
     workflow = desk.workflow()
-    desk.gateway.refusal = Refused(remote_code=3900003, message="no such service")
 
-    def copy() -> None:
+    def refuse(_: object) -> Refused:
         attempt = workflow.resolve(SUBJECT).expect_attempt()
         title = f"{ASKED['title']} #{attempt.key[-8:]}"
         service = next(iter(desk.ledger.services.values()))
         desk.ledger.file(Draft(title=title, creator="eve", service=service, approvers=("carol",), tag=attempt.key))
+        return Refused(remote_code=3900003, message="no such service")
 
-    desk.gateway.before["create_ticket"] = copy
+    desk.faults.intercept("create", refuse)
     change = workflow.apply(subject=SUBJECT, **ASKED)
 
     assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.UNKNOWN)
@@ -168,7 +169,7 @@ def test_the_answer_to_a_send_is_kept_through_a_race() -> None:
     """The ticket exists: it must be bound, whoever wrote meanwhile."""
     desk = Desk()
     workflow = desk.workflow()
-    desk.gateway.before["create_ticket"] = lambda: desk.race_once(workflow.resolve(SUBJECT).id)
+    desk.faults.meanwhile("create", lambda: desk.race_once(workflow.resolve(SUBJECT).id), always=True)
 
     assert workflow.apply(subject=SUBJECT, **ASKED).state == State.PENDING
 
@@ -177,7 +178,7 @@ def test_the_answer_to_a_send_that_loses_every_race_is_not_lost() -> None:
     """The caller learns of it; the ticket is found by its key once the send's lease has ended."""
     desk = Desk()
     workflow = desk.workflow()
-    desk.gateway.before["create_ticket"] = lambda: desk.race_always(workflow.resolve(SUBJECT).id)
+    desk.faults.meanwhile("create", lambda: desk.race_always(workflow.resolve(SUBJECT).id), always=True)
     with pytest.raises(StorageConflict, match="lost a race on its version"):
         workflow.apply(subject=SUBJECT, **ASKED)
     desk.store.before = lambda _: None
@@ -193,11 +194,11 @@ def test_a_look_that_is_out_of_date_is_dropped() -> None:
     """What was seen before somebody else wrote may be older than what they saw."""
     desk, workflow, change = pending()
     desk.decide(change)
-    desk.gateway.before["get_ticket_info"] = lambda: desk.race_once(change.id)
+    desk.faults.meanwhile("read", lambda: desk.race_once(change.id), always=True)
 
-    assert workflow._loop.advance(change.id, forced=True).change.state == State.PENDING
-    desk.gateway.before.clear()
-    assert workflow._loop.advance(change.id, forced=True).change.state == State.APPROVED
+    assert workflow._executor.advance(change.id, forced=True).change.state == State.PENDING
+    desk.faults.clear()
+    assert workflow._executor.advance(change.id, forced=True).change.state == State.APPROVED
 
 
 def stricter() -> WorkflowDefinition:
@@ -311,14 +312,17 @@ def test_a_delivery_that_outlives_its_lease_is_recorded_once() -> None:
     assert [one.status for one in workflow.get(change.id).effects] == [EffectStatus.DELIVERED]
 
 
-def test_a_withdrawal_that_the_gateway_refuses_is_told_in_the_effect() -> None:
-    """And tried again later, like every effect."""
+def test_a_withdrawal_that_the_gateway_fails_is_told_in_the_effect_and_tried_again() -> None:
+    """Like every effect."""
     desk, workflow, change = pending()
-    desk.gateway.faults["operate_ticket"] = GatewayUnavailable("no route", endpoint="operate_ticket")
+    desk.faults.unreachable("withdraw")
     workflow.withdraw(change.id, actor="alice")
     desk.pass_time(6)
 
     assert workflow.reconcile().failed == 1
     [effect] = workflow.get(change.id).effects
     assert (effect.status, effect.attempts) == (EffectStatus.PLANNED, 1)
-    assert effect.error == "GatewayUnavailable: operate_ticket: no route"
+    assert effect.error == "GatewayUnavailable: withdraw: no connection"
+    desk.pass_time(10)
+    workflow.reconcile()
+    assert [ticket.current_status for ticket in desk.ledger.tickets()] == ["REVOKED"]

@@ -1,4 +1,4 @@
-"""Sends and look-ups of the loop: what is asked, in which order, until when, and what it takes for an answer."""
+"""Sends and look-ups of a submission: what is asked, in which order, until when, and what it takes for an answer."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refuse
 from itsm_workflow.machine.evidence import Channel, LookupNoted
 from itsm_workflow.policy import Policy
 from tests.support.callback_examples import body, knock
-from tests.support.desk import ASKED, SUBJECT, Desk, Gateway
+from tests.support.desk import ASKED, SUBJECT, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from itsm_workflow import ChangeRequest, Workflow
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, SentTicket
+    from itsm_workflow.gateway.protocol import CreateAnswer
     from itsm_workflow.secrets import Secret
     from itsm_workflow.storage.protocol import Write
 
@@ -28,55 +28,26 @@ LEASE = Policy().send_lease.total_seconds()
 SENT = "REQ20260302000077"
 
 
-class Scripted(Gateway):
-    """A gateway that remembers its calls and answers each as a test says."""
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk.ledger, clock=desk.clock)
-        self.calls: list[str] = []
-        self.takes: dict[str, float] = {}
-        self.answers: list[CreateAnswer] = []
-        self.by_key: list[FoundTicket] | Exception | None = None
-        self.by_sn: list[FoundTicket] | Exception = []
-
-    def _call(self, name: str) -> None:
-        self.calls.append(name)
-        self._clock.advance(self.takes.get(name, 0))  # type: ignore[attr-defined]  # a manual clock
-
-    def service(self) -> str:
-        """Look the service up."""
-        self._call("service")
-        return super().service()
-
-    def create(self, request: CreateRequest) -> CreateAnswer:
-        """File the ticket, unless there is another answer."""
-        self._call("create")
-        return self.answers.pop(0) if self.answers else super().create(request)
-
-    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Look for the tickets that carry the key."""
-        self._call("find_by_key")
-        return super().find_by_key(sent) if self.by_key is None else _given(self.by_key)
-
-    def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Look for the tickets of a number."""
-        self._call("find_by_sn")
-        return _given(self.by_sn)
-
-
-def _given(found: list[FoundTicket] | Exception) -> list[FoundTicket]:
-    if isinstance(found, Exception):
-        raise found
-    return found
-
-
 class Scene:
-    """A desk with a scripted gateway, and one workflow."""
+    """A desk, and one workflow."""
 
     def __init__(self, **policy: Any) -> None:
         self.desk = Desk()
-        self.gateway = self.desk.gateway = Scripted(self.desk)
+        self.faults = self.desk.faults
         self.workflow: Workflow = self.desk.workflow(policy=Policy(**policy))
+
+    def finds(self, call: str, *found: FoundTicket) -> None:
+        """Let a search find these tickets."""
+        self.faults.answer(call, found, always=True)
+
+    @property
+    def calls(self) -> list[str]:
+        """The methods of the gateway that were called, without the list that each pass reads."""
+        return [call.name for call in self.faults.calls if call.name != "undelivered"]
+
+    def takes(self, call: str, seconds: float) -> None:
+        """Let a call of the gateway take some time."""
+        self.desk.faults.meanwhile(call, lambda: self.desk.clock.advance(seconds), always=True)
 
     def apply(self) -> ChangeRequest:
         """File the change."""
@@ -84,10 +55,10 @@ class Scene:
 
     def lost(self) -> ChangeRequest:
         """File the change, with a create that was not carried out and of which nothing is known."""
-        self.gateway.answers = [Unknown(problem="the connection was reset")]
+        self.faults.time_out("create")
         change = self.apply()
         assert change.expect_attempt().phase is Phase.UNKNOWN
-        self.gateway.calls.clear()
+        self.faults.calls.clear()
         return change
 
     def given_up(self) -> ChangeRequest:
@@ -96,7 +67,7 @@ class Scene:
         for wait in self.workflow.policy.lookups:
             self.desk.pass_time(wait.total_seconds())
             self.workflow.reconcile()
-        self.gateway.calls.clear()
+        self.faults.calls.clear()
         return change
 
     def slow_commit(self, seconds: float) -> None:
@@ -131,12 +102,12 @@ class Scene:
 def test_a_send_begins_while_its_lease_covers_the_whole_call(*, too_long: float, is_sent: bool) -> None:
     """To the last instant: a call that begins then ends with the lease."""
     scene = Scene(apply_budget=dt.timedelta(minutes=5))
-    deadline = scene.gateway.settings.deadline
+    deadline = scene.desk.gateway.settings.deadline
     scene.slow_commit(LEASE - deadline + too_long)
 
     change = scene.apply()
 
-    assert ("create" in scene.gateway.calls, change.state) == (is_sent, State.PENDING if is_sent else State.APPLYING)
+    assert ("create" in scene.calls, change.state) == (is_sent, State.PENDING if is_sent else State.APPLYING)
     if not is_sent:
         attempt = change.expect_attempt()
         assert (attempt.phase, attempt.problem) == (
@@ -154,7 +125,7 @@ def test_a_send_begins_while_its_least_time_is_left_of_the_budget(*, too_long: f
 
     change = scene.apply()
 
-    assert ("create" in scene.gateway.calls, change.state) == (is_sent, State.PENDING if is_sent else State.APPLYING)
+    assert ("create" in scene.calls, change.state) == (is_sent, State.PENDING if is_sent else State.APPLYING)
     if not is_sent:
         assert change.expect_attempt().problem == "too little time was left to send the request; a later pass sends it"
 
@@ -164,7 +135,7 @@ def test_a_change_is_marked_for_sending_while_its_least_time_is_left(*, too_long
     """A change that is not marked was not tried, and waits for no retry."""
     scene = Scene()
     policy = scene.workflow.policy
-    scene.gateway.takes["service"] = (policy.apply_budget - policy.send_least).total_seconds() + too_long
+    scene.takes("service", (policy.apply_budget - policy.send_least).total_seconds() + too_long)
 
     change = scene.apply()
 
@@ -176,12 +147,12 @@ def test_a_change_is_marked_for_sending_while_its_least_time_is_left(*, too_long
 def test_the_lease_of_a_send_begins_after_the_service_was_looked_up(*, step_by_step: bool) -> None:
     """A catalogue that takes its time leaves the send the whole of it."""
     scene = Scene(apply_budget=dt.timedelta(minutes=5))
-    scene.gateway.takes["service"] = LEASE
+    scene.takes("service", LEASE)
 
     workflow = scene.workflow
     change = workflow.submit(workflow.draft(subject=SUBJECT, **ASKED).id) if step_by_step else scene.apply()
 
-    assert (change.state, scene.gateway.calls) == (State.PENDING, ["service", "create"])
+    assert (change.state, scene.calls) == (State.PENDING, ["service", "create"])
 
 
 @pytest.mark.parametrize("step_by_step", [False, True])
@@ -202,37 +173,37 @@ def test_the_lease_of_a_send_counts_from_before_its_mark(
     monkeypatch.setattr(workflow._journal, "_prepared", slow)
     change = workflow.submit(draft.id) if step_by_step else scene.apply()
 
-    assert (change.id, change.expect_attempt().phase, scene.gateway.calls) == (draft.id, Phase.QUEUED, ["service"])
+    assert (change.id, change.expect_attempt().phase, scene.calls) == (draft.id, Phase.QUEUED, ["service"])
 
 
 def test_a_subject_that_is_taken_asks_the_gateway_nothing() -> None:
     """It is known from the store."""
     scene = Scene()
     change = scene.apply()
-    scene.gateway.calls.clear()
+    scene.faults.calls.clear()
 
     with pytest.raises(AlreadyApplied, match=change.id):
         scene.apply()
-    assert scene.gateway.calls == []
+    assert scene.calls == []
 
 
 def test_a_draft_that_the_gateway_would_refuse_by_now_looks_up_no_service(monkeypatch: pytest.MonkeyPatch) -> None:
     """It goes back to whoever asked at once."""
     scene = Scene()
     draft = scene.workflow.draft(subject=SUBJECT, **ASKED)
-    monkeypatch.setattr(scene.gateway, "check_form", lambda _: [("title", "接入", "is taken")])
+    monkeypatch.setattr(scene.desk.gateway, "check_form", lambda _: [("title", "接入", "is taken")])
 
     with pytest.raises(InvalidForm, match="is taken"):
         scene.workflow.submit(draft.id)
-    assert scene.gateway.calls == []
+    assert scene.calls == []
 
 
 def test_a_change_that_was_not_marked_costs_no_second_write() -> None:
     """The next pass marks and sends it."""
     scene = Scene()
-    scene.gateway.takes["service"] = 6
+    scene.takes("service", 6)
     change = scene.apply()
-    assert (scene.gateway.calls, change.expect_attempt().phase) == (["service"], Phase.QUEUED)
+    assert (scene.calls, change.expect_attempt().phase) == (["service"], Phase.QUEUED)
 
     scene.workflow.reconcile()
 
@@ -246,12 +217,12 @@ def test_a_ticket_that_turned_up_keeps_a_second_send_away() -> None:
     """It is looked for right before, and bound by the next look."""
     scene = Scene()
     change = scene.given_up()
-    scene.gateway.by_key = [scene.ticket(change, 77)]
+    scene.finds("find_by_key", scene.ticket(change, 77))
 
     scene.workflow.resend(change.id, actor="carol")
 
-    assert "create" not in scene.gateway.calls
-    assert scene.gateway.calls[0] == "find_by_key"
+    assert "create" not in scene.calls
+    assert scene.calls[0] == "find_by_key"
     problems = [getattr(entry.evidence, "problem", "") for entry in scene.workflow.history(change.id)]
     assert "a ticket with its key was found before the request was sent again" in problems
     scene.desk.pass_time(1)
@@ -263,7 +234,7 @@ def test_a_first_send_is_not_looked_up_before() -> None:
     """There can be no ticket."""
     scene = Scene()
     scene.apply()
-    assert scene.gateway.calls == ["service", "create"]
+    assert scene.calls == ["service", "create"]
 
 
 def test_a_second_send_comes_after_its_look_up() -> None:
@@ -273,7 +244,7 @@ def test_a_second_send_comes_after_its_look_up() -> None:
 
     after = scene.workflow.resend(change.id, actor="carol")
 
-    assert scene.gateway.calls == ["find_by_key", "create"]
+    assert scene.calls == ["find_by_key", "create"]
     assert (after.state, after.expect_attempt().key) == (State.PENDING, change.expect_attempt().key)
 
 
@@ -282,11 +253,11 @@ def test_a_look_up_that_took_its_time_sends_nothing_again_late(*, too_long: floa
     """What is left of the lease counts once more after it."""
     scene = Scene()
     change = scene.given_up()
-    scene.gateway.takes["find_by_key"] = LEASE - scene.gateway.settings.deadline + too_long
+    scene.takes("find_by_key", LEASE - scene.desk.gateway.settings.deadline + too_long)
 
     after = scene.workflow.resend(change.id, actor="carol")
 
-    assert ("create" in scene.gateway.calls) == is_sent
+    assert ("create" in scene.calls) == is_sent
     assert after.state == (State.PENDING if is_sent else State.APPLYING)
     if not is_sent:
         assert (after.expect_attempt().phase, after.expect_attempt().number) == (Phase.QUEUED, 2)
@@ -300,10 +271,10 @@ def test_a_second_send_whose_callback_has_no_address_asks_nothing(monkeypatch: p
     def fail(change_id: str, number: int) -> tuple[Secret | None, dict[str, Secret]]:
         raise SettingsError(f"no address for {change_id == change.id} {number}")
 
-    monkeypatch.setattr(scene.workflow._loop, "_address", fail)
+    monkeypatch.setattr(scene.workflow._addresses, "make", fail)
     attempt = scene.workflow.resend(change.id, actor="carol").expect_attempt()
 
-    assert scene.gateway.calls == []
+    assert scene.calls == []
     assert (attempt.phase, attempt.problem) == (Phase.QUEUED, "SettingsError: no address for True 2")
 
 
@@ -311,26 +282,26 @@ def test_a_second_send_whose_callback_has_no_address_asks_nothing(monkeypatch: p
 def test_only_a_refusal_is_looked_up_at_once(answer: CreateAnswer) -> None:
     """What was not sent made no ticket, and what is unknown has a schedule."""
     scene = Scene(lookups=(dt.timedelta(seconds=5),))
-    scene.gateway.answers = [answer]
+    scene.faults.answer("create", answer)
     scene.apply()
-    assert scene.gateway.calls == ["service", "create"]
+    assert scene.calls == ["service", "create"]
 
 
 def test_a_refusal_is_looked_up_before_it_is_believed() -> None:
     """Then the change is a draft again."""
     scene = Scene()
-    scene.gateway.answers = [Refused(remote_code=3900003, message="no such service")]
+    scene.faults.answer("create", Refused(remote_code=3900003, message="no such service"))
 
     change = scene.apply()
 
-    assert (scene.gateway.calls, change.state) == (["service", "create", "find_by_key"], State.DRAFT)
+    assert (scene.calls, change.state) == (["service", "create", "find_by_key"], State.DRAFT)
 
 
 def test_a_ticket_that_another_change_holds_is_told_to_a_person_and_looked_for_later() -> None:
     """The answer named another's: which one, and what is known of it."""
     scene = Scene()
     other = scene.workflow.apply(subject="another", **ASKED).expect_ticket()
-    scene.gateway.answers = [Created(id=other.id, sn=other.sn, url="")]
+    scene.faults.answer("create", Created(id=other.id, sn=other.sn, url=""))
 
     change = scene.apply()
 
@@ -346,7 +317,7 @@ def test_a_ticket_that_another_change_holds_is_told_to_a_person_and_looked_for_l
 def look(scene: Scene, change: ChangeRequest) -> ChangeRequest:
     """Look the change up after a callback named a number."""
     knock(scene.workflow, change.id, body(sn=SENT))
-    scene.gateway.calls.clear()
+    scene.faults.calls.clear()
     scene.desk.pass_time(1)
     scene.workflow.reconcile()
     return scene.workflow.get(change.id)
@@ -360,18 +331,18 @@ def test_an_empty_look_up_says_that_there_is_none() -> None:
     scene.workflow.reconcile()
 
     assert scene.workflow.get(change.id).expect_attempt().look_problem == "no ticket carries its key"
-    assert scene.gateway.calls == ["find_by_key"]
+    assert scene.calls == ["find_by_key"]
 
 
 def test_a_number_is_looked_up_beside_the_key() -> None:
     """The search by the key may lag behind."""
     scene = Scene()
     change = scene.lost()
-    scene.gateway.by_sn = [scene.ticket(change, 77)]
+    scene.finds("find_by_sn", scene.ticket(change, 77))
 
     found = look(scene, change).expect_ticket()
 
-    assert scene.gateway.calls[:2] == ["find_by_key", "find_by_sn"]
+    assert scene.calls[:2] == ["find_by_key", "find_by_sn"]
     assert (found.id, found.channel) == ("77", Channel.CALLBACK)
 
 
@@ -379,11 +350,13 @@ def test_a_ticket_that_the_key_finds_needs_no_number() -> None:
     """It is ours."""
     scene = Scene()
     change = scene.lost()
-    scene.gateway.by_key = [scene.ticket(change, 77), scene.ticket(change, 78, differences=("title: sent a, shows b",))]
+    scene.finds(
+        "find_by_key", scene.ticket(change, 77), scene.ticket(change, 78, differences=("title: sent a, shows b",))
+    )
 
     found = look(scene, change).expect_ticket()
 
-    assert "find_by_sn" not in scene.gateway.calls
+    assert "find_by_sn" not in scene.calls
     assert (found.id, found.channel) == ("77", Channel.LOOKUP)
 
 
@@ -391,7 +364,7 @@ def test_a_number_that_cannot_be_looked_up_is_not_answered() -> None:
     """The ticket may be there: this is no proof that there is none."""
     scene = Scene()
     change = scene.lost()
-    scene.gateway.by_sn = GatewayUnavailable("no route", endpoint="get_tickets")
+    scene.faults.answer("find_by_sn", GatewayUnavailable("no route", endpoint="get_tickets"), always=True)
 
     seen = look(scene, change)
 
@@ -405,11 +378,11 @@ def test_a_key_that_cannot_be_looked_up_is_not_answered_by_a_number() -> None:
     """It is asked again as a whole."""
     scene = Scene()
     change = scene.lost()
-    scene.gateway.by_key = GatewayUnavailable("no route", endpoint="get_tickets")
+    scene.faults.answer("find_by_key", GatewayUnavailable("no route", endpoint="get_tickets"), always=True)
 
     seen = look(scene, change)
 
-    assert scene.gateway.calls == ["find_by_key"]
+    assert scene.calls == ["find_by_key"]
     assert seen.expect_attempt().look_problem == "GatewayUnavailable: get_tickets: no route"
 
 
@@ -418,8 +391,8 @@ def test_what_the_key_and_the_number_find_counts_together(named: int) -> None:
     """A forged ticket beside the true one is shown to a person; one ticket is not told twice."""
     scene = Scene()
     change = scene.lost()
-    scene.gateway.by_key = [scene.ticket(change, 77, differences=("title: sent a, shows b",))]
-    scene.gateway.by_sn = [scene.ticket(change, named, differences=("title: sent a, shows c",))]
+    scene.finds("find_by_key", scene.ticket(change, 77, differences=("title: sent a, shows b",)))
+    scene.finds("find_by_sn", scene.ticket(change, named, differences=("title: sent a, shows c",)))
 
     seen = look(scene, change)
 
@@ -431,8 +404,8 @@ def test_a_number_that_cannot_be_looked_up_hides_nothing_that_the_key_found() ->
     """A person is shown that ticket."""
     scene = Scene()
     change = scene.lost()
-    scene.gateway.by_key = [scene.ticket(change, 77, differences=("title: sent a, shows b",))]
-    scene.gateway.by_sn = GatewayUnavailable("no route", endpoint="get_tickets")
+    scene.finds("find_by_key", scene.ticket(change, 77, differences=("title: sent a, shows b",)))
+    scene.faults.answer("find_by_sn", GatewayUnavailable("no route", endpoint="get_tickets"), always=True)
 
     seen = look(scene, change)
 
@@ -445,7 +418,7 @@ def test_a_found_ticket_that_another_change_holds_is_told_to_a_person() -> None:
     scene = Scene()
     other = scene.workflow.apply(subject="another", **ASKED).expect_ticket()
     change = scene.lost()
-    scene.gateway.by_key = [scene.ticket(change, int(other.id), sn=other.sn)]
+    scene.finds("find_by_key", scene.ticket(change, int(other.id), sn=other.sn))
     scene.desk.pass_time(1)
 
     scene.workflow.reconcile()
@@ -461,7 +434,8 @@ def test_a_ticket_that_was_not_seen_to_carry_the_key_is_nobodys(act: str) -> Non
     """It binds nothing, and keeps no send away."""
     scene = Scene()
     change = scene.given_up() if act == "resend" else scene.lost()
-    scene.gateway.by_key = scene.gateway.by_sn = [scene.ticket(change, 77, key="")]
+    for call in ("find_by_key", "find_by_sn"):
+        scene.finds(call, scene.ticket(change, 77, key=""))
     acts: dict[str, Callable[[], object]] = {
         "look": lambda: look(scene, change),
         "resend": lambda: scene.workflow.resend(change.id, actor="carol"),
@@ -469,6 +443,6 @@ def test_a_ticket_that_was_not_seen_to_carry_the_key_is_nobodys(act: str) -> Non
 
     acts[act]()
 
-    assert ("create" in scene.gateway.calls) == (act == "resend")
+    assert ("create" in scene.calls) == (act == "resend")
     ticket = scene.workflow.get(change.id).ticket
     assert ticket is None or ticket.id != "77"

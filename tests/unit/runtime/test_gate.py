@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import shutil
 from pathlib import Path
@@ -14,12 +15,12 @@ from itsm_workflow import State
 from itsm_workflow.change import Entry, Outcome
 from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, NotApproved, StorageCorrupt
-from itsm_workflow.gateway.protocol import Refused
 from itsm_workflow.machine.definition import Transition, always
 from itsm_workflow.machine.evidence import Decision
 from itsm_workflow.runtime.journal import Journal
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.storage.protocol import Query
+from itsm_workflow.text import kind_of
 from itsm_workflow_backends.json_file import JSONFileBackend
 from tests.conformance.json_lines import damage, lines_of
 from tests.support import workflows as zoo
@@ -125,13 +126,12 @@ def test_a_draft_that_is_submitted_again_gets_a_new_number() -> None:
     desk = Desk()
     workflow = desk.workflow()
     apply(desk, workflow, approved=True)
-    desk.gateway.refusal = Refused(remote_code=3900003, message="no")
+    desk.faults.refuse("create")
     refused = workflow.apply(subject=SUBJECT, **ASKED)
     assert (refused.state, refused.submission) == (State.DRAFT, 2)
     with pytest.raises(NotApproved, match=refused.id):
         workflow.require_approved(SUBJECT)
 
-    desk.gateway.refusal = None
     assert workflow.submit(refused.id).submission == 3
 
 
@@ -177,9 +177,9 @@ def test_a_process_that_dies_while_it_files_leaves_no_low_number() -> None:
     workflow = desk.workflow()
 
     def other() -> None:
-        desk.gateway.before.clear()
+        desk.faults.clear()
         apply(desk, desk.workflow(), approved=True)
-        desk.gateway.before["create_ticket"] = dies
+        desk.faults.meanwhile("create", dies, always=True)
 
     def dies() -> None:
         raise KeyboardInterrupt
@@ -187,7 +187,7 @@ def test_a_process_that_dies_while_it_files_leaves_no_low_number() -> None:
     desk.before_next_write(other)
     with pytest.raises(KeyboardInterrupt):
         workflow.apply(subject=SUBJECT, **ASKED)
-    desk.gateway.before.clear()
+    desk.faults.clear()
     left = workflow.resolve(desk.store.find(Query(open_subject=f"collector_change:{SUBJECT}")).rows[0].id)
     assert (left.state, left.submission) == (State.APPLYING, 1)
     with pytest.raises(NotApproved, match=left.id):
@@ -267,7 +267,7 @@ def test_a_store_of_schema_1_opens_its_gates(tmp_path: Path) -> None:
     """What was approved before submissions were numbered stays so until the subject is submitted again."""
     desk, path = Desk(), tmp_path / "store.jsonl"
     shutil.copy(Path(__file__).parents[2] / "data" / "schema_1" / "store.jsonl", path)
-    with desk.workflow(storage=JSONFileBackend(path)) as workflow:
+    with contextlib.closing(JSONFileBackend(path)) as storage, desk.workflow(storage=storage) as workflow:
         assert workflow.require_approved("collector-01").submission == 0
         again = workflow.apply(subject="collector-01", **ASKED)
         with pytest.raises(NotApproved, match=again.id):
@@ -321,7 +321,7 @@ def test_a_damaged_open_change_holds_its_subject() -> None:
 def test_a_change_that_the_file_cannot_show_opens_no_gate(tmp_path: Path) -> None:
     """A damaged line is left out of lists; the gate does not take the change before it for the newest."""
     desk, path = Desk(), tmp_path / "store.jsonl"
-    with desk.workflow(storage=JSONFileBackend(path)) as workflow:
+    with contextlib.closing(JSONFileBackend(path)) as storage, desk.workflow(storage=storage) as workflow:
         apply(desk, workflow, approved=True)
         rejected = apply(desk, workflow, approved=False)
         other = workflow.apply(subject="collector-7", **ASKED)
@@ -329,7 +329,7 @@ def test_a_change_that_the_file_cannot_show_opens_no_gate(tmp_path: Path) -> Non
     numbers = [number for number, line in enumerate(lines_of(path), 1) if rejected.id.encode() in line]
     damage(path, numbers[-1], b'"rejected"')
 
-    with desk.workflow(storage=JSONFileBackend(path)) as workflow:
+    with contextlib.closing(JSONFileBackend(path)) as storage, desk.workflow(storage=storage) as workflow:
         assert rejected.id not in [change.id for change in workflow.find()]
         with pytest.raises(StorageCorrupt, match=f"change {rejected.id} cannot be read"):
             workflow.require_approved(SUBJECT)
@@ -378,7 +378,7 @@ NO_SUBJECTS = [None, 42, 4.2, b"s1", bytearray(b"s1"), ["s1"], ("s1",), {"s1": 1
 @pytest.mark.parametrize("subject", NO_SUBJECTS, ids=lambda value: type(value).__name__)
 def test_what_is_not_text_raises_at_the_gate(subject: object) -> None:
     """Nothing was checked, so nothing may look as if it had been."""
-    with pytest.raises(TypeError, match=f"as text, not a {type(subject).__name__}: nothing was checked"):
+    with pytest.raises(TypeError, match=f"as text, not {kind_of(subject)}: nothing was checked"):
         Desk().workflow().require_approved(subject)  # type: ignore[arg-type]  # the mistake
 
 
@@ -429,7 +429,7 @@ def test_the_decorator_without_its_mapping_runs_nothing() -> None:
     def start(_number: int) -> str:
         pytest.fail("it ran")
 
-    with pytest.raises(TypeError, match="decorates a function, not a int"):
+    with pytest.raises(TypeError, match="decorates a function, not an int"):
         start(7)  # type: ignore[arg-type]  # as a host would call it
 
 
@@ -543,4 +543,15 @@ def test_a_change_that_is_submitted_again_waits_for_a_new_approval() -> None:
         workflow.require_approved(SUBJECT)
     end(desk, workflow, waiting, approved=False)
     with pytest.raises(NotApproved, match="ended as rejected"):
+        workflow.require_approved(SUBJECT)
+
+
+def test_an_older_approval_behind_an_empty_page_opens_no_gate() -> None:
+    """The highest submission is looked for past pages without rows."""
+    desk = Desk()
+    workflow = desk.sparse()
+    changes = [apply(desk, workflow, approved=approved) for approved in (True, True, False)]
+
+    assert [change.submission for change in changes] == [1, 2, 3]
+    with pytest.raises(NotApproved, match=changes[-1].id):
         workflow.require_approved(SUBJECT)

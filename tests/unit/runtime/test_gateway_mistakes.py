@@ -141,7 +141,7 @@ def test_a_look_up_that_is_wrong_raises_nothing_after_filing(method: Callable[..
     """Whether there is a ticket is not known, which is not "none": it is looked up again."""
     desk = Desk()
     workflow = desk.workflow(policy=TOGETHER)
-    desk.gateway.loses_answers = True
+    desk.faults.lose_answer("create")
     spoil(desk, find_by_key=method)
 
     change = workflow.apply(subject=SUBJECT, **ASKED)
@@ -166,7 +166,8 @@ def test_a_clock_that_is_wrong_raises_nothing_after_filing(method: Callable[...,
     """The moment is kept without it."""
     desk = Desk()
     workflow = desk.workflow()
-    desk.gateway.loses_answers = loses
+    if loses:
+        desk.faults.lose_answer("create")
     spoil(desk, time=method)
 
     change = workflow.apply(subject=SUBJECT, **ASKED)
@@ -275,7 +276,7 @@ def test_a_ticket_that_a_person_found_is_refused_by_an_error_of_the_gateway() ->
     """As if it could not be asked."""
     desk = Desk()
     workflow = desk.workflow()
-    desk.gateway.loses_answers = desk.gateway.search_lags = True
+    desk.hide_tickets()
     change = workflow.apply(subject=SUBJECT, **ASKED)
     for method in NO_LISTS:
         spoil(desk, find_by_sn=method)

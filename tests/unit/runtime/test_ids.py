@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -79,3 +80,14 @@ def test_a_time_without_a_zone_makes_no_id() -> None:
     """It would sort anywhere."""
     with pytest.raises(ValueError, match="has no time zone"):
         ulid(dt.datetime(2024, 5, 17, 8))  # noqa: DTZ001 - the mistake that is tested
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [(b"", "0 bytes"), (b"x" * 9, "9 bytes"), (b"x" * 16, "16 bytes"), ("x" * 10, "a str"), (None, "a NoneType")],
+)
+def test_entropy_that_returns_something_else_is_refused(returned: Any, said: str) -> None:  # noqa: ANN401 - wrong on purpose
+    """Ids with fewer random bits could be equal, and with more would not spell their time."""
+    now = from_micros(1_715_932_800_000_000)
+    with pytest.raises(TypeError, match=rf"^entropy\(10\) must return 10 random bytes, but returned {said}$"):
+        ulid(now, lambda _: returned)

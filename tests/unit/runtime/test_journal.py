@@ -11,17 +11,11 @@ import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, Effect, State
 from itsm_workflow.change import EffectStatus
-from itsm_workflow.errors import (
-    AlreadyApplied,
-    ChangeNotFound,
-    StorageConflict,
-    StorageCorrupt,
-    TransitionRefused,
-)
+from itsm_workflow.errors import AlreadyApplied, ChangeNotFound, StorageConflict, StorageCorrupt, TransitionRefused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.settle import Step
-from itsm_workflow.storage.codec import digest
+from itsm_workflow.storage.documents import entry_digest
 from itsm_workflow.storage.protocol import EntryRow, Query, Write
 from tests.support import examples as x
 from tests.support.desk import ASKED, SUBJECT, Desk
@@ -47,7 +41,7 @@ def pending() -> tuple[Desk, Journal, ChangeRequest]:
 
 def drafted(journal: Journal, number: int, subject: str = SUBJECT, steps: Sequence[Step] = ()) -> Prepared:
     """Return a new change that is not stored yet."""
-    return journal.draft(change_id=f"C{number}", subject=subject, form=x.FORM, actor="alice", steps=steps)
+    return journal.prepare_draft(change_id=f"C{number}", subject=subject, form=x.FORM, actor="alice", steps=steps)
 
 
 # ---------------------------------------------------------------- firing
@@ -57,7 +51,7 @@ def test_what_is_prepared_is_not_stored() -> None:
     """Until it is committed; then it is what was prepared."""
     desk, journal, change = pending()
     before, told = journal.load(change.id), len(desk.witness.entries)
-    prepared = journal.fire(before, [HINT], actor="callback")
+    prepared = journal.prepare(before, [HINT], actor="callback")
     assert (journal.load(change.id), len(desk.witness.entries)) == (before, told)
 
     assert journal.commit_one(prepared) == prepared.stored == journal.load(change.id)
@@ -68,7 +62,7 @@ def test_triggers_are_fired_in_order_in_one_commit() -> None:
     """With one entry each, numbered on from the last, under one actor and time."""
     desk, journal, change = pending()
     before, commits = journal.load(change.id), desk.store.commits
-    after = journal.commit_one(journal.fire(before, [HINT, WISH], actor="bob"))
+    after = journal.commit_one(journal.prepare(before, [HINT, WISH], actor="bob"))
     entries = journal.history(change.id)[before.seq :]
 
     assert desk.store.commits == commits + 1
@@ -85,7 +79,7 @@ def test_a_refused_trigger_prepares_nothing() -> None:
     desk, journal, change = pending()
     commits = desk.store.commits
     with pytest.raises(TransitionRefused):
-        journal.fire(journal.load(change.id), [HINT, SUBMISSION], actor="bob")
+        journal.prepare(journal.load(change.id), [HINT, SUBMISSION], actor="bob")
 
     assert desk.store.commits == commits
 
@@ -93,9 +87,9 @@ def test_a_refused_trigger_prepares_nothing() -> None:
 def test_a_trigger_without_news_is_not_written() -> None:
     """A repeat costs no commit, and nobody is told."""
     desk, journal, change = pending()
-    stored = journal.commit_one(journal.fire(journal.load(change.id), [HINT], actor="callback"))
+    stored = journal.commit_one(journal.prepare(journal.load(change.id), [HINT], actor="callback"))
     commits, told = desk.store.commits, len(desk.witness.entries)
-    repeat = journal.fire(stored, [HINT], actor="callback")
+    repeat = journal.prepare(stored, [HINT], actor="callback")
 
     assert not repeat.is_news
     assert journal.commit_one(repeat) is stored
@@ -104,9 +98,10 @@ def test_a_trigger_without_news_is_not_written() -> None:
 
 def test_a_look_without_news_moves_the_next_one() -> None:
     """The version goes up, so that who claimed before can tell; the last entry's time stays."""
-    _, journal, change = pending()
+    desk, journal, change = pending()
     before = journal.load(change.id)
-    after = journal.commit_one(journal.fire(before, (), actor="gateway", looked=True))
+    desk.clock.advance(journal.policy.read_lease.total_seconds() + 1)
+    after = journal.commit_one(journal.prepare(before, (), actor="gateway", looked=True))
 
     assert (after.version, after.seq, after.change) == (before.version + 1, before.seq, before.change)
     assert before.due_at is not None
@@ -114,11 +109,23 @@ def test_a_look_without_news_moves_the_next_one() -> None:
     assert after.due_at > before.due_at
 
 
+def test_a_look_without_news_leaves_a_next_one_that_is_near_enough() -> None:
+    """Up to a lease earlier than wanted; one that is due now moves."""
+    desk, journal, change = pending()
+    before = journal.load(change.id)
+    assert before.due_at is not None
+    lease = journal.policy.read_lease.total_seconds()
+    desk.clock.advance(lease - 1)
+    assert not journal.prepare(before, (), actor="gateway", looked=True).is_news
+    desk.clock.advance((before.due_at - desk.clock.peek()).total_seconds())
+    assert journal.prepare(before, (), actor="gateway", looked=True).is_news
+
+
 def test_a_claim_makes_the_change_due_when_it_ends() -> None:
     """Whoever asks may die over it."""
     desk, journal, change = pending()
     until = desk.clock.peek() + dt.timedelta(seconds=77)
-    claimed = journal.commit_one(journal.claim(journal.load(change.id), (), until=until, actor="worker"))
+    claimed = journal.commit_one(journal.prepare_claim(journal.load(change.id), (), until=until, actor="worker"))
 
     assert (claimed.due_at, claimed.seq) == (until, journal.load(change.id).seq)
     assert journal.load(change.id).due_at == until
@@ -133,8 +140,8 @@ def test_a_hint_during_a_delivery_is_looked_into_and_the_delivery_stays() -> Non
 
     def work(_: object) -> None:
         before = journal.load(change.id)
-        after = journal.commit_one(journal.fire(before, [HINT], actor="callback"))
-        looked = journal.commit_one(journal.fire(after, (), actor="gateway", looked=True))
+        after = journal.commit_one(journal.prepare(before, [HINT], actor="callback"))
+        looked = journal.commit_one(journal.prepare(after, (), actor="gateway", looked=True))
         seen.extend((one.due_at, one.change.effects[0].is_in_delivery(desk.clock.peek())) for one in (after, looked))
 
     workflow = desk.workflow(effects={State.APPROVED: [Effect("start", work)]})
@@ -157,7 +164,7 @@ def test_a_hint_during_a_delivery_is_looked_into_and_the_delivery_stays() -> Non
 def test_a_lost_race_is_told_by_what_was_lost() -> None:
     """Somebody else wrote the change first."""
     desk, journal, change = pending()
-    prepared = journal.fire(journal.load(change.id), [HINT], actor="callback")
+    prepared = journal.prepare(journal.load(change.id), [HINT], actor="callback")
     desk.race(change.id)
     with pytest.raises(StorageConflict) as caught:
         journal.commit_one(prepared)
@@ -179,7 +186,7 @@ def test_each_change_of_a_commit_succeeds_or_conflicts_alone() -> None:
     """In the order in which they were given; observers hear of those that were stored."""
     desk, journal, change = pending()
     told = len(desk.witness.entries)
-    late = journal.fire(journal.load(change.id), [HINT], actor="callback")
+    late = journal.prepare(journal.load(change.id), [HINT], actor="callback")
     desk.race(change.id)
     conflicts = journal.commit([drafted(journal, 1), late, drafted(journal, 2)])
 
@@ -320,7 +327,7 @@ def test_a_history_that_is_not_what_was_written_is_corrupt(
 
 def forged(rows: list[EntryRow]) -> EntryRow:
     """Return an entry that continues the chain, and that no commit brought."""
-    last = json.loads(rows[-1].document) | {"previous": digest(rows[-1])}
+    last = json.loads(rows[-1].document) | {"previous": entry_digest(rows[-1])}
     return attrs.evolve(rows[-1], seq=rows[-1].seq + 1, trigger="approve", document=json.dumps(last))
 
 
@@ -345,9 +352,23 @@ def test_an_entry_that_is_added_while_a_history_is_read_is_in_it(monkeypatch: py
 
     def overtaken(*given: Any) -> EntryRows:
         monkeypatch.setattr(desk.store, "history", read)
-        journal.commit_one(journal.fire(journal.load(change.id), [HINT], actor="callback"))
+        journal.commit_one(journal.prepare(journal.load(change.id), [HINT], actor="callback"))
         return read(*given)
 
     monkeypatch.setattr(desk.store, "history", overtaken)
 
     assert [entry.trigger for entry in journal.history(change.id)][-1] == "receive_callback"
+
+
+def test_the_highest_submission_is_looked_for_past_empty_pages() -> None:
+    """A draft that is submitted again is compared with the others, although it is alone in its page."""
+    desk = Desk()
+    workflow = desk.sparse()
+    for _ in range(2):
+        newest = workflow.apply(subject=SUBJECT, **ASKED)
+        desk.decide(newest)
+        workflow.settle(newest.id)
+
+    assert workflow._journal.highest_submission(SUBJECT, besides=newest.id) == 1
+    assert workflow._journal.highest_submission(SUBJECT) == 2
+    assert workflow._journal.highest_submission("another") == 0

@@ -63,12 +63,7 @@ def test_observers_are_told_in_order() -> None:
     observers.on_entry(change, entry)
     observers.on_trouble(x.ID, TROUBLE)
 
-    assert told == [
-        (first, change, entry),
-        (second, change, entry),
-        (first, x.ID, TROUBLE),
-        (second, x.ID, TROUBLE),
-    ]
+    assert told == [(first, change, entry), (second, change, entry), (first, x.ID, TROUBLE), (second, x.ID, TROUBLE)]
 
 
 def test_an_observer_that_fails_harms_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
@@ -126,14 +121,14 @@ def test_the_first_entry_comes_from_nowhere(caplog: pytest.LogCaptureFixture) ->
     assert (vars(record)["itsm_from"], vars(record)["itsm_sn"]) == ("", "")
 
 
-@pytest.mark.parametrize(("change_id", "said"), [(x.ID, x.ID), ("", "no change")])
+@pytest.mark.parametrize(("change_id", "said"), [(x.ID, f"{x.ID}: the disk is full"), ("", "the disk is full")])
 def test_trouble_is_one_warning(caplog: pytest.LogCaptureFixture, change_id: str, said: str) -> None:
     """Also if it is about no single change."""
     Observers().on_trouble(change_id, TROUBLE)
 
     [record] = caplog.records
-    assert (record.levelname, record.getMessage()) == ("WARNING", f"{said}: the disk is full")
-    assert vars(record)["itsm_request_id"] == change_id
+    assert (record.levelname, record.getMessage()) == ("WARNING", said)
+    assert (vars(record)["itsm_request_id"], vars(record)["itsm_error"]) == (change_id, TROUBLE)
 
 
 def test_what_a_form_says_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,30 +10,19 @@ import attrs
 import pytest
 
 from itsm_workflow import State
-from itsm_workflow.errors import GatewayUnavailable, StorageUnavailable
-from itsm_workflow.gateway.protocol import NotSent
+from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.runtime import reconciler
 from itsm_workflow.runtime.reconciler import Report
 from itsm_workflow.sandbox.ticket import CallbackOutcome
-from tests.support.desk import ASKED, Desk, Gateway
+from tests.support.desk import ASKED, SUBJECT, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from itsm_workflow import ChangeRequest, Workflow
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
-    from itsm_workflow.settle import Plan
+    from itsm_workflow.settle import Leave, Plan
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.storage.protocol import Write
-
-
-class Unreachable(Gateway):
-    """A gateway that cannot be connected to."""
-
-    is_down = True
-
-    def create(self, request: CreateRequest) -> CreateAnswer:
-        """File the ticket if there is a connection."""
-        return NotSent(problem="no route") if self.is_down else super().create(request)
 
 
 def pending(count: int) -> tuple[Desk, Workflow, list[ChangeRequest]]:
@@ -109,7 +98,7 @@ def test_notices_that_are_not_taken_when_the_time_is_over_are_taken_by_the_next_
 def test_a_list_that_cannot_be_had_is_told_of_and_holds_nothing_up() -> None:
     """It is about no single change."""
     desk, workflow, _ = pending(1)
-    desk.gateway.faults["callback_failed_ticket"] = GatewayUnavailable("no route", endpoint="callback_failed_ticket")
+    desk.faults.unreachable("undelivered")
     desk.pass_time(301)
 
     report = workflow.reconcile()
@@ -134,14 +123,14 @@ def test_a_change_that_cannot_be_planned_is_told_of_and_holds_up_no_other(monkey
     """A rule of the host may fail on it."""
     desk, workflow, changes = pending(3)
     desk.pass_time(301)
-    plan = workflow._loop.plan
+    plan = workflow._executor.plan
 
-    def brittle(stored: Stored) -> Plan | None:
+    def brittle(stored: Stored) -> Plan | Leave | None:
         if stored.change.id == changes[1].id:
             raise ZeroDivisionError("a host's mistake")
         return plan(stored)
 
-    monkeypatch.setattr(workflow._loop, "plan", brittle)
+    monkeypatch.setattr(workflow._executor, "plan", brittle)
     report = workflow.reconcile()
 
     assert (report.due, report.unchanged, report.unreadable, report.finished) == (3, 2, 1, True)
@@ -155,10 +144,10 @@ def test_a_store_that_fails_while_a_change_is_planned_ends_the_pass(monkeypatch:
     desk, workflow, _ = pending(1)
     desk.pass_time(301)
 
-    def fail(_: Stored) -> Plan | None:
+    def fail(_: Stored) -> Plan | Leave | None:
         raise StorageUnavailable("gone")
 
-    monkeypatch.setattr(workflow._loop, "plan", fail)
+    monkeypatch.setattr(workflow._executor, "plan", fail)
     with pytest.raises(StorageUnavailable, match="gone"):
         workflow.reconcile()
     assert desk.witness.troubles == []
@@ -168,11 +157,12 @@ def test_a_store_that_fails_while_a_change_is_planned_ends_the_pass(monkeypatch:
 def test_a_send_counts_by_whether_it_was_sent(*, is_sent: bool) -> None:
     """One that provably never left was not answered, and is tried again."""
     desk = Desk()
-    desk.gateway = gateway = Unreachable(desk.ledger, clock=desk.clock)
+    desk.faults.unreachable("create", always=True)
     workflow = desk.workflow()
     change = workflow.apply(subject="collector-1", **ASKED)
     desk.pass_time(31)
-    gateway.is_down = not is_sent
+    if is_sent:
+        desk.faults.clear()
 
     report = workflow.reconcile()
 
@@ -255,12 +245,12 @@ def test_the_limit_is_named_before_the_time_that_ended_with_it() -> None:
 def test_a_send_is_not_begun_after_the_time_of_the_pass() -> None:
     """The next pass sends it."""
     desk = Desk()
-    desk.gateway = gateway = Unreachable(desk.ledger, clock=desk.clock)
+    desk.faults.unreachable("create", always=True)
     workflow = desk.workflow()
     changes = [workflow.apply(subject=f"collector-{number}", **ASKED) for number in range(2)]
     desk.pass_time(31)
-    gateway.is_down = False
-    gateway.before["create_ticket"] = lambda: desk.clock.advance(5)
+    desk.faults.clear()
+    desk.faults.meanwhile("create", lambda: desk.clock.advance(5), always=True)
 
     first = workflow.reconcile(seconds=3)
 
@@ -272,11 +262,11 @@ def test_a_send_is_not_begun_after_the_time_of_the_pass() -> None:
 def test_the_lease_of_a_send_counts_from_before_the_commit_of_its_mark() -> None:
     """A commit that took too much of it sends nothing: another worker takes over when it ends."""
     desk = Desk()
-    desk.gateway = gateway = Unreachable(desk.ledger, clock=desk.clock)
+    desk.faults.unreachable("create", always=True)
     workflow = desk.workflow()
     change = workflow.apply(subject="collector-1", **ASKED)
     desk.pass_time(31)
-    gateway.is_down = False
+    desk.faults.clear()
 
     def wait(_: Sequence[Write]) -> None:
         desk.store.after = lambda _: None
@@ -290,8 +280,9 @@ def test_the_lease_of_a_send_counts_from_before_the_commit_of_its_mark() -> None
 
 
 @pytest.mark.parametrize("limit", [None, 60])
-def test_no_more_are_claimed_in_one_commit_than_a_group(limit: int | None) -> None:
-    """So that no claim waits long before its change is asked about."""
+def test_a_page_is_claimed_in_one_commit(limit: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What shows nothing new needs no other one."""
+    monkeypatch.setattr(reconciler, "PAGE", 25)
     desk, workflow, _ = pending(30)
     desk.pass_time(301)
     sizes: list[int] = []
@@ -299,7 +290,7 @@ def test_no_more_are_claimed_in_one_commit_than_a_group(limit: int | None) -> No
 
     workflow.reconcile(limit=limit)
 
-    assert [size for size in sizes if size > 1] == [25, 5]
+    assert sizes == [25, 5]
 
 
 def test_a_change_is_due_at_its_very_time() -> None:
@@ -309,10 +300,10 @@ def test_a_change_is_due_at_its_very_time() -> None:
     tick = dt.timedelta(microseconds=1)
 
     def is_due(after: dt.timedelta) -> bool:
-        return workflow._loop.is_due(attrs.evolve(stored, due_at=desk.clock.peek() + after))
+        return workflow._executor.is_due(attrs.evolve(stored, due_at=desk.clock.peek() + after))
 
     assert (is_due(tick), is_due(2 * tick)) == (True, False), "each reading of this clock is a tick later"
-    assert not workflow._loop.is_due(attrs.evolve(stored, due_at=None))
+    assert not workflow._executor.is_due(attrs.evolve(stored, due_at=None))
 
 
 def test_a_change_that_falls_due_during_a_pass_belongs_to_the_next() -> None:
@@ -328,7 +319,7 @@ def test_a_change_that_falls_due_during_a_pass_belongs_to_the_next() -> None:
     desk.store.after = fall_due
 
     assert workflow.reconcile().due == len(changes)
-    assert workflow._loop.is_due(workflow._journal.load(late.id))
+    assert workflow._executor.is_due(workflow._journal.load(late.id))
 
 
 def test_nothing_is_begun_once_the_time_is_over() -> None:
@@ -348,3 +339,15 @@ def test_nothing_is_begun_once_the_time_is_over() -> None:
     commits = desk.store.commits
     assert workflow._reconciler._settle([(stored, None)], over) == []
     assert desk.store.commits == commits
+
+
+def test_a_pass_a_list_and_a_look_by_name_read_past_empty_pages() -> None:
+    """The end of a list is where the store says so."""
+    desk = Desk()
+    workflow = desk.sparse()
+    change = workflow.apply(subject=SUBJECT, **ASKED)
+
+    assert [one.id for one in workflow.find(subject=SUBJECT)] == [change.id]
+    assert workflow.resolve(SUBJECT).id == change.id
+    desk.clock.advance(600)
+    assert workflow.reconcile().due == 1

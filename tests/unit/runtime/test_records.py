@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE
-from itsm_workflow.errors import ChangeNotFound, NotApproved, StorageCorrupt
+from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved, StorageCorrupt
 from tests.support.desk import ASKED, SUBJECT, Desk
 from tests.unit.runtime.test_journal import spoil
 
@@ -50,6 +50,34 @@ def test_a_name_that_nothing_goes_by_is_not_found_and_names_no_workflow() -> Non
     assert str(elsewhere.value) == str(ChangeNotFound(name="theirs", workflow="other_change"))
 
 
+def test_a_name_of_a_damaged_change_is_not_unknown() -> None:
+    """By id, subject or number; and a readable change of the same subject is not taken for it."""
+    desk = Desk()
+    workflow = desk.workflow()
+    first = workflow.apply(subject=SUBJECT, **ASKED)
+    spoil(desk, first.id)
+    for name in (first.id, SUBJECT, first.sn or ""):
+        with pytest.raises(StorageCorrupt, match=first.id):
+            workflow.resolve(name)
+
+    second = workflow.draft(subject=SUBJECT, **ASKED)
+    with pytest.raises(AmbiguousChange) as caught:
+        workflow.resolve(SUBJECT)
+    assert caught.value.candidates == tuple(sorted([first.id, second.id]))
+
+
+def test_a_subject_is_not_an_id() -> None:
+    """The error of a read by id does not claim that no change has the subject, and names the method for it."""
+    workflow = Desk().workflow()
+    change = workflow.apply(subject=SUBJECT, **ASKED)
+    for look in (workflow.get, workflow.why, workflow.settle, workflow.graph, workflow.allowed):
+        with pytest.raises(ChangeNotFound, match=rf"^no change has the id '{SUBJECT}'; Workflow\.resolve finds"):
+            look(SUBJECT)
+    assert workflow.resolve(SUBJECT) == change
+    with pytest.raises(ChangeNotFound, match="no change has the id ''"):
+        workflow.graph("")
+
+
 def test_damage_is_told_with_the_page_that_it_is_in() -> None:
     """Whoever stops after the first change has heard of it."""
     desk = Desk()
@@ -61,3 +89,14 @@ def test_damage_is_told_with_the_page_that_it_is_in() -> None:
     first = next(workflow.find(on_damage=lambda name, error: told.append((name, type(error)))))
 
     assert (first.id, told) == (sound, [(damaged, StorageCorrupt)])
+
+
+def test_a_change_of_another_workflow_is_named_past_empty_pages() -> None:
+    """In the advice of the error."""
+    desk = Desk()
+    workflow = desk.sparse()
+    change = workflow.apply(subject=SUBJECT, **ASKED)
+    other = desk.workflow(definition=attrs.evolve(COLLECTOR_CHANGE, name="another"))
+
+    with pytest.raises(ChangeNotFound, match="a change of workflow collector"):
+        other.resolve(change.id)

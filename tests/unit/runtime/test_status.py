@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def sentence(change: ChangeRequest, *, due_at: dt.datetime | None = None, now: dt.datetime = x.NOW) -> str:
     """Return the sentence about a change, without its subject and id."""
-    stored = Stored(change=change, version=3, seq=3, head="", form="", due_at=due_at)
+    stored = Stored(change=change, version=3, seq=3, head="", form="", document="", due_at=due_at)
     said = why(COLLECTOR_CHANGE, stored, now)
     start = f"{change.subject} ({change.id}) "
     assert said.startswith(start)
@@ -59,6 +59,15 @@ def test_a_page_of_a_state_without_labels_shows_none() -> None:
     bare = attrs.evolve(COLLECTOR_CHANGE, labels={})
 
     assert status_of(bare, x.DRAFT, None).labels == {}
+
+
+def test_a_page_may_change_the_labels_that_it_got() -> None:
+    """They are its own: neither another page nor the definition has them."""
+    change = x.with_attention(x.REJECTED)
+    for name in ("labels", "outcome_labels", "attention_labels"):
+        before = dict(getattr(status_of(COLLECTOR_CHANGE, change, None), name))
+        getattr(status_of(COLLECTOR_CHANGE, change, None), name)["zh"] = "改过"
+        assert getattr(status_of(COLLECTOR_CHANGE, change, None), name) == before != {}
 
 
 def test_a_page_without_a_ticket_has_no_links() -> None:
@@ -120,37 +129,22 @@ ANONYMOUS = attrs.evolve(x.PENDING, form=attrs.evolve(x.FORM, approvers=()))
 
 SENTENCES: dict[str, tuple[ChangeRequest, str]] = {
     "a draft": (x.DRAFT, "is a draft and waits to be submitted"),
-    "a refused draft": (
-        REFUSED,
-        "is a draft and waits to be submitted, the gateway refused it (code 39): no title",
-    ),
+    "a refused draft": (REFUSED, "is a draft and waits to be submitted, the gateway refused it (code 39): no title"),
     "queued": (x.QUEUED, "waits to be filed, attempt 1"),
     "unsent": (UNSENT, "waits to be filed, attempt 1 (connection refused)"),
     "sending": (x.SENDING, "is being filed, attempt 1"),
-    "unknown": (
-        x.UNKNOWN,
-        "may have been filed, its ticket is looked up, attempt 1 (the connection was reset)",
-    ),
+    "unknown": (x.UNKNOWN, "may have been filed, its ticket is looked up, attempt 1 (the connection was reset)"),
     "pending": (x.PENDING, "waits for bob to decide ticket REQ7 since 2024-05-17 08:00:01 UTC"),
-    "pending without names": (
-        ANONYMOUS,
-        "waits for its approvers to decide ticket REQ7 since 2024-05-17 08:00:01 UTC",
-    ),
+    "pending without names": (ANONYMOUS, "waits for its approvers to decide ticket REQ7 since 2024-05-17 08:00:01 UTC"),
     "undelivered": (
         x.FAILED_CALLBACK,
         "waits for bob to decide ticket REQ7 since 2024-05-17 08:00:01 UTC, whose callback did not arrive",
     ),
-    "suspected": (
-        x.SUSPECTED,
-        "waits for a second look at ticket REQ7, revoked since 2024-05-17 08:00:10 UTC",
-    ),
+    "suspected": (x.SUSPECTED, "waits for a second look at ticket REQ7, revoked since 2024-05-17 08:00:10 UTC"),
     "approved": (x.APPROVED, "ended as approved on 2024-05-17 08:00:20 UTC by ticket REQ7"),
     "withdrawn": (x.WITHDRAWN, "ended as withdrawn on 2024-05-17 08:01:40 UTC by ticket REQ7"),
     "abandoned": (x.ABANDONED, "ended as abandoned on 2024-05-17 08:15:00 UTC"),
-    "ended at an unknown time": (
-        attrs.evolve(x.APPROVED, ended_at=None),
-        "ended as approved by ticket REQ7",
-    ),
+    "ended at an unknown time": (attrs.evolve(x.APPROVED, ended_at=None), "ended as approved by ticket REQ7"),
 }
 
 

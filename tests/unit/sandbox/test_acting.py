@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from itsm_workflow.sandbox import Refusal, Status
-from tests.support.stage import Cast, Stage, Standing
+from tests.support.stage import AT, Cast, Stage, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.support.recorded import Json
-
-AT = datetime(2026, 11, 24, 18, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    """A sandbox in which time passes on request."""
-    with Stage(AT) as running:
-        yield running
 
 
 def operate(stage: Stage, sn: str, action: str, operator: str, message: str | None = "m") -> Json:

@@ -1,4 +1,4 @@
-"""The sandbox's courier: what it sends, how it judges answers, and that it lets go when closed."""
+"""The sandbox's sender of callbacks: what it sends, how it judges answers, and that it lets go when closed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from random import Random
 
 import pytest
 
-from itsm_workflow.sandbox import CallbackOutcome, Outgoing
-from itsm_workflow.sandbox.delivery import Courier
+from itsm_workflow.sandbox import CallbackOutcome
+from itsm_workflow.sandbox.delivery import CallbackSender
+from itsm_workflow.sandbox.ticket import Outgoing
 from itsm_workflow.sandbox.tokens import issue, verify
 from tests.support.limits import PATIENCE
 from tests.support.receiver import GOOD, Receiver, Say
@@ -33,7 +34,7 @@ def outgoing(url: str, **changes: object) -> Outgoing:
 def deliver(receiver: Receiver, *answers: Say, **changes: object) -> tuple[CallbackOutcome, str]:
     """Send one callback to a receiver that answers so."""
     receiver.answers = list(answers)
-    sent = Courier(timeout=PATIENCE).send(outgoing(f"{receiver.url}/cb?a=1&b=%2F", **changes))
+    sent = CallbackSender(timeout=PATIENCE).send(outgoing(f"{receiver.url}/cb?a=1&b=%2F", **changes))
     return sent.outcome, sent.note
 
 
@@ -79,7 +80,7 @@ def test_what_cannot_be_sent_fails_unsent(changes: dict[str, object], note: str)
     """A bad URL, a bad header or nobody there: failed, and nothing came in."""
     with Receiver() as receiver:
         url = changes.pop("url", f"{receiver.url}/cb")
-        sent = Courier(timeout=PATIENCE).send(outgoing(str(url), **changes))
+        sent = CallbackSender(timeout=PATIENCE).send(outgoing(str(url), **changes))
 
         assert (CallbackOutcome.FAILED, note) == (sent.outcome, sent.note)
         assert receiver.seen == []
@@ -141,17 +142,17 @@ def test_a_packed_answer_is_unpacked(encoding: str) -> None:
 
 
 def test_closing_breaks_off_what_hangs() -> None:
-    """A receiver that never answers does not hold up a closing courier; the callback is lost, not failed."""
+    """A receiver that never answers does not hold up a closing sender; the callback is lost, not failed."""
     outcomes = []
     with Receiver() as receiver:
         receiver.hold.clear()
-        courier = Courier(timeout=PATIENCE)
-        sender = threading.Thread(target=lambda: outcomes.append(courier.send(outgoing(f"{receiver.url}/x")).outcome))
-        sender.start()
+        sender = CallbackSender(timeout=PATIENCE)
+        thread = threading.Thread(target=lambda: outcomes.append(sender.send(outgoing(f"{receiver.url}/x")).outcome))
+        thread.start()
         receiver.wait(1)
-        courier.close()
-        sender.join(PATIENCE)
-        outcomes.append(courier.send(outgoing(f"{receiver.url}/x")).outcome)
+        sender.close()
+        thread.join(PATIENCE)
+        outcomes.append(sender.send(outgoing(f"{receiver.url}/x")).outcome)
 
     assert outcomes == [CallbackOutcome.LOST, CallbackOutcome.LOST]
 
@@ -160,7 +161,7 @@ def test_a_receiver_that_never_answers_is_given_up_in_time() -> None:
     """The time-out is an argument."""
     with Receiver() as receiver:
         receiver.hold.clear()
-        sent = Courier(timeout=0.05).send(outgoing(f"{receiver.url}/x"))
+        sent = CallbackSender(timeout=0.05).send(outgoing(f"{receiver.url}/x"))
 
     assert (sent.outcome, sent.note) == (CallbackOutcome.FAILED, "TimeoutError")
 

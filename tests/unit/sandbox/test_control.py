@@ -12,8 +12,7 @@ import pytest
 
 from itsm_workflow.sandbox.control import is_local, plain
 from tests.support.receiver import Receiver
-from tests.support.stage import Cast, Stage, Standing
-from tests.unit.sandbox.test_acting import AT
+from tests.support.stage import AT, Cast, Stage, Standing
 from tests.unit.sandbox.test_faults import CREATE
 
 if TYPE_CHECKING:

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from itsm_workflow.sandbox import FieldSpec, Service
-from tests.support.stage import Stage, front
+from tests.support.stage import AT, Stage, front
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.support.recorded import Json
 
-AT = datetime(2026, 11, 24, 18, 30, tzinfo=UTC)
 GOOD = {"title": "a change", "APPROVER": "alice,bob", "APPROVAL_CONTENT": "please"}
-
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    """A sandbox in which time stands still."""
-    with Stage(AT) as running:
-        yield running
 
 
 def body(**changes: Json) -> dict[str, Json]:

@@ -12,23 +12,14 @@ import pytest
 from itsm_workflow.sandbox import Fault, FaultKind, Faults, Sandbox, Status
 from tests.support.limits import PATIENCE
 from tests.support.receiver import Receiver
-from tests.support.stage import Cast, Stage, Standing
-from tests.unit.sandbox.test_acting import AT, operate
+from tests.support.stage import AT, Cast, Stage, Standing
+from tests.unit.sandbox.test_acting import operate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.support.recorded import Json
 
 FIELDS = [{"key": key, "value": "alice"} for key in ("title", "APPROVER", "APPROVAL_CONTENT")]
 CREATE = {"fast_approval": True, "creator": "admin", "fields": FIELDS}
-
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    """A sandbox in which time passes on request."""
-    with Stage(AT) as running:
-        yield running
 
 
 def create(stage: Stage, **meta: Json) -> Json:
@@ -198,10 +189,10 @@ def test_an_early_callback_comes_before_the_answer(stage: Stage) -> None:
         seen = receiver.seen[0].json
 
     assert (envelope["data"]["sn"], "FINISHED", "alice") == (seen["sn"], seen["current_status"], seen["last_approver"])
-    assert (
-        stage.sandbox.tickets()[0].current_status,
-        stage.sandbox.tickets()[0].approve_result,
-    ) == (Status.FINISHED, True)
+    assert (stage.sandbox.tickets()[0].current_status, stage.sandbox.tickets()[0].approve_result) == (
+        Status.FINISHED,
+        True,
+    )
 
 
 def test_an_early_callback_of_a_refused_create_is_none(stage: Stage) -> None:
@@ -232,6 +223,14 @@ def test_numbers_out_of_range_are_refused() -> None:
         changes: dict[str, Any] = {field: value}
         with pytest.raises(ValueError, match=f"^Fault.{field} must be at least"):
             Fault(kind=FaultKind.DELAY, endpoint="get_tickets", **changes)
+
+
+@pytest.mark.parametrize("flag", ["always", "processed"])
+def test_a_flag_that_is_not_a_bool_is_refused(flag: str) -> None:
+    """The text no is true."""
+    changes: dict[str, Any] = {flag: "no"}
+    with pytest.raises(ValueError, match=f"^Fault.{flag} must be True or False, not 'no'$"):
+        Fault(kind=FaultKind.DELAY, endpoint="get_tickets", **changes)
 
 
 def test_an_unknown_fault_is_not_found() -> None:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Draft, self_finishing
-from tests.support.stage import Cast, Stage, Standing, front
+from tests.support.stage import AT, Cast, Stage, Standing, front
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.support.recorded import Json
 
-AT = datetime(2026, 11, 24, 18, 30, tzinfo=UTC)
 NOWHERE = {"callback_url": "http://127.0.0.1:1/"}
-
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    """A sandbox in which time passes on request."""
-    with Stage(AT) as running:
-        yield running
 
 
 def found(stage: Stage, **body: Json) -> list[str]:
@@ -292,9 +281,9 @@ def test_times_are_cut_to_seconds_of_shanghai(stage: Stage) -> None:
     stage.sandbox.suspend(sn)
     suspended = stage.get("get_ticket_info", f"sn={sn}").json["data"]
 
-    assert (
-        running["create_at"],
-        running["update_at"],
-        running["end_at"],
-    ) == ("2026-11-25 02:30:00", "2026-11-25 02:30:00", None)
+    assert (running["create_at"], running["update_at"], running["end_at"]) == (
+        "2026-11-25 02:30:00",
+        "2026-11-25 02:30:00",
+        None,
+    )
     assert suspended["update_at"] == "2026-11-25 02:30:01"

@@ -9,14 +9,15 @@ import socket
 import threading
 import urllib.request
 from contextlib import closing
+from typing import Any
 
 import pytest
 
-from itsm_workflow.sandbox import Request, Sandbox, Status
+from itsm_workflow.sandbox import Sandbox, Status
+from itsm_workflow.sandbox.request import Request
 from tests.support.limits import PATIENCE
 from tests.support.receiver import Receiver
-from tests.support.stage import Cast, Stage, Standing, front
-from tests.unit.sandbox.test_acting import AT
+from tests.support.stage import AT, Cast, Stage, Standing, front
 from tests.unit.sandbox.test_faults import CREATE
 
 
@@ -170,6 +171,22 @@ def test_idle_connections_do_not_hold_up_closing() -> None:
 
     sandbox.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("itsm-sandbox")]
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "takes"),
+    [
+        ("port", "8080", "a whole number of at least 0"),
+        ("clock", 5, "a function"),
+        ("callback_timeout", "60", "a number of seconds of at least 0"),
+        ("require_authorization", "no", "True or False"),
+        ("drive", "no", "True or False"),
+    ],
+)
+def test_an_argument_of_the_wrong_type_is_named(argument: str, value: Any, takes: str) -> None:  # noqa: ANN401 - wrong on purpose
+    """Before anything is started: a thread would raise the error much later."""
+    with pytest.raises(TypeError, match=rf"^Sandbox\({argument}=\.\.\.\) takes {takes}, not "):
+        Sandbox(**{argument: value})
 
 
 def test_a_sandbox_starts_once_and_has_an_address_then() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from itsm_workflow.secrets import SecretURL
-from itsm_workflow.settings import Settings, proxy_place, proxy_secrets
+from itsm_workflow.settings import Settings
+from itsm_workflow.settings.proxy import proxy_place, proxy_secrets
 from tests.unit.settings.test_settings import ENOUGH, make, problems_of
 
 PASSWORD = "canary-pass"

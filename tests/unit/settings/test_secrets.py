@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-
 import pytest
 
 from itsm_workflow.errors import SettingsError
@@ -24,21 +22,6 @@ class TestNotShowing:
         assert APP_SECRET not in shown
         assert "kkkk" not in shown
         assert "pw@db" not in shown
-
-    def test_a_secret_prints_as_stars(self) -> None:
-        """However it is printed; and it leaves the process by no pickle."""
-        secret = Secret("canary")
-
-        assert {"Secret('***')"} == {str(secret), repr(secret), f"{secret}"}
-        with pytest.raises(TypeError, match="cannot be pickled"):
-            pickle.dumps(secret)
-
-    def test_secrets_compare_by_what_they_hold(self) -> None:
-        """Equal ones are equal and hash alike; an empty one is false, and no secret equals its text."""
-        assert (Secret("a"), hash(Secret("a"))) == (Secret("a"), hash(Secret("a")))
-        assert Secret("a") != Secret("b")
-        assert Secret("a") != "a"
-        assert not Secret("")
 
     def test_no_secret_in_the_error_or_its_traceback(self) -> None:
         """A report of the error may show every frame's variables."""

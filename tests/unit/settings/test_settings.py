@@ -12,7 +12,9 @@ import pytest
 
 from itsm_workflow.errors import SettingsError
 from itsm_workflow.secrets import Secret
-from itsm_workflow.settings import VARIABLES, Settings, is_loopback, unknown_variables
+from itsm_workflow.settings import VARIABLES, Settings
+from itsm_workflow.settings.model import unknown_variables
+from itsm_workflow.settings.rules import is_loopback
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
 APP_SECRET = "canary-app-secret-0123456789"
@@ -293,10 +295,43 @@ class TestRefusing:
             "BKAPP_ITSM_FAST_APPROVAL"
         ]
 
-    @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1,2,3", "0,5"])
+    @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1,2,3", "0,5", "5,", ",", "soon"])
     def test_times_are_above_zero_and_end(self, seconds: str) -> None:
-        """No time-out at all is no setting."""
-        assert "BKAPP_ITSM_TIMEOUT" in problems_of({**ENOUGH, "BKAPP_ITSM_TIMEOUT": seconds})
+        """The rule says the whole form, whichever part of it is broken."""
+        assert problems_of({**ENOUGH, "BKAPP_ITSM_TIMEOUT": seconds}) == {
+            "BKAPP_ITSM_TIMEOUT": "must be a number of seconds above 0 and at most 86400, or two of them: connect,read"
+        }
+
+    @pytest.mark.parametrize(
+        ("name", "rule"),
+        [
+            ("DEADLINE", "must be a number of seconds above 0 and at most 86400"),
+            ("BREAKER_REST", "must be a number of seconds above 0 and at most 86400"),
+            ("BREAKER_FAILURES", "must be a whole number of calls from 1 to 1000000, or 0 for never"),
+            ("SERVICE_ID", "must be a whole number of at most 18 digits"),
+        ],
+    )
+    @pytest.mark.parametrize("text", ["many", "-1", "nan", "9" * 20])
+    def test_the_rule_of_a_number_is_the_same_for_each_text(self, name: str, rule: str, text: str) -> None:
+        """It says all that a valid number has."""
+        assert problems_of({**ENOUGH, f"BKAPP_ITSM_{name}": text}) == {f"BKAPP_ITSM_{name}": rule}
+
+    @pytest.mark.parametrize("name", ["BKAPP_ITSM_DEADLINE", "BKAPP_ITSM_APP_SECRET", "BKAPP_ITSM_VERSION"])
+    @pytest.mark.parametrize(("value", "kind"), [(5, "an int"), (None, "a NoneType"), (b"canary", "a bytes")])
+    def test_a_variable_that_is_not_text(self, name: str, value: Any, kind: str) -> None:  # noqa: ANN401 - wrong on purpose
+        """A mapping of a host's own may hold anything; the value is not shown, since it may be a secret."""
+        assert problems_of({**ENOUGH, name: value}) == {name: f"must be text, as environment variables are, not {kind}"}
+
+    @pytest.mark.parametrize("environ", ["abc", 5, [("BKAPP_ITSM_DEADLINE", "5")]])
+    def test_variables_that_are_not_a_mapping(self, environ: Any) -> None:  # noqa: ANN401 - wrong on purpose
+        """The error says what to pass."""
+        with pytest.raises(TypeError, match=r"must be a mapping of names to text, as os\.environ is, not an? "):
+            Settings.from_env(environ)
+
+    def test_a_name_that_is_not_text_is_not_one_of_the_librarys_variables(self) -> None:
+        """As any other name."""
+        names: Any = {5: "x", b"BK_ITSM4_URL": b"x"}
+        assert Settings.from_env({**ENOUGH, **names}) == Settings.from_env(ENOUGH)
 
     @pytest.mark.parametrize(
         ("variable", "value"),
@@ -346,6 +381,10 @@ class TestRefusing:
             ("ticket_hosts", "itsm.example.com:8080"),
             ("ticket_hosts", "itsm.example.com/path"),
             ("ticket_hosts", "12:34"),
+            ("ticket_hosts", "*.example.com"),
+            ("ticket_hosts", "itsm.example.com,*x"),
+            ("gateway_url", "https://e.com/\udcff"),
+            ("service_name", "a\udcff"),
             ("deadline", "never"),
             ("breaker_failures", "-1"),
             ("breaker_failures", "1.5"),
@@ -378,7 +417,10 @@ class TestRefusing:
             ("callback_keys", ("k" * 40,)),
             ("ticket_hosts", "itsm.example.com"),
             ("ticket_hosts", (5,)),
-            ("timeout", 5.0),
+            ("timeout", 0),
+            ("timeout", [1.0, 2.0]),
+            ("service_name", 5),
+            ("environment", None),
             ("timeout", ("1", "2")),
             ("timeout", (True, True)),
             ("deadline", "20"),

@@ -14,8 +14,7 @@ from tests.support import examples as x
 
 FORTNIGHT = 14 * 86400 + 1
 OVERDUE = Step(
-    Trigger.RAISE_ATTENTION,
-    ev.Concern(reason=AttentionReason.OVERDUE, facts={"ticket": "7", "since": "2024-05-17"}),
+    Trigger.RAISE_ATTENTION, ev.Concern(reason=AttentionReason.OVERDUE, facts={"ticket": "7", "since": "2024-05-17"})
 )
 APPROVED, REFUSED = x.finished(approved=True), x.finished(approved=False)
 LOST_AND_SUSPECTED = x.after(x.SUSPECTED, (Trigger.FAIL_CALLBACK, ev.Undelivered(sn="REQ7")), at=20)
@@ -244,3 +243,24 @@ def test_a_snapshot_of_another_ticket_decides_nothing(seen: ev.Snapshot) -> None
         assert decided(change, attrs.evolve(seen, ticket_id="8")) == ()
     assert decided(x.UNKNOWN, seen) == ()
     assert decided(attrs.evolve(x.QUEUED, ticket=x.PENDING.ticket), seen) == ()
+
+
+def unread(change: ChangeRequest, days: float) -> list[str]:
+    """Return the triggers of a ticket that could not be read, so long after it was recorded."""
+    steps = decide(
+        COLLECTOR_CHANGE, change, ReadAnswer(snapshot=None), x.later(1 + days * 86400), x.POLICY, gateway="bk_itsm"
+    )
+    return [step.trigger for step in steps]
+
+
+@pytest.mark.parametrize("change", [x.PENDING, x.FAILED_CALLBACK], ids=["pending", "failed_callback"])
+def test_a_ticket_that_cannot_be_read_for_too_long_calls_a_person(change: ChangeRequest) -> None:
+    """From the moment on that the policy says."""
+    assert unread(change, 14) == [Trigger.RAISE_ATTENTION]
+    assert unread(change, 13.9) == []
+
+
+@pytest.mark.parametrize("change", [x.APPROVED, x.WITHDRAWN, x.DRAFT], ids=["approved", "withdrawn", "draft"])
+def test_nobody_waits_for_a_ticket_that_has_ended(change: ChangeRequest) -> None:
+    """So nobody is called for one that cannot be read."""
+    assert unread(change, 30) == []

@@ -12,6 +12,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.settle import LookupAnswer, SendAnswer, Step, decide
 from tests.support import examples as x
+from tests.support.attention import reason_of
 
 CREATED = Created(id="7", sn="REQ7", url="https://itsm.example.com/7")
 NOT_SENT = NotSent(problem="connection refused")
@@ -19,11 +20,7 @@ REFUSED = Refused(remote_code=3900003, message="no such service")
 UNKNOWN = Unknown(problem="connection reset")
 RESUBMITTED = x.after(
     x.after(
-        x.SENDING,
-        (
-            Trigger.REFUSE,
-            ev.Refusal(number=1, owner="w1", remote_code=3900003, message="no", looked_up=True),
-        ),
+        x.SENDING, (Trigger.REFUSE, ev.Refusal(number=1, owner="w1", remote_code=3900003, message="no", looked_up=True))
     ),
     (Trigger.SUBMIT, x.submission(key="K2")),
     (Trigger.MARK_SENDING, x.mark()),
@@ -350,8 +347,7 @@ def test_a_mismatch_stays_the_reason_when_the_schedule_is_used_up() -> None:
     for _ in range(8):
         change = x.after(change, (Trigger.NOTE_LOOKUP, ev.LookupNoted(number=1, answered=True)), at=500)
 
-    assert change.attention is not None
-    assert change.attention.reason is AttentionReason.MISMATCH
+    assert reason_of(change) is AttentionReason.MISMATCH
 
 
 def test_a_ticket_that_differs_is_reported_beside_the_one_that_is_bound() -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from itsm_workflow.change import WITHDRAW, ChangeRequest, EffectStatus, HeardCallback
+from itsm_workflow.change import WITHDRAW, ChangeRequest, EffectStatus, LastCallback
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
-from itsm_workflow.settle import Deliver, Lookup, Plan, Read, Send, Step, Sweep, plan
+from itsm_workflow.settle import Deliver, Leave, Lookup, LookupAnswer, Plan, Read, Send, Step, Sweep, plan
 from tests.support import examples as x
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ def quiet(change: ChangeRequest) -> ChangeRequest:
 
 def heard(change: ChangeRequest, at: float) -> ChangeRequest:
     """Return the change after a callback that named REQ7."""
-    return attrs.evolve(change, heard=HeardCallback(sn="REQ7", digest="d", at=x.later(at)))
+    return attrs.evolve(change, heard=LastCallback(sn="REQ7", digest="d", at=x.later(at)))
 
 
-def asked(change: ChangeRequest, at: float) -> Plan | None:
+def asked(change: ChangeRequest, at: float) -> Plan | Leave | None:
     """Return what worker w9 would ask."""
     return plan(COLLECTOR_CHANGE, change, x.later(at), x.POLICY, owner="w9")
 
@@ -77,16 +77,8 @@ CASES: dict[str, tuple[ChangeRequest, float, Question | None]] = {
     "one that is parked is left": (x.with_effect(x.PENDING, x.planned(EffectStatus.PARKED)), 5, Read()),
     "one that is done as well": (x.with_effect(x.PENDING, x.planned(EffectStatus.DELIVERED)), 5, Read()),
     "while one is delivered the ticket is read": (x.with_effect(x.PENDING, x.started()), 299.9, Read()),
-    "and no other is delivered": (
-        attrs.evolve(x.PENDING, effects=(x.started(), x.planned(id="E2"))),
-        299.9,
-        Read(),
-    ),
-    "a withdrawal waits for the ticket": (
-        x.with_effect(x.UNKNOWN, x.planned(name=WITHDRAW)),
-        5,
-        Lookup(),
-    ),
+    "and no other is delivered": (attrs.evolve(x.PENDING, effects=(x.started(), x.planned(id="E2"))), 299.9, Read()),
+    "a withdrawal waits for the ticket": (x.with_effect(x.UNKNOWN, x.planned(name=WITHDRAW)), 5, Lookup()),
     "also after a delivery that brought no result": (
         x.with_effect(x.UNKNOWN, x.started(name=WITHDRAW, claimed_until=x.later(4))),
         5,
@@ -156,9 +148,35 @@ def test_a_queued_send_that_was_called_back_about_is_looked_up() -> None:
     )
 
 
+def test_a_look_up_is_made_by_key_by_default() -> None:
+    """And nothing went wrong with it."""
+    expected = LookupAnswer(number=1, found=(), channel=ev.Channel.LOOKUP, problem="")
+    assert LookupAnswer(number=1, found=()) == expected
+
+
 def test_a_sender_whose_lease_ran_out_is_unknown_from_then_on() -> None:
     """The claim of the look-up says so, at the end of the lease and not a moment before."""
     mark = ev.AttemptMark(number=1, owner="w9", problem="its worker reported no result")
 
     assert asked(x.SENDING, 29.999) is None
     assert asked(x.SENDING, 30) == Plan(question=Lookup(), claim=(Step(Trigger.MARK_UNKNOWN, mark),))
+
+
+def test_the_number_that_a_callback_named_is_looked_up_when_the_sender_went_silent() -> None:
+    """The search by key may not show the ticket yet."""
+    heard = attrs.evolve(x.SENDING, heard=LastCallback(sn="REQ7", digest="d", at=x.later(2)))
+    planned = plan(COLLECTOR_CHANGE, heard, x.later(30), x.POLICY, owner="w9")
+
+    assert isinstance(planned, Plan)
+    assert planned.question == Lookup(sn="REQ7")
+    silent = ev.AttemptMark(number=1, owner="w9", problem="its worker reported no result")
+    assert planned.claim == (Step(Trigger.MARK_UNKNOWN, silent),)
+
+
+def test_a_hint_of_the_very_moment_of_the_end_asks_nothing() -> None:
+    """It may be the one that ended the change."""
+    heard = LastCallback(sn="REQ7", digest="d", at=x.later(20))
+    done = attrs.evolve(x.APPROVED, effects=(), heard=heard)
+    assert plan(COLLECTOR_CHANGE, done, x.later(30), x.POLICY, owner="w9") is None
+    later = attrs.evolve(done, heard=attrs.evolve(heard, at=x.later(20.001)))
+    assert plan(COLLECTOR_CHANGE, later, x.later(30), x.POLICY, owner="w9") is not None

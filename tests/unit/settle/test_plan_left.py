@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from itsm_workflow.change import AttentionReason, EffectStatus, HeardCallback
+from itsm_workflow.change import AttentionReason, EffectStatus, LastCallback
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
-from itsm_workflow.settle import Deliver, Plan, Read, Step, effects_left, plan
+from itsm_workflow.settle import Deliver, Leave, Plan, Read, Step, plan
 from tests.support import examples as x
 
 if TYPE_CHECKING:
-    from itsm_workflow.change import ChangeRequest, PlannedEffect
+    from itsm_workflow.change import ChangeRequest
 
 POLL = x.POLICY.poll.total_seconds()
 LOST = x.planned(id="L1", name="lost", due_at=x.later(1))
@@ -24,7 +24,7 @@ LOST = x.planned(id="L1", name="lost", due_at=x.later(1))
 LEFT = x.with_effect(x.PENDING, LOST)
 
 
-def asked(change: ChangeRequest, at: float, due_at: float | None) -> Plan | None:
+def asked(change: ChangeRequest, at: float, due_at: float | None) -> Plan | Leave | None:
     """Return what a process without a function for that effect plans."""
     return plan(
         COLLECTOR_CHANGE,
@@ -39,7 +39,7 @@ def asked(change: ChangeRequest, at: float, due_at: float | None) -> Plan | None
 
 def heard(change: ChangeRequest, at: float) -> ChangeRequest:
     """Return the change after a callback, which is its last entry."""
-    return attrs.evolve(change, heard=HeardCallback(sn="REQ7", digest="d", at=x.later(at)), updated_at=x.later(at))
+    return attrs.evolve(change, heard=LastCallback(sn="REQ7", digest="d", at=x.later(at)), updated_at=x.later(at))
 
 
 LOOKS: dict[str, tuple[ChangeRequest, float, float | None, bool]] = {
@@ -70,28 +70,27 @@ LOOKS: dict[str, tuple[ChangeRequest, float, float | None, bool]] = {
 @pytest.mark.parametrize(("change", "at", "due_at", "looks"), LOOKS.values(), ids=LOOKS)
 def test_the_rest_is_looked_at_as_ever(change: ChangeRequest, at: float, due_at: float | None, *, looks: bool) -> None:
     """The change is due all the while, for the process that has the function."""
-    assert asked(change, at, due_at) == (Plan(question=Read()) if looks else None)
+    assert asked(change, at, due_at) == (Plan(question=Read()) if looks else Leave())
 
 
 def test_another_effect_is_delivered_beside_one_that_is_left() -> None:
     """It may be due after it."""
     change = attrs.evolve(x.APPROVED, effects=(LOST, x.planned(due_at=x.later(5))))
 
-    assert asked(change, 4, 1) is None
+    assert asked(change, 4, 1) == Leave()
     assert asked(change, 5, 1) == Plan(question=Deliver(effect="E1", name="start", attempt=1, owner="w9"))
 
 
 def test_only_what_is_due_and_not_known_is_left() -> None:
     """Neither what waits, nor what is delivered, nor what is done."""
+    done = x.planned(EffectStatus.DELIVERED, name="lost"), x.planned(EffectStatus.PARKED, name="lost")
 
-    def left(*effects: PlannedEffect) -> list[str]:
-        change = attrs.evolve(x.APPROVED, effects=effects)
-        return [one.id for one in effects_left(change, x.later(5), x.POLICY, lambda name: name != "lost")]
-
-    assert left(LOST, x.planned()) == ["L1"]
-    assert left(attrs.evolve(LOST, due_at=x.later(6))) == []
-    assert left(x.started(name="lost")) == []
-    assert left(x.planned(EffectStatus.DELIVERED, name="lost"), x.planned(EffectStatus.PARKED, name="lost")) == []
+    for due_at in (1, None):
+        assert asked(attrs.evolve(x.APPROVED, effects=(LOST,)), 5, due_at) == Leave()
+        assert asked(attrs.evolve(x.APPROVED, effects=(LOST, *done)), 5, due_at) == Leave()
+        assert asked(attrs.evolve(x.APPROVED, effects=(attrs.evolve(LOST, due_at=x.later(6)),)), 5, due_at) is None
+        assert asked(attrs.evolve(x.APPROVED, effects=(x.started(name="lost"),)), 5, due_at) is None
+        assert asked(attrs.evolve(x.APPROVED, effects=done), 5, due_at) is None
 
 
 def test_after_an_hour_a_person_is_told_and_not_again_while_another_call_stands() -> None:
@@ -100,10 +99,10 @@ def test_after_an_hour_a_person_is_told_and_not_again_while_another_call_stands(
     concern = ev.Concern(reason=AttentionReason.EFFECT_UNKNOWN, facts=facts)
     told = Plan(question=None, claim=(Step(Trigger.RAISE_ATTENTION, concern),))
 
-    assert asked(LEFT, 3600, 3600) is None
+    assert asked(LEFT, 3600, 3600) == Leave()
     assert asked(LEFT, 3601, 3600) == told
     assert asked(LEFT, 3601, None) == told
-    assert asked(x.with_attention(LEFT), 3601, 3600) is None
+    assert asked(x.with_attention(LEFT), 3601, 3600) == Leave()
 
 
 def test_with_a_function_for_everything_nothing_is_left() -> None:

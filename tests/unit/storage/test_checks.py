@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow.storage.checks import (
-    check_history,
-    check_id,
-    check_query,
-    check_timeout,
-    check_writes,
-    is_keepable,
-)
+from itsm_workflow.storage.checks import check_history, check_id, check_query, check_timeout, check_writes, is_keepable
 from itsm_workflow.storage.protocol import MAX_TEXT_BYTES, Cursor, EntryRow, Order, Query, Row, Write
 from itsm_workflow.testing.conformance._rows import create, entry
 
@@ -261,9 +254,19 @@ def test_texts_have_a_longest_length() -> None:
     assert MAX_TEXT_BYTES == 4 * 1024 * 1024
 
 
-@pytest.mark.parametrize("text", ["a\0b", "\ud800", "x" * (MAX_TEXT_BYTES + 1)], ids=["NUL", "half a pair", "long"])
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("a\0b", "must not contain NUL characters or lone surrogates, which cannot be stored: remove U\\+0000"),
+        ("\ud800", "must not contain NUL characters or lone surrogates, which cannot be stored: remove U\\+D800"),
+        ("x" * (MAX_TEXT_BYTES + 1), f"must have at most {MAX_TEXT_BYTES} bytes in UTF-8"),
+    ],
+    ids=["NUL", "half a pair", "long"],
+)
 @pytest.mark.parametrize(("make", "name"), [(_row, "form"), (_row, "ticket_sn"), (_entry, "actor")])
-def test_a_text_that_no_store_keeps_is_named(make: Callable[[str, Any], Write], name: str, text: str) -> None:
+def test_a_text_that_no_store_keeps_is_named(
+    make: Callable[[str, Any], Write], name: str, text: str, rule: str
+) -> None:
     """With its change and its column."""
-    with pytest.raises(ValueError, match=rf"^change 'c1': .*{name} cannot be stored: it contains NUL"):
+    with pytest.raises(ValueError, match=rf"^change 'c1': .*{name} {rule}$"):
         check_writes([make(name, text)])

@@ -18,7 +18,7 @@ from itsm_workflow.change import (
     AttentionReason,
     Decider,
     EffectStatus,
-    HeardCallback,
+    LastCallback,
     Moment,
     Outcome,
     TicketDecision,
@@ -28,9 +28,10 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.storage import codec
 from itsm_workflow.storage.checks import check_writes
-from itsm_workflow.storage.codec import SCHEMA, START, Codec, Stored, digest, ticket_key
-from itsm_workflow.storage.protocol import MAX_TEXT_BYTES, EntryRow, Row
-from itsm_workflow.storage.strict import canonical, parse
+from itsm_workflow.storage.codec import START, Codec, Stored
+from itsm_workflow.storage.documents import SCHEMA, entry_digest
+from itsm_workflow.storage.protocol import MAX_TEXT_BYTES, EntryRow, Row, ticket_key
+from itsm_workflow.strict import canonical, parse, stored_text
 from itsm_workflow.testing import strategies as s
 from tests.stateful.walk import walks
 from tests.support import examples as x
@@ -114,7 +115,7 @@ def test_every_change_comes_back(change: ChangeRequest, due_at: dt.datetime | No
     assert stored == CODEC.read(write.row)
     assert change == CODEC.read(write.row).change
     assert (1, len(made), due_at, "a:b") == (stored.version, stored.seq, stored.due_at, write.row.open_subject)
-    assert (digest(write.entries[-1]) if made else START) == stored.head
+    assert (entry_digest(write.entries[-1]) if made else START) == stored.head
     if made:
         check_writes([write])
 
@@ -163,7 +164,7 @@ FULL = attrs.evolve(
     attention=Attention(reason=AttentionReason.OVERDUE, since=x.later(5), facts={"ticket": "7"}),
     outcome=Outcome.WITHDRAWN,
     ended_at=x.later(6),
-    heard=HeardCallback(sn="REQ7", digest="0" * 64, at=x.later(7), count=2),
+    heard=LastCallback(sn="REQ7", digest="0" * 64, at=x.later(7), count=2),
     effects=(
         x.started(
             attempts=8,
@@ -222,7 +223,7 @@ def test_a_whole_walk_comes_back(walk: Walk) -> None:
     assert list(whole.entries) == rows
     assert walk.entries == CODEC.entries(rows)
     assert stored is not None
-    assert (len(rows), len(rows), digest(rows[-1])) == (stored.version, stored.seq, stored.head)
+    assert (len(rows), len(rows), entry_digest(rows[-1])) == (stored.version, stored.seq, stored.head)
 
 
 @given(change=s.changes)
@@ -230,8 +231,8 @@ def test_documents_are_canonical(change: ChangeRequest) -> None:
     """Reading a text as JSON and writing it again gives the same text."""
     row = written(change).row
 
-    assert row.document == canonical(parse(row.document))
-    assert row.form == canonical(parse(row.form or ""))
+    assert row.document == stored_text(parse(row.document))
+    assert row.form == stored_text(parse(row.form or ""))
 
 
 @given(change=s.changes)
@@ -253,13 +254,13 @@ def test_columns_are_those_of_the_change() -> None:
     change = x.with_attention(x.PENDING)
     row = CODEC.write(None, change, [x.opened()[1]], x.later(9), open_subject="collector_change:collector-1")[0].row
 
-    assert (
-        row.id,
-        row.workflow,
-        row.state,
-        row.attention,
-        row.subject,
-    ) == (x.ID, "collector_change", "pending", "overdue", "collector-1")
+    assert (row.id, row.workflow, row.state, row.attention, row.subject) == (
+        x.ID,
+        "collector_change",
+        "pending",
+        "overdue",
+        "collector-1",
+    )
     assert (row.ticket_key, row.ticket_sn, row.open_subject) == ("bk_itsm:7", "REQ7", "collector_change:collector-1")
     created = int(x.NOW.timestamp()) * 10**6
     assert (1, 1, created, created, created + 9 * 10**6) == (
@@ -269,7 +270,7 @@ def test_columns_are_those_of_the_change() -> None:
         row.updated_at,
         row.due_at,
     )
-    assert ticket_key(change.expect_ticket()) == "bk_itsm:7"
+    assert ticket_key(change.expect_ticket().gateway, change.expect_ticket().id) == "bk_itsm:7"
 
 
 def test_the_form_is_written_once_and_when_it_changes() -> None:
@@ -412,6 +413,34 @@ def test_a_row_that_cannot_be_true_is_corrupt(values: dict[str, Any]) -> None:
         CODEC.read(attrs.evolve(written(x.DRAFT).row, **values))
 
 
+SHAPE = "the document must have a schema from 1 to 2 and exactly these keys: change, digest, head, schema"
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"document": "[]"}, "the document must be an object"),
+        ({"document": '{"schema":2,"head":"x"}'}, SHAPE),
+        ({"document": '{"schema":0,"head":"x","digest":"","change":{}}'}, SHAPE),
+        ({"document": '{"schema":"1","head":"x","digest":"","change":{}}'}, SHAPE),
+        ({"document": '{"schema":2,"head":1,"digest":"","change":{}}'}, "head must be a string and change an object"),
+        ({"document": '{"schema":2,"head":"x","digest":"","change":[]}'}, "head must be a string and change an object"),
+        ({"form": None}, "the form is missing"),
+        ({"attention": "overdue"}, "only one of the row's columns and its document has a value for attention"),
+        (
+            {"ticket_key": "g:1", "ticket_sn": "S"},
+            "only one of the row's columns and its document has a value for ticket",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_stored_change_is_said(values: dict[str, Any], problem: str) -> None:
+    """In words that tell where to look, not by whatever goes wrong behind it."""
+    stored = CODEC.write(None, x.DRAFT, [], None, open_subject=None)[0].row
+    with pytest.raises(StorageCorrupt) as caught:
+        CODEC.read(attrs.evolve(stored, **values))
+    assert str(caught.value).endswith(f": {problem}")
+
+
 @pytest.mark.parametrize(
     "values", [{"ticket_sn": None}, {"ticket_key": None}, {"attention": None}, {"attention": "tired"}]
 )
@@ -509,14 +538,16 @@ def test_a_withdrawal_of_an_earlier_submission_is_set_aside_in_a_change_of_schem
     assert statuses(attrs.evolve(x.PENDING, ticket=None)) == [EffectStatus.SUPERSEDED] * 2 + kept
 
 
-def test_a_form_of_an_older_shape_is_written_anew() -> None:
-    """What is left in place is bound as it stands there, letter for letter."""
-    row, stored = CODEC.write(None, x.DRAFT, [], None, open_subject=None)
+def test_a_form_of_an_older_shape_stays_as_it_is_stored() -> None:
+    """The new digest covers the stored text, letter for letter."""
+    _, stored = CODEC.write(None, x.DRAFT, [], None, open_subject=None)
     older = attrs.evolve(stored, form=stored.form.replace("{", '{"content":"",', 1))
-    again = CODEC.write(older, x.DRAFT, [], None, open_subject=None)[0]
+    again = CODEC.write(older, x.DRAFT, [x.opened()[1]], None, open_subject=None)[0]
 
-    assert again.row.form == row.row.form
-    assert CODEC.read(again.row).change == x.DRAFT
+    assert again.row.form is None
+    assert CODEC.read(attrs.evolve(again.row, form=older.form)).change == x.DRAFT
+    with pytest.raises(StorageCorrupt, match="a part of it was changed"):
+        CODEC.read(attrs.evolve(again.row, form=stored.form))
 
 
 def test_a_ticket_that_is_a_text_is_corrupt() -> None:
@@ -534,7 +565,7 @@ def test_a_newer_schema_is_refused_as_such() -> None:
     with pytest.raises(StorageSchemaError, match=f"entry 1 of change {x.ID} was written by a newer version"):
         CODEC.entries([attrs.evolve(entry, document=entry.document.replace('"schema":2', '"schema":3'))])
 
-    assert (vars(caught.value)["found"], vars(caught.value)["known"]) == (3, SCHEMA)
+    assert (caught.value.found, caught.value.known) == (3, SCHEMA)
 
 
 def test_no_value_of_a_document_is_told() -> None:
@@ -568,9 +599,9 @@ def test_a_history_is_read_page_by_page() -> None:
     """Each page continues the digest of the one before."""
     rows = history(*[x.opened()[1]] * 3)
 
-    assert len(CODEC.entries(rows[2:], previous=digest(rows[1]))) == 1
+    assert len(CODEC.entries(rows[2:], previous=entry_digest(rows[1]))) == 1
     with pytest.raises(StorageCorrupt, match=r"^entry 3 of change .* does not continue the entry before it"):
-        CODEC.entries(rows[2:], previous=digest(rows[0]))
+        CODEC.entries(rows[2:], previous=entry_digest(rows[0]))
 
 
 def test_evidence_of_a_type_that_is_not_known_is_read_as_it_is() -> None:

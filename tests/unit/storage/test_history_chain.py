@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.storage.codec import Codec, digest
+from itsm_workflow.storage.codec import Codec
+from itsm_workflow.storage.documents import entry_digest
 from itsm_workflow.testing import strategies as s
 from tests.support import examples as x
 
@@ -37,7 +38,7 @@ def test_any_damage_to_a_history_is_noticed(data: st.DataObject) -> None:
     except StorageCorrupt as error:
         assert vars(error)["seq"] in {row.seq for row in damaged}  # noqa: PT017 - either outcome notices it
         return
-    assert damaged == [] or digest(damaged[-1]) != stored.head
+    assert damaged == [] or entry_digest(damaged[-1]) != stored.head
 
 
 def edits(rows: list[EntryRow]) -> st.SearchStrategy[list[EntryRow]]:

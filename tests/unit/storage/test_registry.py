@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow.errors import StorageError
+from itsm_workflow.errors import StorageError, StorageSchemaError
 from itsm_workflow.storage import PROTOCOL_VERSION, Query, StorageBackend, open_storage
 from itsm_workflow.storage.registry import backend_of, check_schema, schema_of
 from itsm_workflow.storage.url import FILES, check_bare, path_of, scheme_of
 from itsm_workflow_backends.memory import MemoryBackend
+from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.support.strikes import report
 
 if TYPE_CHECKING:
@@ -59,8 +61,10 @@ def test_an_unknown_scheme_lists_the_known_ones() -> None:
         open_storage("sqllite://user:secret@host/db")
     message = str(refused.value)
     assert "did you mean sqlite://?" in message
-    assert "json, memory, sqlite" in message
+    assert "json, memory, mysql, postgresql, sqlite" in message
     assert "secret" not in message
+    facts = vars(refused.value)
+    assert (facts["scheme"], set(facts["known"]) >= {"json", "memory", "sqlite"}) == ("sqllite", True)
 
 
 def test_a_scheme_like_no_other_gets_no_guess() -> None:
@@ -93,6 +97,25 @@ def test_the_backends_that_keep_a_file(tmp_path: Path) -> None:
     for scheme in FILES:
         open_storage(f"{scheme}:///{tmp_path}/{scheme}").close()
         assert (tmp_path / scheme).is_file()
+
+
+@pytest.mark.parametrize("scheme", sorted(FILES))
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        (":memory:", "write memory:// for a store in memory"),
+        ("%3Amemory%3A", "write memory:// for a store in memory"),
+        ("a\ud800.db", "a character that no file name can contain"),
+    ],
+)
+def test_a_path_that_no_file_is_meant_by(
+    scheme: str, path: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is made in the current folder, and the error is one of the library's."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError, match=problem):
+        open_storage(f"{scheme}:///{path}")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("url", ["memory:///", "memory://name", "memory://?a=1", "memory://#a"])
@@ -157,8 +180,10 @@ def test_a_backend_that_is_none_of_this_port_is_refused(install: Install, writte
 def test_a_backend_that_cannot_be_imported(install: Install, value: str, reason: str) -> None:
     """The message names it, and what is missing."""
     install("none", value, name="none")
-    with pytest.raises(StorageError, match=f"the none backend, {value}, cannot be imported: .*{reason}"):
+    with pytest.raises(StorageError, match=f"the none backend, {value}, cannot be imported: .*{reason}") as caught:
         open_storage("none://")
+
+    assert vars(caught.value)["scheme"] == "none"
 
 
 def test_two_backends_of_one_scheme(install: Install) -> None:
@@ -263,3 +288,27 @@ def test_a_plain_url_keeps_its_frames(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as refused:
         open_storage(f"sqlite:///{tmp_path}")
     assert "from_url" in report(refused.value)
+
+
+def test_the_schema_of_a_store_is_that_of_its_backend(tmp_path: Path) -> None:
+    """And None for a backend that has none."""
+    path = tmp_path / "store"
+    SQLiteBackend(path).close()
+    told = schema_of(f"sqlite:///{path}")
+    assert told is not None
+    assert told.found == told.known
+    assert schema_of("memory://") is None
+
+
+@pytest.mark.parametrize(("scheme", "name", "newest"), [("sqlite", "store.db", 4), ("json", "store.jsonl", 2)])
+def test_a_command_that_only_reads_refuses_an_older_store(scheme: str, name: str, newest: int, tmp_path: Path) -> None:
+    """Its error has the number of the store and that of this release, each in its own place."""
+    written = Path(__file__).parents[2] / "data" / "schema_1" / name
+    shutil.copy(written, tmp_path)
+    url = f"{scheme}:///{tmp_path / name}"
+
+    with pytest.raises(StorageSchemaError, match=f"has schema 1, .* writes schema {newest}") as refused:
+        check_schema(url)
+
+    assert (refused.value.found, refused.value.known) == (1, newest)
+    assert (tmp_path / name).read_bytes() == written.read_bytes()

@@ -10,30 +10,10 @@ import copy
 import re
 from typing import TYPE_CHECKING, Self
 
-from itsm_workflow.bkapi.client import ApiClient
 from itsm_workflow.bkapi.context import RequestContext
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, GatewayUnavailable
-from itsm_workflow.gateway.bk_itsm.form import build_body, check_form, shown_body
-from itsm_workflow.gateway.bk_itsm.match import TicketMatcher, found_ticket
-from itsm_workflow.gateway.bk_itsm.page import show_log, show_status, show_ticket
-from itsm_workflow.gateway.bk_itsm.reader import TicketReader, status_of, withdrawal_of
-from itsm_workflow.gateway.bk_itsm.routes import RoutedClient, Routes
-from itsm_workflow.gateway.bk_itsm.search import TicketSearch
-from itsm_workflow.gateway.bk_itsm.service_form import ServiceForms
-from itsm_workflow.gateway.bk_itsm.services import ServiceFinder
-from itsm_workflow.gateway.bk_itsm.wire import (
-    APP_CODES,
-    CALLBACK_FAILED_TICKET,
-    CREATE_TICKET,
-    GET_TICKET_INFO,
-    GET_TICKET_LOGS,
-    GET_TICKET_STATUS,
-    NOT_PASSED_ON,
-    OPERATE_TICKET,
-    TOKEN_VERIFY,
-    TicketRow,
-)
+from itsm_workflow.exports import later
 from itsm_workflow.gateway.checked import page_url
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Standing, Unknown
 from itsm_workflow.machine.evidence import ENDED, TicketStatus, Withdrawal
@@ -43,15 +23,27 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
 
+    from itsm_workflow.bkapi import client as api
     from itsm_workflow.budget import Budget
     from itsm_workflow.change import Form, Ticket
     from itsm_workflow.clock import Clock
+    from itsm_workflow.gateway.bk_itsm import form as forms
+    from itsm_workflow.gateway.bk_itsm import match, reader, search, service_form, services, wire
+    from itsm_workflow.gateway.bk_itsm import page as pages
+    from itsm_workflow.gateway.bk_itsm import routes as routing
     from itsm_workflow.gateway.bk_itsm.page import LogEntry, ShownStatus, ShownTicket
     from itsm_workflow.gateway.bk_itsm.services import ChooseService, ItsmService
     from itsm_workflow.gateway.bk_itsm.wire import TicketPage
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket, TicketResult
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.settings import Settings
+else:
+    # A host imports the class at its start; the HTTP libraries are loaded when it makes a gateway.
+    api = later("itsm_workflow.bkapi.client")
+    forms, match, pages, reader, routing, search, service_form, services, wire = (
+        later(f"itsm_workflow.gateway.bk_itsm.{name}")
+        for name in ["form", "match", "page", "reader", "routes", "search", "service_form", "services", "wire"]
+    )
 
 _SN = re.compile(r"[A-Z]{2,10}[0-9]{8,32}")
 
@@ -78,23 +70,25 @@ class BkItsmGateway:
         settings: Settings,
         *,
         clock: Clock | None = None,
-        client: ApiClient | None = None,
+        client: api.ApiClient | None = None,
         service: ChooseService | None = None,
-        routes: Routes | None = None,
+        routes: routing.Routes | None = None,
     ) -> None:
         self.settings = settings
         self._clock = clock or SystemClock()
-        routed = RoutedClient(client or ApiClient(settings, clock=self._clock), routes or Routes.of(settings))
-        self._services = ServiceFinder(routed, settings, choose=service, elapsed=self._clock.elapsed)
-        self._forms = ServiceForms(routed, settings, elapsed=self._clock.elapsed)
+        routed = routing.RoutedClient(
+            client or api.ApiClient(settings, clock=self._clock), routes or routing.Routes.of(settings)
+        )
+        self._services = services.ServiceFinder(routed, settings, choose=service, elapsed=self._clock.elapsed)
+        self._forms = service_form.ServiceForms(routed, settings, elapsed=self._clock.elapsed)
         self._sent: SentTicket | None = None
         self._ask_by(routed)
 
-    def _ask_by(self, client: RoutedClient) -> None:
+    def _ask_by(self, client: routing.RoutedClient) -> None:
         self._client = client
         self._services, self._forms = self._services.by(client), self._forms.by(client)
-        self._search = TicketSearch(client, key_in_title=self.settings.key_in_title)
-        self._reader = TicketReader(client, self._search, now=self._clock.now)
+        self._search = search.TicketSearch(client, key_in_title=self.settings.key_in_title)
+        self._reader = reader.TicketReader(client, self._search, now=self._clock.now)
 
     def within(self, budget: Budget) -> Self:
         """Return this gateway with a bound on the total time of all its calls.
@@ -113,7 +107,7 @@ class BkItsmGateway:
 
     def resting(self) -> str:
         """Return the reason why tickets cannot be read now, for people; empty if they can."""
-        resting = self._client.resting(GET_TICKET_INFO)
+        resting = self._client.resting(wire.GET_TICKET_INFO)
         return "" if resting is None else str(resting)
 
     def time(self) -> dt.datetime | None:
@@ -124,7 +118,7 @@ class BkItsmGateway:
 
     def check_form(self, form: Form) -> Sequence[tuple[str, str, str]]:
         """Return a ``(field, value, rule)`` for each value that BK-ITSM would refuse or process wrongly."""
-        return check_form(form, self.settings)
+        return forms.check_form(form, self.settings)
 
     def check_service_form(self, form: Form, service: str) -> Sequence[tuple[str, str, str]]:
         """Return a problem for each value that the service's list of fields forbids; see `ServiceForms.check`."""
@@ -141,14 +135,14 @@ class BkItsmGateway:
 
     def preview(self, request: CreateRequest) -> Mapping[str, object]:
         """Return the exact body of create_ticket, with stars for the callback's credential."""
-        body = build_body(request, self.settings)
-        return shown_body(self._client.preview(CREATE_TICKET, body, context=self._creator(request)))
+        body = forms.build_body(request, self.settings)
+        return forms.shown_body(self._client.preview(wire.CREATE_TICKET, body, context=self._creator(request)))
 
     def create(self, request: CreateRequest) -> CreateAnswer:
         """Send the request once and classify the result; a result without proof is unknown."""
         try:
-            body = build_body(request, self.settings)
-            reply = self._client.exchange(CREATE_TICKET, body, context=self._creator(request))
+            body = forms.build_body(request, self.settings)
+            reply = self._client.exchange(wire.CREATE_TICKET, body, context=self._creator(request))
         except GatewayUnavailable as error:
             return NotSent(problem=str(error))
         except GatewayError as error:
@@ -159,7 +153,7 @@ class BkItsmGateway:
             self._services.forget()
             self._forms.forget(request.attempt.service)
             code = reply.remote_code
-            if isinstance(code, int) and code in APP_CODES:
+            if isinstance(code, int) and code in wire.APP_CODES:
                 return Refused(remote_code=code, message=reply.remote_message)
             return _unanswered(reply)
         if reply.data.id <= 0 or not _SN.fullmatch(reply.data.sn):
@@ -217,8 +211,8 @@ class BkItsmGateway:
         Raises:
             GatewayError: The gateway could not be asked, or several tickets carry the number.
         """
-        self._unambiguous_page(ticket, GET_TICKET_LOGS.name)
-        return show_log(self._client.call(GET_TICKET_LOGS, {"sn": ticket.sn, "show_type": "complex"}).logs)
+        self._unambiguous_page(ticket, wire.GET_TICKET_LOGS.name)
+        return pages.show_log(self._client.call(wire.GET_TICKET_LOGS, {"sn": ticket.sn, "show_type": "complex"}).logs)
 
     def show(self, ticket: Ticket) -> ShownTicket:
         """Return the ticket as a page shows it: its status in words, its addresses, the form as it was filed.
@@ -227,7 +221,7 @@ class BkItsmGateway:
             GatewayError: The gateway could not be asked, or the number does not belong to our ticket.
         """
         page = self._reader.page(ticket)
-        return show_ticket(page, status_of(page.current_status), self.settings.shows_pages_of)
+        return pages.show_ticket(page, reader.status_of(page.current_status), self.settings.shows_pages_of)
 
     def ticket_info(self, sn: str) -> ShownTicket:
         """Return the ticket with a number as a page shows it; any user may have filed it.
@@ -235,8 +229,8 @@ class BkItsmGateway:
         Raises:
             GatewayError: The gateway could not be asked, or not exactly one ticket has the number.
         """
-        page = self._client.call(GET_TICKET_INFO, {"sn": sn})
-        return show_ticket(page, status_of(page.current_status), self.settings.shows_pages_of)
+        page = self._client.call(wire.GET_TICKET_INFO, {"sn": sn})
+        return pages.show_ticket(page, reader.status_of(page.current_status), self.settings.shows_pages_of)
 
     def ticket_status(self, sn: str) -> ShownStatus:
         """Return the status, pages, steps and operations of the ticket with a number; any user may have filed it.
@@ -244,21 +238,21 @@ class BkItsmGateway:
         Raises:
             GatewayError: The gateway could not be asked, or not exactly one ticket has the number.
         """
-        page = self._client.call(GET_TICKET_STATUS, {"sn": sn})
-        return show_status(sn, page, status_of(page.current_status), self.settings.shows_pages_of)
+        page = self._client.call(wire.GET_TICKET_STATUS, {"sn": sn})
+        return pages.show_status(sn, page, reader.status_of(page.current_status), self.settings.shows_pages_of)
 
     def undelivered(self) -> Sequence[str]:
         """Return the sns whose callback was not delivered, of all systems. Reading the list does not clear it."""
-        return self._client.call(CALLBACK_FAILED_TICKET, {})
+        return self._client.call(wire.CALLBACK_FAILED_TICKET, {})
 
     def verify_token(self, token: Secret | str) -> bool:
         """Return whether the server issued a callback's token. True proves little: a token is not bound to a ticket."""
         token = Secret.of(token)  # replaces the text, which a traceback with local variables would show
-        reply = self._client.exchange(TOKEN_VERIFY, {"token": token})
+        reply = self._client.exchange(wire.TOKEN_VERIFY, {"token": token})
         if not isinstance(reply, GatewayRefused):
             return reply.data.is_passed
         # The server answers a few malformed tokens with one of its error codes instead of false.
-        if isinstance(reply.remote_code, int) and reply.remote_code in APP_CODES:
+        if isinstance(reply.remote_code, int) and reply.remote_code in wire.APP_CODES:
             return False
         raise reply
 
@@ -269,7 +263,7 @@ class BkItsmGateway:
     def standing(self, ticket: Ticket) -> Standing:
         """Return the ticket's status and its page for embedding, by one call that is not a destructive read."""
         page = self._reader.page(ticket)
-        return Standing(status=status_of(page.current_status), iframe_url=self._page_url(page.iframe_ticket_url))
+        return Standing(status=reader.status_of(page.current_status), iframe_url=self._page_url(page.iframe_ticket_url))
 
     # ---------------------------------------------------------------- acting
 
@@ -284,10 +278,10 @@ class BkItsmGateway:
         """
         status = self._status(ticket)
         if status in ENDED:
-            return withdrawal_of(status)
+            return reader.withdrawal_of(status)
         try:
             reply = self._client.exchange(
-                OPERATE_TICKET,
+                wire.OPERATE_TICKET,
                 _operation(ticket, "WITHDRAW", operator, reason),
                 context=RequestContext(operator=operator),
             )
@@ -297,10 +291,10 @@ class BkItsmGateway:
             return Withdrawal.UNKNOWN
         if not isinstance(reply, GatewayRefused):
             return Withdrawal.DONE
-        page = self._unambiguous_page(ticket, OPERATE_TICKET.name)
-        after = status_of(page.current_status)
+        page = self._unambiguous_page(ticket, wire.OPERATE_TICKET.name)
+        after = reader.status_of(page.current_status)
         if after in ENDED:
-            return withdrawal_of(after)
+            return reader.withdrawal_of(after)
         if after is TicketStatus.RUNNING and self._reader.comes_before_approval(page):
             return Withdrawal.NOT_YET
         raise reply
@@ -321,7 +315,7 @@ class BkItsmGateway:
             raise GatewayProtocolError(
                 f"{ticket.sn} is suspended although the gateway resumed it, since it was suspended twice: nothing "
                 "resumes it, so withdraw or terminate it",
-                endpoint=OPERATE_TICKET.name,
+                endpoint=wire.OPERATE_TICKET.name,
             )
 
     def terminate(self, ticket: Ticket, *, operator: str, reason: str) -> None:
@@ -343,17 +337,17 @@ class BkItsmGateway:
         if self._status(ticket) in done:
             return
         params = _operation(ticket, action, operator, reason)
-        reply = self._client.exchange(OPERATE_TICKET, params, context=RequestContext(operator=operator))
+        reply = self._client.exchange(wire.OPERATE_TICKET, params, context=RequestContext(operator=operator))
         if isinstance(reply, GatewayRefused) and self._status(ticket) not in done:
             raise reply
 
     def _status(self, ticket: Ticket) -> TicketStatus:
-        return status_of(self._unambiguous_page(ticket, OPERATE_TICKET.name).current_status)
+        return reader.status_of(self._unambiguous_page(ticket, wire.OPERATE_TICKET.name).current_status)
 
     def _unambiguous_page(self, ticket: Ticket, endpoint: str) -> TicketPage:
         """Return the ticket's page, if only our ticket has its number."""
         page = self._reader.page(ticket)
-        if isinstance(page, TicketRow):
+        if isinstance(page, wire.TicketRow):
             raise GatewayProtocolError(
                 f"several tickets carry {ticket.sn}, so the number cannot be used: look at them in BK-ITSM",
                 endpoint=endpoint,
@@ -363,15 +357,20 @@ class BkItsmGateway:
     def _creator(self, request: CreateRequest) -> RequestContext:
         return RequestContext(user=self.settings.api_user, operator=request.attempt.creator)
 
-    def _matcher(self, sent: SentTicket) -> TicketMatcher:
-        return TicketMatcher(sent, self.settings, builtin=self._services.builtin, page=self._reader.page_of)
+    def _matcher(self, sent: SentTicket) -> match.TicketMatcher:
+        return match.TicketMatcher(sent, self.settings, builtin=self._services.builtin, page=self._reader.page_of)
 
     def _compared(
-        self, rows: Sequence[tuple[TicketRow, bool]], sent: SentTicket, matcher: TicketMatcher, *, in_full: bool = False
+        self,
+        rows: Sequence[tuple[wire.TicketRow, bool]],
+        sent: SentTicket,
+        matcher: match.TicketMatcher,
+        *,
+        in_full: bool = False,
     ) -> Sequence[FoundTicket]:
         parts = matcher.compare((row for row, _ in rows), in_full=in_full)
         return [
-            found_ticket(row, sent, parts[row.id], carries_key=carries, url=self._page_url(row.ticket_url))
+            match.found_ticket(row, sent, parts[row.id], carries_key=carries, url=self._page_url(row.ticket_url))
             for row, carries in rows
         ]
 
@@ -385,7 +384,7 @@ def _unanswered(error: GatewayError) -> NotSent | Unknown:
     A code of the API gateway proves that the call was not passed on only if the header that the gateway sets contains
     the same code. A proxy between us and the gateway may write any body and HTTP status after it passed the call on.
     """
-    is_gateways_own = error.remote_code in NOT_PASSED_ON and error.gateway_code == str(error.remote_code)
+    is_gateways_own = error.remote_code in wire.NOT_PASSED_ON and error.gateway_code == str(error.remote_code)
     return NotSent(problem=str(error)) if is_gateways_own else Unknown(problem=str(error))
 
 

@@ -8,11 +8,12 @@ more than 128 characters, or with an emoji, is refused with a database error.
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.bkapi.envelope import clean
+from itsm_workflow.strict import json_value
+from itsm_workflow.text import code_points, texts_in, unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,8 +37,6 @@ _STARS = "***"
 _FIELD_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SEPARATORS = re.compile(r"[\s,;，；、]")
 _LINES = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")  # Unicode's categories Cc, Zl and Zp
-_SURROGATES = re.compile("[\0\ud800-\udfff]")
-_FOUR_BYTES = re.compile("[\U00010000-\U0010ffff]")
 _IN_PATH = re.compile(r"/[A-Za-z0-9_-]{43}/?\Z")  # the credential, where it ends the callback's address
 _BIDI = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 
@@ -88,10 +87,7 @@ def build_body(request: CreateRequest, settings: Settings) -> dict[str, object]:
     body["fields"] = [{"key": key, "value": value} for key, value in sent_fields(form, attempt, settings)]
     body["tag"] = attempt.key
     if request.callback_url is not None:
-        body["meta"] = {
-            "callback_url": request.callback_url,
-            "headers": dict(request.callback_headers),
-        }
+        body["meta"] = {"callback_url": request.callback_url, "headers": dict(request.callback_headers)}
     return body
 
 
@@ -141,8 +137,10 @@ def _title(form: Form, settings: Settings) -> Iterator[Problem]:
         yield "title", form.title, "must not be empty"
     if len(form.title) > limit:
         yield "title", form.title, f"must be at most {limit} characters long"
-    if _LINES.search(form.title) or _BIDI.search(form.title):
-        yield "title", form.title, "must be one line without control characters"
+    found = (*_LINES.findall(form.title), *_BIDI.findall(form.title))
+    if found:
+        rule = "must be one line, without control and direction characters"
+        yield "title", form.title, f"{rule}, but contains {code_points(found)}"
     yield from _text("title", form.title, settings)
 
 
@@ -186,38 +184,22 @@ def _fields(form: Form, settings: Settings) -> Iterator[Problem]:
             yield "fields", key, "must have keys of letters, digits and _ . -, at most 64 characters long"
         elif key in taken and not settings.fast_approval:
             yield place, str(value), "must not be given here: it is filled from the form's own parts"
-        if not _is_json(value, _DEPTH_LIMIT):
+        if not _is_json(value):
             yield place, f"<{type(value).__name__}>", "must be a JSON value, without NaN, at most 16 levels deep"
             continue
-        for text in _texts(value):
+        for text in texts_in(value):
             yield from _text(place, text, settings)
 
 
 def _text(field: str, text: str, settings: Settings) -> Iterator[Problem]:
-    if _SURROGATES.search(text):
-        written = text.encode("ascii", "backslashreplace").decode()
-        yield field, written, "must not contain a lone surrogate or a zero byte"
-    elif not settings.four_byte_text and _FOUR_BYTES.search(text):
-        yield field, text, "must not contain 4-byte characters such as emoji, which the gateway's database cannot store"
+    rule = unstorable(text, four_bytes=settings.four_byte_text)
+    if rule:
+        yield field, text, rule
 
 
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        yield from _texts([*value, *value.values()])
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _texts(each)
-
-
-def _is_json(value: object, depth: int) -> bool:
-    if depth < 0:
+def _is_json(value: object) -> bool:
+    try:
+        json_value(value, _DEPTH_LIMIT + 1)  # the innermost value is not a level
+    except ValueError:
         return False
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_json(each, depth - 1) for key, each in value.items())
-    if isinstance(value, list | tuple):
-        return all(_is_json(each, depth - 1) for each in value)
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or isinstance(value, str | int)
+    return True

@@ -64,7 +64,19 @@ class ShownField:
 
 
 @attrs.frozen(kw_only=True)
-class ShownTicket:
+class _Shown:
+    """The part of a ticket that is shown whether it was read by its id or by its number."""
+
+    sn: str
+    status: TicketStatus
+    word: str
+    labels: Mapping[str, str]
+    ticket_url: str
+    iframe_ticket_url: str
+
+
+@attrs.frozen(kw_only=True)
+class ShownTicket(_Shown):
     """A ticket, as a page shows it.
 
     Attributes:
@@ -79,14 +91,8 @@ class ShownTicket:
     """
 
     id: str
-    sn: str
     title: str
     creator: str
-    status: TicketStatus
-    word: str
-    labels: Mapping[str, str]
-    ticket_url: str
-    iframe_ticket_url: str
     fields: tuple[ShownField, ...] = ()
     steps: tuple[str, ...] = ()
     ambiguous: bool = False
@@ -108,26 +114,15 @@ class ShownStep:
 
 
 @attrs.frozen(kw_only=True)
-class ShownStatus:
-    """The status of the ticket with a number.
+class ShownStatus(_Shown):
+    """The status of the ticket with a number; ``status`` to ``iframe_ticket_url`` as in `ShownTicket`.
 
     Attributes:
-        status: The ticket's status.
-        word: The server's status word.
-        labels: The status word for people, by language (``zh``, ``en``); an unknown word is shown unchanged.
-        ticket_url: The address of the page; empty if the server returns none to which a browser may be sent.
-        iframe_ticket_url: The address of the page for embedding; empty in the same case.
         operations: The operations that the gateway's user may call: ``WITHDRAW``, ``SUSPEND``, ``UNSUSPEND``,
             ``TERMINATE``.
         steps: The current steps.
     """
 
-    sn: str
-    status: TicketStatus
-    word: str
-    labels: Mapping[str, str]
-    ticket_url: str
-    iframe_ticket_url: str
     operations: tuple[str, ...] = ()
     steps: tuple[ShownStep, ...] = ()
 
@@ -163,9 +158,9 @@ def show_ticket(page: TicketPage | TicketRow, status: TicketStatus, shows: PageR
     full = None if isinstance(page, TicketRow) else page
     return ShownTicket(
         id=str(page.id),
-        sn=page.sn,
         title=clean(page.title),
         creator=clean(page.creator, limit=64),
+        sn=page.sn,
         status=status,
         word=clean(page.current_status, limit=64),
         labels=labels_of(page.current_status),

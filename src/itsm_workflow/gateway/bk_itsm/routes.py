@@ -1,6 +1,6 @@
 """The routes to BK-ITSM: the method and path of each endpoint, by the kind of gateway.
 
-The server itself accepts only GET for five of its endpoints. An ESB may be configured to accept only POST for all of
+The server itself accepts only GET for half of its endpoints. An ESB may be configured to accept only POST for all of
 them, and older platforms have component paths. One setting selects the route of all endpoints.
 """
 

@@ -6,11 +6,13 @@ shape an answer is not valid.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from itsm_workflow.bkapi.endpoint import Endpoint
+
+T = TypeVar("T")
 
 APP_CODES = range(3_900_000, 4_000_000)
 """The codes of BK-ITSM itself. Any other number is a code of the API gateway."""
@@ -61,7 +63,7 @@ class Field:
 
 @attrs.frozen(kw_only=True)
 class Step:
-    """A current step of the flow."""
+    """A current step of the flow, with the users whom it asks."""
 
     name: str = ""
     status: str = ""
@@ -70,21 +72,27 @@ class Step:
 
 
 @attrs.frozen(kw_only=True)
-class TicketPage:
-    """The data of get_ticket_info."""
+class _Ticket:
+    """The keys that a ticket's page and its row in a list have in common."""
 
     id: int
     sn: str
     title: str
-    current_status: str
     creator: str
-    current_steps: tuple[Step, ...]
-    fields: tuple[Field, ...]
+    current_status: str
     service_id: Any = None
     create_at: Any = None
-    updated_by: str = ""
     ticket_url: Any = None
     iframe_ticket_url: Any = None
+    updated_by: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class TicketPage(_Ticket):
+    """The data of get_ticket_info."""
+
+    current_steps: tuple[Step, ...]
+    fields: tuple[Field, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -105,13 +113,9 @@ class Operation:
 
 
 @attrs.frozen(kw_only=True)
-class OpenStep:
-    """A current step, with the users whom it asks and the fields that it requests."""
+class OpenStep(Step):
+    """A current step, with the fields that it requests."""
 
-    name: str = ""
-    status: str = ""
-    processors_type: Any = None
-    processors: Any = None
     fields: tuple[StepField, ...] = ()
     operations: tuple[Operation, ...] = ()
 
@@ -158,19 +162,8 @@ class ResultRow:
 
 
 @attrs.frozen(kw_only=True)
-class TicketRow:
+class TicketRow(_Ticket):
     """One row of get_tickets."""
-
-    id: int
-    sn: str
-    title: str
-    creator: str
-    current_status: str
-    service_id: Any = None
-    create_at: Any = None
-    ticket_url: Any = None
-    iframe_ticket_url: Any = None
-    updated_by: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -234,116 +227,67 @@ class TokenVerdict:
     is_passed: bool
 
 
-CREATE_TICKET = Endpoint(
-    name="create_ticket",
-    module=MODULE,
-    method="POST",
-    url="create_ticket/",
-    answer=CreatedTicket,
-    fresh_connection=True,
-    description="Create a ticket.",
+def _read(
+    name: str, answer: type[T], description: str, *, method: str = "GET", url: str = "", max_bytes: int | None = None
+) -> Endpoint[T]:
+    """Return an endpoint that may be called again."""
+    return Endpoint(
+        name=name,
+        module=MODULE,
+        method=method,
+        url=url or f"{name}/",
+        answer=answer,
+        idempotent=True,
+        max_bytes=max_bytes,
+        description=description,
+    )
+
+
+def _act(name: str, answer: type[T], description: str) -> Endpoint[T]:
+    """Return an endpoint whose calls are sent once, each on a connection of its own."""
+    return Endpoint(
+        name=name,
+        module=MODULE,
+        method="POST",
+        url=f"{name}/",
+        answer=answer,
+        fresh_connection=True,
+        description=description,
+    )
+
+
+CREATE_TICKET = _act("create_ticket", CreatedTicket, "Create a ticket.")
+OPERATE_TICKET = _act("operate_ticket", object, "Withdraw, suspend, resume or terminate a ticket.")
+GET_TICKET_INFO = _read("get_ticket_info", TicketPage, "Read a ticket's page: status, creator, form.")
+GET_TICKET_STATUS = _read(
+    "get_ticket_status", TicketStatusPage, "Read a ticket's status and the fields that its current steps request."
 )
-OPERATE_TICKET = Endpoint(
-    name="operate_ticket",
-    module=MODULE,
-    method="POST",
-    url="operate_ticket/",
-    answer=object,
-    fresh_connection=True,
-    description="Withdraw, suspend, resume or terminate a ticket.",
-)
-GET_TICKET_INFO = Endpoint(
-    name="get_ticket_info",
-    module=MODULE,
-    method="GET",
-    url="get_ticket_info/",
-    answer=TicketPage,
-    idempotent=True,
-    description="Read a ticket's page: status, creator, form.",
-)
-GET_TICKET_STATUS = Endpoint(
-    name="get_ticket_status",
-    module=MODULE,
-    method="GET",
-    url="get_ticket_status/",
-    answer=TicketStatusPage,
-    idempotent=True,
-    description="Read a ticket's status and the fields that its current steps request.",
-)
-GET_TICKET_LOGS = Endpoint(
-    name="get_ticket_logs",
-    module=MODULE,
-    method="GET",
-    url="get_ticket_logs/",
-    answer=TicketLogs,
-    idempotent=True,
-    max_bytes=MAX_LOG,
-    description="Read a ticket's log.",
-)
-GET_TICKETS = Endpoint(
-    name="get_tickets",
-    module=MODULE,
-    method="POST",
-    url="get_tickets/",
-    answer=TicketList,
-    idempotent=True,
-    description="Search tickets.",
-)
+GET_TICKET_LOGS = _read("get_ticket_logs", TicketLogs, "Read a ticket's log.", max_bytes=MAX_LOG)
+GET_TICKETS = _read("get_tickets", TicketList, "Search tickets.", method="POST")
 # A destructive read, but idempotent: a retry returns the same rows, and the tickets that the first call removed from
 # the list of undelivered callbacks stay removed.
-TICKET_APPROVAL_RESULT = Endpoint(
-    name="ticket_approval_result",
-    module=MODULE,
+TICKET_APPROVAL_RESULT = _read(
+    "ticket_approval_result",
+    tuple[ResultRow, ...],
+    "Read the results of tickets; removes them from the list of undelivered callbacks.",
     method="POST",
-    url="ticket_approval_result/",
-    answer=tuple[ResultRow, ...],
-    idempotent=True,
-    description="Read the results of tickets; removes them from the list of undelivered callbacks.",
 )
-CALLBACK_FAILED_TICKET = Endpoint(
-    name="callback_failed_ticket",
-    module=MODULE,
-    method="GET",
-    url="callback_failed_ticket/",
-    answer=tuple[str, ...],
-    idempotent=True,
-    description="List the tickets whose callback was not delivered, of all calling systems.",
+CALLBACK_FAILED_TICKET = _read(
+    "callback_failed_ticket",
+    tuple[str, ...],
+    "List the tickets whose callback was not delivered, of all calling systems.",
 )
-TOKEN_VERIFY = Endpoint(
-    name="token_verify",
-    module=MODULE,
+TOKEN_VERIFY = _read(
+    "token_verify",
+    TokenVerdict,
+    "Verify that the server issued a callback's token.",
     method="POST",
     url="token/verify/",
-    answer=TokenVerdict,
-    idempotent=True,
-    description="Verify that the server issued a callback's token.",
 )
-GET_SERVICES = Endpoint(
-    name="get_services",
-    module=MODULE,
-    method="GET",
-    url="get_services/",
-    answer=tuple[ServiceRow, ...],
-    idempotent=True,
-    description="List the services.",
-)
-GET_SERVICE_DETAIL = Endpoint(
-    name="get_service_detail",
-    module=MODULE,
-    method="GET",
-    url="get_service_detail/",
-    answer=ServiceDetail,
-    idempotent=True,
-    description="Show a service with the form of its first step.",
-)
-GET_SERVICE_ROLES = Endpoint(
-    name="get_service_roles",
-    module=MODULE,
-    method="GET",
-    url="get_service_roles/",
-    answer=tuple[ServiceRole, ...],
-    idempotent=True,
-    description="Show the users who process each step of a service.",
+GET_SERVICES = _read("get_services", tuple[ServiceRow, ...], "List the services.")
+GET_SERVICE_DETAIL = _read("get_service_detail", ServiceDetail, "Show a service with the form of its first step.")
+GET_SERVICE_ROLES = _read(
+    "get_service_roles", tuple[ServiceRole, ...], "Show the users who process each step of a service."
 )
 
 ENDPOINTS: tuple[Endpoint[Any], ...] = (

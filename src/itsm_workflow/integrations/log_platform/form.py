@@ -23,6 +23,7 @@ import attrs
 from itsm_workflow.errors import InvalidForm
 from itsm_workflow.form import Problem, shown
 from itsm_workflow.gateway.bk_itsm.form import KEY_LIMIT, TITLE_LIMIT, title_suffix
+from itsm_workflow.text import unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -285,11 +286,9 @@ def _text(value: object) -> str:
         return f"must be text, not {type(value).__name__}"
     if not value.strip():
         return "must not be empty"
-    if any(unicodedata.category(each) in {"Cc", "Cs"} and each not in "\n\r\t" for each in value):
-        return "must not contain control characters or lone surrogates"
-    if any(each > "\uffff" for each in value):
-        return "must not contain 4-byte characters such as emoji, which the gateway's database cannot store"
-    return ""
+    if any(unicodedata.category(each) == "Cc" and each not in "\n\r\t" for each in value):
+        return "must not contain control characters"
+    return unstorable(value, four_bytes=False)
 
 
 def _one_line(value: object) -> str:

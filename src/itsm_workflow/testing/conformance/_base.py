@@ -6,12 +6,16 @@ import difflib
 import functools
 import pickle
 import re
+import time
 from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
+from itsm_workflow.testing.conformance._comparing import DiffersFromTheModel, compare, look_through
+from itsm_workflow.testing.conformance._pace import Pace
 from itsm_workflow.testing.conformance._profiles import QUICK, Profile
 from itsm_workflow.testing.conformance._recording import Recording
+from itsm_workflow.testing.conformance._reports import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,28 +83,49 @@ def _check_picklable(open_backend: object) -> None:
         ) from error
 
 
-def promise(*needs: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a test quote its sentence and show its calls when it fails; it runs for backends with these abilities."""
+def promise(
+    *needs: str, in_short: bool = False, waits: bool = False, alone: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a test quote its sentence and show its calls when it fails; it runs for backends with these abilities.
+
+    Args:
+        needs: The abilities.
+        in_short: Whether to keep only the text of each call, for calls with large values; they are not shortened.
+        waits: Whether the promise mostly waits, so that a check can test others meanwhile.
+        alone: Whether one thread of this process makes all calls on the stores that the promise opens, so that they can
+            be compared with the model. Those on a store that is opened for the promise are compared anyway.
+    """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         sentence = quoted(function)
 
         @functools.wraps(function)
         def test(self: Promises, **store: object) -> None:
-            recording = self.recording = Recording()
+            self.pace.slowest = ("", 0.0)
+            recording = self.recording = Recording(pace=self.pace, in_short=in_short)
             if "multi_process" in self.abilities:
                 _check_picklable(store.get("open_backend"))
             try:
-                function(self, **{name: recording.of(name, value) for name, value in store.items()})
-            except (NotRun, KeyboardInterrupt, SystemExit):
+                recorded = {name: recording.of(name, value) for name, value in store.items()}
+                function(self, **recorded)
+                if "backend" in recorded:
+                    look_through(recorded["backend"])
+                if "backend" in recorded or alone:
+                    compare(recording)
+            except NotRun as missing:
+                self.leave_out(missing)
+            except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as error:  # pytest's failures do not derive from Exception
-                error.finding = BrokenPromise(sentence, recording)  # type: ignore[attr-defined]  # as notes are
-                error.add_note(f"A promise of the storage port is broken: {sentence}")
-                error.add_note(recording.as_text())
+                broken = error.sentence if isinstance(error, DiffersFromTheModel) else sentence
+                error.finding = BrokenPromise(broken, recording)  # type: ignore[attr-defined]  # as notes are
+                error.add_note(f"A promise of the storage port is broken: {broken}")
+                lines = error.lines if isinstance(error, Shown) else ()
+                error.add_note("\n  ".join(["Calls:", *lines]) if lines else recording.as_text())
                 raise
 
         test.needs = frozenset(needs)  # type: ignore[attr-defined]  # read by __init_subclass__ below
+        test.waits = waits  # type: ignore[attr-defined]  # read by check_storage
         return test
 
     return decorate
@@ -116,8 +141,23 @@ class Promises:
 
     abilities: ClassVar[frozenset[str]] = frozenset({"durable", "multi_process"})
     profile: ClassVar[Profile] = QUICK
+    rest: Callable[[float], None] = staticmethod(time.sleep)
+    """Waits for that many seconds, or longer."""
     recording: Recording
     """The calls of the promise that is being tested."""
+
+    def leave_out(self, missing: NotRun) -> None:
+        """Report a promise that cannot be tested here; the class for pytest skips it.
+
+        Raises:
+            NotRun: Always.
+        """
+        raise missing
+
+    @functools.cached_property
+    def pace(self) -> Pace:
+        """The time limits, which follow from the first calls."""
+        return Pace(self.profile.patience)
 
     def __init_subclass__(cls) -> None:
         """Remove the tests of abilities that the backend does not declare.

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import enum
 import inspect
-import linecache
 import time
-import traceback
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.testing.conformance._background import Background
 from itsm_workflow.testing.conformance._base import BrokenPromise, Misused, NotRun, quoted
+from itsm_workflow.testing.conformance._first_look import refuse_data
 from itsm_workflow.testing.conformance._kit import Kit
 from itsm_workflow.testing.conformance._profiles import QUICK, Profile
+from itsm_workflow.testing.conformance._recording import RecordedOpener, Recording
+from itsm_workflow.testing.conformance._reports import Shown, message_of
 from itsm_workflow.testing.conformance._shortest import Counterexample, shortest
-from itsm_workflow.testing.conformance._threads import DidNotReturn, within
+from itsm_workflow.testing.conformance._threads import DidNotReturn, unless, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
     NewStore = Callable[[], Callable[[], StorageBackend]]
 
-_HERE = __file__.rpartition("_check")[0]
 _SHORTENING = 30.0
 _FIRST, _LAST = 4, 15
 
@@ -35,6 +37,8 @@ class PromiseOutcome(enum.StrEnum):
     """The outcome of a promise."""
 
     KEPT = "kept"
+    SLOW = "slow"
+    """The promise is kept, but a call took longer than the limit for a slow call."""
     BROKEN = "broken"
     NOT_RUN = "not run"
     """A requirement is not installed, or a call of an earlier promise never returned."""
@@ -51,7 +55,7 @@ class Result:
         sentence: The sentence of the port.
         outcome: The outcome.
         seconds: The time that the test took.
-        reason: The problem if the promise is broken; the missing requirement if it was not run.
+        reason: The problem if the promise is broken or a call was slow; the missing requirement if it was not run.
         calls: The shortest counterexample, one call a line.
     """
 
@@ -95,53 +99,67 @@ def check_storage(
     abilities: frozenset[str] = frozenset(),
     profile: Profile = QUICK,
     only: str = "",
-    told: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
+    ended: Callable[[Result], None] = lambda _: None,
     patience: float | None = None,
 ) -> StorageReport:
     """Test every promise of the storage port, each on an empty store.
 
     Args:
         new_store: Makes an empty store and returns a callable that opens it, as the fixture ``open_backend`` does.
-            Called once for each promise, and again to find the shortest counterexample.
+            Called once at first, once for each promise, and again to find the shortest counterexample.
         abilities: The abilities that the backend declares, see `ABILITIES`.
         profile: The thoroughness of the tests.
         only: Test only the promises whose name contains this text.
-        told: Called with the name of each promise before it is tested.
-        patience: Seconds after which a promise counts as broken because a call does not return. The promises after it
-            are not tested, since a blocked call cannot be ended. Defaults to the profile's.
+        progress: Called with the name of each promise before it is tested.
+        ended: Called with each result as soon as it is known, so that a check that is interrupted has the results so
+            far.
+        patience: Seconds after which a call that does not return is blocked, and its promise broken. The promises
+            after it are not tested, since a blocked call of this process cannot be ended. A call is slow after a
+            quarter of it. Both limits are longer if one of the first calls took more than 1/2000 of it. Defaults to
+            the profile's.
 
     Raises:
-        TypeError: The abilities are not a frozenset, or `new_store` does not return a callable.
+        TypeError: The abilities are not a frozenset, `new_store` does not return a callable that opens a backend, or
+            the first store contains changes; then nothing was written.
+        StorageError: The first store cannot be opened.
         ValueError: An ability is unknown, or no promise has `only` in its name.
     """
-    kit = type("DeclaredKit", (Kit,), {"abilities": abilities, "profile": profile})()
-    limit = profile.patience if patience is None else patience
-    results, stopped = [], ""
-    for name, (method, declared) in promises_named(only).items():
-        test = getattr(kit, method)
-        if test is None:
+    if patience is not None:
+        profile = attrs.evolve(profile, patience=patience)
+    declared_kit = type("DeclaredKit", (Kit,), {"abilities": abilities, "profile": profile})
+    kit, chosen = declared_kit(), promises_named(only)
+    refuse_data(new_store)
+    waiting = {
+        name: Background(declared_kit(), partial(_result_of, name, method, new_store))
+        for name, (method, declared) in chosen.items()
+        if declared.waits and declared.needs <= abilities  # type: ignore[attr-defined]  # see promise
+    }
+    results: dict[str, Result] = {}
+    stopped = ""
+
+    def end(name: str, result: Result) -> None:
+        results[name] = result
+        ended(result)
+
+    for name, (method, declared) in chosen.items():
+        plain = Result(promise=name, sentence=quoted(declared), outcome=PromiseOutcome.NOT_RUN)
+        if getattr(kit, method) is None:
             reason = ", ".join(sorted(declared.needs - abilities))  # type: ignore[attr-defined]  # see promise
-            result = Result(promise=name, sentence=quoted(declared), outcome=PromiseOutcome.NOT_DECLARED, reason=reason)
+            end(name, attrs.evolve(plain, outcome=PromiseOutcome.NOT_DECLARED, reason=reason))
         elif stopped:
-            reason = f"not tested: a call of {stopped!r} never returned"
-            result = Result(promise=name, sentence=quoted(declared), outcome=PromiseOutcome.NOT_RUN, reason=reason)
-        else:
-            told(name)
-            try:
-                result = _result_of(name, test, new_store, limit)
-            except DidNotReturn:
-                stopped = name
-                calls = [*map(str, kit.recording.shown()), *kit.recording.hanging()]
-                result = Result(
-                    promise=name,
-                    sentence=quoted(declared),
-                    outcome=PromiseOutcome.BROKEN,
-                    seconds=limit,
-                    reason=f"a call did not return within {limit:g} s; the promises after it were not tested",
-                    calls=_shortened(calls),
-                )
-        results.append(result)
-    return StorageReport(profile=profile.name, abilities=abilities, results=tuple(results), stopped=stopped)
+            end(name, attrs.evolve(plain, reason=f"not tested: a call of {stopped!r} never returned"))
+        elif name not in waiting:
+            progress(name)
+            result, returned = _result_of(name, method, new_store, kit)
+            end(name, result)
+            stopped = "" if returned else name
+    for name, background in waiting.items():
+        if name not in results:
+            progress(name)
+            end(name, background.result()[0])
+    listed = tuple(results[name] for name in chosen)
+    return StorageReport(profile=profile.name, abilities=abilities, results=listed, stopped=stopped)
 
 
 def promises_named(only: str) -> dict[str, tuple[str, Callable[..., None]]]:
@@ -160,35 +178,46 @@ def promises_named(only: str) -> dict[str, tuple[str, Callable[..., None]]]:
     return chosen
 
 
-def _result_of(name: str, test: Callable[..., None], new_store: NewStore, limit: float) -> Result:
+def _result_of(name: str, method: str, new_store: NewStore, kit: Kit) -> tuple[Result, bool]:
+    """Return the result of a promise, and whether all calls returned."""
     start = time.perf_counter()
-    outcome, reason = PromiseOutcome.KEPT, ""
-    calls: tuple[str, ...] = ()
+    test = getattr(kit, method)
+    outer = kit.recording = Recording(pace=kit.pace)
+    result = Result(promise=name, sentence=quoted(test), outcome=PromiseOutcome.KEPT)
+    returned = True
     try:
-        within(limit, lambda: _run(test, new_store()))
+        unless(
+            lambda: max(each.longest_pending() for each in (outer, kit.recording)) > kit.pace.blocked,
+            lambda: _run(test, new_store(), outer),
+        )
+        if slow := kit.pace.finding():
+            result = attrs.evolve(result, outcome=PromiseOutcome.SLOW, reason=slow)
     except NotRun as missing:
-        outcome, reason = PromiseOutcome.NOT_RUN, str(missing)
-    except (DidNotReturn, Misused):
+        result = attrs.evolve(result, outcome=PromiseOutcome.NOT_RUN, reason=str(missing))
+    except DidNotReturn:
+        returned = False
+        limit = f"{kit.pace.blocked:.4g} s"
+        reason = f"blocked: a call did not return within {limit}; the promises after it were not tested"
+        calls = [*map(str, kit.recording.shown()), *outer.hanging(), *kit.recording.hanging()]
+        result = attrs.evolve(result, outcome=PromiseOutcome.BROKEN, reason=reason, calls=_shortened(calls))
+    except Misused:
         raise
     except Exception as error:  # noqa: BLE001  # a broken backend may raise anything
-        outcome = PromiseOutcome.BROKEN
-        reason, calls = _explained(error, new_store)
-    seconds = time.perf_counter() - start
-    return Result(promise=name, sentence=quoted(test), outcome=outcome, seconds=seconds, reason=reason, calls=calls)
+        reason, shown = _explained(error, new_store)
+        finding: BrokenPromise | None = getattr(error, "finding", None)
+        sentence = result.sentence if finding is None else finding.sentence
+        result = attrs.evolve(result, outcome=PromiseOutcome.BROKEN, sentence=sentence, reason=reason, calls=shown)
+    return attrs.evolve(result, seconds=time.perf_counter() - start), returned
 
 
-def _run(test: Callable[..., None], open_backend: Callable[[], StorageBackend]) -> None:
-    if not callable(open_backend):
-        raise Misused(
-            "new_store must return a callable that opens the store, such as functools.partial(MyBackend, path), but it "
-            f"returned {type(open_backend).__name__}"
-        )
+def _run(test: Callable[..., None], open_backend: Callable[[], StorageBackend], outer: Recording) -> None:
+    """Test a promise; the calls that open and close its store are recorded in the outer recording."""
     if "backend" not in inspect.signature(test).parameters:
         test(open_backend=open_backend)
         return
-    backend = open_backend()
+    backend = RecordedOpener(outer, open_backend)()
     try:
-        test(backend=backend)
+        test(backend=backend.bare)
     except BaseException:
         with suppress(Exception):  # its error would hide the first one
             backend.close()
@@ -200,11 +229,13 @@ def _explained(error: Exception, new_store: NewStore) -> tuple[str, tuple[str, .
     """Return the problem in one sentence, and the calls that show it."""
     finding: BrokenPromise | None = getattr(error, "finding", None)
     if finding is None:
-        return f"{type(error).__name__}: {error}", ()
-    found = _shortest(finding.recording.calls, new_store)
+        return message_of(error), ()
+    if isinstance(error, Shown) and error.lines:
+        return str(error), _shortened([*error.lines])
+    found = None if finding.recording.in_short else _shortest(finding.recording.calls, new_store)
     if found is not None:
         return found.wrong, _shortened([*map(str, found.calls)])
-    return _message_of(error), _shortened([*map(str, finding.recording.shown())])
+    return message_of(error), _shortened([*map(str, finding.recording.shown())])
 
 
 def _shortest(calls: list[Call], new_store: NewStore) -> Counterexample | None:
@@ -219,17 +250,3 @@ def _shortened(calls: list[str]) -> tuple[str, ...]:
     """Leave out the middle of many calls."""
     left_out = len(calls) - _FIRST - _LAST
     return (*calls[:_FIRST], f"… {left_out:,} calls left out", *calls[-_LAST:]) if left_out > 1 else tuple(calls)
-
-
-def _message_of(error: Exception) -> str:
-    """Return the error's message or, for an assert without one, the asserted expression."""
-    if not isinstance(error, AssertionError):
-        return f"{type(error).__name__}: {error}"
-    if str(error):
-        return str(error)
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename.startswith(_HERE) and frame.lineno is not None:
-            last = frame.end_lineno or frame.lineno
-            lines = [linecache.getline(frame.filename, number).strip() for number in range(frame.lineno, last + 1)]
-            return f"this does not hold: {' '.join(lines).removeprefix('assert ')}"
-    return "an assertion failed"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.storage.protocol import Conflict, ConflictKind
+from itsm_workflow.storage.protocol import Conflict, ConflictKind, Write
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._rows import (
     NOW,
@@ -22,7 +23,7 @@ from itsm_workflow.testing.conformance._rows import (
 )
 
 if TYPE_CHECKING:
-    from itsm_workflow.storage.protocol import Row, StorageBackend, Write
+    from itsm_workflow.storage.protocol import Row, StorageBackend
 
 
 class CommitPromises(Promises):
@@ -53,13 +54,21 @@ class CommitPromises(Promises):
 
         Port: "Return the row of that id as of the last commit, with its form, or None."
         """
-        first = stored(backend, create("c1", attention="overdue", ticket_sn="n", submission=3, due_at=NOW))
+        write = create(
+            "c1", attention="overdue", open_subject="o", ticket_key="k", ticket_sn="n", submission=3, due_at=NOW
+        )
+        first = stored(backend, write)
         columns: dict[str, Any] = {
+            "workflow": "another",
             "state": "pending",
             "attention": None,
+            "subject": "another",
+            "open_subject": "another",
+            "ticket_key": "another",
             "ticket_sn": "m",
             "submission": 4,
             "due_at": None,
+            "created_at": NOW - 1,
         }
         second = follow(first, **columns, form='{"title":"b"}', document='{"d":1}')
         assert backend.commit([second]) == [None]
@@ -119,7 +128,7 @@ class CommitPromises(Promises):
         assert whole_history(backend, "c1") == []
 
     @promise()
-    def test_what_loses_leaves_no_trace(self, backend: StorageBackend) -> None:
+    def test_a_lost_write_leaves_no_trace(self, backend: StorageBackend) -> None:
         """After a lost write, the row, the history and the unique values are unchanged.
 
         Port: "The result of a write that conflicts with the store; nothing of it was stored."
@@ -220,7 +229,7 @@ class CommitPromises(Promises):
         assert backend.commit(writes) == [None, None]
 
     @promise()
-    def test_the_first_reason_is_told(self, backend: StorageBackend) -> None:
+    def test_a_conflict_reports_the_first_reason(self, backend: StorageBackend) -> None:
         """The version is checked before the subject, and the subject before the ticket.
 
         Port: "The reason of a conflict. If several reasons apply, the first in this order is reported."
@@ -235,7 +244,7 @@ class CommitPromises(Promises):
         _assert_lost(conflict, ConflictKind.SUBJECT, "c2", "s")
 
     @promise()
-    def test_a_write_without_entries_only_moves_when_it_is_due(self, backend: StorageBackend) -> None:
+    def test_a_write_without_entries_moves_only_the_due_time(self, backend: StorageBackend) -> None:
         """Claiming and polling leave no trace on the change.
 
         Port: "May be empty: then only ``due_at`` and ``version`` move, and ``updated_at`` stays, whatever else the row
@@ -246,11 +255,14 @@ class CommitPromises(Promises):
         assert moved == attrs.evolve(row, version=2, due_at=NOW + 60_000_001)
         other = attrs.evolve(moved, updated_at=1, state="approved", form=None, document="[]", submission=2)
         careless = claim(other, None)
-        assert stored(backend, careless) == attrs.evolve(row, version=3, due_at=None)
+        moved = stored(backend, careless)
+        assert moved == attrs.evolve(row, version=3, due_at=None)
+        with_a_form = claim(attrs.evolve(moved, form='{"title":"another"}'), None)
+        assert stored(backend, with_a_form) == attrs.evolve(row, version=4, due_at=None)
         assert [line.seq for line in whole_history(backend, "c1")] == [1]
         # The row's subject and ticket are not checked for conflicts either, and not stored.
         row = stored(backend, create("holder", open_subject="taken", ticket_key="taken"))
-        for place, (subject, ticket) in enumerate([("taken", None), (None, "taken"), ("free", "free")], start=3):
+        for place, (subject, ticket) in enumerate([("taken", None), (None, "taken"), ("free", "free")], start=4):
             careless = claim(attrs.evolve(present(backend, "c1"), open_subject=subject, ticket_key=ticket), NOW + place)
             assert backend.commit([careless]) == [None]
             assert (present(backend, "c1").version, present(backend, "c1").open_subject) == (place + 1, "s")
@@ -258,7 +270,7 @@ class CommitPromises(Promises):
         assert backend.commit([create("c2", open_subject="free", ticket_key="free")]) == [None]
 
     @promise()
-    def test_no_form_leaves_the_form(self, backend: StorageBackend) -> None:
+    def test_a_write_without_a_form_keeps_the_form(self, backend: StorageBackend) -> None:
         """The form is written only when it changes.
 
         Port: "The form, as canonical JSON. In a write, None leaves the stored text as it is."
@@ -288,7 +300,7 @@ class CommitPromises(Promises):
         assert backend.commit([create("good"), follow(row)]) == [None, None]
 
     @promise()
-    def test_what_is_not_a_batch_of_writes_is_refused(self, backend: StorageBackend) -> None:
+    def test_a_commit_rejects_anything_but_writes(self, backend: StorageBackend) -> None:
         """An iterator is not accepted as an empty batch, and no value is stored as another type.
 
         Port: "A method raises TypeError for an argument, or a value in it, of another type than declared here, before
@@ -302,6 +314,20 @@ class CommitPromises(Promises):
             assert backend.get("good") is None, name
             assert backend.get("c1") == row, name
         assert backend.commit((create("good"), follow(row))) == [None, None]
+        assert backend.commit(_Batch((create("other"),))) == [None], "a sequence of another class was not stored"
+
+
+class _Batch(Sequence[Write]):
+    """A sequence that is neither a list nor a tuple."""
+
+    def __init__(self, writes: tuple[Write, ...]) -> None:
+        self._writes = writes
+
+    def __len__(self) -> int:
+        return len(self._writes)
+
+    def __getitem__(self, place: Any) -> Any:  # noqa: ANN401  # a number or a slice
+        return self._writes[place]
 
 
 def _wrong_writes(row: Row) -> dict[str, Any]:

@@ -6,12 +6,14 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from itsm_workflow.errors import StorageCorrupt, StorageError
+from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
+from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._files import written_files
 from itsm_workflow.testing.conformance._model import Model
 from itsm_workflow.testing.conformance._processes import Other
 from itsm_workflow.testing.conformance._rows import claim, create, follow, whole_history
+from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,56 +26,65 @@ if TYPE_CHECKING:
 _SEED = 7
 _STRETCH = 40
 _NAMES = ("c1", "c2", "c3")
+_HELD = "collector:s"
 
 
 class DamagePromises(Promises):
     """Damage to a store is detected."""
 
     @promise("durable", "multi_process", "checksums")
-    def test_damage_is_told_and_never_read(self, open_backend: RecordedOpener) -> None:
+    def test_damage_is_reported_and_never_read(self, open_backend: RecordedOpener) -> None:
         """After any damage to its bytes, committed data is read, or StorageCorrupt is raised before a write.
 
         Damage that cannot be attributed to a change may have hit the last write of any change. Then an older version
-        may be read, but nothing is written on top of it.
+        may be read, but nothing is written on top of it, and no other change takes what the damaged one may hold.
+
+        A file is also emptied, unless the backend appends to one: there an empty file is what was before the first
+        commit.
 
         Port: "Every method may raise ``StorageUnavailable`` or ``StorageCorrupt``."
         """
         commits = _commits()
         other = Other(written_files, open_backend, open_backend, commits)
         try:
-            files = [Path(path) for path in other.receive() if Path(path).stat().st_size]
+            paths, appended = other.receive()
         finally:
             other.close()
+        files = [Path(path) for path in paths if Path(path).stat().st_size]
         assert files, "Python wrote no file, but the ability checksums is about files that Python writes"
         states = _states(commits)
         whole = {path: path.read_bytes() for path in files}
         # Damage that includes the last byte looks like a commit that was never acknowledged.
         places = [(path, place) for path, content in whole.items() for place in range(len(content) - 1)]
         dice = random.Random(_SEED)  # noqa: S311  # not for secrets
+        damages = [(path, f"{path.name} was emptied", b"") for path in ([] if appended else whole)]
         for number, (path, place) in enumerate(dice.sample(places, min(self.profile.damages, len(places)))):
-            open_backend.recording.calls.clear()
             damaged = bytearray(whole[path])
             width = 1 if number % 2 else min(_STRETCH, len(damaged) - 1 - place)
             for spoiled in range(place, place + width):
                 damaged[spoiled] ^= 1 << dice.randrange(8)
-            open_backend.recording.add("elsewhere", (f"{width} bytes at {place} of {path.name} damaged",))
-            path.write_bytes(damaged)
+            what = f"{counted(width, 'byte')} at {place} of {path.name} {'was' if width == 1 else 'were'} damaged"
+            damages.append((path, what, bytes(damaged)))
+        for path, what, content in damages:
+            open_backend.recording.calls.clear()
+            open_backend.recording.add("elsewhere", (what,))
+            path.write_bytes(content)
             try:
                 _look(open_backend, states)
             finally:
-                for each, content in whole.items():
-                    each.write_bytes(content)
+                for each, before in whole.items():
+                    each.write_bytes(before)
 
 
 def _commits() -> list[list[Write]]:
-    first = create("c1", entries=2, open_subject="s")
+    first = create("c1", entries=2, open_subject=_HELD)
     second = follow(first.row, state="pending")
     return [
         [first],
         [create("c2", due_at=5)],
         [second],
         [claim(create("c2").row, 9), create("c3")],
-        [follow(second.row)],
+        [follow(second.row, open_subject=_HELD)],
     ]
 
 
@@ -94,20 +105,56 @@ def _look(open_backend: Callable[[], StorageBackend], states: list[dict[str, Sta
         return
     try:
         for name in _NAMES:
-            try:
-                read: State = backend.get(name), whole_history(backend, name)
-            except StorageCorrupt:
-                continue
-            assert read in [state[name] for state in states], f"{name} was read with contents that were never committed"
-            if read != states[-1][name]:
-                _must_refuse(backend, name, read[0])
+            _look_at(backend, name, states)
+        _look_for_the_holder(backend)
     finally:
         backend.close()
 
 
-def _must_refuse(backend: StorageBackend, name: str, row: Row | None) -> None:
+def _look_at(backend: StorageBackend, name: str, states: list[dict[str, State]]) -> None:
+    """Check what get and find read of a change, and that nothing is written on top of an older version."""
+    for read in (_got, _found):
+        try:
+            row, entries = read(backend, name)
+        except StorageCorrupt:
+            continue
+        by = "get" if read is _got else "find"
+        known = [state[name] for state in states]
+        fits = [row == then and entries in (None, lines) for then, lines in known]
+        assert any(fits), f"{name} was read by {by} with contents that were never committed"
+        if not fits[-1]:
+            _must_refuse(
+                backend,
+                create(name) if row is None else follow(row),
+                f"{name}, which was read by {by} as it was before its last write",
+            )
+
+
+def _got(backend: StorageBackend, name: str) -> tuple[Row | None, list[EntryRow] | None]:
+    return backend.get(name), whole_history(backend, name)
+
+
+def _found(backend: StorageBackend, name: str) -> tuple[Row | None, list[EntryRow] | None]:
+    rows = backend.find(Query(ids=(name,))).rows
+    return (rows[0] if rows else None), None
+
+
+def _must_refuse(backend: StorageBackend, write: Write, what: str) -> None:
     try:
-        backend.commit([create(name) if row is None else follow(row)])
+        backend.commit([write])
     except StorageCorrupt:
         return
-    raise AssertionError(f"{name} was read as it was before its last write, and a write to it was accepted")
+    except StorageUnavailable as error:
+        raise AssertionError(
+            f"StorageUnavailable was raised, not StorageCorrupt, for a write to {what}: {error}"
+        ) from None
+    raise AssertionError(f"a write was accepted to {what}")
+
+
+def _look_for_the_holder(backend: StorageBackend) -> None:
+    """Check that no change takes the subject that `c1` holds, whether or not that can still be read."""
+    try:
+        conflicts = backend.commit([create("c4", open_subject=_HELD)])
+    except StorageError:
+        return
+    assert conflicts != [None], "c4 was stored with the subject that c1 holds"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.errors import StorageError
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._files import synced_files
 from itsm_workflow.testing.conformance._model import Model
@@ -25,7 +26,7 @@ from itsm_workflow.testing.conformance._rows import (
 from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
-    from itsm_workflow.storage.protocol import Write
+    from itsm_workflow.storage.protocol import EntryRow, Row, Write
     from itsm_workflow.testing.conformance._recording import RecordedOpener
 
 _ACKNOWLEDGED = 25
@@ -37,7 +38,7 @@ class DyingPromises(Promises):
     """An acknowledged commit is stored, and no write is stored in part."""
 
     @promise("durable", "multi_process")
-    def test_a_killed_process_loses_nothing_that_it_was_told(self, open_backend: RecordedOpener) -> None:
+    def test_a_killed_process_loses_no_acknowledged_commit(self, open_backend: RecordedOpener) -> None:
         """After SIGKILL in the middle of writing, each acknowledged commit is there, and no write is there in part.
 
         Port: "Store each write or say why not, and make all that were stored durable before returning."
@@ -55,20 +56,22 @@ class DyingPromises(Promises):
             open_backend.recording.add("elsewhere", (f"killed after version {acknowledged[-1]} of {change_id}",))
             backend = open_backend()
             try:
-                version = check_prefix(backend, change_id)
-                # One more commit may have been stored without being acknowledged.
-                assert version in {acknowledged[-1], acknowledged[-1] + 1}
-                names = [name for name in found(backend) if name.startswith(f"{change_id}-")]
-                assert len(names) == version - 1
-                for name in names:
-                    assert len(whole_history(backend, name)) == present(backend, name).seq
+                version, last = check_prefix(backend, change_id), acknowledged[-1]
+                assert version in {last, last + 1}, (
+                    f"{change_id} has version {version}, but {last} was the last that was answered as stored, and no "
+                    f"commit after that of {last + 1} had begun"
+                )
+                names = {name for name in found(backend) if name.startswith(f"{change_id}-")}
+                check_made(names, change_id, last)
+                for name in sorted(names):
+                    check_prefix(backend, name)
                 # The store still accepts writes.
                 stored(backend, follow(present(backend, change_id)))
             finally:
                 backend.close()
 
     @promise("durable", "multi_process")
-    def test_dying_inside_a_commit_leaves_whole_writes(self, open_backend: RecordedOpener) -> None:
+    def test_a_crash_inside_a_commit_leaves_whole_writes(self, open_backend: RecordedOpener) -> None:
         """After a crash at any line of the backend, each write of the commit is there with its entries, or not at all.
 
         Port: "A write is stored whole, row and entries, or not at all."
@@ -95,20 +98,25 @@ class DyingPromises(Promises):
                 there = survivor.get(new)
                 where = f"crashed at line {line} of {lines} of the commit"
                 open_backend.recording.add("elsewhere", (f"commit({word(writes)}), {where}",))
-                assert after.version in {row.version, row.version + 1}, where
-                assert after.seq == row.seq + 2 * (after.version - row.version), where
-                assert whole_history(survivor, "c0") == [entry("c0", seq) for seq in range(1, after.seq + 1)], where
-                assert len(whole_history(survivor, new)) == (2 if there else 0), where
+                old, made = whole_history(survivor, "c0"), whole_history(survivor, new)
+                held = f"{where}: the store holds {_held('c0', after, old)}, and {_held(new, there, made)}"
+                wholes = {(row.version, row.seq), (row.version + 1, row.seq + 2)}
+                assert (after.version, after.seq) in wholes, f"{held}, but c0 was {word(row)} before that commit"
+                assert old == [entry("c0", seq) for seq in range(1, after.seq + 1)], f"{held}, which is not its history"
+                assert made == [entry(new, seq) for seq in range(1, 3 if there else 1)], f"{held}, which is in part"
                 if answers:
-                    assert (after.version, there is not None) == (row.version + 1, True), where
+                    stored_all = (after.version, there is not None) == (row.version + 1, True)
+                    assert stored_all, f"{held}, but the commit was answered {word(answers[-1])} before the crash"
                 # The unique values of writes that were not stored are free, and the store still accepts writes.
                 taken = survivor.commit([create(f"{new} again", open_subject=new)])
-                assert [conflict is None for conflict in taken] == [there is None], where
+                assert [conflict is None for conflict in taken] == [there is None], (
+                    f"{held}; then the open subject {new!r} is given to another change: {word(taken)}"
+                )
         finally:
             survivor.close()
 
     @promise("durable", "multi_process", "fsync")
-    def test_a_power_cut_loses_nothing_that_was_told(self, open_backend: RecordedOpener) -> None:
+    def test_a_power_cut_loses_no_acknowledged_commit(self, open_backend: RecordedOpener) -> None:
         """Data that was not yet synced to a file is lost in a power cut; no such data had been acknowledged.
 
         The power is cut after creates, after an approval and after claims, each time after a different last commit.
@@ -126,18 +134,53 @@ class DyingPromises(Promises):
             for writes in commits:
                 open_backend.recording.add("elsewhere", (f"commit({word(writes)}) -> {word([None] * len(writes))}",))
                 model = model.after(writes, [None] * len(writes))
-            open_backend.recording.add("elsewhere", ("then the power was cut",))
+            lost = _unsynced(synced or {})
+            open_backend.recording.add("elsewhere", (f"then the power was cut{lost}",))
             if synced is None:
                 raise AssertionError("neither os.fsync nor os.fdatasync was called during the commit")
             _cut_back({Path(path): content for path, content in synced.items()}, known)
-            backend = open_backend()
             try:
-                for change_id, row in model.rows.items():
-                    lost = f"{change_id}: acknowledged as stored, but lost"
-                    assert present(backend, change_id) == row, lost
-                    assert tuple(whole_history(backend, change_id)) == model.entries[change_id], lost
-            finally:
-                backend.close()
+                _check_stored(open_backend, model)
+            except StorageError as error:
+                raise AssertionError(
+                    f"the store cannot be read after the power cut{lost}: {type(error).__name__}: {error}"
+                ) from error
+
+
+def _held(change_id: str, row: Row | None, entries: list[EntryRow]) -> str:
+    """Return what the store holds of a change, in words."""
+    return f"{word(row) if row else f'no {change_id}'} with {len(entries)} entries"
+
+
+def _check_stored(open_backend: RecordedOpener, model: Model) -> None:
+    """Open the store, and check that it holds what the model holds."""
+    backend = open_backend()
+    try:
+        for change_id, row in model.rows.items():
+            lost = f"{change_id}: acknowledged as stored, but lost"
+            assert present(backend, change_id) == row, lost
+            assert tuple(whole_history(backend, change_id)) == model.entries[change_id], lost
+    finally:
+        backend.close()
+
+
+def _unsynced(synced: dict[str, bytes]) -> str:
+    """Say of each file that is longer than what was synced of it how much that was."""
+    sizes = {path: (len(content), Path(path).stat().st_size) for path, content in synced.items()}
+    parts = [f"{kept} of {size} bytes of {Path(path).name}" for path, (kept, size) in sizes.items() if kept < size]
+    return f", when only {' and '.join(parts)} were synced" if parts else ""
+
+
+def check_made(names: set[str], change_id: str, last: int) -> None:
+    """Check the changes that the killed process made, one with each version of its change.
+
+    Of the commit that was interrupted each write is there or not, whether or not the other one is.
+    """
+    stored = {f"{change_id}-{version}" for version in range(1, last)}
+    if lost := sorted(stored - names):
+        raise AssertionError(f"{lost[0]}: answered as stored, but lost when the process was killed")
+    if more := sorted(names - stored - {f"{change_id}-{last}"}):
+        raise AssertionError(f"{more[0]}: there, but no process wrote it")
 
 
 def _history(cut: int) -> list[list[Write]]:

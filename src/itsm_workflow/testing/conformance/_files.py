@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from itsm_workflow.testing.conformance._processes import die
+from itsm_workflow.testing.conformance._processes import commit_all, die
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,7 +95,7 @@ def synced_files(
     backend = opener()
     before = watch.syncs
     for writes in commits:
-        assert backend.commit(writes) == [None] * len(writes)
+        commit_all(backend, writes)
     pipe.send(("done", watch.synced() if watch.syncs > before else None))
     die()
 
@@ -103,14 +103,24 @@ def synced_files(
 def written_files(
     unused: StorageBackend, pipe: Connection, opener: Callable[[], StorageBackend], commits: Sequence[Sequence[Write]]
 ) -> None:
-    """Commit, close the store, and report the paths of the written files."""
+    """Commit, close the store, and report the paths of the written files, and whether one of them was appended to."""
     unused.close()
     watch = Watch()
     backend = opener()
+    before: dict[str, bytes] = {}
+    appended = False
     for writes in commits:
-        assert backend.commit(writes) == [None] * len(writes)
+        commit_all(backend, writes)
+        after = {path: Path(path).read_bytes() for path in watch.files()}
+        appended |= any(old and old != new and new.startswith(old) for old, new in _pairs(before, after))
+        before = after
     backend.close()
-    pipe.send(("done", watch.files()))
+    pipe.send(("done", (watch.files(), appended)))
+
+
+def _pairs(before: dict[str, bytes], after: dict[str, bytes]) -> list[tuple[bytes, bytes]]:
+    """Return the contents of the files that are in both, before and after."""
+    return [(content, after[path]) for path, content in before.items() if path in after]
 
 
 def _identity(found: os.stat_result) -> Identity:

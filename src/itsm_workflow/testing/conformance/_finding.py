@@ -25,7 +25,7 @@ class FindPromises(Promises):
     """The rows that a query finds, their order, and their pages."""
 
     @promise()
-    def test_none_is_any_and_empty_is_none(self, backend: StorageBackend) -> None:
+    def test_none_means_any_and_empty_means_none(self, backend: StorageBackend) -> None:
         """The conditions of a query must all hold.
 
         Port: "The conditions that rows must meet. None means "any"; an empty tuple means "none"."
@@ -90,7 +90,7 @@ class FindPromises(Promises):
             assert list("cbad") == found(backend, order=Order.SUBMISSION, limit=limit)
 
     @promise()
-    def test_what_is_never_due_is_left_out_by_due(self, backend: StorageBackend) -> None:
+    def test_rows_without_a_due_time_are_left_out(self, backend: StorageBackend) -> None:
         """A row without a time is not part of an order by time.
 
         Port: "Ordered by due_at, rows without one are left out."
@@ -185,6 +185,9 @@ class FindPromises(Promises):
         lines = backend.history("long", limit=2 * _MANY)
         assert ([line.seq for line in lines.entries], lines.next_seq) == (list(range(1, _MANY + 1)), None)
         assert backend.history("long", limit=_MANY - 1).next_seq == _MANY - 1
+        lines = backend.history("long")
+        read = f"history without a limit returned {len(lines.entries):,} entries and next_seq {lines.next_seq}"
+        assert (len(lines.entries), lines.next_seq) == (1000, 1000), read
 
     @promise()
     def test_rows_are_whole(self, backend: StorageBackend) -> None:
@@ -198,7 +201,7 @@ class FindPromises(Promises):
             assert (row,) == backend.find(Query(order=order)).rows
 
     @promise()
-    def test_nothing_is_left_out_while_others_change(self, backend: StorageBackend) -> None:
+    def test_no_row_is_left_out_while_others_change(self, backend: StorageBackend) -> None:
         """Rows that are created, removed or moved between two pages push no other row off its page.
 
         Port: "Read page by page, a row that matches throughout is never left out; only a row that itself changed
@@ -231,7 +234,7 @@ class FindPromises(Promises):
         )
 
     @promise()
-    def test_a_query_that_cannot_be(self, backend: StorageBackend) -> None:
+    def test_an_invalid_query_is_rejected(self, backend: StorageBackend) -> None:
         """An invalid query raises an error.
 
         Port: "A limit below 1, a cursor that another order gave or whose id no row can have, a number over 64 bits."
@@ -253,7 +256,7 @@ class FindPromises(Promises):
             refused(ValueError, f"find({word(query)})", partial(backend.find, query))
 
     @promise()
-    def test_a_query_of_other_types(self, backend: StorageBackend) -> None:
+    def test_a_query_of_other_types_is_rejected(self, backend: StorageBackend) -> None:
         """A text in place of a number is not compared with numbers, and a text in place of a tuple is not split.
 
         Port: "A method raises TypeError for an argument, or a value in it, of another type than declared here, before
@@ -278,7 +281,7 @@ class FindPromises(Promises):
             refused(TypeError, f"find({other!r})", partial(backend.find, other))
 
     @promise()
-    def test_a_name_that_nothing_can_have(self, backend: StorageBackend) -> None:
+    def test_an_impossible_name_finds_nothing(self, backend: StorageBackend) -> None:
         """A name from outside may contain anything; an impossible one finds nothing, and is not an error.
 
         Port: "Return the row of that id as of the last commit, with its form, or None."

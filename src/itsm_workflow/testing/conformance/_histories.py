@@ -81,7 +81,7 @@ class HistoryPromises(Promises):
         assert backend.history("c1", limit=5).next_seq == 5
 
     @promise()
-    def test_a_page_that_cannot_be(self, backend: StorageBackend) -> None:
+    def test_an_invalid_page_is_rejected(self, backend: StorageBackend) -> None:
         """A page has at least one entry, and begins no earlier than the first entry.
 
         Port: "A limit below 1, an ``after_seq`` below 0."
@@ -92,7 +92,7 @@ class HistoryPromises(Promises):
             refused(ValueError, f"history('c1', {after_seq}, {limit})", call)
 
     @promise()
-    def test_what_is_not_an_id_is_refused(self, backend: StorageBackend) -> None:
+    def test_an_id_of_another_type_is_rejected(self, backend: StorageBackend) -> None:
         """The value is rejected instead of treated as an unknown id; so is a text in place of a number.
 
         Port: "A method raises TypeError for an argument, or a value in it, of another type than declared here, before

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from itsm_workflow.testing.conformance._commits import CommitPromises
+from itsm_workflow.testing.conformance._crashing import CrashPromises
 from itsm_workflow.testing.conformance._damage import DamagePromises
 from itsm_workflow.testing.conformance._dying import DyingPromises
+from itsm_workflow.testing.conformance._errors import ErrorPromises
+from itsm_workflow.testing.conformance._filters import FilterPromises
 from itsm_workflow.testing.conformance._finding import FindPromises
+from itsm_workflow.testing.conformance._forking import ForkingPromises
 from itsm_workflow.testing.conformance._histories import HistoryPromises
 from itsm_workflow.testing.conformance._lasting import LastingPromises
 from itsm_workflow.testing.conformance._machine import ModelPromises
+from itsm_workflow.testing.conformance._many import ManyPromises
 from itsm_workflow.testing.conformance._sharing import SharingPromises
+from itsm_workflow.testing.conformance._sizes import SizePromises
+from itsm_workflow.testing.conformance._spelling import SpellingPromises
+from itsm_workflow.testing.conformance._stopping import StoppingPromises
 from itsm_workflow.testing.conformance._values import ValuePromises
 
 
 class Kit(
     CommitPromises,
     ValuePromises,
+    SpellingPromises,
+    SizePromises,
+    ManyPromises,
     FindPromises,
+    FilterPromises,
     HistoryPromises,
     SharingPromises,
+    StoppingPromises,
+    ForkingPromises,
     LastingPromises,
     DyingPromises,
     DamagePromises,
+    ErrorPromises,
+    CrashPromises,
     ModelPromises,
 ):
     """Every promise of the storage port, each a method whose name begins with ``test_``."""

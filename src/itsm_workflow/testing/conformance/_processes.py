@@ -10,32 +10,44 @@ import os
 import signal
 import sys
 import time
-import traceback
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.storage import protocol
-from itsm_workflow.storage.protocol import ConflictKind, Order, Query
-from itsm_workflow.testing.conformance._rows import claim, create, entry, follow, pages, present
+from itsm_workflow.testing.conformance._answers import check_answer, plain
+from itsm_workflow.testing.conformance._pace import Pace
+from itsm_workflow.testing.conformance._profiles import QUICK
+from itsm_workflow.testing.conformance._pulse import SharedPulse
+from itsm_workflow.testing.conformance._recording import RecordedOpener, Recording, portable
+from itsm_workflow.testing.conformance._reports import Failure, Shown, end_of_process
+from itsm_workflow.testing.conformance._rows import create, entry, follow, present
+from itsm_workflow.testing.conformance._wording import difference, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
     from types import FrameType
 
     from itsm_workflow.storage.protocol import EntryRow, StorageBackend, Write
+    from itsm_workflow.testing.conformance._recording import RecordedBackend
 
     Opener = Callable[[], StorageBackend]
 
 _PATIENCE = 60.0
 _LAST_WORDS = 10.0
+_IDLE = 600.0
+_GLANCE = 0.25
+_LAST_CALLS = 6
 # Neither method forks the test process; a fork server takes a tenth of the time.
 _FRESH = (
     multiprocessing.get_context("forkserver")
     if "forkserver" in multiprocessing.get_all_start_methods()
     else multiprocessing.get_context("spawn")
 )
-_NOT_THE_BACKENDS_OWN = (protocol.__file__, "<attrs generated")
+_NOT_THE_BACKENDS_OWN = (protocol.__file__, str(Path(__file__).parent), "<attrs generated")
 
 
 def load_ahead() -> None:
@@ -43,33 +55,112 @@ def load_ahead() -> None:
     _FRESH.set_forkserver_preload([__name__, "itsm_workflow.storage.table"])
 
 
-class Other:
-    """Another process that works on the store and reports over a pipe."""
+_started: set[BaseProcess] = set()
 
-    def __init__(self, work: Callable[..., None], opener: Opener, *args: object) -> None:
-        self._pipe, theirs = _FRESH.Pipe()
-        self._process = _FRESH.Process(target=_run, args=(work, opener, theirs, args), daemon=True)
+
+def end_others() -> None:
+    """End the processes that `Other` started and that still run, and no other child of this process."""
+    for process in [*_started]:
+        if process.is_alive():
+            process.kill()  # also one that is stopped
+            process.join(_LAST_WORDS)
+
+
+class Other:
+    """Another process that works on the store and reports over a pipe.
+
+    Args:
+        work: Called there with the opened store and this process's end of the pipe.
+        opener: Opens the store.
+        args: Further arguments of the work.
+        name: The name of the process in a report.
+        witnessed: Whether the process reports its calls when the work has ended.
+    """
+
+    def __init__(
+        self,
+        work: Callable[..., None],
+        opener: Opener,
+        *args: object,
+        name: str = "another process",
+        witnessed: bool = False,
+    ) -> None:
+        recording = getattr(opener, "recording", None)
+        self.name = name
+        self._pace = Pace(QUICK.patience) if recording is None else recording.pace
+        self._pulse = SharedPulse(_FRESH)
+        self._returned = -1
+        self._until = 0.0
+        self.pipe, theirs = _FRESH.Pipe()
+        self._process = _FRESH.Process(
+            target=_run, args=(work, opener, theirs, self._pulse, name if witnessed else "", args), daemon=True
+        )
         self._process.start()
+        _started.add(self._process)
         # Otherwise the end of the other process would not be noticed as the end of its reports.
         theirs.close()
 
     def send(self, message: object) -> None:
-        """Send a message to the process."""
-        self._pipe.send(message)
+        """Send a message to the process.
+
+        Raises:
+            Shown: The process has ended, or failed.
+        """
+        try:
+            self.pipe.send(message)
+        except OSError:  # it no longer listens; its last report says why
+            self.receive()
+            raise Shown(f"{self.name} ended early") from None
 
     def receive(self) -> Any:  # noqa: ANN401  # whatever it reports
         """Wait for the next report.
 
         Raises:
-            EOFError: The process has ended.
-            AssertionError: The process failed, or did not report in time.
+            Shown: The process has ended without one, it failed, or a call of it is blocked.
         """
-        if not self._pipe.poll(_PATIENCE):
-            raise AssertionError(f"the other process reported nothing for {_PATIENCE} s")
-        kind, report = self._pipe.recv()
+        try:
+            return self._receive()
+        except (EOFError, OSError):
+            self._process.join(_LAST_WORDS)
+            raise Shown(f"{self.name} ended{self._where()} {end_of_process(self._process.exitcode)}") from None
+
+    def _receive(self) -> Any:  # noqa: ANN401  # see above
+        while not self.pipe.poll(_GLANCE):
+            self.look()
+        kind, report = self.pipe.recv()
         if kind == "failed":
-            raise AssertionError(f"the other process failed:\n{report}")
+            error = Shown(f"{self.name} failed: {report.problem}", report.lines)
+            error.add_note(report.frames)
+            raise error
         return report
+
+    def _where(self) -> str:
+        """Return where the process ended, which stays readable."""
+        name, _ = self._pulse.in_call()
+        return f" in a call of {name}," if name else " without a report,"
+
+    def go_on(self) -> None:
+        """Let the process continue after it has stopped itself."""
+        if hasattr(signal, "SIGCONT"):
+            os.kill(self._process.pid or 0, signal.SIGCONT)
+        else:  # Windows
+            self.send(None)
+
+    def look(self) -> None:
+        """Check that the process is not blocked.
+
+        Raises:
+            Shown: A call of it has not returned within the limit for a call.
+        """
+        name, seconds = self._pulse.in_call()
+        if name and seconds > self._pace.blocked:
+            limit = f"{self._pace.blocked:g} s"
+            raise Shown(f"blocked: a call of {name} by {self.name} did not return within {limit}")
+        now = time.monotonic()
+        if name or self._pulse.returned != self._returned:
+            self._returned, self._until = self._pulse.returned, now + _IDLE
+        elif now > self._until:
+            raise Shown(f"{self.name} neither called the backend nor reported anything for {_IDLE:g} s")
 
     def kill(self) -> list[Any]:
         """Kill the process without warning, and return the reports that it had sent."""
@@ -81,89 +172,66 @@ class Other:
         reports = []
         with suppress(EOFError, OSError):  # OSError: it ended in the middle of a report
             while True:
-                reports.append(self.receive())
+                reports.append(self._receive())
         self._process.join(_PATIENCE)
         return reports
 
-    def close(self) -> None:
+    def close(self, *, kill: bool = False) -> None:
         """End the process if it is still running."""
-        self._process.join(_LAST_WORDS)
+        if not kill:
+            self._process.join(_LAST_WORDS)
         if self._process.is_alive():
             self._process.kill()
             self._process.join(_PATIENCE)
+        _started.discard(self._process)
         self._process.close()
-        self._pipe.close()
+        self.pipe.close()
 
 
-def together(work: Callable[..., None], opener: Opener, arguments: Sequence[tuple[object, ...]]) -> list[Any]:
-    """Run one process per argument tuple at the same time, and return one report of each."""
-    start = _FRESH.Barrier(len(arguments))
-    others = [Other(work, opener, start, *args) for args in arguments]
+def together(
+    work: Callable[..., None], opener: Opener, arguments: Sequence[tuple[object, ...]], *, witnessed: bool = False
+) -> list[Any]:
+    """Run one process per argument tuple at the same time, and return one report of each.
+
+    The first argument of each is a barrier at which all of them meet.
+
+    Raises:
+        Shown: One of them failed, ended without a report, or is blocked.
+    """
+    meeting = _FRESH.Barrier(len(arguments))
+    others: list[Other] = []
+    reports: dict[int, Any] = {}
     try:
-        return [other.receive() for other in others]
-    finally:
-        for other in others:
-            other.close()
-
-
-def count_up(backend: StorageBackend, sender: Connection, start: Any, change_id: str, rounds: int) -> None:  # noqa: ANN401
-    """Write to one change that many times, reading again after each lost race; report the number of lost races."""
-    start.wait(_PATIENCE)
-    lost = won = 0
-    while won < rounds:
-        (conflict,) = backend.commit([follow(present(backend, change_id))])
-        if conflict is None:
-            won += 1
-        else:
-            assert conflict.kind is ConflictKind.VERSION
-            lost += 1
-    sender.send(("done", lost))
-
-
-def open_subjects(backend: StorageBackend, sender: Connection, start: Any, name: str, subjects: int) -> None:  # noqa: ANN401
-    """Try to open a change for each subject; report the subjects that were won, and the conflicts of the others."""
-    start.wait(_PATIENCE)
-    won, kinds = [], set()
-    for number in range(subjects):
-        (conflict,) = backend.commit([create(f"{name}-{number}", open_subject=str(number))])
-        if conflict is None:
-            won.append(number)
-        else:
-            kinds.add(conflict.kind.value)
-    sender.send(("done", (won, kinds)))
-
-
-def claim_due(backend: StorageBackend, sender: Connection, start: Any, now: int) -> None:  # noqa: ANN401
-    """Claim all due changes, page by page; report the claimed ids."""
-    start.wait(_PATIENCE)
-    sender.send(("done", claimed(backend, now)))
-
-
-def claimed(backend: StorageBackend, now: int) -> list[str]:
-    """Postpone due changes until none is left; return the ids of those that this call postponed."""
-    mine: list[str] = []
-    while True:
-        seen = 0
-        for page in pages(backend, Query(due_before=now, order=Order.DUE_AT, limit=7)):
-            seen += len(page.rows)
-            answer = backend.commit([claim(row, now + 60_000_000) for row in page.rows])
-            mine += [row.id for row, conflict in zip(page.rows, answer, strict=True) if conflict is None]
-        if not seen:
-            return mine
+        for number, args in enumerate(arguments, start=1):
+            others.append(Other(work, opener, meeting, *args, name=f"process {number}", witnessed=witnessed))
+        while len(reports) < len(others):
+            waiting = {other.pipe: place for place, other in enumerate(others) if place not in reports}
+            for pipe in wait([*waiting], timeout=_GLANCE):
+                place = waiting[pipe]  # type: ignore[index]  # one of its keys
+                reports[place] = others[place].receive()
+            for place, other in enumerate(others):
+                if place not in reports:
+                    other.look()
+    except BaseException:
+        for other in others:  # the others would wait for it
+            other.close(kill=True)
+        raise
+    for other in others:
+        other.close()
+    return [reports[place] for place in range(len(others))]
 
 
 def write_on(backend: StorageBackend, sender: Connection, change_id: str, rests_at: int | None = None) -> None:
     """Write to a change without end, or up to that version; report each version when its commit has returned."""
     row = create(change_id, due_at=0).row
-    assert backend.commit([create(change_id)]) == [None]
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
+    commit_all(backend, [create(change_id)])
+    while True:  # until it is killed
         write = follow(row, entries=2, document=f'{{"pad":"{"x" * 5000}"}}')
-        assert backend.commit([write, create(f"{change_id}-{row.version}")]) == [None, None]
+        commit_all(backend, [write, create(f"{change_id}-{row.version}")])
         row = write.row
         sender.send(("wrote", row.version))
         if row.version == rests_at:
-            sender.recv()  # until it is killed
+            sender.recv()  # the same
 
 
 def serve(backend: StorageBackend, pipe: Connection) -> None:
@@ -172,21 +240,35 @@ def serve(backend: StorageBackend, pipe: Connection) -> None:
         pipe.send(("done", backend.commit(writes)))
 
 
-def write_and_die(backend: StorageBackend, pipe: Connection, commits: Sequence[Sequence[Write]], line: int) -> None:
+def write_and_die(backend: RecordedBackend, pipe: Connection, commits: Sequence[Sequence[Write]], line: int) -> None:
     """Make the commits, report each answer, and crash at that line of the last commit, or after it."""
     for writes in commits[:-1]:
         pipe.send(("done", backend.commit(writes)))
-    with _dying_at(line):
-        answer = backend.commit(commits[-1])
+    with at_line(line, die):
+        answer = backend.bare.commit(commits[-1])  # the lines of the recording do not count
+    answer = plain(answer)
+    check_answer("commit", answer)
     pipe.send(("done", answer))
     die()
 
 
-def count_lines(backend: StorageBackend, pipe: Connection, writes: Sequence[Write]) -> None:
+def count_lines(backend: RecordedBackend, pipe: Connection, writes: Sequence[Write]) -> None:
     """Commit, and report the number of executed lines of Python."""
-    with _dying_at(0) as lines:
-        assert backend.commit(writes) == [None] * len(writes)
+    with at_line(0, die) as lines:
+        commit_all(backend.bare, writes)
     pipe.send(("done", lines[0]))
+
+
+def commit_all(backend: StorageBackend, writes: Sequence[Write]) -> None:
+    """Commit writes that nothing conflicts with.
+
+    Raises:
+        AssertionError: Not all of them were answered as stored.
+    """
+    answer = backend.commit(writes)
+    assert answer == [None] * len(writes), (
+        f"commit({word([*writes])}) returned {word(answer)}, but nothing conflicts with these writes"
+    )
 
 
 def die() -> None:
@@ -197,8 +279,8 @@ def die() -> None:
 
 
 @contextmanager
-def _dying_at(line: int) -> Iterator[list[int]]:
-    """Crash after that many lines of Python in the block, not counting the port's; yield the number so far."""
+def at_line(line: int, act: Callable[[], object]) -> Iterator[list[int]]:
+    """Act after that many lines of Python in the block, not counting the port's; yield the number so far."""
     lines = [0]
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401  # itself
@@ -207,7 +289,7 @@ def _dying_at(line: int) -> Iterator[list[int]]:
         if event == "line":
             lines[0] += 1
             if lines[0] == line:
-                die()
+                act()
         return trace
 
     before = sys.gettrace()
@@ -227,20 +309,31 @@ def check_prefix(backend: StorageBackend, change_id: str) -> int:
         page = backend.history(change_id, after)
         lines += page.entries
         after = page.next_seq
-    assert lines == [entry(change_id, seq) for seq in range(1, row.seq + 1)]
+    expected = [entry(change_id, seq) for seq in range(1, row.seq + 1)]
+    assert lines == expected, f"{change_id} is {word(row)}, and its history: {difference(lines, expected)}"
     return row.version
 
 
-def _run(work: Callable[..., None], opener: Opener, sender: Connection, args: tuple[object, ...]) -> None:
+def _run(  # noqa: PLR0917  # called by multiprocessing only
+    work: Callable[..., None],
+    opener: Opener,
+    sender: Connection,
+    pulse: SharedPulse,
+    witness: str,
+    args: tuple[object, ...],
+) -> None:
+    recording = Recording(by=witness, pulse=pulse, in_short=not witness)
     try:
-        backend = opener()
+        backend = RecordedOpener(recording, opener)()
         try:
             work(backend, sender, *args)
         finally:
             backend.close()
-    except BaseException:
+        if witness:
+            sender.send(("done", [portable(call) for call in recording.calls]))
+    except BaseException as error:  # noqa: BLE001  # the process that waits for the report raises it
+        lines = tuple(map(str, recording.calls[-_LAST_CALLS:]))
         with suppress(OSError):  # the test no longer listens
-            sender.send(("failed", traceback.format_exc()))
-        raise
+            sender.send(("failed", Failure.of(error, lines)))
     finally:
         sender.close()

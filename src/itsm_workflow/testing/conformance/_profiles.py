@@ -18,7 +18,14 @@ class Profile:
         kills: Processes that are killed, the first while idle and the others while writing.
         deaths: Lines inside a commit at which a process crashes; a commit has as many as it executes lines of Python.
         damages: Damaged places of a file.
-        patience: Seconds after which a promise counts as broken because a call does not return.
+        commits: Commits to one change, one after the other.
+        rest: Seconds after which data is read again, in case that it expires.
+        pauses: Lines inside a commit at which a writer is stopped.
+        pause: Seconds for which a writer is stopped while it keeps others waiting; longer than any lease of a backend.
+        points: Calls at which an error is injected, for each promise about errors.
+        every_fault: Whether every fault that suits a call is injected there, not only one.
+        states: States of the files that a power cut could leave.
+        patience: Seconds after which a call that has not returned is blocked; more if the first calls were slow.
     """
 
     name: str
@@ -29,15 +36,51 @@ class Profile:
     kills: int
     deaths: int
     damages: int
+    commits: int
+    rest: float
+    pauses: int
+    pause: float
+    points: int
+    every_fault: bool = False
+    states: int
     patience: float = 120.0
 
 
-QUICK = Profile(name="quick", walks=12, steps=20, rounds=20, writes=25, kills=2, deaths=12, damages=24)
-"""Seconds."""
+QUICK = Profile(
+    name="quick",
+    walks=12,
+    steps=20,
+    rounds=20,
+    writes=25,
+    kills=2,
+    deaths=12,
+    damages=24,
+    commits=1000,
+    rest=3,
+    pauses=12,
+    pause=6,
+    points=30,
+    states=100,
+)
+"""A few minutes with a backend that keeps files on this machine."""
 
 THOROUGH = Profile(
-    name="thorough", walks=100, steps=40, rounds=200, writes=150, kills=20, deaths=300, damages=1000, patience=3600
+    name="thorough",
+    walks=100,
+    steps=40,
+    rounds=200,
+    writes=150,
+    kills=20,
+    deaths=300,
+    damages=1000,
+    commits=33_000,
+    rest=90,
+    pauses=60,
+    pause=65,
+    points=10_000,
+    every_fault=True,
+    states=10_000,
 )
-"""Takes minutes; for nightly runs, and before a release."""
+"""Takes hours; for nightly runs, and before a release."""
 
 PROFILES = {profile.name: profile for profile in (QUICK, THOROUGH)}

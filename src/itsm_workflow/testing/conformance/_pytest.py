@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from itsm_workflow.storage.protocol import StorageBackend
+    from itsm_workflow.testing.conformance._base import NotRun
 
 
 class StorageConformance(Kit):
@@ -22,6 +23,10 @@ class StorageConformance(Kit):
             class. By default ``durable`` and ``multi_process``.
         profile: `QUICK`, which takes seconds, or `THOROUGH`, which takes minutes.
     """
+
+    def leave_out(self, missing: NotRun) -> None:
+        """Skip a test that cannot be run here, with what is missing."""
+        pytest.skip(str(missing))
 
     @pytest.fixture
     def open_backend(self) -> Callable[[], StorageBackend]:

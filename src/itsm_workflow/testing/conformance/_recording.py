@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import functools
+import pickle
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
 
-from itsm_workflow.testing.conformance._answers import check_answer
+from itsm_workflow.testing.conformance._answers import check_answer, plain
+from itsm_workflow.testing.conformance._pace import Pace
+from itsm_workflow.testing.conformance._profiles import QUICK
 from itsm_workflow.testing.conformance._wording import asked, said
 
 if TYPE_CHECKING:
@@ -20,38 +26,102 @@ _MOST = 12
 _WRITING = frozenset({"open", "commit", "close", "elsewhere"})
 
 
+class Pulse(Protocol):
+    """Notified of every call, so that another process can see how long the call takes."""
+
+    def begin(self, name: str, now: int) -> None:
+        """Note the beginning of a call."""
+        ...
+
+    def end(self) -> None:
+        """Note that the call returned."""
+        ...
+
+
 @attrs.frozen
 class Call:
-    """One call and its outcome: the answer, or the error that was raised."""
+    """One call and its outcome: the answer, or the error that was raised.
+
+    Attributes:
+        name: The method.
+        arguments: Its arguments.
+        outcome: The answer, or the error.
+        by: The thread or process that made the call.
+        began: The time at which it was made, in nanoseconds of the monotonic clock, which all processes share.
+        ended: The time at which it returned; None if it never did.
+        text: The call in one line, if the values themselves are not kept.
+    """
 
     name: str
     arguments: tuple[Any, ...] = ()
     outcome: object = None
+    by: str = ""
+    began: int = 0
+    ended: int | None = 0
+    text: str = ""
 
     def __str__(self) -> str:
         """Return the call in one line."""
-        return said(self.name, self.arguments, self.outcome)
+        return self.text or said(self.name, self.arguments, self.outcome)
 
 
 @attrs.define
 class Recording:
-    """The calls of one test, in the order in which they returned."""
+    """The calls of one test, in the order in which they returned.
+
+    Attributes:
+        calls: The calls.
+        pending: The calls that have not returned yet.
+        pace: The time limits of the test.
+        by: The name of this process; if empty, the name of the calling thread.
+        pulse: Notified of every call.
+        in_short: Whether only the text of each call is kept, for calls with large values.
+    """
 
     calls: list[Call] = attrs.field(factory=list)
     pending: dict[int, Call] = attrs.field(factory=dict)
-    """The calls that have not returned yet."""
+    pace: Pace = attrs.field(factory=lambda: Pace(QUICK.patience))
+    by: str = ""
+    pulse: Pulse | None = None
+    in_short: bool = False
 
     def of(self, name: str, value: Any) -> Any:  # noqa: ANN401  # a backend or what opens one
         """Return the same backend, or the same opener, with its calls recorded here."""
         return RecordedBackend(self, value) if name == "backend" else RecordedOpener(self, value)
 
     def add(self, name: str, arguments: tuple[Any, ...] = (), outcome: object = None) -> None:
-        """Record one call."""
+        """Record an act that is not a call of this process."""
         self.calls.append(Call(name, arguments, outcome))
+
+    def begin(self, name: str, arguments: tuple[Any, ...]) -> Call:
+        """Record the beginning of a call."""
+        call = Call(name, arguments, by=self.by or threading.current_thread().name, began=time.monotonic_ns())
+        self.pending[id(call)] = call
+        if self.pulse is not None:
+            self.pulse.begin(name, call.began)
+        return call
+
+    def end(self, call: Call, outcome: object) -> None:
+        """Record the end of a call, with its answer or its error."""
+        ended = time.monotonic_ns()
+        if self.pulse is not None:
+            self.pulse.end()
+        del self.pending[id(call)]
+        self.pace.note(call.name, ended - call.began)
+        if self.in_short:
+            text = said(call.name, call.arguments, outcome)
+            self.calls.append(attrs.evolve(call, arguments=(), ended=ended, text=text))
+        else:
+            self.calls.append(attrs.evolve(call, outcome=outcome, ended=ended))
 
     def hanging(self) -> list[str]:
         """Return the calls that have not returned yet, one call a line."""
         return [f"{asked(call.name, call.arguments)} does not return" for call in list(self.pending.values())]
+
+    def longest_pending(self) -> float:
+        """Return how many seconds the longest of the calls that have not returned has taken so far; 0 without any."""
+        now = time.monotonic_ns()
+        return max((now - call.began for call in list(self.pending.values())), default=0) / 1e9
 
     def shown(self) -> list[Call]:
         """Return the relevant calls: those that write, and the last one."""
@@ -71,8 +141,13 @@ class RecordedBackend:
     """A backend whose calls are recorded."""
 
     def __init__(self, recording: Recording, backend: StorageBackend) -> None:
-        self._recording = recording
+        self.recording = recording
         self._backend = backend
+
+    @property
+    def bare(self) -> StorageBackend:
+        """The backend without the recording."""
+        return self._backend
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         """Pass the call on."""
@@ -87,28 +162,29 @@ class RecordedBackend:
         """Pass the call on."""
         return self._pass_on(self._backend.find, query)
 
-    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
-        """Pass the call on."""
-        return self._pass_on(self._backend.history, change_id, after_seq, limit)
+    def history(self, change_id: str, /, *given: int, **named: int) -> EntryRows:
+        """Pass the call on as it was made, by the port's names and with the backend's own defaults."""
+        bounds = {"after_seq": 0, "limit": 1000} | dict(zip(("after_seq", "limit"), given, strict=False)) | named
+        made = functools.partial(self._backend.history, change_id, *given, **named)
+        return self._recorded("history", (change_id, *bounds.values()), made)
 
     def close(self) -> None:
         """Pass the call on."""
         self._pass_on(self._backend.close)
 
     def _pass_on(self, method: Callable[..., Answer], *arguments: Any) -> Answer:  # of each of them
-        name = method.__name__
-        begun = Call(name, arguments)
-        self._recording.pending[id(begun)] = begun
+        return self._recorded(method.__name__, arguments, functools.partial(method, *arguments))
+
+    def _recorded(self, name: str, arguments: tuple[Any, ...], made: Callable[[], Answer]) -> Answer:
+        call = self.recording.begin(name, arguments)
         try:
-            answer = method(*arguments)
+            answer: Any = plain(made())
         except BaseException as error:
-            self._recording.add(name, arguments, error)
+            self.recording.end(call, error)
             raise
-        finally:
-            del self._recording.pending[id(begun)]
-        self._recording.add(name, arguments, answer)
+        self.recording.end(call, answer)
         check_answer(name, answer)
-        return answer
+        return answer  # type: ignore[no-any-return]  # checked above
 
 
 class RecordedOpener:
@@ -120,9 +196,19 @@ class RecordedOpener:
 
     def __call__(self) -> RecordedBackend:
         """Open the store."""
-        backend = RecordedBackend(self.recording, self._opener())
-        self.recording.add("open")
-        return backend
+        call = self.recording.begin("open", ())
+        try:
+            backend = self._opener()
+        except BaseException as error:
+            self.recording.end(call, error)
+            raise
+        self.recording.end(call, None)
+        return RecordedBackend(self.recording, backend)
+
+    @property
+    def bare(self) -> Callable[[], StorageBackend]:
+        """The opener without the recording."""
+        return self._opener
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the recorded opener without the recording."""
@@ -131,3 +217,13 @@ class RecordedOpener:
 
 def _itself(opener: Callable[[], StorageBackend]) -> Callable[[], StorageBackend]:
     return opener
+
+
+def portable(call: Call) -> Call:
+    """Return the call with an outcome that can be sent to another process."""
+    try:
+        pickle.loads(pickle.dumps(call.outcome))  # noqa: S301  # of this process
+    except Exception as error:  # noqa: BLE001  # an error of a driver may be of any type
+        what = f"{type(call.outcome).__name__}: {call.outcome}" if isinstance(call.outcome, BaseException) else error
+        return attrs.evolve(call, outcome=RuntimeError(str(what)))
+    return call

@@ -1,103 +1,106 @@
-"""The promises for many concurrent writers: threads of one process, and processes."""
+"""The promises for many concurrent writers: threads of one process, and processes.
+
+Each race ends with a judgement: the answers of all calls must have an order that explains them, see `_judging`.
+"""
 
 from __future__ import annotations
 
-import threading
+from contextlib import ExitStack, closing
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from itsm_workflow.storage.protocol import ConflictKind
 from itsm_workflow.testing.conformance._base import Promises, promise
-from itsm_workflow.testing.conformance._processes import (
+from itsm_workflow.testing.conformance._judging import judge
+from itsm_workflow.testing.conformance._partner import Partner
+from itsm_workflow.testing.conformance._processes import together
+from itsm_workflow.testing.conformance._racing import (
+    bind,
     claim_due,
-    claimed,
     count_up,
-    open_subjects,
-    together,
+    in_threads,
+    look_on,
+    mix,
+    overwrite,
+    write_while_read,
 )
-from itsm_workflow.testing.conformance._rows import NOW, create, entry, follow, found, present, stored, whole_history
+from itsm_workflow.testing.conformance._rows import NOW, create, follow, found, stored, whole_history
 from itsm_workflow.testing.conformance._threads import at_once
+from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from itsm_workflow.storage.protocol import StorageBackend, Write
-
-Answer = TypeVar("Answer")
+    from itsm_workflow.storage.protocol import Write
+    from itsm_workflow.testing.conformance._racing import Work
+    from itsm_workflow.testing.conformance._recording import RecordedBackend, RecordedOpener
 
 _THREADS = 8
+_PROCESSES = 4
 _MOST_WRITES = 500
+_DUE = 60
+_MIXED = 4
+_TURNS = 6
 
 
 class SharingPromises(Promises):
-    """Races with exactly one winner each."""
+    """Races of threads and of processes."""
 
     @promise()
-    def test_one_thread_wins_each_version(self, backend: StorageBackend) -> None:
+    def test_one_thread_wins_each_version(self, backend: RecordedBackend) -> None:
         """Of eight threads that have read the same version, one writes and seven get a conflict.
 
         Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
         """
         stored(backend, create("c1"))
-
-        for _ in range(self.profile.rounds):
-            write = follow(present(backend, "c1"))
-            kinds = in_threads(lambda write=write: _kind(backend, write))  # type: ignore[misc]
-            assert (kinds.count(None), kinds.count(ConflictKind.VERSION)) == (1, _THREADS - 1)
-        assert present(backend, "c1").version == self.profile.rounds + 1
-        assert whole_history(backend, "c1") == [entry("c1", seq) for seq in range(1, self.profile.rounds + 2)]
+        _race_threads(backend, overwrite, [("c1", self.profile.rounds)] * _THREADS)
 
     @promise()
-    def test_one_thread_opens_each_subject(self, backend: StorageBackend) -> None:
+    def test_one_thread_opens_each_subject(self, backend: RecordedBackend) -> None:
         """A double click makes one change.
 
         Port: "Workflow and subject while the change holds its subject, else None. Unique."
         """
-        for number in range(self.profile.rounds):
-            writes = iter([create(f"{number}-{thread}", open_subject=str(number)) for thread in range(_THREADS)])
-            kinds = in_threads(lambda writes=writes: _kind(backend, next(writes)))  # type: ignore[misc]
-            assert (kinds.count(None), kinds.count(ConflictKind.SUBJECT)) == (1, _THREADS - 1)
+        racers = [("open_subject", me, self.profile.rounds) for me in range(_THREADS)]
+        _race_threads(backend, bind, racers)
 
     @promise()
-    def test_threads_claim_each_due_row_once(self, backend: StorageBackend) -> None:
+    def test_one_thread_binds_each_ticket(self, backend: RecordedBackend) -> None:
+        """Two changes that want one ticket at the same moment do not both get it.
+
+        Port: "Gateway name and ticket id, or None. Unique."
+        """
+        racers = [("ticket_key", me, self.profile.rounds) for me in range(_THREADS)]
+        _race_threads(backend, bind, racers)
+
+    @promise()
+    def test_threads_claim_each_due_row_once(self, backend: RecordedBackend) -> None:
         """Two workers that find the same rows claim each row once.
 
         Port: "0 creates; otherwise the version that the writer has read."
         """
-        names = [f"c{number:03}" for number in range(60)]
-        backend.commit([create(name, due_at=NOW - number) for number, name in enumerate(names)])
-        mine = in_threads(lambda: claimed(backend, NOW), threads=2)
-        assert names == sorted(mine[0] + mine[1])
+        backend.commit(_due_changes())
+        _race_threads(backend, claim_due, [(NOW,)] * 2)
 
     @promise()
-    def test_a_reader_never_sees_half_a_write(self, backend: StorageBackend) -> None:
+    def test_calls_of_threads_have_an_order(self, backend: RecordedBackend) -> None:
+        """Whatever threads write and read at the same time, their answers are those of one call after the other.
+
+        Port: "Each write succeeds or conflicts independently of the others, in any order the backend likes."
+        """
+        _race_threads(backend, mix, [(me, self.profile.writes * _MIXED) for me in range(_THREADS)])
+
+    @promise()
+    def test_a_reader_never_sees_half_a_write(self, backend: RecordedBackend) -> None:
         """A reader that sees the row also sees the entries that led to it.
 
         Port: "A write is stored whole, row and entries, or not at all."
         """
         stored(backend, create("c1"))
-        done = threading.Event()
-
-        def write() -> int:
-            try:
-                for _ in range(60):
-                    stored(backend, follow(present(backend, "c1"), entries=3))
-            finally:
-                done.set()
-            return 0
-
-        def read() -> int:
-            torn = 0
-            while not done.is_set():
-                seq = present(backend, "c1").seq
-                lines = whole_history(backend, "c1", limit=50)
-                torn += len(lines) < seq or len(lines) % 3 != 1
-            return torn
-
-        assert at_once([read, read, write]) == [0, 0, 0]
+        in_threads(_read_or_write, backend, [("c1", 60), ("c1", 0), ("c1", 0)])
+        _judge_after(backend)
 
     @promise()
-    def test_what_was_there_is_found_while_others_write(self, backend: StorageBackend) -> None:
+    def test_existing_rows_are_found_while_others_write(self, backend: RecordedBackend) -> None:
         """Changes that are created in the meantime do not affect readers.
 
         Port: "Read page by page, a row that matches throughout is never left out; only a row that itself changed
@@ -126,54 +129,138 @@ class SharingPromises(Promises):
             return missed
 
         works: list[Callable[[], int]] = [partial(read, "one"), partial(read, "other"), write]
-        assert at_once(works) == [0, 0, 0]
+        missed = sum(at_once(works))
+        assert missed == 0, f"{counted(missed, 'reader')} did not find each of the {len(names)} changes from before"
+        _judge_after(backend)
 
     @promise("multi_process")
-    def test_processes_do_not_lose_each_others_writes(self, open_backend: Callable[[], StorageBackend]) -> None:
+    def test_processes_do_not_lose_each_others_writes(self, open_backend: RecordedOpener) -> None:
         """Four processes write many times each to one change: no write is lost, and the history has no gap.
 
         Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
         """
-        backend = open_backend()
-        try:
-            stored(backend, create("c1"))
-            together(count_up, open_backend, [("c1", self.profile.writes)] * 4)
-            assert present(backend, "c1").version == 4 * self.profile.writes + 1
-            assert whole_history(backend, "c1") == [entry("c1", seq) for seq in range(1, 4 * self.profile.writes + 2)]
-        finally:
-            backend.close()
+        _race_processes(open_backend, count_up, [("c1", self.profile.writes)] * _PROCESSES, [create("c1")])
 
     @promise("multi_process")
-    def test_one_process_opens_each_subject(self, open_backend: Callable[[], StorageBackend]) -> None:
+    def test_objects_of_one_process_do_not_lose_each_others_writes(self, open_backend: RecordedOpener) -> None:
+        """Two objects that opened one store in one process exclude each other, as two processes do.
+
+        Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
+        """
+        with closing(open_backend()) as one, closing(open_backend()) as other:
+            stored(one, create("c1"))
+            racers = [(each, "c1", self.profile.writes) for each in (one, other) * 2]
+            _race_threads(one, _count_up_on, racers)
+
+    @promise("multi_process")
+    def test_one_process_opens_each_subject(self, open_backend: RecordedOpener) -> None:
         """The store refuses the second change, whichever process writes it or created the file.
 
         Port: "Workflow and subject while the change holds its subject, else None. Unique."
         """
-        reports = together(open_subjects, open_backend, [("a", 20), ("b", 20), ("c", 20)])
-        assert sorted(number for won, _ in reports for number in won) == list(range(20))
-        assert {kind for _, kinds in reports for kind in kinds} <= {"subject"}
+        racers = [("open_subject", me, self.profile.rounds) for me in range(_PROCESSES)]
+        _race_processes(open_backend, bind, racers)
 
     @promise("multi_process")
-    def test_processes_claim_each_due_row_once(self, open_backend: Callable[[], StorageBackend]) -> None:
+    def test_one_process_binds_each_ticket(self, open_backend: RecordedOpener) -> None:
+        """Two processes that give one ticket to two changes at the same moment do not both succeed.
+
+        Port: "Gateway name and ticket id, or None. Unique."
+        """
+        racers = [("ticket_key", me, self.profile.rounds) for me in range(_PROCESSES)]
+        _race_processes(open_backend, bind, racers)
+
+    @promise("multi_process")
+    def test_a_value_that_was_released_elsewhere_is_free(self, open_backend: RecordedOpener) -> None:
+        """A process that was refused a subject and a ticket gets them as soon as another process has released them.
+
+        Port: "Workflow and subject while the change holds its subject, else None. Unique."
+        """
+        with closing(open_backend()) as here, closing(Partner(open_backend)) as there:
+            one, other = (create(name).row for name in ("c1", "c2"))
+            assert here.commit([create("c1"), create("c2")]) == [None, None]
+            for turn in range(_TURNS):
+                first, second = (here, there) if turn % 2 else (there, here)
+                for column, kind in (("open_subject", "subject"), ("ticket_key", "ticket")):
+                    taken: dict[str, Any] = {column: "wanted"}
+                    free: dict[str, Any] = {column: None}
+                    held, wanted = follow(one, **taken), follow(other, **taken)
+                    released, freed = follow(held.row, **free), follow(wanted.row, **free)
+                    assert first.commit([held]) == [None]
+                    assert [conflict and conflict.kind.value for conflict in second.commit([wanted])] == [kind]
+                    assert first.commit([released]) == [None]
+                    assert second.commit([wanted]) == [None], f"the {kind} is refused, but it was released elsewhere"
+                    assert second.commit([freed]) == [None]
+                    one, other = released.row, freed.row
+
+    @promise("multi_process")
+    def test_processes_claim_each_due_row_once(self, open_backend: RecordedOpener) -> None:
         """Two workers on one machine claim each due change once.
 
         Port: "0 creates; otherwise the version that the writer has read."
         """
-        backend = open_backend()
-        try:
-            names = [f"c{number:03}" for number in range(60)]
-            backend.commit([create(name, due_at=NOW - number) for number, name in enumerate(names)])
-            first, second = together(claim_due, open_backend, [(NOW,), (NOW,)])
-            assert names == sorted(first + second)
-        finally:
-            backend.close()
+        _race_processes(open_backend, claim_due, [(NOW,)] * 2, _due_changes())
+
+    @promise("multi_process")
+    def test_calls_of_processes_have_an_order(self, open_backend: RecordedOpener) -> None:
+        """Whatever processes write and read at the same time, their answers are those of one call after the other.
+
+        Port: "Each write succeeds or conflicts independently of the others, in any order the backend likes."
+        """
+        racers = [(me, self.profile.writes * _MIXED) for me in range(_PROCESSES)]
+        _race_processes(open_backend, mix, racers)
+
+    @promise("multi_process")
+    def test_a_reader_elsewhere_sees_each_commit(self, open_backend: RecordedOpener) -> None:
+        """A reader in another process sees a commit as soon as it has returned, and no row before its entries.
+
+        Port: "Return the row of that id as of the last commit, with its form, or None."
+        """
+        racers = [("c1", self.profile.writes * _MIXED), ("c1", 0), ("c1", 0)]
+        _race_processes(open_backend, _read_or_write, racers, [create("c1")])
 
 
-def _kind(backend: StorageBackend, write: Write) -> ConflictKind | None:
-    (conflict,) = backend.commit([write])
-    return conflict.kind if conflict else None
+def _due_changes() -> list[Write]:
+    return [create(f"c{number:03}", due_at=NOW - number) for number in range(_DUE)]
 
 
-def in_threads(work: Callable[[], Answer], *, threads: int = _THREADS) -> list[Answer]:
-    """Run the same work in several threads at the same time, and return the result of each."""
-    return at_once([work] * threads)
+def _read_or_write(backend: Any, pipe: object, meeting: Any, change_id: str, rounds: int) -> None:  # noqa: ANN401
+    """Write in as many rounds, or look on."""
+    if rounds:
+        write_while_read(backend, pipe, meeting, change_id, rounds)
+    else:
+        look_on(backend, pipe, meeting, change_id)
+
+
+def _count_up_on(_: object, pipe: object, meeting: Any, backend: Any, change_id: str, rounds: int) -> None:  # noqa: ANN401
+    """Write to a change through another object than the one that all threads share."""
+    count_up(backend, pipe, meeting, change_id, rounds)
+
+
+def _race_threads(backend: RecordedBackend, work: Work, arguments: Sequence[tuple[object, ...]]) -> None:
+    in_threads(work, backend, arguments)
+    _judge_after(backend)
+
+
+def _race_processes(
+    open_backend: RecordedOpener, work: Work, arguments: Sequence[tuple[object, ...]], first: Sequence[Write] = ()
+) -> None:
+    """Run the work in processes, and judge their calls together with the commit of the first writes before them."""
+    with ExitStack() as opened:
+        if first:  # without, the processes also race to create the store
+            backend = opened.enter_context(closing(open_backend()))
+            assert backend.commit([*first]) == [None] * len(first)
+        for calls in together(work, open_backend, arguments, witnessed=True):
+            open_backend.recording.calls += calls
+        _judge_after(opened.enter_context(closing(open_backend())))
+
+
+def _judge_after(backend: RecordedBackend) -> None:
+    """Read what the store holds of each change that was written, and judge all calls."""
+    calls = [call for call in backend.recording.calls if call.name == "commit"]
+    written = {write.row.id for call in calls for write in call.arguments[0]}
+    assert set(found(backend)) <= written, "the store holds changes that were not written"
+    held = [row for change_id in sorted(written) if (row := backend.get(change_id)) is not None]
+    for row in held:
+        whole_history(backend, row.id)
+    judge(backend.recording.calls, held)

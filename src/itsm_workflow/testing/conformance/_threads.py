@@ -6,6 +6,7 @@ Not threads of an executor, since the interpreter waits for those when it ends.
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -13,16 +14,25 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+THE_TEST = "the test"
+"""The name of the thread in which a promise is tested."""
+
+_GLANCE = 0.25
+
 
 class DidNotReturn(Exception):
-    """The work has not ended in time and continues, since a thread cannot be ended."""
+    """The work was given up and continues, since a thread cannot be ended."""
 
 
-def within(seconds: float | None, work: Callable[[], Answer]) -> Answer:
+def unless(given_up: Callable[[], bool], work: Callable[[], Answer]) -> Answer:
     """Run the work in a new thread, and return its result or raise its error.
 
+    Args:
+        given_up: Returns whether to give the work up; called several times a second.
+        work: The work.
+
     Raises:
-        DidNotReturn: The work has not ended after that many seconds.
+        DidNotReturn: The work was given up.
     """
     answers: list[Answer] = []
     errors: list[BaseException] = []
@@ -33,14 +43,22 @@ def within(seconds: float | None, work: Callable[[], Answer]) -> Answer:
         except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
             errors.append(error)
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=run, name=THE_TEST, daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(_GLANCE)
+    while thread.is_alive() and not given_up():
+        thread.join(_GLANCE)
     if errors:
         raise errors[0]
     if not answers:
         raise DidNotReturn
     return answers[0]
+
+
+def within(seconds: float, work: Callable[[], Answer]) -> Answer:
+    """Run the work in a new thread for at most that many seconds, see `unless`."""
+    until = time.monotonic() + seconds
+    return unless(lambda: time.monotonic() > until, work)
 
 
 def at_once(works: Sequence[Callable[[], Answer]]) -> list[Answer]:
@@ -51,16 +69,19 @@ def at_once(works: Sequence[Callable[[], Answer]]) -> list[Answer]:
 
     def run(place: int, work: Callable[[], Answer]) -> None:
         try:
-            start.wait(30)
+            start.wait()
             answers[place] = work()
         except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=each, daemon=True) for each in enumerate(works)]
+    threads = [
+        threading.Thread(target=run, args=each, name=f"thread {each[0] + 1}", daemon=True) for each in enumerate(works)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     if errors:
-        raise errors[0]
+        # A thread that failed may have broken a barrier at which others waited; theirs is not the error to report.
+        raise next((error for error in errors if not isinstance(error, threading.BrokenBarrierError)), errors[0])
     return [answers[place] for place in range(len(works))]

@@ -68,8 +68,9 @@ class ValuePromises(Promises):
             "❤",
             "❤\ufe0f",
         ]
-        writes = [create(name, open_subject=name, ticket_key=name) for name in names]
-        assert backend.commit(writes) == [None] * len(names)
+        for name in names:
+            assert backend.get(name) is None, f"get({name!r}) found another name"
+            assert backend.commit([create(name, open_subject=name, ticket_key=name)]) == [None]
         for name in names:
             assert present(backend, name).id == name
             assert [name] == [line.change_id for line in whole_history(backend, name)]
@@ -113,7 +114,7 @@ class ValuePromises(Promises):
             assert [row.id] == found(backend, open_subject=text)
 
     @promise()
-    def test_what_cannot_be_kept_is_refused(self, backend: StorageBackend) -> None:
+    def test_text_that_cannot_be_stored_is_rejected(self, backend: StorageBackend) -> None:
         """A NUL or a lone surrogate in an id or another text: the error names the change, and nothing is stored.
 
         Port: "Two writes of one id, a version that is not ``expected_version + 1``, entries that do not number on to

@@ -12,6 +12,7 @@ from __future__ import annotations
 from itsm_workflow.testing.exploration.acts import Act, operator_acts
 from itsm_workflow.testing.exploration.drain import ends_right
 from itsm_workflow.testing.exploration.invariants import INVARIANTS, Invariant, Sight
+from itsm_workflow.testing.exploration.itsm import Filed
 from itsm_workflow.testing.exploration.walk import Exploration, Violation, explore
 from itsm_workflow.testing.exploration.world import Bounds
 
@@ -20,6 +21,7 @@ __all__ = [
     "Act",
     "Bounds",
     "Exploration",
+    "Filed",
     "Invariant",
     "Sight",
     "Violation",

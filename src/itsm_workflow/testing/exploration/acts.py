@@ -26,11 +26,11 @@ class Act:
     """One act of a person, or of a host's program: triggers that are fired in one commit.
 
     Attributes:
-        told: Description of the act, for people; it also identifies the act.
+        name: Description of the act for people, which also identifies the act.
         steps: The triggers to fire. The act is offered only where the machine accepts them.
     """
 
-    told: str
+    name: str
     steps: tuple[Step, ...] = attrs.field(eq=False)
 
 

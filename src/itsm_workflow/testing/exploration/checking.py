@@ -58,14 +58,14 @@ def checked_acts(
             for step in act.steps:
                 if step.trigger not in rows and step.trigger not in _LIBRARY:
                     raise ValueError(
-                        f"acts: {act.told!r} fires {str(step.trigger)!r}, but {definition.name} has no "
+                        f"acts: {act.name!r} fires {str(step.trigger)!r}, but {definition.name} has no "
                         f"such trigger; it has {', '.join(sorted(rows))}"
                     )
                 kinds = rows.get(step.trigger, ())
                 if kinds and not isinstance(step.evidence, kinds):
                     wanted = " or ".join(kind.__name__ for kind in dict.fromkeys(kinds))
                     raise TypeError(
-                        f"acts: {act.told!r} fires {str(step.trigger)!r} with {type(step.evidence).__name__}, but its "
+                        f"acts: {act.name!r} fires {str(step.trigger)!r} with {type(step.evidence).__name__}, but its "
                         f"rows take {wanted}"
                     )
             yield act

@@ -14,6 +14,7 @@ from itsm_workflow.machine.evidence import Withdrawal
 from itsm_workflow.settle import LookupAnswer, ReadAnswer, SendAnswer, Step
 from itsm_workflow.testing.exploration.itsm import CREATOR, filed, ran
 from itsm_workflow.testing.exploration.world import PUT_OFF, Deliver, Lookup, Read, Send
+from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,7 +121,7 @@ def _look_up(itsm: Itsm, desk: Desk, look: Lookup) -> Iterator[Ending]:
     if look.sn and not any(one.is_ours for one in found):
         named = (one for one in itsm.numbered(desk, look.sn, look.key) if one.key)
         found, channel = tuple({one.id: one for one in (*found, *named)}.values()), ev.Channel.CALLBACK
-    text = f"the gateway finds {len(found) or 'no'} ticket{'s' if len(found) > 1 else ''} of the key"
+    text = f"the gateway finds {counted(len(found), 'ticket') if found else 'no ticket'} of the key"
     yield Ending(text, 0, desk, (LookupAnswer(number=look.number, found=found, channel=channel),))
     if any(one.is_ours for one in found):
         hidden = tuple(attrs.evolve(one, unseen=_UNSEEN) if one.is_ours else one for one in found)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from itsm_workflow.callbacks.addresses import CallbackAddresses
 from itsm_workflow.change import Form
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
-from itsm_workflow.runtime.courier import WORKER
 from itsm_workflow.runtime.effects import Effect, EffectRegistry
 from itsm_workflow.runtime.executor import Executor
-from itsm_workflow.settle import Step
+from itsm_workflow.runtime.gateway_calls import GatewayCalls
+from itsm_workflow.runtime.journal import WORKER
+from itsm_workflow.settle import Plan, Step
 from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY
 from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY, Silence, StillJournal
 from itsm_workflow.testing.exploration.world import PutOff
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
     from itsm_workflow.runtime.journal import Prepared
-    from itsm_workflow.settle import Answer, Plan
+    from itsm_workflow.settle import Answer
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.testing.exploration.itsm import Message
 
@@ -50,13 +52,17 @@ class Library:
             definition, {state: [Effect(name, _never) for name in names] for state, names in effects.items()}
         )
         self.journal = StillJournal(definition, policy, effects)
-        self._loop = Executor(
+        self._executor = Executor(
             journal=self.journal,
-            gateway=_Named(),  # type: ignore[arg-type] # see there
+            calls=GatewayCalls(
+                journal=self.journal,
+                gateway=_Named(),  # type: ignore[arg-type] # see there
+                addresses=CallbackAddresses(None),
+                observers=Silence(),
+                deadline=dt.timedelta(),
+            ),
             effects=registry,
             observers=Silence(),
-            address=lambda _change_id, _number: (None, {}),
-            deadline=dt.timedelta(),
             owner="",
         )
 
@@ -66,7 +72,7 @@ class Library:
 
     def apply(self, key: str, owner: str) -> Prepared:
         """Prepare the commit with which `Workflow.apply` begins."""
-        return self.journal.draft(
+        return self.journal.prepare_draft(
             change_id="change", subject="subject", form=FORM, actor=CREATOR, steps=_submission(key, owner)
         )
 
@@ -76,17 +82,18 @@ class Library:
 
     def is_due(self, stored: Stored) -> bool:
         """Return whether a change is due, see `Executor.is_due`."""
-        return self._loop.is_due(stored)
+        return self._executor.is_due(stored)
 
     def plan(self, stored: Stored, owner: str) -> Plan | None:
         """Return the question about a change, see `Executor.plan`."""
-        self._loop.owner = owner
-        return self._loop.plan(stored)
+        self._executor.owner = owner
+        planned = self._executor.plan(stored)
+        return planned if isinstance(planned, Plan) else None  # every effect has a function, so nothing is left
 
     def claim(self, stored: Stored, plan: Plan) -> Prepared | None:
-        """Prepare the claim of a question, see `Executor.claim`; None if the machine refuses it."""
+        """Prepare the claim of a question, see `Executor.prepare_claim`; None if the machine refuses it."""
         try:
-            return self._loop.claim(stored, plan)
+            return self._executor.prepare_claim(stored, plan)
         except TransitionRefused:
             return None
 
@@ -100,11 +107,11 @@ class Library:
         """
         if isinstance(answer, PutOff):
             journal = self.journal
-            return journal.claim(stored, (), until=journal.clock.now() + journal.policy.poll, actor=WORKER)
+            return journal.prepare_claim(stored, (), until=journal.clock.now() + journal.policy.poll, actor=WORKER)
         if isinstance(answer, Step):
             return self.fire(stored, (answer,), actor=WORKER)
         self.journal.prepared = None
-        self._loop.record(stored, answer, keep=keep)
+        self._executor.record(stored, answer, keep=keep)
         return self.journal.prepared
 
     def hear(self, stored: Stored, message: Message) -> tuple[Prepared | None, bool]:
@@ -115,7 +122,7 @@ class Library:
         """
         heard = ev.CallbackHeard(sn=message.sn, digest=digest_of(message), number=message.number)
         try:
-            prepared = self.journal.fire(stored, (Step(Trigger.RECEIVE_CALLBACK, heard),), actor="callback")
+            prepared = self.journal.prepare(stored, (Step(Trigger.RECEIVE_CALLBACK, heard),), actor="callback")
         except TransitionRefused as refused:
             return None, refused.state == self.journal.definition.initial
         return (prepared if prepared.is_news else None), True
@@ -130,14 +137,14 @@ class Library:
     def fire(self, stored: Stored, steps: Sequence[Step], *, actor: str) -> Prepared | None:
         """Prepare the firing of triggers; None if the machine refuses them, or if they add nothing."""
         try:
-            prepared = self.journal.fire(stored, steps, actor=actor)
+            prepared = self.journal.prepare(stored, steps, actor=actor)
         except TransitionRefused:
             return None
         return prepared if prepared.is_news else None
 
     def rest(self, stored: Stored) -> Prepared | None:
         """Prepare the commit of a pass for a due change without a question: it moves the due time."""
-        prepared = self.journal.fire(stored, (), actor="reconciler", looked=True)
+        prepared = self.journal.prepare(stored, (), actor="reconciler", looked=True)
         return prepared if prepared.is_news else None
 
     def runs_before_commit(self, prepared: Prepared) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from itsm_workflow.testing.exploration.world import check_number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from itsm_workflow.change import Attempt, ChangeRequest, Entry, HeardCallback, PlannedEffect
+    from itsm_workflow.change import Attempt, ChangeRequest, Entry, LastCallback, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.settle import Answer, Step
     from itsm_workflow.storage.protocol import Write
@@ -127,7 +127,7 @@ class _Uncoded(Codec):
         """Return the change to store, without a write."""
         del open_subject
         seq = (before.seq if before else 0) + len(entries)
-        after = Stored(change=change, version=1, seq=seq, head="", form="", due_at=due_at)
+        after = Stored(change=change, version=1, seq=seq, head="", form="", document="", due_at=due_at)
         return None, after  # type: ignore[return-value]  # no write
 
 
@@ -193,7 +193,7 @@ class Shelf:
         if number is None:
             number = self._numbers[key] = len(self.kept)
             check_number(number)
-            self.kept.append(Stored(change=change, version=1, seq=0, head="", form="", due_at=due_at))
+            self.kept.append(Stored(change=change, version=1, seq=0, head="", form="", document="", due_at=due_at))
         return number
 
     def get(self, number: int) -> Stored:
@@ -291,7 +291,7 @@ class Shelf:
             problem="",
         )
 
-    def _heard(self, heard: HeardCallback | None, ended: dt.datetime | None, *, in_use: bool) -> HeardCallback | None:
+    def _heard(self, heard: LastCallback | None, ended: dt.datetime | None, *, in_use: bool) -> LastCallback | None:
         if heard is None:
             return None
         # Its age affects the next wait only while the waits still grow.

@@ -11,13 +11,7 @@ import attrs
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.testing.default_effects import default_effects
 from itsm_workflow.testing.exploration.acts import operator_acts
-from itsm_workflow.testing.exploration.checking import (
-    check_given,
-    checked_acts,
-    named,
-    problem_of,
-    with_checked_guards,
-)
+from itsm_workflow.testing.exploration.checking import check_given, checked_acts, named, problem_of, with_checked_guards
 from itsm_workflow.testing.exploration.drain import Drain, People, ends_right
 from itsm_workflow.testing.exploration.invariants import INVARIANTS, Sight
 from itsm_workflow.testing.exploration.itsm import Itsm
@@ -25,6 +19,7 @@ from itsm_workflow.testing.exploration.library import Library
 from itsm_workflow.testing.exploration.moves import Space
 from itsm_workflow.testing.exploration.ticks import tick_policy
 from itsm_workflow.testing.exploration.world import Bounds, Purse
+from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -59,7 +54,10 @@ class Violation:
     steps: tuple[str, ...]
 
     def __str__(self) -> str:
-        lines = [f"{self.promise}: {self.sentence}", f"  broken after {len(self.steps)} steps: {self.problem}"]
+        lines = [
+            f"{self.promise}: {self.sentence}",
+            f"  broken after {counted(len(self.steps), 'step')}: {self.problem}",
+        ]
         return "\n".join([*lines, *(f"  {number:2}. {step}" for number, step in enumerate(self.steps, 1))])
 
 

@@ -178,7 +178,7 @@ class Workers:
             key = f"K{int(stored.change.attempt.key[1:]) + 1}"
             acts.append(Act("the host applies again", self._library.apply_again(key, owner)))
         return [
-            (self.hands.of(Hand(Stage.ACT, about=act)), f"{act.told}: a worker reads the change")
+            (self.hands.of(Hand(Stage.ACT, about=act)), f"{act.name}: a worker reads the change")
             for act in acts
             if self._library.fire(stored, act.steps, actor="operator") is not None
         ]

@@ -10,7 +10,7 @@ import attrs
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted
 from itsm_workflow.policy import Policy
-from itsm_workflow.storage.strict import strict_converter
+from itsm_workflow.strict import strict_converter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

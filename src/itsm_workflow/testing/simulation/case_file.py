@@ -13,6 +13,7 @@ from itsm_workflow.policy import Policy
 from itsm_workflow.testing.simulation.case import replay_case
 from itsm_workflow.testing.simulation.naming import home_of
 from itsm_workflow.testing.simulation.redaction import redacted
+from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.simulation.case import CaseStep
 
 _FILE = '''\
-"""The history of one change, redacted: {count} triggers, from {first} to {last}."""
+"""The history of one change, redacted: {count}, from {first} to {last}."""
 
 from __future__ import annotations
 
@@ -81,7 +82,7 @@ def case_file(history: Sequence[Entry], *, definition: WorkflowDefinition, polic
         imports.add("from itsm_workflow.policy import Policy")
     first = ["import datetime as dt", ""] if changed else []
     return _FILE.format(
-        count=len(steps),
+        count=counted(len(steps), "trigger"),
         first=states[0],
         last=states[-1],
         imports="\n".join([*first, *sorted(imports)]),

@@ -66,7 +66,7 @@ class Host:
     """
 
     definition: WorkflowDefinition = COLLECTOR_CHANGE
-    effects: Mapping[str, Sequence[Effect]] | Callable[[], Mapping[str, Sequence[Effect]]] | None = None
+    effects: Mapping[Any, Sequence[Effect]] | Callable[[], Mapping[Any, Sequence[Effect]]] | None = None
     acts: Sequence[HostAct] = ()
     policy: Policy = CALM
     asked: Mapping[str, Any] = ASKED

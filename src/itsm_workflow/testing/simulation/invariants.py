@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import attrs
-
 from itsm_workflow.audit import audit
 from itsm_workflow.errors import ItsmWorkflowError
 from itsm_workflow.machine.definition import waits_for_a_person
 from itsm_workflow.runtime.journal import Journal
 from itsm_workflow.runtime.observers import Observers
 from itsm_workflow.runtime.records import Records
+from itsm_workflow.storage import paging
 from itsm_workflow.storage.protocol import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from itsm_workflow.storage.protocol import EntryRow, Row
+    from itsm_workflow.storage.protocol import Row
     from itsm_workflow.testing.simulation.world import World
 
 
@@ -36,24 +35,7 @@ def broken(world: World) -> tuple[str, ...]:
 
 def rows_of(world: World) -> list[Row]:
     """Return every stored change."""
-    found: list[Row] = []
-    following: Query | None = Query(workflow=world.host.definition.name)
-    while following is not None:
-        page = world.store.find(following)
-        found += page.rows
-        following = attrs.evolve(following, after=page.next) if page.next else None
-    return found
-
-
-def history_of(world: World, change_id: str) -> list[EntryRow]:
-    """Return every stored entry of a change."""
-    found: list[EntryRow] = []
-    after: int | None = 0
-    while after is not None:
-        page = world.store.history(change_id, after)
-        found += page.entries
-        after = page.next_seq
-    return found
+    return list(paging.rows(world.store, Query(workflow=world.host.definition.name)))
 
 
 def _audited(world: World) -> Iterator[str]:

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
-from itsm_workflow.errors import GatewayTimeout, GatewayUnavailable, StorageUnavailable
+from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
-from itsm_workflow.machine.evidence import Withdrawal
 from itsm_workflow.storage.protocol import Write
+from itsm_workflow.testing.gateway_faults import GatewayFaults
 from itsm_workflow.testing.simulation.faults import GATEWAY, STORE, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
-    from itsm_workflow.change import Form, Ticket
-    from itsm_workflow.gateway.protocol import (
-        CreateAnswer,
-        CreateRequest,
-        FoundTicket,
-        SentTicket,
-        Service,
-        TicketResult,
-    )
-    from itsm_workflow.machine.evidence import Snapshot
-    from itsm_workflow.secrets import Secret
-    from itsm_workflow.settings import Settings
     from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend
+    from itsm_workflow.testing.faulty_gateway import GatewayCall
     from itsm_workflow.testing.simulation.faults import Struck
     from itsm_workflow.testing.simulation.scheduler import Scheduler
     from itsm_workflow.testing.simulation.ticket_system import TicketSystem
     from itsm_workflow.testing.simulation.timeline import Timeline
-
-AnswerT = TypeVar("AnswerT")
 
 _REFUSED_CODE = 3900003
 _SLOWEST = {**dict.fromkeys(STORE, 0.02), **dict.fromkeys(GATEWAY, 0.4), "effect": 1.0}
@@ -183,8 +170,8 @@ class ProcessStorage:
             self._inner.commit([Write(row=other, expected_version=row.version)])
 
 
-class ProcessGateway:
-    """One process's connection to the shared ticket system; a `TicketGateway` with BK-ITSM's abilities.
+class ProcessFaults(GatewayFaults):
+    """The connection of one process to the shared ticket system, with the faults that strike it.
 
     Args:
         system: The ticket system.
@@ -192,107 +179,66 @@ class ProcessGateway:
     """
 
     def __init__(self, system: TicketSystem, life: Life) -> None:
+        super().__init__()
         self._system = system
-        self._inner = system.gateway
         self._life = life
-        self.name = system.gateway.name
 
-    @property
-    def settings(self) -> Settings:
-        """The settings that a workflow takes from its gateway."""
-        return self._inner.settings
+    def carry_out(self, call: GatewayCall) -> object:
+        """Carry out a call with the faults that strike it, and let the time before and after it pass."""
+        if call.name not in GATEWAY:
+            return call.deliver()
+        struck = self._life.enter(call.name)
+        self.clear()
+        for kind, arm in _ARMED.items():
+            if kind in struck:
+                arm(self, call.name, struck[kind])
+        return self._create(call, struck) if call.name == "create" else self._ask(call, struck)
 
-    def check_form(self, form: Form) -> Sequence[tuple[str, str, str]]:
-        """Return the values that would be rejected."""
-        return self._inner.check_form(form)
+    def later(self, seconds: float, call: GatewayCall) -> None:
+        """File a ticket later."""
+        self._system.create_later(call.args[0], seconds)
 
-    def service(self) -> str:
-        """Return the configured service."""
-        return self._inner.service()
-
-    def services(self) -> Sequence[Service]:
-        """Return the services."""
-        return self._inner.services()
-
-    def preview(self, request: CreateRequest) -> Mapping[str, object]:
-        """Return the body of create_ticket."""
-        return self._inner.preview(request)
-
-    def create(self, request: CreateRequest) -> CreateAnswer:
-        """File a ticket, or fail in one of many ways."""
-        struck = self._life.enter("create")
-        answer = self._create(request, struck)
-        self._life.timeline.note(self._life.name, f"create_ticket: {_told(answer)}")
+    def _create(self, call: GatewayCall, struck: Mapping[Failure, float]) -> object:
+        [request] = call.args
+        if Failure.NOT_SENT not in struck:
+            self._system.count_send(request.attempt)
+        answer = super().carry_out(attrs.evolve(call, deliver=lambda: self._system.create(request)))
+        self._life.timeline.note(self._life.name, f"create_ticket: {_described(answer)}")
         self._life.leave("create", struck)
         return answer
 
-    def _create(self, request: CreateRequest, struck: Mapping[Failure, float]) -> CreateAnswer:
-        if Failure.NOT_SENT in struck:
-            return NotSent(problem="the simulated network refused the connection")
-        self._system.count_send(request.attempt)
-        if Failure.UNAVAILABLE in struck:
-            return Unknown(problem="the simulated request was lost")
-        if Failure.REFUSED in struck:
-            return Refused(remote_code=_REFUSED_CODE, message="simulated")
-        if Failure.BORN_LATE in struck:
-            self._system.create_later(request, struck[Failure.BORN_LATE])
-            return Unknown(problem="the simulated request is still on its way")
-        answer = self._system.create(request)
-        if Failure.REFUSED_FILED in struck:
-            return Refused(remote_code=_REFUSED_CODE, message="simulated, though it was filed")
-        if Failure.ANSWER_LOST in struck:
-            return Unknown(problem="the simulated answer was lost")
-        return answer
+    def _ask(self, call: GatewayCall, struck: Mapping[Failure, float]) -> object:
+        def deliver() -> object:
+            answer = call.deliver()
+            self._system.catch_up()
+            self._life.timeline.note(self._life.name, f"asks {call.name}: {_described(answer)}", minor=True)
+            self._life.leave(call.name, struck)
+            return answer
 
-    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
-        """Read the ticket."""
-        return self._ask("read", lambda: self._inner.read(ticket, decision_field=decision_field))
-
-    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-        """Return the results by ticket id."""
-        return self._ask("results", lambda: self._inner.results(tickets))
-
-    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Return the tickets that carry the key."""
-        return self._ask("find_by_key", lambda: self._inner.find_by_key(sent))
-
-    def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Return the tickets of that number."""
-        return self._ask("find_by_sn", lambda: self._inner.find_by_sn(sn, sent))
-
-    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
-        """Withdraw the ticket."""
-        try:
-            return self._ask("withdraw", lambda: self._inner.withdraw(ticket, operator=operator, reason=reason))
-        except GatewayTimeout:
-            return Withdrawal.UNKNOWN
-
-    def undelivered(self) -> Sequence[str]:
-        """Return the numbers of the tickets whose callback was not delivered."""
-        return self._ask("undelivered", self._inner.undelivered)
-
-    def verify_token(self, token: Secret) -> bool:
-        """Return whether the ticket system issued such a token."""
-        return self._ask("verify_token", lambda: self._inner.verify_token(token))
-
-    def _ask(self, point: str, call: Callable[[], AnswerT]) -> AnswerT:
-        struck = self._life.enter(point)
-        if Failure.UNAVAILABLE in struck:
-            raise GatewayUnavailable("simulated", endpoint=point)
-        answer = call()
-        self._system.catch_up()
-        self._life.timeline.note(self._life.name, f"asks {point}: {_told(answer)}", minor=True)
-        self._life.leave(point, struck)
-        if Failure.ANSWER_LOST in struck:
-            raise GatewayTimeout("simulated", endpoint=point)
-        return answer
+        return super().carry_out(attrs.evolve(call, deliver=deliver))
 
 
-def _told(answer: object) -> str:
+def _fail(faults: GatewayFaults, call: str, _seconds: float) -> None:
+    """Lose a create, whose caller cannot know that; let any other call find no connection."""
+    (faults.time_out if call == "create" else faults.unreachable)(call)
+
+
+_ARMED: Mapping[Failure, Callable[[GatewayFaults, str, float], object]] = {
+    Failure.NOT_SENT: lambda faults, call, _: faults.unreachable(call),
+    Failure.UNAVAILABLE: _fail,
+    Failure.REFUSED: lambda faults, call, _: faults.refuse(call, _REFUSED_CODE),
+    Failure.BORN_LATE: lambda faults, call, seconds: faults.deliver_late(call, seconds),
+    Failure.REFUSED_FILED: lambda faults, call, _: faults.refuse(call, _REFUSED_CODE, processed=True),
+    Failure.ANSWER_LOST: lambda faults, call, _: faults.lose_answer(call),
+}
+"""What arms each kind of faults for a call; the first that strikes applies."""
+
+
+def _described(answer: object) -> str:
     if isinstance(answer, Created):
         return f"answered with {answer.sn}"
     if isinstance(answer, Refused):
-        return f"refused, {answer.message}"
+        return f"refused: {answer.message}"
     if isinstance(answer, NotSent | Unknown):
         return answer.problem
     return str(answer)

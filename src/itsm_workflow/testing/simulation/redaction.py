@@ -16,7 +16,7 @@ import attrs
 
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.machine.evidence import Submission, SubmissionNumber
-from itsm_workflow.storage.strict import strict_converter
+from itsm_workflow.strict import strict_converter
 from itsm_workflow.testing.simulation.case import CASE_BEGAN, CASE_ID, CaseStep
 
 if TYPE_CHECKING:

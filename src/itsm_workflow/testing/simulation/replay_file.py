@@ -54,7 +54,7 @@ def replay_file(run: Run, host: Host) -> str:
         seed=run.seed,
         name=str(run.seed).replace("-", "minus_"),
         rules=", ".join(sorted(run.rules)) or "nothing",
-        timeline="\n".join(_harmless(line) for line in _told(run)),
+        timeline="\n".join(_harmless(line) for line in _described(run)),
         imports="\n".join(
             f"from {module} import {', '.join(sorted(names, key=str.lower))}"
             for module, names in sorted(imports.items())
@@ -63,7 +63,7 @@ def replay_file(run: Run, host: Host) -> str:
     )
 
 
-def _told(run: Run) -> Iterator[str]:
+def _described(run: Run) -> Iterator[str]:
     yield from run.findings
     yield ""
     yield from run.timeline.splitlines()

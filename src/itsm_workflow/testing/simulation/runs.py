@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.storage.strict import canonical
-from itsm_workflow.testing.simulation.invariants import broken, history_of, rows_of
+from itsm_workflow.storage import paging
+from itsm_workflow.strict import canonical
+from itsm_workflow.testing.simulation.invariants import broken, rows_of
 from itsm_workflow.testing.simulation.world import World
 
 if TYPE_CHECKING:
@@ -49,8 +50,10 @@ def run_seed(seed: int, faults: Sequence[Fault], host: Host) -> Run:
     """Run one seed with exactly these faults."""
     world = World(seed, faults, host)
     world.run()
-    rows = rows_of(world)
-    stored = [canonical([attrs.asdict(row), [attrs.asdict(one) for one in history_of(world, row.id)]]) for row in rows]
+    stored = [
+        canonical([attrs.asdict(row), list(map(attrs.asdict, paging.entries(world.store, row.id)))])
+        for row in rows_of(world)
+    ]
     try:
         return Run(
             seed=seed,
@@ -59,7 +62,7 @@ def run_seed(seed: int, faults: Sequence[Fault], host: Host) -> Run:
             digest=world.timeline.digest(*stored),
             timeline=world.timeline.text(),
             seconds=world.clock.elapsed(),
-            changes=len(rows),
+            changes=len(stored),
         )
     finally:
         world.store.close()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
-    from itsm_workflow.runtime.effects import Effect
+    from itsm_workflow.runtime.effects import Effect, StateT
     from itsm_workflow.storage.protocol import StorageBackend
     from itsm_workflow.testing.simulation.faults import Fault
     from itsm_workflow.testing.simulation.runs import Run
@@ -76,7 +76,7 @@ def simulate(
     *,
     seeds: Iterable[int],
     faults: Iterable[Failure] | Iterable[Fault] = tuple(Failure),
-    effects: Mapping[str, Sequence[Effect]] | Callable[[], Mapping[str, Sequence[Effect]]] | None = None,
+    effects: Mapping[StateT, Sequence[Effect]] | Callable[[], Mapping[StateT, Sequence[Effect]]] | None = None,
     acts: Sequence[HostAct] = (),
     policy: Policy = CALM,
     asked: Mapping[str, Any] = ASKED,

@@ -142,9 +142,7 @@ class TicketSystem:
                 return
             what = "approves the" if approved else "rejects the"
             self._act(
-                what,
-                ticket,
-                lambda one: acting.decide(self.ledger, one, _approver(one), approved=approved, remark=""),
+                what, ticket, lambda one: acting.decide(self.ledger, one, _approver(one), approved=approved, remark="")
             )
 
         self._scheduler.call(delay, decide)

@@ -8,18 +8,17 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
-import attrs
-
 from itsm_workflow.audit import Delivery
 from itsm_workflow.clock import from_micros
 from itsm_workflow.errors import AlreadyApplied, DefinitionError, ItsmWorkflowError, TransitionRefused
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.effects import Effect
+from itsm_workflow.storage import paging
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow.testing.simulation.faults import Failure, Struck
 from itsm_workflow.testing.simulation.host import OPERATOR
-from itsm_workflow.testing.simulation.ports import Crash, Life, ProcessGateway, ProcessStorage
+from itsm_workflow.testing.simulation.ports import Crash, Life, ProcessFaults, ProcessStorage
 from itsm_workflow.testing.simulation.scheduler import Scheduler, Stopped
 from itsm_workflow.testing.simulation.ticket_system import TicketSystem
 from itsm_workflow.testing.simulation.timeline import Timeline
@@ -158,7 +157,7 @@ class World:
 
     def open(self, life: Life) -> Workflow:
         """Open the workflow of a process, over the shared store."""
-        host, gateway = self.host, ProcessGateway(self.system, life)
+        host, gateway = self.host, ProcessFaults(self.system, life).wrap(self.system.gateway)
         effects = {
             state: [Effect(one.name, self._carrying_out(life, one)) for one in listed]
             for state, listed in self.effects.items()
@@ -298,12 +297,10 @@ class World:
         if worker.passing or self._has_ended or worker not in self._workers:
             return
         query = Query(workflow=self.host.definition.name, order=Order.DUE_AT, limit=1)
-        page = self.store.find(query)
-        while not page.rows and page.next is not None:
-            page = self.store.find(attrs.evolve(query, after=page.next))
-        if not page.rows or page.rows[0].due_at is None:
+        first = next(paging.rows(self.store, query), None)
+        if first is None or first.due_at is None:
             return
-        wait = max((from_micros(page.rows[0].due_at) - self.clock.peek()).total_seconds(), 0.0)
+        wait = max((from_micros(first.due_at) - self.clock.peek()).total_seconds(), 0.0)
         moment = self.clock.elapsed() + wait
         if worker.next_pass is not None and worker.next_pass <= moment + _PASS_EVERY:
             return

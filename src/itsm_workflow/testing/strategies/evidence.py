@@ -13,6 +13,7 @@ import attrs
 from hypothesis import strategies as st
 
 from itsm_workflow.change import AttentionReason, ChangeRequest, Entry, Form
+from itsm_workflow.lint.domains import DECISIONS, LOOKS, fields_of, own_values
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import State, Trigger
 from itsm_workflow.testing.strategies.values import (
@@ -51,7 +52,7 @@ snapshots = st.builds(
     approve_result=optional(flags),
     approval_step=optional(flags),
     step_running=optional(flags),
-    decision=optional(st.sampled_from(["true", "false", "True", ""])),
+    decision=optional(st.sampled_from([*DECISIONS, "True", ""])),
     ambiguous=flags,
     closed_by=texts,
     deciders=st.lists(deciders, max_size=2).map(tuple),
@@ -77,31 +78,14 @@ decided = st.builds(
     flags,
 )
 """Snapshots of decided tickets, mostly without anything in doubt."""
-_S = ev.TicketStatus
-_DECIDED = {"result_status": _S.FINISHED, "approval_step": True, "step_running": False}
-_LOOKS: tuple[Mapping[str, Any], ...] = (
-    {"status": _S.RUNNING, "approve_result": False, "approval_step": False, "step_running": True},
-    {"status": _S.RUNNING, "approve_result": False, "approval_step": True, "step_running": True},
-    {"status": _S.SUSPENDED, "approve_result": False, "approval_step": True, "step_running": True},
-    {"status": _S.FINISHED, "approve_result": True, **_DECIDED},
-    {"status": _S.FINISHED, "approve_result": False, **_DECIDED},
-    {"status": _S.FINISHED, "approve_result": True, **_DECIDED, "approval_step": False},
-    {"status": _S.REVOKED, "approve_result": False, "approval_step": False, "step_running": False},
-    {"status": _S.REVOKED, "approve_result": False, "approval_step": True, "step_running": True},
-    {"status": _S.TERMINATED, "approve_result": False, "approval_step": False, "step_running": False},
-)
 recorded_looks: SearchStrategy[ev.Snapshot] = st.builds(
     lambda look, values: ev.Snapshot(
         **{"result_status": look["status"], "word": look["status"].upper(), "closed_by": "alice", **values, **look}
     ),
-    st.sampled_from(_LOOKS),
+    st.sampled_from(LOOKS),
     st.fixed_dictionaries({"ticket_id": ids, "sn": sns, "seen_at": moments}),
 )
-"""Snapshots of a ticket as BK-ITSM shows it.
-
-In order: before its flow starts, running, suspended, approved, rejected, finished without an approver, withdrawn,
-withdrawn and revived, terminated.
-"""
+"""Snapshots of a ticket as BK-ITSM shows it."""
 
 confirmations = st.builds(
     ev.TicketConfirmed,
@@ -175,14 +159,12 @@ entries = st.builds(
 )
 
 
-def evidence_of(kind: type[Any]) -> SearchStrategy[Any]:
+def evidence_of(kind: type) -> SearchStrategy[Any]:
     """Return a strategy of instances of an attrs class: the library's strategy, or one derived from the annotations."""
     known = EVIDENCE.get(kind)
     if known is not None:
         return known
-    hints = typing.get_type_hints(kind)
-    fields = (field for field in attrs.fields(kind) if field.init)
-    return st.builds(kind, **{field.alias or field.name: _of(hints[field.name]) for field in fields})
+    return st.builds(kind, **{name: _of(hint) for name, hint, _ in fields_of(kind)})
 
 
 def aimed(change: ChangeRequest, kind: type[Any], strategy: SearchStrategy[Any] | None = None) -> SearchStrategy[Any]:
@@ -194,7 +176,7 @@ def aimed(change: ChangeRequest, kind: type[Any], strategy: SearchStrategy[Any] 
         strategy: The strategy for the other values; by default `evidence_of` the type.
     """
     names = {field.name for field in attrs.fields(kind)}
-    own = {name: st.just(value) for name, value in _own(change, kind).items() if name in names}
+    own = {name: st.just(value) for name, value in own_values(kind, change).items() if name in names}
     return st.builds(
         lambda one, some: attrs.evolve(one, **some),
         evidence_of(kind) if strategy is None else strategy,
@@ -206,21 +188,8 @@ def right(change: ChangeRequest, brought: Any) -> Any:  # noqa: ANN401 - evidenc
     """Return the evidence with all identifying values set to the change's."""
     names = {field.name for field in attrs.fields(type(brought))}
     return attrs.evolve(
-        brought, **{name: value for name, value in _own(change, type(brought)).items() if name in names}
+        brought, **{name: value for name, value in own_values(type(brought), change).items() if name in names}
     )
-
-
-def _own(change: ChangeRequest, kind: type) -> Mapping[str, object]:
-    attempt, ticket = change.attempt, change.ticket
-    found: dict[str, object] = {}
-    if attempt is not None:
-        found |= {"number": attempt.number, "owner": attempt.owner, "key": attempt.key, "creator": attempt.creator}
-    if ticket is not None:
-        found |= {"ticket_id": ticket.id, "sn": ticket.sn}
-    if change.effects:
-        starts = issubclass(kind, ev.EffectStart)
-        found |= {"effect": change.effects[0].id, "attempt": change.effects[0].attempts + (1 if starts else 0)}
-    return found
 
 
 def _of(hint: Any) -> SearchStrategy[Any]:  # noqa: ANN401 - an annotation

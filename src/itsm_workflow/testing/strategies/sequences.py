@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from itsm_workflow.change import ChangeRequest, Entry, Form
 from itsm_workflow.errors import TransitionRefused
-from itsm_workflow.lint.samples import CannotSampleError, constants_of, samples
+from itsm_workflow.lint.domains import CannotSampleError
+from itsm_workflow.lint.samples import constants_of, samples
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import Facts
 from itsm_workflow.machine.engine import fire, open_change
@@ -189,13 +190,7 @@ def _passing(  # noqa: PLR0917 - private, and the arguments have nothing in comm
         return []
     for one in made:
         facts = Facts(
-            change=change,
-            evidence=one,
-            now=now,
-            policy=policy,
-            approval=definition.approval,
-            seq=0,
-            actor="carol",
+            change=change, evidence=one, now=now, policy=policy, approval=definition.approval, seq=0, actor="carol"
         )
         try:
             passes = row.guard(facts) is None

@@ -17,7 +17,7 @@ from itsm_workflow.change import (
     Decider,
     EffectStatus,
     Form,
-    HeardCallback,
+    LastCallback,
     Moment,
     Outcome,
     Phase,
@@ -124,7 +124,7 @@ tickets = st.builds(
 )
 attentions = st.builds(Attention, reason=enums(AttentionReason), since=moments, facts=frozen(texts))
 suspicions = st.builds(Suspicion, status=enums(ev.TicketStatus).map(lambda one: one.value), since=moments)
-hints = st.builds(HeardCallback, sn=sns, digest=digests, at=moments, count=numbers)
+hints = st.builds(LastCallback, sn=sns, digest=digests, at=moments, count=numbers)
 planned_effects = st.builds(
     PlannedEffect,
     id=effect_ids,

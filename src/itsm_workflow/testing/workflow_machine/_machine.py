@@ -18,20 +18,20 @@ from itsm_workflow.errors import InvalidForm, TransitionRefused
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.engine import fire
 from itsm_workflow.runtime.effects import Effect
-from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.sandbox.ledger import Ledger
-from itsm_workflow.sandbox.refusals import Refusal
 from itsm_workflow.storage.registry import open_storage
 from itsm_workflow.testing import strategies as its
 from itsm_workflow.testing.default_effects import default_effects
+from itsm_workflow.testing.gateway_faults import GatewayFaults
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow.testing.strategies.sequences import own_pairs, own_steps_at
+from itsm_workflow.testing.workflow_machine._arguments import check_counted, check_definition, check_evidence
+from itsm_workflow.testing.workflow_machine._callbacks import CallbackPath
 from itsm_workflow.testing.workflow_machine._gate import check_gate
-from itsm_workflow.testing.workflow_machine._gateway import Trouble, TroubledGateway
-from itsm_workflow.testing.workflow_machine._given import check_counted, check_definition, check_evidence
-from itsm_workflow.testing.workflow_machine._mirror import Mirror
-from itsm_workflow.testing.workflow_machine._post import Post
+from itsm_workflow.testing.workflow_machine._people import TicketAct, act_on_newest
+from itsm_workflow.testing.workflow_machine._replay import Replay
 from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -55,17 +55,6 @@ def _backend() -> type[OpenableBackend]:
     """Look the backend up once, since reading the metadata of all installed packages takes longer than a walk."""
     with contextlib.closing(open_storage("memory://")) as opened:
         return cast("type[OpenableBackend]", type(opened))
-
-
-class TicketAct(enum.StrEnum):
-    """The acts of people in the ticket system."""
-
-    APPROVE = "approve"
-    REJECT = "reject"
-    WITHDRAW = "withdraw"
-    TERMINATE = "terminate"
-    SUSPEND = "suspend"
-    RESUME = "resume"
 
 
 class Beginning(enum.StrEnum):
@@ -93,6 +82,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         workflow: The workflow that the rules act on.
         clock: Its clock.
         gateway: Its ticket system.
+        faults: The faults of the gateway's calls.
         done: The ids of the effects that ran, in order; an effect that ran again is listed again.
     """
 
@@ -137,25 +127,27 @@ class WorkflowMachine(RuleBasedStateMachine):
         self.done: list[str] = []
         self._refusing_effects = 0
         self._gated = 0
-        self.clock = ManualClock()
+        self.clock: ManualClock = ManualClock()
         chance = random.Random(0)  # noqa: S311 - the same in every run, since Hypothesis must be able to repeat it
-        self.gateway = TroubledGateway(Ledger(clock=self.clock.now, random=chance), clock=self.clock)
+        self.faults: GatewayFaults = GatewayFaults(clock=self.clock)
+        ledger = Ledger(clock=self.clock.now, random=chance)
+        self.gateway: LedgerGateway = self.faults.wrap(LedgerGateway(ledger, clock=self.clock))
         self._storage = _backend().from_url("memory://")
         effects = {state: [self._watched(one) for one in listed] for state, listed in self.effects().items()}
         planned = {str(state): tuple(one.name for one in listed) for state, listed in effects.items()}
-        self._mirror = Mirror(self.definition, self.policy, planned, subject=SUBJECT)
-        self.workflow = Workflow(
+        self._replay = Replay(self.definition, self.policy, planned, subject=SUBJECT)
+        self.workflow: Workflow = Workflow(
             storage=self._storage,
             gateway=self.gateway,
             definition=self.definition,
             effects=effects,
             policy=self.policy,
             after_callback="inline",
-            observers=(self._mirror,),
+            observers=(self._replay,),
             clock=self.clock,
             entropy=chance.randbytes,
         )
-        self._post = Post(self.gateway, self.receive, self._stored)
+        self._callbacks = CallbackPath(self.gateway, self.receive, self._stored)
 
     def effects(self) -> Mapping[str, Sequence[Effect]]:
         """Return the effects by state: by default those that the definition names, or one after the grant.
@@ -177,7 +169,7 @@ class WorkflowMachine(RuleBasedStateMachine):
     @property
     def history(self) -> Sequence[Entry]:
         """Its history so far."""
-        return tuple(self._mirror.entries)
+        return tuple(self._replay.entries)
 
     # ---------------------------------------------------------------- what happens
 
@@ -187,7 +179,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         if not slow:
             self.gateway.ledger.behaviour = Behaviour(start_delay=0.0, decision_delay=0.0)
         ask = self.workflow.draft if stands is Beginning.DRAFTED else self.workflow.apply
-        self.change_id = ask(subject=SUBJECT, title="a title", applicant="alice", approvers=[APPROVER]).id
+        self.change_id: str = ask(subject=SUBJECT, title="a title", applicant="alice", approvers=[APPROVER]).id
         if stands is Beginning.APPROVED and self.definition.roles.granted not in self.definition.final:
             self.clock.advance(self.gateway.ledger.behaviour.start_delay)
             self.act_on_the_ticket(TicketAct.APPROVE)
@@ -229,7 +221,7 @@ class WorkflowMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def fire_what_the_host_has(self, data: st.DataObject) -> None:
         """Fire a trigger that the shipped workflow does not have, with evidence that matches, or nearly."""
-        fired = {entry.trigger for entry in self._mirror.entries}
+        fired = {entry.trigger for entry in self._replay.entries}
         steps = own_steps_at(self.definition, self.change, fired=fired, evidence=self.evidence)
         step = data.draw(steps, label="step")
         self._fire(step.trigger, step.evidence)
@@ -250,31 +242,17 @@ class WorkflowMachine(RuleBasedStateMachine):
         """Let a person decide, withdraw, terminate, suspend or resume the newest ticket."""
         ledger = self.gateway.ledger
         ledger.schedule.run(self.clock.now())
-        newest = ledger.newest_first()[:1]
-        for ticket in newest:
-            try:
-                if act in {TicketAct.APPROVE, TicketAct.REJECT}:
-                    acting.decide(ledger, ticket, APPROVER, approved=act is TicketAct.APPROVE, remark="")
-                elif act is TicketAct.WITHDRAW:
-                    self._post.add(acting.withdraw(ledger, ticket, ticket.draft.creator))
-                elif act is TicketAct.TERMINATE:
-                    self._post.add(acting.terminate(ledger, ticket, APPROVER))
-                elif act is TicketAct.SUSPEND:
-                    acting.suspend(ledger, ticket, APPROVER)
-                else:
-                    acting.resume(ledger, ticket, APPROVER)
-            except Refusal:
-                return  # the ticket system refuses the act
+        self._callbacks.add(act_on_newest(ledger, act, APPROVER))
 
     @rule(delivery=its.callbacks(), forged=its.callback_bodies)
     def call_back(self, delivery: its.DrawnCallback, forged: dict[str, object]) -> None:
         """Let a callback arrive, be lost, arrive twice, or be forged."""
-        self._post.handle(delivery, forged, self.change_id)
+        self._callbacks.handle(delivery, forged, self.change_id)
 
-    @rule(trouble=st.sampled_from(Trouble))
-    def lose_the_gateway(self, trouble: Trouble) -> None:
+    @rule(fault=st.sampled_from(("unreachable", "time_out", "lose_answer", "refuse")))
+    def lose_the_gateway(self, fault: str) -> None:
         """Let the next call of the gateway fail."""
-        self.gateway.expect(trouble)
+        getattr(self.faults, fault)()
 
     @rule(times=st.integers(1, 3))
     def lose_the_effects(self, times: int) -> None:
@@ -286,20 +264,20 @@ class WorkflowMachine(RuleBasedStateMachine):
     @invariant()
     def history_replays_to_the_change(self) -> None:
         """Fired again, entry by entry, the history produces exactly the stored change."""
-        self._mirror.follow()
-        assert not self._mirror.problem, self._mirror.problem
+        self._replay.follow()
+        assert not self._replay.problem, self._replay.problem
         source = ""
-        for number, one in enumerate(self._mirror.replayed, start=1):
+        for number, one in enumerate(self._replay.replayed, start=1):
             assert (number, source) == (one.entry.seq, one.entry.source), "the history has a gap"
             assert one.refired == one.entry, f"fired again, entry {number} differs"
             source = one.entry.dest
-        if self._mirror.replayed:
-            assert self._mirror.change == self.change, "the history does not produce the stored change"
+        if self._replay.replayed:
+            assert self._replay.change == self.change, "the history does not produce the stored change"
 
     @invariant()
     def nothing_leaves_a_final_state(self) -> None:
         """A change that has ended never leaves its final state."""
-        for entry in self._mirror.entries:
+        for entry in self._replay.entries:
             if entry.source in self.definition.final:
                 message = f"{entry.trigger} led from {entry.source}, which is final, to {entry.dest}"
                 assert entry.source == entry.dest, message
@@ -307,24 +285,24 @@ class WorkflowMachine(RuleBasedStateMachine):
     @invariant()
     def the_gate_follows_the_state(self) -> None:
         """`require_approved` lets the subject through if, and only if, the change is in a state that grants."""
-        if len(self._mirror.entries) != self._gated:
-            self._gated = len(self._mirror.entries)
+        if len(self._replay.entries) != self._gated:
+            self._gated = len(self._replay.entries)
             check_gate(self.workflow, self.change)
 
     @invariant()
     def each_entry_plans_its_effects_once(self) -> None:
         """Entering a state plans each of its effects once, and none is lost or added later."""
-        if not self._mirror.entries:
+        if not self._replay.entries:
             return
-        planned = [name for entry in self._mirror.entries for name in entry.effects]
+        planned = [name for entry in self._replay.entries for name in entry.effects]
         names = {effect.id: effect.name for effect in self.change.effects}
         kept = [effect.id for effect in self.change.effects]
         assert planned == kept, f"the history planned the effects {planned}, but the change has {kept}"
         assert len(set(kept)) == len(kept), f"an effect was planned twice: {kept}"
-        self._mirror.follow()
-        for entry, after in ((one.entry, one.after) for one in self._mirror.replayed):
+        self._replay.follow()
+        for entry, after in ((one.entry, one.after) for one in self._replay.replayed):
             if entry.source not in {"", entry.dest}:
-                every = (*after.effect_names.get(entry.dest, ()), *self._mirror.effects.get(entry.dest, ()))
+                every = (*after.effect_names.get(entry.dest, ()), *self._replay.effects.get(entry.dest, ()))
                 wanted, made = list(dict.fromkeys(every)), [names[effect] for effect in entry.effects]
                 named = [name for name in made if name in wanted]  # an update may plan others
                 assert wanted == named, f"entry {entry.seq} entered {entry.dest} but planned {made}, not {wanted}"
@@ -332,8 +310,8 @@ class WorkflowMachine(RuleBasedStateMachine):
     @invariant()
     def what_was_delivered_was_done(self) -> None:
         """An effect counts as delivered only if it ran."""
-        own = [one.id for one in self.change.effects if one.name == WITHDRAW] if self._mirror.entries else []
-        for entry in self._mirror.entries:
+        own = [one.id for one in self.change.effects if one.name == WITHDRAW] if self._replay.entries else []
+        for entry in self._replay.entries:
             if entry.trigger == "deliver_effect" and entry.actor == "worker":
                 effect = getattr(entry.evidence, "effect", "")
                 assert effect in [*self.done, *own], f"effect {effect} counts as delivered, but did not run"
@@ -341,8 +319,8 @@ class WorkflowMachine(RuleBasedStateMachine):
     @invariant()
     def a_repeat_writes_nothing(self) -> None:
         """A repeated trigger with the same evidence, immediately after the first, adds nothing or is refused."""
-        self._mirror.follow()
-        for one in self._mirror.replayed:
+        self._replay.follow()
+        for one in self._replay.replayed:
             if one.entry.trigger not in self.counted:
                 message = (
                     f"{one.entry.trigger} with the same evidence was recorded twice; add it to `counted` if it may"
@@ -351,14 +329,15 @@ class WorkflowMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Read the whole history back, with a check of its chain of digests."""
-        if self._mirror.entries:
-            assert self._mirror.entries == self.workflow.history(self.change_id)
+        if self._replay.entries:
+            assert self._replay.entries == self.workflow.history(self.change_id)
         self.workflow.close()
+        self._storage.close()
 
     # ---------------------------------------------------------------- how
 
     def _fire(self, trigger: str, evidence: object) -> None:
-        change, evidence = self.change, self._mirror.at_home(evidence)
+        change, evidence = self.change, self._replay.at_home(evidence)
         letters = repr(change)
         try:
             fire(
@@ -368,7 +347,7 @@ class WorkflowMachine(RuleBasedStateMachine):
                 evidence,
                 now=self.clock.peek() + dt.timedelta(microseconds=1),
                 policy=self.policy,
-                seq=len(self._mirror.entries) + 1,
+                seq=len(self._replay.entries) + 1,
                 actor="carol",
             )
         except TransitionRefused:
@@ -386,7 +365,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         assert not refusal or before == self._stored(), f"{refusal}; but something was written"
 
     def _stored(self) -> object:
-        return self._storage.get(self.change_id), len(self._mirror.entries)
+        return self._storage.get(self.change_id), len(self._replay.entries)
 
     def _watched(self, effect: Effect) -> Effect:
         def run(call: EffectCall) -> object:

@@ -92,6 +92,10 @@ class TestResults:
         assert sorted(each for batch in batches for each in batch) == [sn(number) for number in range(len(fates))]
         assert [len(batch) for batch in batches[:-1]] == [BATCH] * (math.ceil(len(fates) / BATCH) - 1 if fates else 0)
 
+    def test_the_size_of_a_batch(self) -> None:
+        """Of numbers in one request."""
+        assert BATCH == 50
+
     def test_two_of_our_tickets_may_share_a_number(self) -> None:
         """They are asked for by it once, and told apart by their ids."""
         itsm, transport = scripted_gateway(lambda _: success([result(8, 7, approve_result=False), result(7, 7)]))
@@ -181,36 +185,3 @@ class TestSearching:
         else:
             with pytest.raises(GatewayProtocolError, match=f"more than {MAX_PAGES} pages"):
                 itsm.find_by_key(MINE)
-
-
-def test_words_without_end_in_a_tickets_status_are_cut() -> None:
-    """A page shows them."""
-    long = "w" * 500
-    step = {"name": long, "status": long, "processors": "", "processors_type": "PERSON"}
-    shown = {
-        "ticket_url": "",
-        "iframe_ticket_url": "",
-        "current_status": long,
-        "operations": [{"key": long, "name": "n", "can_operate": True}],
-        "current_steps": [step],
-    }
-    itsm, _ = scripted_gateway(lambda _: success(shown))
-    status = itsm.ticket_status("REQ1")
-
-    words = [status.word, *status.operations, *(text for one in status.steps for text in (one.name, one.word))]
-    assert [len(word) for word in words] == [64, 32, 64, 64]
-
-
-def test_operations_that_nobody_can_do_are_not_shown() -> None:
-    """The server lists them all, each with whether it is possible now."""
-    possible = {"SUSPEND": True, "WITHDRAW": False, "TERMINATE": True}
-    shown = {
-        "ticket_url": "",
-        "iframe_ticket_url": "",
-        "current_status": "RUNNING",
-        "operations": [{"key": key, "name": key, "can_operate": can} for key, can in possible.items()],
-        "current_steps": [],
-    }
-    itsm, _ = scripted_gateway(lambda _: success(shown))
-
-    assert itsm.ticket_status("REQ1").operations == ("SUSPEND", "TERMINATE")

@@ -20,6 +20,7 @@ from itsm_workflow.gateway.bk_itsm.form import (
     build_body,
     check_form,
     shown_body,
+    title_suffix,
 )
 from itsm_workflow.gateway.protocol import CreateRequest
 from itsm_workflow.secrets import Secret
@@ -77,8 +78,17 @@ class TestChecking:
         """Empty, more than one line, turned round, outside the basic plane, too long with its suffix."""
         assert set(wrong(form(title=title))) == {"title"}
 
+    @pytest.mark.parametrize(
+        ("title", "found"), [("a\nb\tc\n", "U+0009, U+000A"), ("a\u202eb", "U+202E"), ("a\u2028\0", "U+0000, U+2028")]
+    )
+    def test_what_breaks_or_turns_a_title_round_is_named(self, title: str, found: str) -> None:
+        """Most of it cannot be seen in a message."""
+        rules = [rule for field, _, rule in check_form(form(title=title), settings()) if field == "title"]
+        assert f"must be one line, without control and direction characters, but contains {found}" in rules
+
     def test_the_limit_counts_the_suffix(self) -> None:
         """The whole title is at most 120 characters, with the key or without."""
+        assert TITLE_LIMIT == 120
         assert wrong(form(title="x" * (TITLE_LIMIT - len(SUFFIX)))) == []
         assert wrong(form(title="x" * TITLE_LIMIT), key_in_title=False) == []
         assert wrong(form(title="x" * (TITLE_LIMIT + 1)), key_in_title=False) == ["title"]
@@ -130,6 +140,12 @@ class TestChecking:
     def test_emoji_where_the_database_stores_them(self) -> None:
         """By a setting."""
         assert wrong(form(title="😀", content="😀", fields={"f": "😀"}), four_byte_text=True) == []
+
+    def test_a_value_that_is_too_long_is_not_shown_whole(self) -> None:
+        """The rule is what is read."""
+        problems = check_form(form(title="x" * 9999, applicant="x" * 9999), settings())
+
+        assert [(field, len(value)) for field, value, _ in problems] == [("title", 80), ("applicant", 80)]
 
     def test_all_problems_at_once(self) -> None:
         """One round for whoever fills the form in."""
@@ -227,6 +243,10 @@ class TestBody:
         assert approval_content(form()) == "接入日志"
         with pytest.raises(ValueError, match="not JSON compliant"):
             approval_content(form(fields={"size": math.nan}))
+
+    def test_a_title_ends_with_the_end_of_the_key(self) -> None:
+        """Its last characters change fastest."""
+        assert title_suffix("0123456789") == " #23456789"
 
     def test_the_body_shows_no_credential(self) -> None:
         """Neither as it is carried, nor as it is shown to people."""

@@ -131,6 +131,13 @@ def test_what_is_no_decision_of_a_person_approves_nothing(other: LogLine) -> Non
     assert deciders_in([other]) == ()
 
 
+def test_long_texts_are_cut() -> None:
+    """Who decided, and the remark."""
+    (decider,) = deciders_in([line([verdict(), remark("x" * 9999)], operator="x" * 9999)])
+
+    assert (len(decider.user), len(decider.remark)) == (64, 200)
+
+
 def test_decisions_are_kept_in_their_order() -> None:
     """Oldest first, as the log has them, with each person's own verdict."""
     log = [line(operator="bob"), line([verdict("false")], operator="eve"), line([]), line(operator="bob")]

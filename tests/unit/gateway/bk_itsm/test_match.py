@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,20 +16,24 @@ from hypothesis import strategies as st
 from itsm_workflow.bkapi.envelope import decode
 from itsm_workflow.change import Form
 from itsm_workflow.gateway.bk_itsm.form import FAST_APPROVAL, build_body, title_suffix
-from itsm_workflow.gateway.bk_itsm.match import MAX_PAGES_READ, TicketMatcher
+from itsm_workflow.gateway.bk_itsm.match import MAX_PAGES_READ, TicketMatcher, _both, _capped, _same_value, found_ticket
 from itsm_workflow.gateway.bk_itsm.wire import TicketPage, TicketRow
 from itsm_workflow.gateway.protocol import CreateRequest, SentTicket
 from itsm_workflow.testing import strategies as s
-from tests.support.gateways import NOW, attempt, settings
+from tests.support.gateways import NOW, attempt, create_request, settings, ticket
+from tests.support.gateways import sent as filed
 from tests.support.recorded import FOLDER
+from tests.support.scripted import scripted_gateway, success
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from itsm_workflow.bkapi.transport import HttpRequest
     from itsm_workflow.gateway.bk_itsm.match import Parts
     from itsm_workflow.settings import Settings
 
 SERVICE = "5"
+TITLE = "接入 nginx 日志"
 FIELDS = {"bk_biz_id": 2, "single_log_size": "10", "note": "logs", "flags": ["a", "b"], "empty": ""}
 ALIKE: Parts = ((), ())
 
@@ -214,10 +219,7 @@ class TestDifferent:
             ({"fields": {"APPROVER": "alice"}}, "approvers: sent alice,bob, shows alice"),
             ({"fields": {"APPROVER": "alice, bob"}}, "approvers: sent alice,bob, shows alice, bob"),
             ({"fields": {"APPROVER": None}}, "approvers: sent alice,bob, shows nothing"),
-            (
-                {"fields": {"APPROVAL_CONTENT": "less"}},
-                "field APPROVAL_CONTENT: sent 接入 nginx 日志, shows less",
-            ),
+            ({"fields": {"APPROVAL_CONTENT": "less"}}, "field APPROVAL_CONTENT: sent 接入 nginx 日志, shows less"),
             (
                 {"current_steps": [{"status": "RUNNING", "processors_type": "PERSON", "processors": "mallory"}]},
                 "people asked: sent alice,bob, shows mallory",
@@ -298,6 +300,46 @@ class TestDifferent:
         assert "THEIRS [2J" in difference
         assert len(difference) < 300
 
+    def test_a_difference_shows_a_little_from_before_it_begins(self) -> None:
+        """Of long texts; short ones are shown whole, and other values as JSON."""
+        one, other = "a" * 200 + "b" * 200, "a" * 200 + "c" * 200
+
+        assert _both("title", one, other) == f"title: sent …{'a' * 20}{'b' * 58}…, shows …{'a' * 20}{'c' * 58}…"
+        assert _both("title", "a" * 80, "a" * 79 + "b") == f"title: sent {'a' * 80}, shows {'a' * 79}b"
+        assert _both("field", {"名": 1}, None) == 'field: sent {"名": 1}, shows nothing'
+
+    def test_the_first_differences_are_kept(self) -> None:
+        """The rest is counted."""
+        parts = [str(number) for number in range(22)]
+
+        assert _capped(parts) == (*parts[:8], "and 14 more")
+        assert _capped(parts[:8]) == tuple(parts[:8])
+
+    def test_a_page_of_long_texts(self) -> None:
+        """The keys of its fields are foreign texts, too."""
+        long = "x" * 9999
+        page = {
+            "id": 7,
+            "sn": ticket().sn,
+            "title": "t",
+            "creator": "alice",
+            "create_at": "2026-11-24 20:00:00",
+            "service_id": 1,
+            "current_status": long,
+            "current_steps": [{"name": long, "status": "RUNNING"}],
+            "fields": [{"key": long, "type": long, "name": long, "value": long}],
+        }
+
+        def answer(request: HttpRequest) -> bytes:
+            if request.endpoint == "get_tickets":
+                return success({"count": 1, "total_page": 1, "items": [page]})
+            return success([] if request.endpoint == "get_services" else page)
+
+        form = attrs.evolve(create_request().form, fields={"a": 1, "b": 2})
+        (found,) = scripted_gateway(answer)[0].find_by_sn(ticket().sn, attrs.evolve(filed(), form=form))
+
+        assert max(map(len, (*found.differences, *found.unseen))) < 300
+
     def test_there_are_not_without_end_of_them(self) -> None:
         """Their number is said."""
         fields = {f"f{number}": "a" for number in range(50)}
@@ -358,7 +400,7 @@ class TestNotShown:
 
         found = TicketMatcher(mine, using, builtin=lambda: ("2", ""), page=read_page).compare(rows)
 
-        assert asked == list(range(1, MAX_PAGES_READ + 1))
+        assert asked == list(range(1, MAX_PAGES_READ + 1)) == [*range(1, 9)]
         assert [each for each, parts in found.items() if parts == ALIKE] == asked
 
 
@@ -372,3 +414,94 @@ def test_who_decides_comes_first_of_many_differences() -> None:
     assert differences[0] == "approvers: sent alice,bob, shows eve"
     assert differences[1] == "field a0: sent sent, shows shown"
     assert len(differences) == 9
+
+
+def test_a_ticket_that_does_not_show_our_key_differs_in_that_first() -> None:
+    """Whoever is asked whether it is ours sees why it was not taken for it."""
+    row: Any = SimpleNamespace(id=7, sn="REQ7", title="t", creator="alice")
+    sent: Any = SimpleNamespace(attempt=SimpleNamespace(key="K1"))
+    parts = (("title: sent a, shows b",), ("content",))
+
+    other = found_ticket(row, sent, parts, carries_key=False, url="u")
+    ours = found_ticket(row, sent, parts, carries_key=True, url="u")
+
+    assert (other.key, other.differences) == ("", ("key: sent K1, not shown", "title: sent a, shows b"))
+    assert (ours.key, ours.differences, ours.unseen) == ("K1", ("title: sent a, shows b",), ("content",))
+
+
+@pytest.mark.parametrize("text", ["", "None", "null", "[]", "{}", " None "])
+def test_a_value_that_was_left_empty_may_be_shown_as_a_word_for_nothing(text: str) -> None:
+    """The server writes what it stores as text in several ways; none of them is a difference."""
+    assert _same_value(None, text)
+    assert _same_value([], text)
+    assert not _same_value(None, f"{text} and more")
+
+
+def differences_of_ended(service: str = SERVICE, **changes: Any) -> Sequence[str]:
+    """Return what differs of a ticket that ended, which its row and its page must agree on."""
+    what, using = sent(service), given_settings(service, **changes.pop("using", {}))
+    row, page = shown(what, using, **changes)
+    matcher = TicketMatcher(what, using, builtin=lambda: ("2", ""), page=lambda _: "not to be asked")
+    by_row, by_page = matcher.differences(row), matcher.differences(page)
+    assert by_row == by_page
+    return by_row
+
+
+class TestEnded:
+    """A ticket that ended is compared once more, by what makes it this ticket and by nothing else."""
+
+    @pytest.mark.parametrize("service", [SERVICE, "fast_approval"])
+    @pytest.mark.parametrize("using", [{"key_in_title": True}, {"key_in_title": False}])
+    def test_what_was_sent_is_the_same(self, service: str, using: dict[str, Any]) -> None:
+        """By either kind of service, and with either kind of title."""
+        assert differences_of_ended(service, using=using) == ()
+
+    @pytest.mark.parametrize("using", [{"key_in_title": True}, {"key_in_title": False}])
+    def test_the_setting_of_the_title_may_have_been_another_one(self, using: dict[str, Any]) -> None:
+        """With our key or without."""
+        for title in (TITLE, f"{TITLE} #{attempt().key[-8:]}"):
+            assert differences_of_ended(using=using, title=title) == ()
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"create_at": "2020-01-01 00:00:00"},
+            {"create_at": None},
+            {"service_id": None},
+            {"current_status": "REVOKED"},
+            {"fields": {"APPROVER": "eve"}},
+        ],
+    )
+    def test_what_those_who_decide_may_change_does_not_differ(self, changes: dict[str, Any]) -> None:
+        """Nor the time, by a clock that may have been wrong, nor what is not shown."""
+        assert differences_of_ended(**changes) == ()
+
+    def test_another_ticket_differs(self) -> None:
+        """In all three."""
+        found = differences_of_ended(title="other", creator="eve", service_id=6)
+
+        assert [one.partition(":")[0] for one in found] == ["creator", "title", "service"]
+        assert found[0] == "creator: sent alice, shows eve"
+        assert found[2] == f"service: sent {SERVICE}, shows 6"
+
+    @pytest.mark.parametrize(("word", "differs"), [("FINISHED", True), ("REVOKED", True), ("RUNNING", False)])
+    def test_the_gateway_compares_a_ticket_that_ended_if_it_is_told_with_what(self, word: str, differs: bool) -> None:  # noqa: FBT001 - a case
+        """Not one that runs; and the gateway that was asked to compare is another one, which shares its connections."""
+        page = {"id": 7, "sn": ticket().sn, "title": "other", "creator": "alice", "service_id": 2}
+        page |= {"current_status": word, "current_steps": [], "fields": []}
+
+        def answer(request: HttpRequest) -> bytes:
+            if request.endpoint == "get_services":
+                return success([{"id": 2, "name": "内置审批服务"}])
+            answers: dict[str, object] = {
+                "get_ticket_info": page,
+                "get_ticket_logs": {"logs": []},
+                "get_ticket_status": {"current_steps": []},
+            }
+            return success(answers.get(request.endpoint, []))
+
+        ours, _ = scripted_gateway(answer)
+        found = ours.comparing(filed()).read(ticket()).differences
+
+        assert [one.partition(":")[0] for one in found] == (["title"] if differs else [])
+        assert ours.read(ticket()).differences == ()

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow.errors import GatewayProtocolError
-from itsm_workflow.gateway.bk_itsm.page import LABELS, labels_of, show_log
+from itsm_workflow.gateway.bk_itsm.page import LABELS, LogEntry, ShownTicket, labels_of, show_log
 from itsm_workflow.gateway.bk_itsm.wire import LogLine
 from itsm_workflow.gateway.protocol import Created
 from itsm_workflow.machine.evidence import TicketStatus
+from tests.support.defaults import set_defaults
 from tests.support.gateways import NOW, create_request, sent, ticket
 from tests.support.scripted import refusal, scripted_gateway, success
 
@@ -116,10 +117,40 @@ class TestForm:
         """Where the ticket is at."""
         assert telling(info()).show(TICKET).steps == ("审批",)
 
-    def test_the_name_of_a_step_is_short(self) -> None:
-        """As short as every other word that is shown."""
-        page = info(current_steps=[{"name": "x" * 100, "status": "RUNNING"}])
-        assert telling(page).show(TICKET).steps == ("x" * 63 + "…",)
+    def test_long_texts_are_cut(self) -> None:
+        """But for the values of the form: they are the people's own."""
+        long = "x" * 9999
+        page = telling(
+            info(
+                title=long,
+                creator=long,
+                current_status=long,
+                current_steps=[{"name": long, "status": "RUNNING"}],
+                fields=[{"key": long, "type": long, "name": long, "value": long}],
+            )
+        ).show(TICKET)
+        (field,) = page.fields
+
+        assert [len(text) for text in (page.title, page.creator, page.word)] == [200, 64, 64]
+        assert [len(text) for text in page.labels.values()] == [64, 64]
+        assert page.steps == ("x" * 63 + "…",)
+        assert [len(text) for text in (field.key, field.name, field.kind)] == [128, 128, 128]
+        assert field.value == long
+
+    def test_a_page_shows_nothing_that_was_not_told(self) -> None:
+        """Neither a field, a step nor a doubt."""
+        given = {
+            "id": "7",
+            "sn": "REQ7",
+            "title": "t",
+            "creator": "alice",
+            "status": TicketStatus.RUNNING,
+            "word": "RUNNING",
+            "labels": {"en": "x"},
+            "ticket_url": "u",
+            "iframe_ticket_url": "i",
+        }
+        assert set_defaults(ShownTicket, given) == {}
 
     def test_a_number_of_two_tickets(self) -> None:
         """Ours is shown from the list, without form and steps, and says so; its log is not guessed."""
@@ -161,6 +192,19 @@ class TestLog:
         assert entry.at == dt.datetime(2026, 11, 24, 18, 30, 4, tzinfo=dt.UTC)
         assert (entry.operator, entry.message, entry.source, entry.step) == ("bob", "bob 已处理", "API", "APPROVAL")
         assert [field.key for field in entry.fields] == ["a"]
+
+    def test_long_texts_are_cut(self) -> None:
+        """Who, what, from where, and in which step."""
+        long = "x" * 9999
+        (entry,) = show_log([LogLine(operator=long, message=long, source=long, from_state_type=long)])
+
+        texts = (entry.operator, entry.message, entry.source, entry.step)
+        assert [len(text) for text in texts] == [64, 200, 32, 32]
+
+    def test_a_line_has_no_fields_by_default(self) -> None:
+        """Most lines are not about a form."""
+        given = {"at": None, "operator": "o", "message": "m", "source": "s", "step": "s"}
+        assert set_defaults(LogEntry, given) == {}
 
     @pytest.mark.parametrize("form", [{}, None, "text", [], [[]]])
     def test_nothing_was_filled_in(self, form: object) -> None:
@@ -232,3 +276,55 @@ class TestAdapter:
 
         assert (page.ticket_url, page.iframe_ticket_url, itsm.iframe_url(TICKET)) == (GOOD, GOOD, GOOD)
         assert created == Created(id="7", sn=TICKET.sn, url=GOOD)
+
+
+class TestStatus:
+    """Where a ticket is at."""
+
+    def test_words_without_end_are_cut(self) -> None:
+        """A page shows them."""
+        long = "w" * 500
+        step = {"name": long, "status": long, "processors": "", "processors_type": "PERSON"}
+        shown = {
+            "ticket_url": "",
+            "iframe_ticket_url": "",
+            "current_status": long,
+            "operations": [{"key": long, "name": "n", "can_operate": True}],
+            "current_steps": [step],
+        }
+        itsm, _ = scripted_gateway(lambda _: success(shown))
+        status = itsm.ticket_status("REQ1")
+
+        words = [status.word, *status.operations, *(text for one in status.steps for text in (one.name, one.word))]
+        assert [len(word) for word in words] == [64, 32, 64, 64]
+
+    @pytest.mark.parametrize(
+        ("kind", "names", "people"),
+        [("PERSON", "bob,carol,", ("bob", "carol")), ("PERSON", "", ()), ("PERSON", None, ()), ("ROLE", "1,2", ())],
+    )
+    def test_the_people_of_a_step_are_separated_by_commas(
+        self, kind: str, names: object, people: tuple[str, ...]
+    ) -> None:
+        """The ids of roles are not people."""
+        shown = {
+            "current_status": "RUNNING",
+            "operations": [],
+            "current_steps": [{"name": "approve", "status": "RUNNING", "processors": names, "processors_type": kind}],
+        }
+        itsm, _ = scripted_gateway(lambda _: success(shown))
+
+        assert [step.people for step in itsm.ticket_status("REQ1").steps] == [people]
+
+    def test_operations_that_are_not_possible_are_not_shown(self) -> None:
+        """The server lists them all, each with whether it is possible now."""
+        possible = {"SUSPEND": True, "WITHDRAW": False, "TERMINATE": True}
+        shown = {
+            "ticket_url": "",
+            "iframe_ticket_url": "",
+            "current_status": "RUNNING",
+            "operations": [{"key": key, "name": key, "can_operate": can} for key, can in possible.items()],
+            "current_steps": [],
+        }
+        itsm, _ = scripted_gateway(lambda _: success(shown))
+
+        assert itsm.ticket_status("REQ1").operations == ("SUSPEND", "TERMINATE")

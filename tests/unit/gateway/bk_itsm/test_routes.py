@@ -48,6 +48,12 @@ class TestLeading:
         assert by(Routes()) == REAL
         assert [Routes().lead(endpoint, ROOT) for endpoint in ENDPOINTS] == list(ENDPOINTS)
 
+    def test_the_default_is_the_server_itself(self) -> None:
+        """In its version 2; the version is passed by its name."""
+        assert Routes() == Routes("v2", version="v2")
+        with pytest.raises(TypeError):
+            Routes("v2", "v2")  # type: ignore[call-arg]  # the point of it
+
     def test_post_alone(self) -> None:
         """The same paths."""
         assert by(Routes("esb")) == {name: ("POST", path) for name, (_, path) in REAL.items()}

@@ -11,7 +11,7 @@ from itsm_workflow.change import Decider
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, GatewayTimeout
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.testing.manual_clock import ManualClock
-from tests.support.gateways import create_request, ticket
+from tests.support.gateways import ticket
 from tests.support.scripted import asked, refusal, scripted_gateway, success
 
 if TYPE_CHECKING:
@@ -164,6 +164,15 @@ def test_why_it_rests() -> None:
     assert "get_ticket_info" in gateway.resting() or "127.0.0.1" in gateway.resting()
 
 
+def test_long_texts_are_cut() -> None:
+    """The word of its status, by the page and by the result, and who ended it."""
+    long = {"current_status": "x" * 9999, "updated_by": "x" * 9999}
+    gateway = ours(get_ticket_info={**PAGE, **long}, ticket_approval_result=[{**RESULT, **long}])
+
+    for shown in (gateway.read(TICKET), gateway.results([TICKET])["7"]):
+        assert (len(shown.word), len(shown.closed_by)) == (64, 200)
+
+
 def test_a_ticket_without_a_result() -> None:
     """The server leaves out what it does not know."""
     assert seen(ticket_approval_result=[]) == attrs.evolve(OPEN, result_status=None, approve_result=None)
@@ -311,15 +320,3 @@ class TestWithdrawal:
             return server(request)
 
         assert scripted_gateway(answer)[0].withdraw(TICKET, operator="alice", reason="r") is Withdrawal.UNKNOWN
-
-
-def test_the_adapter_passes_on_what_it_is_asked() -> None:
-    """Whether a form is good, and that its connections be closed."""
-    gateway, transport = scripted_gateway(lambda _: success({}))
-    closed: list[bool] = []
-    transport.close = lambda: closed.append(True)  # type: ignore[method-assign]  # watches it
-    gateway.close()
-
-    assert closed == [True]
-    form = attrs.evolve(create_request().form, title="")
-    assert list(gateway.check_form(form)) == [("title", "''", "must not be empty")]

@@ -34,6 +34,12 @@ def test_the_endpoints() -> None:
         "get_services": ("GET", "get_services/", tuple[wire.ServiceRow, ...], True, False, None),
         "get_service_detail": ("GET", "get_service_detail/", wire.ServiceDetail, True, False, None),
     }
+    assert {one.module for one in wire.ENDPOINTS} == {wire.MODULE}
+
+
+def test_the_codes_of_bk_itsm() -> None:
+    """Seven digits that begin with 39; any other number is the gateway's."""
+    assert (wire.APP_CODES[0], wire.APP_CODES[-1], len(wire.APP_CODES)) == (3_900_000, 3_999_999, 100_000)
 
 
 LEAST: list[tuple[type[Any], dict[str, object]]] = [

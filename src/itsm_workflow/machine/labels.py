@@ -1,0 +1,103 @@
+"""Display names, in Chinese and English, of outcomes, reasons of attention and triggers, and of a change's state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.change import AttentionReason, Outcome, Phase
+from itsm_workflow.machine.approval import LABELS, State, Trigger
+from itsm_workflow.machine.engine import OPENING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import WorkflowDefinition
+
+    Label = Mapping[str, str]
+
+OUTCOMES: Mapping[str, Label] = {
+    Outcome.APPROVED: {"zh": "已通过", "en": "Approved"},
+    Outcome.WAS_APPROVED: {"zh": "曾通过", "en": "Was approved"},
+    Outcome.REJECTED: {"zh": "已拒绝", "en": "Refused"},
+    Outcome.WITHDRAWN: {"zh": "已撤销", "en": "Withdrawn"},
+    Outcome.TERMINATED: {"zh": "已终止", "en": "Terminated"},
+    Outcome.ABANDONED: {"zh": "已放弃", "en": "Abandoned"},
+}
+
+ATTENTION: Mapping[str, Label] = {
+    AttentionReason.NOT_FOUND: {"zh": "未找到单据", "en": "Ticket not found"},
+    AttentionReason.DUPLICATE: {"zh": "单据重复", "en": "Duplicate tickets"},
+    AttentionReason.LOOKUP_FAILED: {"zh": "单据查询失败", "en": "Look-ups failed"},
+    AttentionReason.AMBIGUOUS_SN: {"zh": "单号重复", "en": "Ticket number not unique"},
+    AttentionReason.NO_APPROVAL_STEP: {"zh": "没有审批节点的记录", "en": "No approval step recorded"},
+    AttentionReason.DISAGREEMENT: {"zh": "单据事实相互矛盾", "en": "Contradictory facts"},
+    AttentionReason.OVERDUE: {"zh": "审批超期", "en": "Approval overdue"},
+    AttentionReason.NOT_STARTED: {"zh": "单据流程未启动", "en": "Ticket's flow not started"},
+    AttentionReason.UNSENT: {"zh": "提单请求发不出去", "en": "Request cannot be sent"},
+    AttentionReason.EFFECT_PARKED: {"zh": "后置动作停止重试", "en": "Effect parked"},
+    AttentionReason.EFFECT_UNKNOWN: {"zh": "后置动作没有对应的函数", "en": "No function for the effect"},
+    AttentionReason.MISMATCH: {"zh": "找到的单据与提单内容不符", "en": "Found ticket differs"},
+    AttentionReason.SELF_APPROVED: {"zh": "只有申请人自己审批通过", "en": "Approved by the applicant only"},
+    AttentionReason.INCONCLUSIVE: {"zh": "审批结果无法确认", "en": "Result inconclusive"},
+    AttentionReason.NOT_AS_SENT: {"zh": "已结束的单据与提单内容不符", "en": "Ended ticket differs"},
+    AttentionReason.WITHDRAWAL_UNRESOLVED: {"zh": "撤单后单据仍有效", "en": "Withdrawal unresolved"},
+    AttentionReason.DECISION_REFUSED: {"zh": "状态机拒绝单据的结果", "en": "Decision refused by the workflow"},
+    AttentionReason.HOST: {"zh": "业务系统要求人工处理", "en": "Raised by the host"},
+}
+
+TRIGGERS: Mapping[str, Label] = {
+    OPENING: {"zh": "创建草稿", "en": "Create the draft"},
+    Trigger.REVISE: {"zh": "修改表单", "en": "Revise the form"},
+    Trigger.SUBMIT: {"zh": "提交", "en": "Submit"},
+    Trigger.RENUMBER: {"zh": "更新提交序号", "en": "Renumber the submission"},
+    Trigger.MARK_SENDING: {"zh": "开始发送提单请求", "en": "Start to send the request"},
+    Trigger.MARK_UNSENT: {"zh": "提单请求未发出", "en": "Note that nothing was sent"},
+    Trigger.MARK_UNKNOWN: {"zh": "提单结果未知", "en": "Note that the result is unknown"},
+    Trigger.NOTE_LOOKUP: {"zh": "查询未找到单据", "en": "Note a look-up without a ticket"},
+    Trigger.RECORD_TICKET: {"zh": "登记单据", "en": "Record the ticket"},
+    Trigger.REFUSE: {"zh": "ITSM 拒绝提单", "en": "Note that the gateway refused the ticket"},
+    Trigger.RESEND: {"zh": "重新提单", "en": "Resend"},
+    Trigger.RECEIVE_CALLBACK: {"zh": "收到回调", "en": "Receive a callback"},
+    Trigger.FAIL_CALLBACK: {"zh": "回调未送达", "en": "Note an undelivered callback"},
+    Trigger.RESUME: {"zh": "继续等待审批", "en": "Wait for the approval again"},
+    Trigger.SUSPECT_ENDING: {"zh": "单据疑似结束，待复查", "en": "Suspect that the ticket ended"},
+    Trigger.APPROVE: {"zh": "审批通过", "en": "Approve"},
+    Trigger.ATTEST_APPROVAL: {"zh": "人工证明审批通过", "en": "Attest the approval"},
+    Trigger.REJECT: {"zh": "审批未通过", "en": "Reject"},
+    Trigger.RECORD_CONTRADICTION: {"zh": "记录矛盾的事实", "en": "Record a contradiction"},
+    Trigger.REQUEST_WITHDRAWAL: {"zh": "申请撤单", "en": "Request the withdrawal"},
+    Trigger.ACCEPT_AFTER_WITHDRAWAL: {"zh": "撤单后仍以单据结果为准", "en": "Accept the ticket after its withdrawal"},
+    Trigger.ABANDON: {"zh": "放弃", "en": "Abandon"},
+    Trigger.RAISE_ATTENTION: {"zh": "转人工处理", "en": "Raise attention"},
+    Trigger.CLEAR_ATTENTION: {"zh": "人工处理完毕", "en": "Clear the attention"},
+    Trigger.START_EFFECT: {"zh": "开始执行后置动作", "en": "Start the effect"},
+    Trigger.DELIVER_EFFECT: {"zh": "后置动作执行成功", "en": "Deliver the effect"},
+    Trigger.FAIL_EFFECT: {"zh": "后置动作执行失败", "en": "Note that the effect failed"},
+    Trigger.RETRY_EFFECT: {"zh": "重试后置动作", "en": "Retry the effect"},
+}
+
+UNKNOWN: Label = {"zh": "提单确认中", "en": "Looking for the ticket"}
+"""The name of the asking state while the result of the create is unknown."""
+
+UNDELIVERED: Label = {"zh": "回调失败", "en": "Callback not delivered"}
+"""The operators' name of the undelivered state. For applicants it is the same wait as before."""
+
+
+def labels_of(definition: WorkflowDefinition, change: ChangeRequest, *, for_operators: bool = False) -> Label:
+    """Return the display name of a change's state, by language.
+
+    The shipped names are made more precise by what is known of the change; a definition's own names are unchanged.
+
+    Args:
+        definition: The change's definition.
+        change: The change.
+        for_operators: Whether the reader operates the library; otherwise the reader is an applicant.
+    """
+    names = definition.labels.get(definition.states(change.state), {})
+    if names == LABELS[State.REJECTED] and change.outcome is not None:
+        outcome = OUTCOMES[change.outcome]
+        return {"zh": f"{names['zh']}（{outcome['zh']}）", "en": f"{names['en']} ({outcome['en'].lower()})"}
+    if names == LABELS[State.APPLYING] and change.attempt is not None and change.attempt.phase is Phase.UNKNOWN:
+        return UNKNOWN
+    return UNDELIVERED if for_operators and names == LABELS[State.FAILED_CALLBACK] else names

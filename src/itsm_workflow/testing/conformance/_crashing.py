@@ -1,0 +1,135 @@
+"""The promise about power cuts at any moment: the calls on files are recorded, and what they could leave is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._reports import Shown
+from itsm_workflow.testing.conformance._trials.calls import CHANGES
+from itsm_workflow.testing.conformance._trials.crash import History, State, states
+from itsm_workflow.testing.conformance._trials.plans import Finding, sample
+from itsm_workflow.testing.conformance._trials.runner import run_where_calls_are_seen
+from itsm_workflow.testing.conformance._trials.stage import FileStage
+from itsm_workflow.testing.conformance._trials.stories import committing, looking
+from itsm_workflow.testing.conformance._wording import word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from itsm_workflow.storage.protocol import StorageBackend, Write
+    from itsm_workflow.testing.conformance._recording import RecordedOpener
+    from itsm_workflow.testing.conformance._trials.calls import Watch
+    from itsm_workflow.testing.conformance._trials.script import Script
+    from itsm_workflow.testing.conformance._trials.session import State as ChangeState
+    from itsm_workflow.testing.conformance._trials.stories import Trial
+
+
+class CrashPromises(Promises):
+    """Every state of the files that a power cut could leave is a whole store."""
+
+    @promise("durable", "multi_process", "fsync")
+    def test_a_power_cut_at_any_moment_leaves_whole_commits(self, open_backend: RecordedOpener) -> None:
+        """With any part of what was not synced, acknowledged commits are there, and no write is there in part.
+
+        A write of which later bytes are there without earlier ones looks like damage; with the ability checksums it
+        may be reported as such.
+
+        Port: "A power cut or a crash at any moment leaves every acknowledged write, and every other write whole or not
+        at all."
+        """
+        found = run_where_calls_are_seen(
+            _finding,
+            open_backend,
+            most=self.profile.states,
+            checksums="checksums" in self.abilities,
+            limit=self.pace.blocked,
+        )
+        if found is not None:
+            raise Shown(found.wrong, found.lines)
+
+
+def _finding(
+    watch: Watch, folder: Path, opener: Callable[[], StorageBackend], *, most: int, checksums: bool, limit: float
+) -> Finding | None:
+    """Make the states of a new store, and of one in use; return the first that is not whole."""
+    stage = FileStage(watch, folder, opener, kinds=CHANGES, limit=limit)
+    script = stage.script
+    made = History({}, {}, stage.making)
+    commits = {str(number): writes for number, writes in enumerate(script.base)}
+    for state in sample(list(states(made)), most // 3):
+        if found := _judged(stage, state, list(commits.items()), checksums=checksums):
+            return found
+    inodes = committing(stage)
+    used = History(stage.base, inodes, stage.operations())
+    followed = {name: getattr(script, name) for name in ("first", "second", "third", "elsewhere", "last")}
+    for state in sample(list(states(used)), most - most // 3):
+        if found := _judged(stage, state, list(followed.items()), checksums=checksums, used=True):
+            return found
+    return None
+
+
+def _judged(
+    stage: FileStage, state: State, commits: Sequence[tuple[str, list[Write]]], *, checksums: bool, used: bool = False
+) -> Finding | None:
+    """Open the store in a state, and return how it breaks the promise."""
+    stage.put(state.files)
+    trial = looking(stage)
+    wrong = _wrong(trial, state, commits, used=used)
+    if wrong.startswith("StorageCorrupt") and state.has_a_gap and checksums:
+        return None
+    if not wrong:
+        return None
+    cut = f"the power is cut: {state.what}"
+    if state.is_torn:
+        wrong = f"a write that was torn by the power cut is not made good: {wrong}"
+    return Finding(wrong, (*_acts(state, commits), cut, *trial.lines()))
+
+
+def _wrong(trial: Trial, state: State, commits: Sequence[tuple[str, list[Write]]], *, used: bool) -> str:
+    for place in ("open", "read", "competing", "read again"):
+        outcome = trial.outcome(place)
+        if outcome is None or outcome.error:
+            return outcome.error if outcome else f"{place} does not return"
+    contents = trial.contents("read")
+    assert contents is not None
+    for name, allowed in _allowed(trial.script, state, commits, used=used).items():
+        if contents[name] not in allowed:
+            row, entries = contents[name]
+            found = f"{word(row)} with {len(entries)} entries" if row or entries else "nothing"
+            must = word(allowed[-1][0]) if allowed[-1][0] else "nothing"
+            return f"{name}: the store has {found}, but must have {must}"
+    made = trial.script.competing[1]
+    again = trial.contents("read again")
+    assert again is not None
+    if again[made.row.id] != trial.script.after(made):
+        return f"{made.row.id}: stored after the power cut, but it cannot be read"
+    return ""
+
+
+def _allowed(
+    script: Script, state: State, commits: Sequence[tuple[str, list[Write]]], *, used: bool
+) -> dict[str, tuple[ChangeState, ...]]:
+    """Return the states that each change may have."""
+    allowed: dict[str, tuple[ChangeState, ...]] = {
+        name: (script.before(name) if used else (None, ()),) for name in script.names
+    }
+    for name, writes in commits:
+        for write in writes:
+            old = allowed[write.row.id]
+            if f"end {name}" in state.notes:
+                allowed[write.row.id] = (script.after(write),)
+            elif f"begin {name}" in state.notes:
+                allowed[write.row.id] = (*old, script.after(write))
+    return allowed
+
+
+def _acts(state: State, commits: Sequence[tuple[str, list[Write]]]) -> list[str]:
+    acts = []
+    for name, writes in commits:
+        if f"end {name}" in state.notes:
+            acts.append(f"process 1: commit({word(writes)}) -> {word([None] * len(writes))}")
+        elif f"begin {name}" in state.notes:
+            acts.append(f"process 1: commit({word(writes)}) is interrupted")
+    return acts

@@ -1,0 +1,235 @@
+"""The promises about errors: of the disk, of the connection, and of other processes that hold a lock."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from itsm_workflow.testing.conformance._base import NotRun, Promises, promise
+from itsm_workflow.testing.conformance._reports import Shown
+from itsm_workflow.testing.conformance._trials import stories, verdicts
+from itsm_workflow.testing.conformance._trials.calls import CHANGES, LOCKS, READS, Kind
+from itsm_workflow.testing.conformance._trials.plans import (
+    Measure,
+    Plan,
+    failing,
+    failing_once,
+    findings_at_a_server,
+    findings_at_lines,
+    findings_in_files,
+    killing_before,
+    stopping_before,
+    tearing,
+)
+from itsm_workflow.testing.conformance._trials.proxy import Interference
+from itsm_workflow.testing.conformance._trials.runner import run_where_calls_are_seen
+from itsm_workflow.testing.conformance._trials.server_stage import BreaksConnection, server_of
+
+if TYPE_CHECKING:
+    from itsm_workflow.testing.conformance._recording import RecordedOpener
+    from itsm_workflow.testing.conformance._trials.plans import Findings, Judge
+
+_OTHER_WAYS = "for a store on a server, its opener must name the host and the port, or it needs break_connection()"
+_ALL = frozenset[str]()
+_HELD_BACK = (Interference.STALLED,)
+"""Needs a connection whose messages can be held back: breaking it is not enough."""
+_COMMITS = frozenset({"open", "first", "second"})
+_WRITING = Plan(
+    story=stories.writing,
+    judges={
+        verdicts.not_stored: _COMMITS | {"reopen", "after"},
+        verdicts.memory_ahead: _COMMITS | {"read", "open elsewhere", "read elsewhere"},
+        verdicts.kept_lock: _COMMITS | {"open elsewhere", "read elsewhere", "elsewhere", "rival"},
+        verdicts.false_conflict: _COMMITS | {"first again", "second again", "third", "elsewhere", "reopen", "after"},
+    },
+    kinds=CHANGES,
+    faults=failing,
+)
+"""Four promises judge the same trials, so a check makes them once."""
+
+
+class ErrorPromises(Promises):
+    """An error is reported as an error, and leaves nothing behind."""
+
+    @promise("durable", "multi_process")
+    def test_each_error_is_one_of_the_port(self, open_backend: RecordedOpener) -> None:
+        """At each call that fails, of whatever kind, the caller gets one of the two classes.
+
+        Port: "An error of the operating system, of a driver or of a connection is raised as one of the two, never as
+        itself."
+        """
+        self._try(
+            open_backend,
+            Plan(
+                story=stories.calling,
+                judges={verdicts.other_error: _ALL},
+                kinds=CHANGES | READS | LOCKS,
+                faults=failing,
+                times=3,
+            ),
+        )
+
+    @promise("durable", "multi_process")
+    def test_a_failed_write_is_not_answered_as_stored(self, open_backend: RecordedOpener) -> None:
+        """After each call that fails, the reopened store has every write that was answered as stored.
+
+        Port: "A write is answered as stored only if it is stored: if its data cannot be written or synced, commit
+        raises."
+        """
+        self._try(open_backend, _WRITING, verdicts.not_stored)
+
+    @promise("durable", "multi_process")
+    def test_a_failed_sync_is_not_answered_as_stored(self, open_backend: RecordedOpener) -> None:
+        """A power cut after a sync that failed loses nothing that was answered as stored.
+
+        Port: "A write is answered as stored only if it is stored: if its data cannot be written or synced, commit
+        raises."
+        """
+        plan = Plan(
+            story=stories.failing_sync,
+            judges={verdicts.not_durable: _ALL},
+            kinds=Kind.SYNC,
+            recorded=CHANGES,
+            faults=failing_once,
+            interferences=(),
+        )
+        self._try(open_backend, plan)
+
+    @promise("durable", "multi_process")
+    def test_a_failed_write_does_not_spoil_the_next(self, open_backend: RecordedOpener) -> None:
+        """After a write that was made in part, the following commits are stored whole, or raise.
+
+        Port: "A commit that raised does not affect the following ones: each of them is stored whole, or raises as
+        well."
+        """
+        shown = _COMMITS | {
+            "first again",
+            "second again",
+            "third",
+            "elsewhere",
+            "reopen",
+            "after",
+            "last",
+            "at the end",
+        }
+        plan = Plan(story=stories.writing, judges={verdicts.lost_later: shown}, kinds=CHANGES, faults=tearing)
+        self._try(open_backend, plan)
+
+    @promise("durable", "multi_process")
+    def test_a_failed_write_is_not_read(self, open_backend: RecordedOpener) -> None:
+        """After an error, the process reads what a newly opened store reads.
+
+        Port: "After an error, the object reads what a newly opened store would read, or raises again; it holds no
+        lock."
+        """
+        self._try(open_backend, _WRITING, verdicts.memory_ahead)
+
+    @promise("durable", "multi_process")
+    def test_an_error_leaves_no_lock(self, open_backend: RecordedOpener) -> None:
+        """After an error, this process and others can go on.
+
+        Port: "After an error, the object reads what a newly opened store would read, or raises again; it holds no
+        lock."
+        """
+        self._try(open_backend, _WRITING, verdicts.kept_lock)
+
+    @promise("durable", "multi_process")
+    def test_an_error_is_not_answered_as_a_conflict(self, open_backend: RecordedOpener) -> None:
+        """A commit that is repeated inside of the backend does not conflict with itself.
+
+        Port: "The result of a write that conflicts with the store; nothing of it was stored."
+        """
+        self._try(open_backend, _WRITING, verdicts.false_conflict)
+
+    @promise("durable", "multi_process")
+    def test_a_lock_that_is_not_given_is_not_a_conflict(self, open_backend: RecordedOpener) -> None:
+        """While another process stops in its commit, a commit raises, waits, or succeeds.
+
+        Port: "A lock that is not given in time, a deadlock that the store gives up and a lost answer raise as well;
+        none of them is answered as a conflict."
+        """
+        plan = Plan(
+            story=stories.stopping,
+            judges={verdicts.conflict_for_a_lock: _ALL},
+            kinds=CHANGES,
+            faults=stopping_before,
+            interferences=_HELD_BACK,
+        )
+        self._try(open_backend, plan)
+
+    @promise("durable", "multi_process")
+    def test_a_lock_that_is_not_given_is_not_an_empty_answer(self, open_backend: RecordedOpener) -> None:
+        """While another process stops in its commit, a read raises, waits, or finds what is there.
+
+        Port: "A read that fails raises: it returns neither nothing nor an older state instead."
+        """
+        plan = Plan(
+            story=stories.reading_while_stopped,
+            judges={verdicts.wrong_read_at_a_lock: _ALL},
+            kinds=CHANGES,
+            faults=stopping_before,
+            interferences=_HELD_BACK,
+        )
+        self._try(open_backend, plan)
+
+    @promise("durable", "multi_process")
+    def test_a_process_killed_at_any_call_leaves_whole_commits(self, open_backend: RecordedOpener) -> None:
+        """After a kill at a call on a file, also one of a library in C, acknowledged commits are there, others whole.
+
+        Port: "A power cut or a crash at any moment leaves every acknowledged write, and every other write whole or not
+        at all."
+        """
+        plan = Plan(
+            story=stories.killing,
+            judges={verdicts.not_whole: _ALL},
+            kinds=CHANGES,
+            faults=killing_before,
+            interferences=(),
+            every_call=True,
+            times=2,
+        )
+        self._try(open_backend, plan)
+
+    @promise("durable", "multi_process")
+    def test_a_failed_read_does_not_find_nothing(self, open_backend: RecordedOpener) -> None:
+        """A read that fails raises, and no commit goes by its result.
+
+        Port: "A read that fails raises: it returns neither nothing nor an older state instead."
+        """
+        plan = Plan(story=stories.reading, judges={verdicts.wrong_read: _ALL}, kinds=READS, faults=failing)
+        self._try(open_backend, plan)
+
+    @functools.cached_property
+    def _known(self) -> dict[Plan, Findings]:
+        """The findings so far."""
+        return {}
+
+    def _try(self, open_backend: RecordedOpener, plan: Plan, judge: Judge | None = None) -> None:
+        """Make the trials of a plan, unless an earlier promise has made them all."""
+        judge = next(iter(plan.judges)) if judge is None else judge
+        known = self._known.setdefault(plan, {})
+        if judge not in known:
+            known |= self._findings(open_backend, plan, judge)
+        found = known[judge]
+        if found is not None:
+            raise Shown(found.wrong, found.lines)
+
+    def _findings(self, open_backend: RecordedOpener, plan: Plan, judge: Judge) -> Findings:
+        opener, server = open_backend.bare, server_of(open_backend.bare)
+        measure = Measure(self.profile.points, every_fault=self.profile.every_fault, limit=self.pace.blocked)
+        if server is not None:
+            if not plan.interferences:
+                raise NotRun("this is about files, but the store is on a server")
+            return findings_at_a_server(opener, server, plan, judge, measure)
+        try:
+            strict = "fsync" in self.abilities
+            return run_where_calls_are_seen(findings_in_files, opener, plan, judge, measure=measure, strict=strict)
+        except NotRun as missing:
+            if not self._breaks(open_backend) or not plan.interferences or plan.interferences == _HELD_BACK:
+                raise NotRun(f"{missing}; {_OTHER_WAYS}") from None
+            return findings_at_lines(opener, plan, judge, measure)
+
+    def _breaks(self, open_backend: RecordedOpener) -> bool:
+        backend = open_backend.bare()
+        backend.close()
+        return isinstance(backend, BreaksConnection)

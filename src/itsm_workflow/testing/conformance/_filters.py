@@ -1,0 +1,115 @@
+"""The promise about conditions that are given together: every pair of them, in every order and page."""
+
+from __future__ import annotations
+
+import random
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.storage.protocol import Order, Query, cursor_at
+from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._model import Model
+from itsm_workflow.testing.conformance._rows import create
+from itsm_workflow.testing.conformance._wording import word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.storage.protocol import StorageBackend, Write
+
+_SEED = 7
+_ROWS = 60
+_HELD = ("row 01", "row 02")
+_NAMES = tuple(f"row {number:02}" for number in range(_ROWS - 1, 0, -3))
+_CONDITIONS: tuple[tuple[str, Any], ...] = (
+    ("ids", (*_NAMES, *_NAMES, "of no row")),
+    ("workflow", "log%"),
+    ("states", ("draft", "pending", "draft")),
+    ("attention", ("overdue", "not_found", "overdue")),
+    ("subject", "s"),
+    ("open_subject", _HELD[0]),
+    ("open_subject", _HELD[1]),
+    ("ticket_sns", ("REQ1", "REQ2", "REQ1")),
+    ("due_before", 5),
+    ("updated_before", 5),
+)
+_TOGETHER = (
+    *(("workflow", "subject", "states"), ("workflow", "subject", "ticket_sns"), ("workflow", "states", "attention")),
+    *(("workflow", "due_before", "states"), ("ids", "states", "due_before"), ("ids", "workflow", "ticket_sns")),
+    ("workflow", "states", "attention", "subject", "ticket_sns", "updated_before"),
+)
+"""Conditions that the library gives together, and a few more."""
+
+_LIMIT = 2
+
+
+class FilterPromises(Promises):
+    """Each condition of a query limits the rows, whatever else the query asks for."""
+
+    @promise()
+    def test_conditions_are_combined(self, backend: StorageBackend) -> None:
+        """A row is found if it meets all conditions, once, in the query's order and on its page.
+
+        Port: "The conditions that rows must meet. None means "any"; an empty tuple means "none"."
+        """
+        writes = combined_rows()
+        answer = backend.commit(writes)
+        assert answer == [None] * _ROWS, f"the commit of {_ROWS} new rows is answered {word(answer)}"
+        model = Model().after(writes, answer)
+        for conditions in _combinations():
+            for order in Order:
+                query = Query(**conditions, order=order, limit=_ROWS)
+                for page in (query, *_pages(model, query)):
+                    _check(model, page, backend)
+
+
+def combined_rows() -> list[Write]:
+    """Return rows whose columns do not depend on each other, the same ones on every run."""
+    dice = random.Random(_SEED)  # noqa: S311  # not for secrets
+    columns: dict[str, tuple[Any, ...]] = {
+        "workflow": ("log%", "log%", "logs"),
+        "state": ("draft", "pending", "approved"),
+        "attention": (None, "overdue", "not_found", "stuck"),
+        "subject": ("s", "s", "t"),
+        "ticket_sn": (None, "REQ1", "REQ2", "REQ3"),
+        "submission": (None, 1, 2, 3),
+        "due_at": (None, *range(10)),
+        "updated_at": tuple(range(10)),
+    }
+    rows = [{name: dice.choice(values) for name, values in columns.items()} for _ in range(_ROWS)]
+    # The first of the two rows that hold an open subject meets no other condition, and the second one meets all.
+    rows[1] |= dict.fromkeys(("due_at", "updated_at"), 9) | dict.fromkeys(("attention", "ticket_sn"))
+    rows[1] |= {"workflow": "logs", "state": "approved", "subject": "t", "open_subject": _HELD[0], "submission": 1}
+    rows[2] |= dict.fromkeys(("due_at", "updated_at"), 5) | {"attention": "overdue", "ticket_sn": "REQ1"}
+    rows[2] |= {"workflow": "log%", "state": "draft", "subject": "s", "open_subject": _HELD[1], "submission": 1}
+    return [create(f"row {number:02}", **row) for number, row in enumerate(rows)]
+
+
+def _combinations() -> Iterator[dict[str, Any]]:
+    """Yield each condition on its own, each pair, and those that are given together."""
+    yield {}
+    for condition in _CONDITIONS:
+        yield dict([condition])
+    for pair in combinations(_CONDITIONS, 2):
+        if pair[0][0] != pair[1][0]:
+            yield dict(pair)
+    every = dict(_CONDITIONS)
+    for names in _TOGETHER:
+        yield {name: every[name] for name in names}
+
+
+def _pages(model: Model, query: Query) -> Iterator[Query]:
+    """Yield the query with a small limit: from the beginning, from the middle, and after the last row."""
+    yield attrs.evolve(query, limit=_LIMIT)
+    matching = model.find(query)
+    for row in (matching[len(matching) // 2], matching[-1]) if matching else ():
+        yield attrs.evolve(query, limit=_LIMIT, after=cursor_at(row, query.order))
+
+
+def _check(model: Model, query: Query, backend: StorageBackend) -> None:
+    try:
+        model.after_call("find", (query,), backend.find(query))
+    except AssertionError as error:
+        raise AssertionError(f"find({word(query)}): {error}") from error

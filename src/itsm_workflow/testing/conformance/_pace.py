@@ -1,0 +1,57 @@
+"""The time limits of a check: each is for one call, and grows with the cost of the first calls."""
+
+from __future__ import annotations
+
+import attrs
+
+_FIRST = 5
+_TIMES_THE_FIRST = 500
+_PARTS = 4
+_NANOSECONDS = 1e9
+
+
+@attrs.define
+class Pace:
+    """The speed of a backend on this machine, and the limits that follow from it.
+
+    Attributes:
+        patience: Seconds after which a call that has not returned is blocked, if the first calls were fast.
+        slowest: The longest call that returned, by its method and its seconds.
+    """
+
+    patience: float
+    slowest: tuple[str, float] = ("", 0.0)
+    _first: list[float] = attrs.field(factory=list)
+
+    def note(self, name: str, nanoseconds: int) -> None:
+        """Record how long a call took."""
+        seconds = nanoseconds / _NANOSECONDS
+        if len(self._first) < _FIRST:
+            self._first.append(seconds)
+        if seconds > self.slowest[1]:
+            self.slowest = name, seconds
+
+    @property
+    def first(self) -> float:
+        """The seconds that the slowest of the first calls took."""
+        return max(self._first, default=0.0)
+
+    @property
+    def slow(self) -> float:
+        """Seconds after which a call is slow."""
+        return max(self.patience / _PARTS, _TIMES_THE_FIRST * self.first)
+
+    @property
+    def blocked(self) -> float:
+        """Seconds after which a call that has not returned is blocked."""
+        return _PARTS * self.slow
+
+    def finding(self) -> str:
+        """Return a sentence about the slowest call if it was slow, or an empty text."""
+        name, seconds = self.slowest
+        if seconds <= self.slow:
+            return ""
+        return (
+            f"slow: a call of {name} returned after {seconds:.1f} s; the limit is {self.slow:.1f} s, since the slowest "
+            f"of the first {_FIRST} calls took {self.first:.3f} s"
+        )

@@ -1,0 +1,127 @@
+"""The writes of a trial: which changes are there before, and what each commit makes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.storage.protocol import Order, Query
+from itsm_workflow.testing.conformance._model import Model
+from itsm_workflow.testing.conformance._rows import NOW, claim, create, follow
+
+if TYPE_CHECKING:
+    from itsm_workflow.storage.protocol import Row, Write
+    from itsm_workflow.testing.conformance._trials.session import State
+
+    Writes = list[Write]
+
+
+@attrs.frozen
+class Script:
+    """The commits of a trial. Each change is written by one of them at most, so it has two states.
+
+    Attributes:
+        prefix: The start of every id and unique value, so that trials can share a store.
+    """
+
+    prefix: str = ""
+
+    @property
+    def base(self) -> list[Writes]:
+        """The commits that the store holds before the trial."""
+        one = self.created("c1", entries=2, open_subject=self.named("s"))
+        return [[one], [self.created(f"c{number}") for number in range(2, 8)]]
+
+    @property
+    def first(self) -> Writes:
+        """The first commit of a trial."""
+        made = self.created("n1", entries=2, open_subject=self.named("s1"), ticket_key=self.named("t1"))
+        return [follow(self.old("c1"), entries=2, state="pending", form=None), made]
+
+    @property
+    def second(self) -> Writes:
+        """The second commit, of which one write is without entries."""
+        return [claim(self.old("c2"), NOW + 60_000_000), follow(self.old("c3"), state="approved")]
+
+    @property
+    def third(self) -> Writes:
+        """A commit after the fault."""
+        return [follow(self.old("c4")), self.created("n2", ticket_key=self.named("t2"))]
+
+    @property
+    def elsewhere(self) -> Writes:
+        """A commit of another process after the fault."""
+        return [follow(self.old("c5")), self.created("n3", open_subject=self.named("s3"))]
+
+    @property
+    def rival(self) -> Writes:
+        """A commit of another process for the unique value of `first`: a conflict if that was stored."""
+        return [self.created("n8", open_subject=self.named("s1"))]
+
+    @property
+    def last(self) -> Writes:
+        """A commit after the store was opened again."""
+        return [follow(self.old("c6"), entries=2)]
+
+    @property
+    def competing(self) -> Writes:
+        """A commit that competes with `first` for one change, and makes another one."""
+        return [follow(self.old("c1"), state="rejected"), self.created("n9")]
+
+    @property
+    def workflow(self) -> str:
+        """The workflow of all changes of the script."""
+        return self.named("collector")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ids of all changes of the script."""
+        return tuple(map(self.named, ("c1", "c2", "c3", "c4", "c5", "c6", "c7", "n1", "n2", "n3", "n8", "n9")))
+
+    @property
+    def query(self) -> Query:
+        """A query that finds every change of the script."""
+        return Query(workflow=self.workflow, order=Order.ID)
+
+    def short(self, text: str) -> str:
+        """Return a text of a report without the prefix."""
+        if not self.prefix:
+            return text
+        return (
+            text.replace(f"workflow='{self.workflow}', ", "")
+            .replace(f" (workflow='{self.workflow}')", "")
+            .replace(self.prefix, "")
+        )
+
+    def named(self, name: str) -> str:
+        """Return the name with the trial's prefix."""
+        return self.prefix + name
+
+    def created(self, name: str, *, entries: int = 1, **columns: object) -> Write:
+        """Return the write of a new change."""
+        return create(self.named(name), entries=entries, workflow=self.workflow, **columns)
+
+    def old(self, name: str) -> Row:
+        """Return the row of a change of the base."""
+        return self.model.rows[self.named(name)]
+
+    @property
+    def model(self) -> Model:
+        """The content of the store before the trial."""
+        model = Model()
+        for writes in self.base:
+            for write in writes:
+                model.write(write)
+        return model
+
+    def before(self, name: str) -> State:
+        """Return the state of a change before the trial."""
+        model = self.model
+        return model.get(name), model.entries.get(name, ())
+
+    def after(self, write: Write) -> State:
+        """Return the state of a change after this write."""
+        model = Model() if write in self.base[0] or write in self.base[1] else self.model
+        model.write(write)
+        return model.get(write.row.id), model.entries.get(write.row.id, ())

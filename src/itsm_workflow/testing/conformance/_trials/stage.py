@@ -1,0 +1,334 @@
+"""The processes of a trial on a store of files, and the files themselves, which are the same before each trial."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import attrs
+
+from itsm_workflow.testing.conformance._base import NotRun
+from itsm_workflow.testing.conformance._reports import Shown, end_of_process
+from itsm_workflow.testing.conformance._trials.calls import CHANGES, NO_FAULT, Fault, Kind, decoded
+from itsm_workflow.testing.conformance._trials.runner import Child, Died
+from itsm_workflow.testing.conformance._trials.script import Script
+from itsm_workflow.testing.conformance._trials.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from multiprocessing.connection import Connection
+
+    from itsm_workflow.storage.protocol import StorageBackend
+    from itsm_workflow.testing.conformance._trials.calls import Operation, Watch
+    from itsm_workflow.testing.conformance._trials.plans import Plan
+    from itsm_workflow.testing.conformance._trials.proxy import Interference
+    from itsm_workflow.testing.conformance._trials.session import Outcome
+
+_EVERYWHERE = (Path("/"),)
+_NAMED = Kind.CREATE | Kind.RENAME | Kind.LINK
+_MADE = _NAMED | Kind.WRITE | Kind.TRUNCATE
+_NOTHING_SEEN = "a commit calls nothing in this process that changes a file"
+_NO_LIBRARY_SEEN = f"{_NOTHING_SEEN}; the calls of a library in C are seen only on Linux, with a C compiler (cc)"
+
+
+@attrs.frozen
+class Point:
+    """A place at which an error is injected.
+
+    Attributes:
+        at: The number of the call, from 1; 0 for no fault.
+        fault: The fault.
+    """
+
+    at: int = 0
+    fault: Fault | Interference = NO_FAULT
+
+
+class Actor(Protocol):
+    """A process, or a session, that works on the store.
+
+    Attributes:
+        name: Its name in a report.
+    """
+
+    name: str
+
+    def perform(self, call: str, *arguments: Any) -> Outcome:  # of each of the calls
+        """Make a call of `Session`, and return its outcome.
+
+        Raises:
+            Silent: The call did not return within the limit.
+            Stopped: The process was stopped in the call.
+            Died: The process ended in the call; the message says how.
+        """
+        ...
+
+    def arm(self, point: Point) -> None:
+        """Inject an error at this point from now on."""
+        ...
+
+    def disarm(self) -> str:
+        """Inject nothing from now on, and return the call that was spoiled as words, or an empty text."""
+        ...
+
+    def end(self) -> None:
+        """End the process without closing the store."""
+        ...
+
+
+class Stage(Protocol):
+    """The place of the trials."""
+
+    def reset(self) -> Script:
+        """Bring the store into its first state, and return the writes of the next trial."""
+        ...
+
+    def actor(self, name: str, *, spoiled: bool = False, hurried: bool = False, limit: float | None = None) -> Actor:
+        """Return a new process.
+
+        Args:
+            name: Its name in a report.
+            spoiled: Whether errors are injected into it.
+            hurried: Whether its clocks advance instead of waiting.
+            limit: The number of seconds after which a call of it counts as one that does not return.
+        """
+        ...
+
+    def steps(self, plan: Plan, *, every_fault: bool) -> list[list[Point]]:
+        """Return the points of the last trial, in which nothing was spoiled, by the calls of the story."""
+        ...
+
+
+class FileStage:
+    """A store of files, see `Stage`.
+
+    Args:
+        watch: The view of the calls of this process and the children that it forks.
+        folder: A folder for the record of the calls.
+        opener: Opens the store.
+        kinds: The kinds of calls that are spoiled.
+        limit: The number of seconds after which a call counts as one that does not return.
+        names_are_kept: Whether a power cut leaves names whose directory was not synced.
+
+    Raises:
+        NotRun: No call was seen that writes to a file.
+    """
+
+    def __init__(
+        self,
+        watch: Watch,
+        folder: Path,
+        opener: Callable[[], StorageBackend],
+        *,
+        kinds: Kind,
+        limit: float,
+        names_are_kept: bool = False,
+    ) -> None:
+        self._watch, self._opener, self._limit = watch, opener, limit
+        self.kinds, self.names_are_kept = kinds, names_are_kept
+        self.record, self._names = folder / "record", folder / "names"
+        self.script = Script()
+        self.folders: tuple[Path, ...] = _EVERYWHERE
+        self.making = self._make()
+        self._paths = _made_paths(self.making)
+        self.folders = tuple(sorted({path.parent for path in self._paths}))
+        self._base = {path: (path.read_bytes(), path.stat().st_mode) for path in self._known()}
+
+    def reset(self) -> Script:
+        """Restore the files, and return the writes, see `Stage.reset`."""
+        self.put(self.base)
+        self.record.unlink(missing_ok=True)
+        return self.script
+
+    def put(self, files: dict[Path, bytes]) -> None:
+        """Let the store consist of exactly these files; those that any process made since then are removed."""
+        self._paths |= _made_paths([*self.operations(), *_recorded(self._names)])
+        self._names.unlink(missing_ok=True)
+        for path in self._known():
+            path.unlink()
+        for path, content in files.items():
+            path.write_bytes(content)
+            path.chmod(self._base[path][1] if path in self._base else 0o600)
+
+    @property
+    def base(self) -> dict[Path, bytes]:
+        """The files before each trial."""
+        return {path: content for path, (content, _) in self._base.items()}
+
+    def inodes(self) -> dict[int, Path]:
+        """Return the files before the trial by their numbers on the disk, which `reset` changes."""
+        return {path.stat().st_ino: path for path in self._base}
+
+    def actor(
+        self,
+        name: str,
+        *,
+        spoiled: bool = False,  # noqa: ARG002  # every process has files
+        hurried: bool = False,
+        limit: float | None = None,
+    ) -> FileActor:
+        """Fork a process, see `Stage.actor`."""
+        return FileActor(self, name, Child(self._play, hurried), self._limit if limit is None else limit)
+
+    def steps(self, plan: Plan, *, every_fault: bool) -> list[list[Point]]:
+        """Return the points by the calls of the story, see `Stage.steps`; the record has a note before each call."""
+        steps = []
+        for numbered in _numbered(self.operations(), self.kinds):
+            points = [
+                Point(at, fault)
+                for at, operation in (numbered if every_fault or plan.every_call else _telling(numbered))
+                if operation.kind & plan.kinds
+                for fault in plan.faults(operation.kind)[: None if every_fault else 1]
+            ]
+            steps.append(points)
+        return steps
+
+    def operations(self) -> list[Operation]:
+        """Return the recorded calls of the last trial."""
+        return _recorded(self.record)
+
+    def _make(self) -> list[Operation]:
+        """Make the store, and return the recorded calls, with a note before and after each commit."""
+        self.kinds, kinds = CHANGES, self.kinds
+        actor = self.actor("")
+        actor.arm(Point())
+        outcomes = [actor.perform("open")]
+        for number, writes in enumerate(self.script.base):
+            actor.note(f"begin {number}")
+            outcomes.append(actor.perform("commit", writes))
+            actor.note(f"end {number}")
+        outcomes.append(actor.perform("close"))
+        actor.end()
+        check_undisturbed(outcomes)
+        self.kinds = kinds
+        operations = self.operations()
+        committing = itertools.dropwhile(lambda operation: operation.path != "begin 0", operations)
+        if not any(operation.kind & _MADE for operation in committing):
+            raise NotRun(_NOTHING_SEEN if self._watch.sees_libraries else _NO_LIBRARY_SEEN)
+        return operations
+
+    def _known(self) -> set[Path]:
+        """Return the store's files: those that were written and, if not every call is seen, those named after them."""
+        found = {path for path in self._paths if path.is_file()}
+        if not self._watch.sees_libraries:
+            beside = [
+                path for known in self._paths for path in known.parent.glob(f"{glob.escape(known.name)}[!0-9A-Za-z]*")
+            ]
+            found |= {path for path in beside if path.is_file()}
+        return found
+
+    def _play(self, pipe: Connection, hurried: bool) -> None:  # noqa: FBT001  # passed on by Child
+        """Do in a forked child what the actor asks for."""
+        session, watch = Session(self._opener), self._watch
+        watch.skip_syncs()  # no power is cut here, and a trial makes dozens of them
+        if hurried:
+            watch.skip_sleeps()
+        self._note_names()
+        while True:
+            call, *arguments = pipe.recv()
+            match call:
+                case "arm":
+                    watch.disarm()  # the record is not a file of the store
+                    watch.record(os.open(self.record, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+                    point = cast("Point", arguments[0])
+                    assert isinstance(point.fault, Fault)
+                    watch.arm(self.folders, self.kinds, point.fault, point.at)
+                    answer: object = None
+                case "note":
+                    watch.note(arguments[0])
+                    answer = None
+                case "disarm":
+                    watch.disarm()
+                    answer = watch.struck()
+                    self._note_names()
+                case _:
+                    watch.note(call)
+                    answer = session.perform(call, *arguments)
+            pipe.send(("done", answer))
+
+    def _note_names(self) -> None:
+        """Record from now on which files this process makes, for the next `put`, without a fault."""
+        self._watch.record(os.open(self._names, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        self._watch.arm(self.folders, _NAMED)
+
+
+def check_undisturbed(outcomes: Sequence[Outcome]) -> None:
+    """Check the calls of a process that no error was injected into.
+
+    Raises:
+        Shown: One of them raised an error.
+    """
+    if error := next((outcome.error for outcome in outcomes if outcome.error), ""):
+        raise Shown(f"without an error on the way, a call raised {error}", tuple(map(str, outcomes)))
+
+
+@attrs.define
+class FileActor:
+    """A forked process, see `Actor`."""
+
+    _stage: FileStage
+    name: str
+    child: Child
+    _limit: float
+
+    def perform(self, call: str, *arguments: Any) -> Outcome:  # of each of the calls
+        """Make a call in the process, see `Actor.perform`."""
+        self.child.send((call, *arguments))
+        try:
+            outcome: Outcome = self.child.receive(self._limit)
+        except (EOFError, OSError):
+            raise Died(end_of_process(self.child.exit_code())) from None
+        return outcome
+
+    def arm(self, point: Point) -> None:
+        """Inject an error into the process, see `Actor.arm`."""
+        self.child.send(("arm", point))
+        self.child.receive(self._limit)
+
+    def disarm(self) -> str:
+        """Inject nothing more, see `Actor.disarm`."""
+        self.child.send(("disarm",))
+        struck: str = self.child.receive(self._limit)
+        for folder in self._stage.folders:
+            struck = struck.replace(f"{folder}/", "")
+        return f"the {struck}" if struck else ""
+
+    def note(self, text: str) -> None:
+        """Add a note to the record of the process."""
+        self.child.send(("note", text))
+        self.child.receive(self._limit)
+
+    def end(self) -> None:
+        """Kill the process, see `Actor.end`."""
+        self.child.kill()
+
+
+def _recorded(record: Path) -> list[Operation]:
+    return list(decoded(record.read_bytes())) if record.exists() else []
+
+
+def _made_paths(operations: Iterable[Operation]) -> set[Path]:
+    made = [operation for operation in operations if operation.kind & _MADE and not operation.failed]
+    return {Path(operation.other or operation.path) for operation in made}
+
+
+def _numbered(operations: Sequence[Operation], kinds: Kind) -> list[list[tuple[int, Operation]]]:
+    """Return the numbered calls of each step of the story; the record has a note before each."""
+    steps: list[list[tuple[int, Operation]]] = [[]]
+    at = 0
+    for operation in operations:
+        if operation.kind is Kind.NOTE:
+            steps.append([])
+        elif operation.kind & kinds:
+            at += 1
+            steps[-1].append((at, operation))
+    return [step for step in steps if step]
+
+
+def _telling(step: Sequence[tuple[int, Operation]]) -> list[tuple[int, Operation]]:
+    """Return the first and the last call of each run of calls of one kind on one file."""
+    runs = [list(run) for _, run in itertools.groupby(step, lambda one: (one[1].kind, one[1].path))]
+    return [one for run in runs for one in (run[:1] if len(run) == 1 else (run[0], run[-1]))]

@@ -1,0 +1,335 @@
+"""The course of a trial: the calls of a process that meets an error, and those of other processes after it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.storage.protocol import Query
+from itsm_workflow.testing.conformance._reports import Shown
+from itsm_workflow.testing.conformance._trials.calls import KILLED_BEFORE
+from itsm_workflow.testing.conformance._trials.crash import History
+from itsm_workflow.testing.conformance._trials.runner import Died, Silent, Stopped
+from itsm_workflow.testing.conformance._trials.session import Contents, Outcome, Step
+from itsm_workflow.testing.conformance._trials.stage import Point, check_undisturbed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
+
+    from itsm_workflow.testing.conformance._trials.script import Script
+    from itsm_workflow.testing.conformance._trials.stage import Actor, FileStage, Stage
+
+A, B, C = "process 1", "process 2", "process 3"
+
+_SHORTLY = 2.0
+"""The seconds for a call of a process that waits for a lock, whose clocks advance instead; it may wait without end."""
+
+
+class _Ended(Exception):
+    """A process does not return from a call, so the trial ends."""
+
+
+@attrs.define
+class Trial:
+    """The calls of a trial, by their place in the story.
+
+    Attributes:
+        script: The writes.
+        point: The place at which an error is injected.
+        fault: The spoiled call and its fault; empty if the call was not reached.
+        cut: Whether the power was cut before the store was opened again.
+        interrupted: The place of the call in which the fault has stopped or killed its process; empty if none.
+        steps: The calls, in their order.
+    """
+
+    script: Script
+    point: Point
+    fault: str = ""
+    cut: bool = False
+    interrupted: str = ""
+    steps: dict[str, Step] = attrs.field(factory=dict)
+
+    def outcome(self, place: str) -> Outcome | None:
+        """Return the outcome of the call at a place, or None if it was not made or did not return."""
+        step = self.steps.get(place)
+        return step.outcome if step else None
+
+    def answer(self, place: str) -> Any:  # noqa: ANN401  # of the call at that place
+        """Return the answer at a place, or None if there was no answer."""
+        outcome = self.outcome(place)
+        return None if outcome is None or outcome.error else outcome.answer
+
+    def contents(self, place: str) -> Contents | None:
+        """Return what was read at a place, or None if nothing was."""
+        answer = self.answer(place)
+        return answer if isinstance(answer, Contents) else None
+
+    @property
+    def silent(self) -> Step | None:
+        """The call that did not return, although nothing has stopped or killed its process."""
+        waiting = (step for place, step in self.steps.items() if place != self.interrupted)
+        return next((step for step in waiting if step.outcome is None), None)
+
+    def lines(self, shown: Collection[str] = ()) -> list[str]:
+        """Return the trial as text, one call a line: the calls at these places, or all."""
+        steps = {place: step for place, step in self.steps.items() if not shown or place in shown or not step.outcome}
+        calls = [line for place, step in steps.items() for line in self._around(place, self.script.short(str(step)))]
+        return [f"where {self.fault}", *calls] if self.fault else calls
+
+    def _around(self, place: str, line: str) -> list[str]:
+        return ["the power is cut", line] if self.cut and place == "reopen" else [line]
+
+    def make(self, place: str, actor: Actor, call: str, *arguments: Any) -> Outcome:
+        """Make a call, and put it down at a place.
+
+        Raises:
+            Stopped: The process was stopped in the call.
+            Died: It was killed in the call, as the point of the trial says.
+            Shown: It ended in the call for another reason.
+        """
+        try:
+            outcome = actor.perform(call, *arguments)
+        except (Silent, Stopped) as error:
+            self.steps[place] = Step(actor.name, call, arguments, None)
+            if isinstance(error, Silent):
+                raise _Ended from None
+            self.interrupted = place
+            raise
+        except Died as how:
+            if self.point.fault == KILLED_BEFORE:
+                self.steps[place] = Step(actor.name, call, arguments, None)
+                self.interrupted = place
+                raise
+            where = () if self.point.at == 0 else (f"where its step {self.point.at} {self.point.fault.words}",)
+            step = Step(actor.name, call, arguments, None)
+            lines = (*where, *self.lines(), self.script.short(str(step)))
+            raise Shown(f"{actor.name} ended in a call of {call}, {how}", lines) from None
+        self.steps[place] = Step(actor.name, call, arguments, outcome)
+        return outcome
+
+    def read(self, place: str, actor: Actor) -> None:
+        """Read every change of the script."""
+        self.make(place, actor, "contents", self.script.names, self.script.query)
+
+
+@contextmanager
+def _staged(stage: Stage, trial: Trial) -> Iterator[Callable[..., Actor]]:
+    """Yield a function that starts processes, and end them after the block, which ends if one does not return."""
+    actors: list[Actor] = []
+
+    def start(name: str, *, spoiled: bool = False, hurried: bool = False, limit: float | None = None) -> Actor:
+        actors.append(stage.actor(name, spoiled=spoiled, hurried=hurried, limit=limit))
+        return actors[-1]
+
+    try:
+        yield start
+    except _Ended:
+        with suppress(Exception):  # the process that was spoiled may be the one that was killed
+            _disarm(trial, actors[0])
+    finally:
+        for actor in actors:
+            actor.end()
+
+
+def writing(stage: Stage, point: Point) -> Trial:
+    """Commit twice with an error on the way; then the same process goes on, another one works, and a third reads."""
+    trial = Trial(script := stage.reset(), point)
+    with _staged(stage, trial) as start:
+        a = start(A, spoiled=True)
+        a.arm(point)
+        _commit_twice(trial, a)
+        _disarm(trial, a)
+        if trial.answer("open") is None and trial.steps["open"].outcome.error:  # type: ignore[union-attr]  # it returned
+            trial.make("open again", a, "open")
+        trial.read("read", a)
+        b = start(B, hurried=True)
+        opened = not trial.make("open elsewhere", b, "open").error
+        if opened:
+            trial.read("read elsewhere", b)
+        for place in ("first", "second"):
+            if trial.answer(place) is None:
+                trial.make(f"{place} again", a, "commit", getattr(script, place))
+        trial.make("third", a, "commit", script.third)
+        if opened:
+            trial.make("elsewhere", b, "commit", script.elsewhere)
+            trial.make("rival", b, "commit", script.rival)
+            trial.make("close elsewhere", b, "close")
+        trial.read("read at last", a)
+        trial.make("close", a, "close")
+    with _staged(stage, trial) as start:
+        _look(trial, start(C))
+    return trial
+
+
+def calling(stage: Stage, point: Point) -> Trial:
+    """Make every call once with an error on the way."""
+    trial = Trial(script := stage.reset(), point)
+    with _staged(stage, trial) as start:
+        a = start(A, spoiled=True, hurried=True)
+        a.arm(point)
+        if not trial.make("open", a, "open").error:
+            trial.make("first", a, "commit", script.first)
+            trial.make("get", a, "get", script.named("c1"))
+            trial.make("find", a, "find", script.query)
+            trial.make("history", a, "history", script.named("c1"))
+            trial.make("second", a, "commit", script.second)
+            trial.make("close", a, "close")
+        _disarm(trial, a)
+    return trial
+
+
+def reading(stage: Stage, point: Point) -> Trial:
+    """Read, and commit, with an error on the way, also what another process has just committed."""
+    trial = Trial(script := stage.reset(), point)
+    with _staged(stage, trial) as start:
+        a, b = start(A, spoiled=True, hurried=True), start(B)
+        trial.make("open elsewhere", b, "open")
+        a.arm(point)
+        if not trial.make("open", a, "open").error:
+            _read_each(trial, a, "")
+            trial.make("elsewhere", b, "commit", script.first)
+            _read_each(trial, a, " again")
+            trial.make("second", a, "commit", script.second)
+            trial.make("get at last", a, "get", script.named("c3"))
+        _disarm(trial, a)
+    with _staged(stage, trial) as start:
+        _look(trial, start(C))
+    return trial
+
+
+def stopping(stage: Stage, point: Point) -> Trial:
+    """Stop a process in a commit, and let another one commit; then the first one is killed."""
+    trial = Trial(script := stage.reset(), point)
+    with _staged(stage, trial) as start:
+        a, b = start(A, spoiled=True), start(B, hurried=True, limit=_SHORTLY)
+        trial.make("open", a, "open")
+        trial.make("open elsewhere", b, "open")
+        trial.read("read elsewhere", b)
+        a.arm(point)
+        try:
+            trial.make("first", a, "commit", script.first)
+            a.disarm()
+        except Stopped:
+            trial.fault = f"process 1 stops in its commit, before its step {point.at}"
+        trial.make("competing", b, "commit", script.competing)
+    with _staged(stage, trial) as start:
+        _look(trial, start(C))
+    return trial
+
+
+def reading_while_stopped(stage: Stage, point: Point) -> Trial:
+    """Stop a process in a commit, and let another one read, which has read before; then the first one is killed."""
+    trial = Trial(script := stage.reset(), point)
+    with _staged(stage, trial) as start:
+        a, b = start(A, spoiled=True), start(B, hurried=True, limit=_SHORTLY)
+        trial.make("open", a, "open")
+        trial.make("open elsewhere", b, "open")
+        trial.read("read elsewhere", b)
+        a.arm(point)
+        try:
+            trial.make("first", a, "commit", script.first)
+            a.disarm()
+        except Stopped:
+            trial.fault = f"process 1 stops in its commit, before its step {point.at}"
+        _read_each(trial, b, "")
+    return trial
+
+
+def killing(stage: FileStage, point: Point) -> Trial:
+    """Kill a process at one of its calls on a file, and let another one open the store, read and commit."""
+    trial = Trial(script := stage.reset(), point)
+    with _staged(stage, trial) as start:
+        a = start(A, spoiled=True)
+        a.arm(point)
+        try:
+            _commit_twice(trial, a)
+            trial.make("third", a, "commit", script.third)
+            trial.make("close", a, "close")
+            a.disarm()
+        except Died:
+            trial.fault = f"process 1 is killed before its step {point.at}"
+    with _staged(stage, trial) as start:
+        _look(trial, start(C))
+    return trial
+
+
+def _commit_twice(trial: Trial, actor: Actor) -> None:
+    if not trial.make("open", actor, "open").error:
+        trial.make("first", actor, "commit", trial.script.first)
+        trial.make("second", actor, "commit", trial.script.second)
+
+
+def _disarm(trial: Trial, actor: Actor) -> None:
+    struck = actor.disarm()
+    trial.fault = f"{struck} {trial.point.fault.words}" if struck else ""
+
+
+def _read_each(trial: Trial, actor: Actor, which: str) -> None:
+    script = trial.script
+    trial.make(f"get{which}", actor, "get", script.named("c1"))
+    trial.make(f"find{which}", actor, "find", script.query)
+    trial.make(f"history{which}", actor, "history", script.named("c1"))
+    trial.make(f"holder{which}", actor, "find", Query(open_subject=script.named("s"), workflow=script.workflow))
+
+
+def _look(trial: Trial, actor: Actor) -> None:
+    """Open the store again, read it, and commit."""
+    if not trial.make("reopen", actor, "open").error:
+        trial.read("after", actor)
+        trial.make("last", actor, "commit", trial.script.last)
+        trial.read("at the end", actor)
+        trial.make("close after", actor, "close")
+
+
+def failing_sync(stage: FileStage, point: Point) -> Trial:
+    """Commit twice while a sync fails, then cut the power: what was not synced is gone."""
+    trial = Trial(stage.reset(), point)
+    inodes = stage.inodes()
+    with _staged(stage, trial) as start:
+        a = start(A, spoiled=True)
+        a.arm(point)
+        _commit_twice(trial, a)
+        _disarm(trial, a)
+    history = History(stage.base, inodes, stage.operations(), names_are_kept=stage.names_are_kept)
+    trial.cut = True
+    stage.put(history.files(history.moments[-1], ()))
+    with _staged(stage, trial) as start:
+        _look(trial, start(C))
+    return trial
+
+
+def committing(stage: FileStage) -> dict[int, Path]:
+    """Commit, close and open the store, with a note before and after each commit; return the files before by numbers.
+
+    The numbers are those of `FileStage.inodes` after the last reset: another reset may exchange those of two files.
+    """
+    stage.reset()
+    inodes = stage.inodes()
+    for places in (("first", "second", "third", "elsewhere"), ("last",)):
+        actor = stage.actor(A)
+        actor.arm(Point())
+        outcomes = [actor.perform("open")]
+        for place in places:
+            actor.note(f"begin {place}")
+            outcomes.append(actor.perform("commit", getattr(stage.script, place)))
+            actor.note(f"end {place}")
+        outcomes.append(actor.perform("close"))
+        actor.end()
+        check_undisturbed(outcomes)
+    return inodes
+
+
+def looking(stage: FileStage) -> Trial:
+    """Open the store as it is, read it, and commit."""
+    trial = Trial(stage.script, Point())
+    with _staged(stage, trial) as start:
+        a = start(C)
+        if not trial.make("open", a, "open").error:
+            trial.read("read", a)
+            trial.make("competing", a, "commit", trial.script.competing[1:])
+            trial.read("read again", a)
+            trial.make("close", a, "close")
+    return trial

@@ -1,0 +1,222 @@
+"""The sentences of the port about errors, each as a function that returns how a trial breaks it, or an empty text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.storage.protocol import Conflict, ConflictKind
+from itsm_workflow.testing.conformance._wording import word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from itsm_workflow.testing.conformance._trials.session import State
+    from itsm_workflow.testing.conformance._trials.stories import Trial
+
+_UNDER_FAULT = ("first", "second")
+_AFTER_FAULT = {
+    "first again": "first",
+    "second again": "second",
+    "third": "third",
+    "elsewhere": "elsewhere",
+    "last": "last",
+}
+
+
+def other_error(trial: Trial) -> str:
+    """Return the first error of a class that the port does not allow."""
+    for step in trial.steps.values():
+        if step.outcome is not None and not step.outcome.in_port:
+            return f"{step.name} raised {step.outcome.error}, which is neither StorageUnavailable nor StorageCorrupt"
+    return ""
+
+
+def not_stored(trial: Trial) -> str:
+    """Return a write that was answered as stored, or is there in part, if the reopened store does not have it."""
+    after = trial.contents("after")
+    if after is None:
+        return ""
+    for place in ("first", "second", "third") if trial.interrupted else _UNDER_FAULT:
+        answer = trial.answer(place)
+        for number, write in enumerate(getattr(trial.script, place)):
+            acknowledged = answer is not None and answer[number] is None
+            old, new = trial.script.before(write.row.id), trial.script.after(write)
+            found = after[write.row.id]
+            if acknowledged and found != new:
+                return f"{write.row.id}: answered as stored, but the store has {_said(found)} when it is opened again"
+            if found not in (old, new):
+                return f"{write.row.id}: stored in part: the store has {_said(found)}"
+    return ""
+
+
+def not_durable(trial: Trial) -> str:
+    """Return a write that was answered as stored and is lost in the power cut, or why the store cannot be read."""
+    for place in ("reopen", "after"):
+        outcome = trial.outcome(place)
+        if outcome is not None and outcome.error:
+            return f"after the power cut, the store cannot be read: {outcome.error}"
+    return not_stored(trial)
+
+
+def not_whole(trial: Trial) -> str:
+    """Return why the store cannot be used after a process was killed, or a write that is lost or there in part."""
+    if (silent := trial.silent) is not None:
+        return f"{silent.name} of {silent.who} does not return after process 1 was killed"
+    for place in ("reopen", "after", "last", "at the end"):
+        outcome = trial.outcome(place)
+        if outcome is not None and outcome.error:
+            return f"after a process was killed, the store cannot be used: {outcome.error}"
+    if wrong := not_stored(trial):
+        return wrong
+    (write,), end = trial.script.last, trial.contents("at the end")
+    if end is not None and trial.answer("last") == [None] and end[write.row.id] != trial.script.after(write):
+        return f"{write.row.id}: stored after a process was killed, but the store has {_said(end[write.row.id])}"
+    return ""
+
+
+def lost_later(trial: Trial) -> str:
+    """Return a commit after the error that is missing in the reopened store, or the reason why it cannot be read."""
+    for place in ("reopen", "after", "last", "at the end"):
+        outcome = trial.outcome(place)
+        if outcome is not None and outcome.error:
+            return f"after the error, the store cannot be used when it is opened again: {outcome.error}"
+    end = trial.contents("at the end")
+    if end is None:
+        return ""
+    for place, name in _AFTER_FAULT.items():
+        answer = trial.answer(place)
+        for number, write in enumerate(getattr(trial.script, name)):
+            if answer is not None and answer[number] is None and end[write.row.id] != trial.script.after(write):
+                return f"{write.row.id}: stored after the error, but the reopened store has {_said(end[write.row.id])}"
+    if end[trial.script.named("c7")] != trial.script.before(trial.script.named("c7")):
+        return f"{trial.script.named('c7')} was not written, but the store has {_said(end[trial.script.named('c7')])}"
+    return ""
+
+
+def memory_ahead(trial: Trial) -> str:
+    """Return a change whose commit raised, and which the process reads in another state than a newly opened store."""
+    raised = [place for place in _UNDER_FAULT if (outcome := trial.outcome(place)) is not None and outcome.error]
+    names = [write.row.id for place in raised for write in getattr(trial.script, place)]
+    for ours, theirs in (("read", "read elsewhere"), ("read at last", "after")):
+        here, there = trial.contents(ours), trial.contents(theirs)
+        if here is None or there is None:
+            continue
+        for name in names:
+            if here[name] != there[name]:
+                return f"{name}: the process reads {_said(here[name])}, a newly opened store {_said(there[name])}"
+            if here.found.get(name) != there.found.get(name):
+                return f"{name}: find of the process differs from that of a newly opened store"
+    return ""
+
+
+def kept_lock(trial: Trial) -> str:
+    """Return the call that other calls keep from its end, although the call that met the error has ended."""
+    if (silent := trial.silent) is not None:
+        return f"{silent.name} of {silent.who} does not return after the error"
+    if trial.contents("at the end") is None or trial.answer("last") is None:
+        return ""  # the store is beyond use, whatever its locks
+    for place in ("open elsewhere", "read elsewhere", "elsewhere", "rival"):
+        outcome = trial.outcome(place)
+        if outcome is not None and outcome.error:
+            step = trial.steps[place]
+            return f"{step.name} of another process raised {outcome.error}, until the first process had ended"
+    return ""
+
+
+def false_conflict(trial: Trial) -> str:
+    """Return a conflict that is answered although no other writer was there, or its write was stored."""
+    after = trial.contents("at the end") or trial.contents("after")
+    for place in (*_UNDER_FAULT, *_AFTER_FAULT):
+        writes = getattr(trial.script, _AFTER_FAULT.get(place, place))
+        for write, conflict in zip(writes, trial.answer(place) or [None] * len(writes), strict=True):
+            if conflict is None:
+                continue
+            # Repeated after an error, a write that was stored conflicts with itself.
+            repeated = place.endswith("again") and conflict.kind is ConflictKind.VERSION
+            if not repeated or (after is not None and after[write.row.id] != trial.script.after(write)):
+                return f"{write.row.id}: answered with a {conflict.kind} conflict, but no other writer was there"
+    return ""
+
+
+def conflict_for_a_lock(trial: Trial) -> str:
+    """Return a conflict that was answered although the other process had stored nothing."""
+    answer, after = trial.answer("competing"), trial.contents("after")
+    if answer is None or after is None:
+        return ""
+    won = after[trial.script.named("c1")] == trial.script.after(trial.script.first[0])
+    for conflict, write in zip(answer, trial.script.competing, strict=True):
+        if isinstance(conflict, Conflict) and not (won and write.row.id == trial.script.named("c1")):
+            return (
+                f"{write.row.id}: answered with a {conflict.kind} conflict while another process was stopped, which "
+                "had stored nothing"
+            )
+    return ""
+
+
+def wrong_read_at_a_lock(trial: Trial) -> str:
+    """Return an answer that is neither that before the commit of the stopped process nor that after it."""
+    script = trial.script
+    name = script.named("c1")
+    states = (script.before(name), script.after(script.first[0]))
+    rows, least = [row for row, _ in states], len(script.base[1]) + 1
+    right: dict[str, Callable[[Any], bool]] = {
+        "get": lambda row: row in rows,
+        "history": lambda page: page.entries in [entries for _, entries in states],
+        "find": lambda page: len(page.rows) >= least and any(row in rows for row in page.rows),
+        "holder": lambda page: [row.id for row in page.rows] == [name],
+    }
+    for place, is_right in right.items():
+        outcome = trial.outcome(place)
+        if outcome is not None and not outcome.error and not is_right(outcome.answer):
+            call = "find" if place == "holder" else place
+            found = word(outcome.answer)
+            return f"{call} returned {found} while another process was stopped, but {name} was there before its commit"
+    return ""
+
+
+def wrong_read(trial: Trial) -> str:
+    """Return an answer that is wrong although a read failed on the way, or what was lost because of it."""
+    script = trial.script
+    old, new = script.before(script.named("c1")), script.after(script.first[0])
+    for which, (row, entries) in (("", old), (" again", new if trial.answer("elsewhere") else old)):
+        for place, right in ((f"get{which}", row), (f"history{which}", entries)):
+            outcome = trial.outcome(place)
+            if outcome is None or outcome.error:
+                continue
+            read = outcome.answer.entries if place.startswith("history") else outcome.answer
+            if read != right:
+                return f"{place.split()[0]} returned {word(read)}, but the store has {word(right)}"
+        listed = trial.answer(f"find{which}")
+        if listed is not None and (row not in listed.rows or len(listed.rows) < len(script.base[1]) + 1):
+            return f"find returned {word(listed)}, but the store has {word(row)} and others"
+        holder = trial.answer(f"holder{which}")
+        held = row is not None and row.open_subject is not None
+        if holder is not None and [one.id for one in holder.rows] != ([row.id] if held and row else []):
+            return f"find returned {word(holder)}, but {script.named('c1')} holds the subject"
+    return _lost_by_reading(trial)
+
+
+def _lost_by_reading(trial: Trial) -> str:
+    after, script = trial.contents("after"), trial.script
+    if after is None:
+        return ""
+    expected: dict[str, tuple[State, ...]] = {name: (script.before(name),) for name in script.names}
+    for place, writes in (("elsewhere", script.first), ("second", script.second)):
+        answer = trial.answer(place)
+        for number, write in enumerate(writes):
+            old, new = script.before(write.row.id), script.after(write)
+            if place not in trial.steps:
+                expected[write.row.id] = (old,)
+            elif answer is None:
+                expected[write.row.id] = (old, new)
+            else:
+                expected[write.row.id] = (new,) if answer[number] is None else (old,)
+    for name, states in expected.items():
+        if after[name] not in states:
+            return f"{name}: after a read that failed, the store has {_said(after[name])}, not {_said(states[-1])}"
+    return ""
+
+
+def _said(state: State) -> str:
+    row, entries = state
+    return f"{word(row)} with {len(entries)} entries" if row is not None or entries else "nothing"

@@ -1,0 +1,55 @@
+"""The collection of broken backends, and its table in the documentation: python -m tests.conformance.collection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.conformance import (
+    toy_server,
+    zoo,
+    zoo_answers,
+    zoo_damage,
+    zoo_errors,
+    zoo_filters,
+    zoo_many,
+    zoo_races,
+    zoo_sizes,
+    zoo_spelling,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.conformance.caught import Caught
+
+COLLECTION: Mapping[str, Mapping[Any, Caught]] = {
+    "Answers, versions and unique values": {**zoo_answers.ZOO, **zoo.ZOO},
+    "Queries": zoo_filters.ZOO,
+    "Many values": zoo_many.ZOO,
+    "Sizes and numbers": zoo_sizes.ZOO,
+    "Spelling and time": zoo_spelling.ZOO,
+    "Races": zoo_races.ZOO,
+    "Errors, locks and power cuts": zoo_errors.ZOO,
+    "Damage": zoo_damage.ZOO,
+}
+"""By class of defect, the broken backends that need no server, and how each is caught."""
+
+ALL: Mapping[str, Mapping[Any, Caught]] = {**COLLECTION, "Errors of a connection": toy_server.ZOO}
+"""The same with those that do."""
+
+
+def table() -> Iterator[str]:
+    """Yield the lines of the table."""
+    for kind, members in ALL.items():
+        yield f"## {kind}"
+        yield ""
+        yield "| broken backend | what it would do to a user | promise that catches it |"
+        yield "| --- | --- | --- |"
+        for backend, caught in members.items():
+            defect = (backend.__doc__ or "").split("\n", 1)[0]
+            yield f"| {defect} | {caught.harm} | *{caught.promise}* |"
+        yield ""
+
+
+if __name__ == "__main__":
+    print(*table(), sep="\n")  # noqa: T201  # to be put into the page

@@ -1,0 +1,193 @@
+"""Processes that end in the middle of a promise: what the report says of them, and what a check leaves when it ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import select
+import signal
+import sys
+import threading
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.testing import check_storage
+from itsm_workflow.testing.conformance._forking import _forked
+from itsm_workflow.testing.conformance._processes import Other, write_on
+from itsm_workflow.testing.conformance._reports import Shown, end_of_process
+from itsm_workflow.testing.conformance._scratch import scratch_stores
+from itsm_workflow.testing.conformance._trials.runner import end_runners, run_where_calls_are_seen
+from itsm_workflow_backends.json_file import JSONFileBackend
+from tests.support.limits import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+    from itsm_workflow.storage.protocol import Conflict, Write
+    from itsm_workflow.testing.conformance import Result
+    from itsm_workflow.testing.conformance._recording import RecordedBackend
+    from itsm_workflow.testing.conformance._trials.calls import Watch
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the trials fork processes")
+
+
+class EndsInACommit(JSONFileBackend):
+    """Ends the process in its third commit, in every process but that of the test."""
+
+    commits = 0
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        """End the process."""
+        self.commits += 1
+        if multiprocessing.parent_process() is not None and self.commits == 3:
+            os._exit(3)
+        return super().commit(writes)
+
+
+class EndsOnAnError(JSONFileBackend):
+    """Ends the process when a commit fails."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        """End the process after an error."""
+        try:
+            return super().commit(writes)
+        except StorageUnavailable:
+            os._exit(5)
+
+
+class AnswersWithAGenerator(JSONFileBackend):
+    """Returns an answer that cannot be sent to another process, in every process but that of the test."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        """Return a generator."""
+        answer = super().commit(writes)
+        return answer if multiprocessing.parent_process() is None else (each for each in answer)  # type: ignore[return-value]  # as meant
+
+
+def checked(backend: type[JSONFileBackend], only: str, folder: Path) -> Result:
+    """Return the result of one promise."""
+    number = count()
+    report = check_storage(
+        lambda: partial(backend, folder / f"store{next(number)}"), abilities=JSONFileBackend.abilities, only=only
+    )
+    (result,) = report.broken.values()
+    return result
+
+
+@pytest.mark.parametrize("only", ["killed process", "lose each others", "forked"])
+def test_a_process_that_ends_in_a_call_is_reported_with_the_call(only: str, tmp_path: Path) -> None:
+    """And how it ended."""
+    reason = checked(EndsInACommit, only, tmp_path).reason
+    assert reason.endswith(" ended in a call of commit, with exit code 3")
+
+
+def test_a_process_of_a_trial_that_ends_is_reported_with_its_calls(tmp_path: Path) -> None:
+    """Not as an EOFError of the check."""
+    result = checked(EndsOnAnError, "failed write is not answered", tmp_path)
+    assert result.reason == "process 1 ended in a call of commit, with exit code 5"
+    assert result.calls[0].startswith("where its step ")
+    assert result.calls[1] == "process 1: open"
+    assert result.calls[-1].endswith(" does not return")
+
+
+def test_an_answer_that_cannot_be_sent_is_reported_as_of_the_wrong_type(tmp_path: Path) -> None:
+    """Not as an error of pickle."""
+    for only in ("killed process", "crash inside"):
+        (folder := tmp_path / only).mkdir()
+        reason = checked(AnswersWithAGenerator, only, folder).reason
+        assert "failed: commit" in reason, only
+        assert "<generator object " in reason, only
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(3, "with exit code 3"), (-signal.SIGKILL, "by SIGKILL"), (-44, "by signal 44"), (None, "with exit code None")],
+)
+def test_the_end_of_a_process_is_put_in_words(code: int | None, words: str) -> None:
+    """A signal has its name."""
+    assert end_of_process(code) == words
+
+
+def test_what_uses_the_stores_of_a_check_ends_with_it(tmp_path: Path) -> None:
+    """Another process would make files while their folder is removed."""
+    left: list[str] = []
+    with scratch_stores(f"json:///{tmp_path}/store", left) as new_store:
+        opener = new_store()
+        Other(write_on, opener, "c1").receive()
+    assert multiprocessing.active_children() == []
+    assert (left, list(tmp_path.iterdir())) == ([], [])
+    with pytest.raises(StorageUnavailable, match="the check has ended"):
+        opener()
+    with pytest.raises(StorageUnavailable, match="the check has ended"):
+        pickle.dumps(opener)
+
+
+def test_a_removal_that_is_interrupted_lists_the_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a second signal."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("itsm_workflow.testing.conformance._scratch.end_runners", interrupted)
+    left: list[str] = []
+    with pytest.raises(KeyboardInterrupt), scratch_stores(f"json:///{tmp_path}/store", left):
+        pass
+    assert left == [str(each) for each in tmp_path.iterdir()]
+    assert len(left) == 1
+
+
+def test_a_process_in_which_calls_are_seen_is_ended(tmp_path: Path) -> None:
+    """With the check."""
+    os.mkfifo(started := tmp_path / "started")
+    errors: list[Shown] = []
+
+    def run() -> None:
+        try:
+            run_where_calls_are_seen(announce_and_wait, str(started))
+        except Shown as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert started.read_text(encoding="utf-8") == "started"
+    end_runners()
+    thread.join(PATIENCE)
+    assert [*map(str, errors)] == ["the process that ran the backend ended by SIGKILL"]
+
+
+def announce_and_wait(_watch: Watch, _folder: Path, started: str) -> None:
+    """Announce that the process is there, and wait for its end."""
+    with open(started, "w", encoding="utf-8") as file:  # noqa: PTH123 - a FIFO
+        file.write("started")
+    signal.pause()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other kernels do not end a process with its parent")
+def test_a_forked_process_ends_with_its_parent(tmp_path: Path) -> None:
+    """It would use the store of a check that was interrupted."""
+    os.mkfifo(started := tmp_path / "started")
+    parent = Other(fork_and_wait, partial(JSONFileBackend, tmp_path / "store"), str(started))
+    forked = os.pidfd_open(int(started.read_text(encoding="utf-8")))
+    parent.kill()
+    assert select.select([forked], [], [], PATIENCE) == ([forked], [], [])
+    os.close(forked)
+    parent.close()
+
+
+def fork_and_wait(backend: RecordedBackend, _pipe: Connection, started: str) -> None:
+    """Fork a process that announces itself and waits, as this one does."""
+
+    def wait() -> None:
+        with open(started, "w", encoding="utf-8") as file:  # noqa: PTH123 - a FIFO
+            file.write(str(os.getpid()))
+        signal.pause()
+
+    with _forked(backend, wait):
+        signal.pause()

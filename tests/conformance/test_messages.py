@@ -1,0 +1,95 @@
+"""The words in which the kit says what is wrong, where the defect is easily overlooked."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow.errors import StorageCorrupt
+from itsm_workflow.testing import check_storage
+from tests.conformance.good import OneFile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from itsm_workflow.storage.protocol import Row
+    from tests.conformance.good import Changes
+
+
+class Misspelt(OneFile):
+    """Has an error of programming in one method."""
+
+    def get(self, change_id: str, /) -> Row | None:
+        """Fail."""
+        return self._misspelt(change_id)  # type: ignore[attr-defined,no-any-return]  # as meant
+
+
+class ReportsDamage(OneFile):
+    """Says in the port's words that its file cannot be read."""
+
+    def _read(self) -> Changes:
+        try:
+            return super()._read()
+        except (EOFError, pickle.UnpicklingError) as error:
+            raise StorageCorrupt("the file is damaged") from error
+
+
+class SyncsTooEarly(ReportsDamage):
+    """Syncs the file before Python has written to it."""
+
+    def _store(self, after: Changes, _stored: Sequence[str]) -> None:
+        new = self._path.with_name("new")
+        with new.open("wb") as file:
+            pickle.dump(after, file)
+            os.fsync(file.fileno())
+        new.replace(self._path)
+
+
+class WritesInPlace(ReportsDamage):
+    """Writes over the content of its file; an empty file is an empty store."""
+
+    def _data(self) -> bytes | None:
+        return super()._data() or None
+
+    def _store(self, after: Changes, _stored: Sequence[str]) -> None:
+        with self._path.open("r+b" if self._path.exists() else "wb") as file:
+            pickle.dump(after, file)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def wrong(backend: type[OneFile], tmp_path: Path, only: str) -> str:
+    """Return what the check says is wrong with one promise."""
+    number = count()
+    report = check_storage(
+        lambda: partial(backend, tmp_path / f"store{next(number)}"), abilities=backend.abilities, only=only
+    )
+    (broken,) = report.broken.values()
+    return broken.reason
+
+
+def test_an_error_of_programming_names_its_line(tmp_path: Path) -> None:
+    """With its file."""
+    line = Misspelt.get.__code__.co_firstlineno + 2
+    said = f"AttributeError: 'Misspelt' object has no attribute '_misspelt' ({__file__}, line {line})"
+    assert wrong(Misspelt, tmp_path, "every column") == said
+
+
+def test_a_sync_of_a_file_that_is_not_written_yet_is_explained(tmp_path: Path) -> None:
+    """By the number of bytes that were synced."""
+    said = wrong(SyncsTooEarly, tmp_path, "power cut loses")
+    assert said.startswith("the store cannot be read after the power cut, when only 0 of ")
+    assert said.endswith(" bytes of store1 were synced: StorageCorrupt: the file is damaged")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the trials fork processes")
+def test_a_torn_write_is_named(tmp_path: Path) -> None:
+    """Where the whole write, or nothing of it, would be right."""
+    said = wrong(WritesInPlace, tmp_path, "at any moment")
+    assert said == "a write that was torn by the power cut is not made good: StorageCorrupt: the file is damaged"

@@ -1,0 +1,170 @@
+"""Broken backends that are right while a query has one condition, whole pages and plain names."""
+
+# ruff: noqa: D102  # a class says what is broken, the port says what each method is for
+
+from __future__ import annotations
+
+import time
+import zlib
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.storage.protocol import Conflict, ConflictKind, Order, Query, Row, Rows, Write
+from itsm_workflow_backends.memory import MemoryBackend
+from tests.conformance.caught import Caught
+from tests.conformance.good import PlainDict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.conformance.good import Changes
+
+
+class LooksUpStatesAlone(MemoryBackend):
+    """Has an index of states, and leaves out the condition on attention if it uses it."""
+
+    def find(self, query: Query, /) -> Rows:
+        return super().find(query if query.states is None else attrs.evolve(query, attention=None))
+
+
+class LooksUpNumbersAlone(MemoryBackend):
+    """Has an index of ticket numbers, and leaves out the condition on the workflow if it uses it."""
+
+    def find(self, query: Query, /) -> Rows:
+        return super().find(query if query.ticket_sns is None else attrs.evolve(query, workflow=None))
+
+
+class SortsWithoutTheTime(MemoryBackend):
+    """Has one statement for each order, and that for submissions has no condition on the time of the update."""
+
+    def find(self, query: Query, /) -> Rows:
+        by_submission = query.order is Order.SUBMISSION
+        return super().find(attrs.evolve(query, updated_before=None) if by_submission else query)
+
+
+class TakesNamesForAPage(MemoryBackend):
+    """Returns all rows of the names that were asked for, whatever the limit."""
+
+    def find(self, query: Query, /) -> Rows:
+        return super().find(query if query.ids is None else attrs.evolve(query, limit=1 << 40))
+
+
+class TakesASubjectForAPage(MemoryBackend):
+    """Returns all changes of a subject, whatever the limit."""
+
+    def find(self, query: Query, /) -> Rows:
+        return super().find(query if query.subject is None else attrs.evolve(query, limit=1 << 40))
+
+
+class BeginsAgainAtAnOpenSubject(MemoryBackend):
+    """Ignores the cursor of a query that finds one row at most."""
+
+    def find(self, query: Query, /) -> Rows:
+        return super().find(query if query.open_subject is None else attrs.evolve(query, after=None))
+
+
+class RepeatsRows(PlainDict):
+    """Reads the rows of each ticket number that was asked for, and joins them."""
+
+    def find(self, query: Query, /) -> Rows:
+        pages = [super(RepeatsRows, self).find(attrs.evolve(query, ticket_sns=(sn,))) for sn in query.ticket_sns or ()]
+        if not pages:
+            return super().find(query)
+        rows = [row for page in pages for row in page.rows]
+        return Rows(rows=tuple(sorted(rows, key=lambda row: row.id)))
+
+
+class FindsByAPattern(MemoryBackend):
+    """Finds workflows by LIKE, in which a percent sign at the end is any text."""
+
+    def find(self, query: Query, /) -> Rows:
+        if query.workflow is None or not query.workflow.endswith("%"):
+            return super().find(query)
+        page = super().find(attrs.evolve(query, workflow=None))
+        rows = tuple(row for row in page.rows if row.workflow.startswith(query.workflow[:-1]))
+        return attrs.evolve(page, rows=rows)
+
+
+class JoinsStates(MemoryBackend):
+    """Passes the states as one text with commas."""
+
+    def find(self, query: Query, /) -> Rows:
+        states = query.states and tuple(",".join(query.states).split(","))
+        return super().find(attrs.evolve(query, states=states))
+
+
+class RemovesAByteOrderMark(MemoryBackend):
+    """Reads the number of a ticket as the first text of a file, without a byte-order mark."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        sns = [w.row.ticket_sn and w.row.ticket_sn.removeprefix("\ufeff") for w in writes]
+        rows = [attrs.evolve(w.row, ticket_sn=sn) for w, sn in zip(writes, sns, strict=True)]
+        return super().commit([attrs.evolve(w, row=row) for w, row in zip(writes, rows, strict=True)])
+
+
+class HoldsAChecksum(PlainDict):
+    """Keeps open subjects by a checksum of 32 bits, as a fast key."""
+
+    def _put(self, changes: Changes, write: Write) -> Conflict | None:
+        row = write.row
+        for other, _ in changes.values() if row.open_subject and write.entries else ():
+            if other.id != row.id and other.open_subject and self._key(other) == self._key(row):
+                return Conflict(kind=ConflictKind.SUBJECT, change_id=row.id, holder=other.id)
+        return super()._put(changes, write)
+
+    def _key(self, row: Row) -> int:
+        return zlib.crc32((row.open_subject or "").encode())
+
+
+class FindsFirstAndReadsLater(MemoryBackend):
+    """Finds ids, and reads their rows by further calls."""
+
+    def find(self, query: Query, /) -> Rows:
+        page = super().find(query)
+        time.sleep(0.002)  # as long as another statement takes
+        return attrs.evolve(page, rows=tuple(filter(None, [self.get(row.id) for row in page.rows])))
+
+
+class FiltersAPageLater(MemoryBackend):
+    """Reads a page by the index, and then leaves out what does not meet the condition on attention."""
+
+    def find(self, query: Query, /) -> Rows:
+        page = super().find(attrs.evolve(query, attention=None))
+        wanted = query.attention
+        rows = tuple(row for row in page.rows if wanted is None or row.attention in wanted)
+        return attrs.evolve(page, rows=rows)
+
+
+_COMBINED, _ALL, _SPELLED = "conditions are combined", "The conditions that rows must meet.", 'None means "any"'
+
+ZOO = {
+    LooksUpStatesAlone: Caught(_COMBINED, _ALL, "A list of overdue changes also shows those that are not overdue."),
+    LooksUpNumbersAlone: Caught(_COMBINED, _ALL, "A pass reads the change of another workflow for its own."),
+    SortsWithoutTheTime: Caught(_COMBINED, _ALL, "A list of old submissions also shows the newest."),
+    TakesNamesForAPage: Caught(_COMBINED, _ALL, "A request for one page gets a list of any length."),
+    TakesASubjectForAPage: Caught(_COMBINED, _ALL, "A request for two changes gets all that a collector ever had."),
+    BeginsAgainAtAnOpenSubject: Caught(_COMBINED, _ALL, "A list that is read page by page shows one change twice."),
+    RepeatsRows: Caught(_COMBINED, _ALL, "A ticket number that is asked for twice shows its change twice."),
+    FiltersAPageLater: Caught(_COMBINED, _ALL, "A list shows empty pages between those that have changes."),
+    FindsByAPattern: Caught(
+        _COMBINED, _ALL, "A workflow whose name ends with a percent sign reads the changes of others."
+    ),
+    JoinsStates: Caught(
+        "another spelling is another value", _SPELLED, "A state whose name has a comma finds changes of other states."
+    ),
+    RemovesAByteOrderMark: Caught(
+        "another spelling is another value",
+        _SPELLED,
+        "The digest of a row does not match, and the change is reported as damaged.",
+    ),
+    HoldsAChecksum: Caught(
+        "another spelling is another value", _SPELLED, "An application is refused because of any other collector."
+    ),
+    FindsFirstAndReadsLater: Caught(
+        "threads claim each due row once",
+        "the version that the writer has read",
+        "A pass works on a change that another worker has just claimed.",
+    ),
+}
+"""By broken backend: the promise that catches it, words of the quoted sentence, and the harm to a user."""

@@ -1,0 +1,287 @@
+"""Broken backends that take one text for another, or a time for something that it is not."""
+
+# ruff: noqa: D102  # a class says what is broken, the port says what each method is for
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.storage.protocol import Conflict, ConflictKind, EntryRows, Query, Row, Rows, Write
+from itsm_workflow_backends.memory import MemoryBackend
+from tests.conformance.caught import Caught
+from tests.conformance.good import FilePerChange, PlainDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_DIGEST = 64
+_TEXTS = ("workflow", "subject", "open_subject")
+_LISTS = {"states": "state", "attention": "attention", "ticket_sns": "ticket_sn"}
+
+
+def found_as(change: Callable[[str], str], rows: Iterable[Row], query: Query) -> Rows:
+    """Return the rows that match when a change was made to the texts of both sides."""
+
+    def alike(row: Row) -> bool:
+        pairs = [(getattr(query, name), getattr(row, name)) for name in _TEXTS]
+        lists: list[tuple[Any, Any]] = [(getattr(query, name), getattr(row, of)) for name, of in _LISTS.items()]
+        return all(a is None or (b is not None and change(a) == change(b)) for a, b in pairs) and all(
+            some is None or (b is not None and change(b) in map(change, some)) for some, b in lists
+        )
+
+    return Rows(rows=tuple(row for row in rows if alike(row)))
+
+
+def without_texts(query: Query) -> Query:
+    """Return the query without the conditions on texts."""
+    none: dict[str, Any] = dict.fromkeys((*_TEXTS, *_LISTS))
+    return attrs.evolve(query, limit=10_000, **none)
+
+
+class FindsInAnyCase(MemoryBackend):
+    """Compares filters as a database with a usual collation does."""
+
+    def find(self, query: Query, /) -> Rows:
+        page = super().find(query)
+        folded = found_as(str.casefold, super().find(without_texts(query)).rows, query)
+        return page if query.after or page.next else folded
+
+
+class FindsPaddedNames(MemoryBackend):
+    """Ignores blanks at the end, as a column of type CHAR does."""
+
+    def find(self, query: Query, /) -> Rows:
+        page = super().find(query)
+        padded = found_as(lambda text: text.rstrip(" "), super().find(without_texts(query)).rows, query)
+        return page if query.after or page.next else padded
+
+
+class FindsByAPattern(MemoryBackend):
+    """Finds by LIKE, in which an underscore is any character."""
+
+    def find(self, query: Query, /) -> Rows:
+        page = super().find(query)
+        if query.subject is None or "_" not in query.subject:
+            return page
+        pattern = re.compile(re.escape(query.subject).replace("_", "."), re.DOTALL)
+        rows = super().find(attrs.evolve(query, subject=None)).rows
+        return Rows(rows=tuple(row for row in rows if pattern.fullmatch(row.subject)))
+
+
+class NormalizesSubjects(PlainDict):
+    """Holds subjects as a file system holds names: in one normal form."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        held = {unicodedata.normalize("NFKC", row.open_subject or ""): row for row, _ in self._changes.values()}
+        for write in writes:
+            row = held.get(unicodedata.normalize("NFKC", write.row.open_subject or "-"))
+            if len(writes) == 1 and row and row.id != write.row.id:
+                return [Conflict(kind=ConflictKind.SUBJECT, change_id=write.row.id, holder=row.id)]
+        return super().commit(writes)
+
+
+class TakesEmptyForAny(MemoryBackend):
+    """Asks whether a condition is true instead of whether it is None."""
+
+    def find(self, query: Query, /) -> Rows:
+        names = (*_TEXTS, "due_before")
+        plain: dict[str, Any] = {name: getattr(query, name) or None for name in names}
+        return super().find(attrs.evolve(query, **plain))
+
+
+class TakesEmptyForNone(MemoryBackend):
+    """Stores an empty text as None, as one database does."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        return super().commit([attrs.evolve(write, row=self._kept(write.row)) for write in writes])
+
+    def _kept(self, row: Row) -> Row:
+        names = ("attention", "open_subject", "ticket_key", "ticket_sn")
+        kept: dict[str, Any] = {name: getattr(row, name) or None for name in names}
+        return attrs.evolve(row, **kept)
+
+
+class NamesFilesByIds(MemoryBackend):
+    """Keeps histories in files, whose names have an underscore for what a file's name cannot have."""
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        def name(text: str) -> str:
+            return re.sub(r"[^\w.-]", "_", text)[:255]
+
+        owners = {name(known): known for known in self._open_table().rows}
+        return super().history(owners.get(name(change_id), change_id), after_seq, limit)
+
+
+class NamesFilesByChecksums(FilePerChange):
+    """Keeps each change in a file, whose name is a checksum of 32 bits of its id."""
+
+    def _file_name(self, change_id: str) -> str:
+        return f"{zlib.crc32(change_id.encode()):08x}"
+
+
+class NamesFilesInLowerCase(FilePerChange):
+    """Keeps each change in a file whose name has no case, as on a file system that ignores it."""
+
+    def _file_name(self, change_id: str) -> str:
+        return super()._file_name(change_id.lower())
+
+
+class EscapesSeparatorsOnly(FilePerChange):
+    """Keeps each change in a file, in whose name separators are escaped, and the character that escapes them is not."""
+
+    def _file_name(self, change_id: str) -> str:
+        return super()._file_name(change_id.replace("/", "%2F"))
+
+
+class NamesItsOwnFileAsAChange(FilePerChange):
+    """Keeps each change in a file of its name, and writes a new one to a file that has a name as a change may have."""
+
+    def _file_name(self, change_id: str) -> str:
+        return change_id if change_id.isalnum() and len(change_id) < _DIGEST else super()._file_name(change_id)
+
+
+class HoldsTheFirst255(PlainDict):
+    """Has a unique index on the first 255 characters of a subject."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        held = {row.open_subject[:255]: row.id for row, _ in self._changes.values() if row.open_subject}
+        for write in writes:
+            holder = held.get((write.row.open_subject or "")[:255], write.row.id)
+            if len(writes) == 1 and holder != write.row.id:
+                return [Conflict(kind=ConflictKind.SUBJECT, change_id=write.row.id, holder=holder)]
+        return super().commit(writes)
+
+
+class SortsEntriesByTime(MemoryBackend):
+    """Orders a history by the times of its entries."""
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        page = super().history(change_id, after_seq, limit)
+        return attrs.evolve(page, entries=tuple(sorted(page.entries, key=lambda line: line.at)))
+
+
+class LetsTimeOnlyGrow(MemoryBackend):
+    """Keeps the latest time at which a change was updated."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        rows = self._open_table().rows
+        latest = {w.row.id: rows[w.row.id].updated_at for w in writes if w.row.id in rows}
+        later = [attrs.evolve(w.row, updated_at=max(w.row.updated_at, latest.get(w.row.id, 0))) for w in writes]
+        return super().commit([attrs.evolve(w, row=row) for w, row in zip(writes, later, strict=True)])
+
+
+class HoldsSubjectsForASecond(PlainDict):
+    """Keeps open subjects under keys that expire."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        born: dict[str, float] = vars(self).setdefault("born", {})
+        for name, (row, entries) in list(self._changes.items()):
+            if time.monotonic() > born[name] + 1:
+                self._changes[name] = (attrs.evolve(row, open_subject=None), entries)
+        born |= {write.row.id: time.monotonic() for write in writes}
+        return super().commit(writes)
+
+
+class ForgetsWhatHasEnded(MemoryBackend):
+    """Keeps the history of a change that has ended for a second."""
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        row = self.get(change_id)
+        seen: dict[str, float] = vars(self).setdefault("seen", {})
+        expired = row and row.state == "approved" and time.monotonic() > seen.get(change_id, 2.0**60) + 1
+        return EntryRows(entries=()) if expired else super().history(change_id, after_seq, limit)
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        vars(self).setdefault("seen", {}).update({write.row.id: time.monotonic() for write in writes})
+        return super().commit(writes)
+
+
+ZOO = {
+    FindsInAnyCase: Caught(
+        "another spelling is another value",
+        'None means "any"; an empty tuple means "none"',
+        "A gate reads the approval of another collector, whose name differs in case.",
+    ),
+    FindsPaddedNames: Caught(
+        "another spelling is another value",
+        'None means "any"; an empty tuple means "none"',
+        "A gate reads the approval of another collector, whose name has a blank at its end.",
+    ),
+    FindsByAPattern: Caught(
+        "another spelling is another value",
+        'None means "any"; an empty tuple means "none"',
+        "A gate reads the approval of another collector, whose name matches as a pattern.",
+    ),
+    NormalizesSubjects: Caught(
+        "another spelling is another value",
+        'None means "any"; an empty tuple means "none"',
+        "An application is refused because of another collector, whose name looks alike.",
+    ),
+    TakesEmptyForAny: Caught(
+        "an empty text is a value",
+        'None means "any"; an empty tuple means "none"',
+        "A query with an empty name returns the changes of all.",
+    ),
+    TakesEmptyForNone: Caught(
+        "an empty text is a value",
+        'None means "any"; an empty tuple means "none"',
+        "The digest of a row does not match, and the change is reported as damaged.",
+    ),
+    NamesFilesByIds: Caught(
+        "names are not file names",
+        "Return the row of that id as of the last commit",
+        "A change shows the history of another one.",
+    ),
+    NamesFilesByChecksums: Caught(
+        "another spelling is another value",
+        'None means "any"; an empty tuple means "none"',
+        "A change is overwritten by another one, and who approved it is lost.",
+    ),
+    NamesFilesInLowerCase: Caught(
+        "names are not file names",
+        "Return the row of that id as of the last commit",
+        "A change is overwritten by another one, whose name differs in case.",
+    ),
+    EscapesSeparatorsOnly: Caught(
+        "names are not file names",
+        "Return the row of that id as of the last commit",
+        "A change is overwritten by another one, whose name looks like an escaped one.",
+    ),
+    NamesItsOwnFileAsAChange: Caught(
+        "names are not those of its files",
+        "Return the row of that id as of the last commit",
+        "A change is gone after the next one was stored, because it has the name of a file of the store.",
+    ),
+    HoldsTheFirst255: Caught(
+        "names that begin alike",
+        "while the change holds its subject, else None. Unique.",
+        "An application is refused because of another collector, whose long name begins alike.",
+    ),
+    SortsEntriesByTime: Caught(
+        "times may go backwards",
+        "numbered 1 to ``seq``",
+        "After a clock was set back, the history is reported as forged.",
+    ),
+    LetsTimeOnlyGrow: Caught(
+        "times may go backwards",
+        "numbered 1 to ``seq``",
+        "After a clock was set back, the change is reported as damaged.",
+    ),
+    HoldsSubjectsForASecond: Caught(
+        "nothing expires",
+        "Never changed, never deleted.",
+        "A second ticket is filed for a collector whose approval takes long.",
+    ),
+    ForgetsWhatHasEnded: Caught(
+        "nothing expires",
+        "Never changed, never deleted.",
+        "Who approved a change cannot be found out after a while.",
+    ),
+}
+"""By broken backend: the promise that catches it, words of the quoted sentence, and the harm to a user."""

@@ -1,0 +1,182 @@
+"""What the guards and updates of a host's own rows return is checked before anything of it is stored."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+import pytest
+
+from itsm_workflow.change import Attention, AttentionReason, EffectStatus, Outcome, Ticket
+from itsm_workflow.errors import DefinitionError, TransitionRefused
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine import updates
+from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.machine.definition import Facts, Transition
+from itsm_workflow.machine.updates import effect_planned
+from itsm_workflow.readonly import ReadOnlyDict
+from tests.support import examples as x
+from tests.support import workflows as zoo
+from tests.support.workflows import DEPLOY, Deployed, Stage, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from itsm_workflow.change import ChangeRequest
+
+GRANTED = attrs.evolve(x.PENDING, workflow="deployment", state="granted")
+TICKET = Ticket(gateway="bk_itsm", id="9", sn="REQ9", url="", channel="answer", recorded_at=x.NOW)
+
+
+def fired(row: Transition, trigger: str = "deploy", evidence: object = None) -> ChangeRequest:
+    """Fire a row of the host's own on a change that was granted."""
+    brought = Deployed(size=1) if evidence is None else evidence
+    return x.told(GRANTED, trigger, brought, definition=zoo.deployment(row))[0]
+
+
+def sets(**values: Any) -> Callable[[Facts], ChangeRequest]:
+    """Return an update that sets some fields."""
+    return lambda facts: attrs.evolve(facts.change, **values)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"), [(True, "True"), (False, "False"), ("", "''"), (5, "an int"), ([], "a list")]
+)
+def test_a_guard_says_none_or_why_not(said: object, shown: str) -> None:
+    """Whatever else it returns is neither: the change stays, and the host is told by the trigger's name."""
+    with pytest.raises(DefinitionError, match=f"guard of trigger deploy returned {shown}: return None to allow"):
+        fired(attrs.evolve(DEPLOY, guard=lambda _facts: cast("str", said)))
+
+
+@pytest.mark.parametrize(("made", "shown"), [(None, "None"), (5, "an int"), (attrs.asdict(GRANTED), "a dict")])
+def test_an_update_returns_the_change(made: object, shown: str) -> None:
+    """A return that was forgotten is named as one."""
+    with pytest.raises(DefinitionError, match=f"update of trigger deploy returned {shown}: return the change"):
+        fired(attrs.evolve(DEPLOY, update=lambda _facts: cast("ChangeRequest", made)))
+
+
+@pytest.mark.parametrize("data", [5, [], "text", None, [("a", 1)]])
+def test_the_data_of_a_change_are_a_json_object(data: object) -> None:
+    """Anything else would be stored, and the change could never be read again."""
+    with pytest.raises(DefinitionError, match="sets data that cannot be stored: data must be a dict"):
+        fired(attrs.evolve(DEPLOY, update=sets(data=data)))
+
+
+@pytest.mark.parametrize("data", [{"a": 1}, MappingProxyType({"a": 1}), ReadOnlyDict({"a": 1})])
+def test_the_data_of_a_change_may_be_read_only(data: object) -> None:
+    """An update may return what it got."""
+    assert fired(attrs.evolve(DEPLOY, update=sets(data=data))).data == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", "another"),
+        ("workflow", "another"),
+        ("definition_version", True),
+        ("subject", "another"),
+        ("state", "live"),
+        ("created_at", x.later(1)),
+        ("created_at", dt.datetime(2020, 1, 1)),  # noqa: DTZ001 - the case
+        ("submission", -5),
+        ("round", 7),
+        ("form", None),
+        ("attempt", None),
+        ("ticket", TICKET),
+        ("outcome", Outcome.APPROVED),
+        ("ended_at", "x"),
+        ("contradictions", ("made up",)),
+    ],
+)
+def test_an_update_sets_nothing_that_the_library_keeps(field: str, value: object) -> None:
+    """By these fields a change is found, and they tell of its ticket what the gateway showed."""
+    with pytest.raises(DefinitionError, match=f"update of trigger deploy sets {field}, which updates must not set"):
+        fired(attrs.evolve(DEPLOY, update=sets(**{field: value})))
+
+
+@pytest.mark.parametrize(("field", "value"), [("effects", None), ("effects", [1]), ("planned", "1")])
+def test_an_update_leaves_what_can_be_stored(field: str, value: object) -> None:
+    """Also in the fields that it may set."""
+    with pytest.raises(
+        DefinitionError, match=f"update of trigger deploy returns a change that cannot be stored: {field}"
+    ):
+        fired(attrs.evolve(DEPLOY, update=sets(**{field: value})))
+
+
+def test_an_update_asks_for_a_person_by_the_hosts_own_reason_alone() -> None:
+    """The others are what guards believe; to clear the flag is a host's to do."""
+    for reason in set(AttentionReason) - {AttentionReason.HOST}:
+        forged = Attention(reason=reason, since=x.NOW)
+        with pytest.raises(DefinitionError, match="sets attention with a reason of the library"):
+            fired(attrs.evolve(DEPLOY, update=sets(attention=forged)))
+    with pytest.raises(DefinitionError, match="a change that cannot be stored: attention must be an Attention"):
+        fired(attrs.evolve(DEPLOY, update=sets(attention="x")))
+    asked = Attention(reason=AttentionReason.HOST, since=x.NOW)
+    assert fired(attrs.evolve(DEPLOY, update=sets(attention=asked))).attention == asked
+    assert fired(attrs.evolve(DEPLOY, update=sets(attention=None))).attention is None
+
+
+def test_an_update_may_set_an_equal_value() -> None:
+    """Only another value is a problem, not another object with the same value."""
+    live = fired(attrs.evolve(DEPLOY, update=lambda facts: attrs.evolve(facts.change, form=attrs.evolve(x.FORM))))
+
+    assert (live.state, live.form) == (Stage.LIVE, x.FORM)
+
+
+def test_all_problems_of_an_update_are_listed() -> None:
+    """In the order of the checks: fields of the library, attention, then what cannot be stored."""
+    forged = Attention(reason=AttentionReason.OVERDUE, since=x.NOW)
+    with pytest.raises(DefinitionError, match=r"sets subject.*; sets attention.*; returns a change .*: planned must"):
+        fired(attrs.evolve(DEPLOY, update=sets(subject="other", attention=forged, planned="1")))
+
+
+def test_an_update_keeps_values_and_plans_effects() -> None:
+    """Both at once, and the state is the engine's."""
+
+    def both(facts: Facts) -> ChangeRequest:
+        planned = effect_planned(facts.change, "tell", facts.now, facts.actor)
+        return attrs.evolve(planned, data={"size": facts.expect(Deployed).size})
+
+    live = fired(attrs.evolve(DEPLOY, update=both))
+    assert (live.state, live.data) == (Stage.LIVE, {"size": 1})
+    assert [(one.name, one.status) for one in live.effects] == [("tell", EffectStatus.PLANNED)]
+
+
+def test_a_row_for_a_trigger_of_the_library_goes_on_from_its_update() -> None:
+    """What that one sets stays, and the change is no other for it."""
+
+    def with_word(facts: Facts) -> ChangeRequest:
+        return attrs.evolve(updates.heard(facts), data={"heard": 1})
+
+    def elsewhere(facts: Facts) -> ChangeRequest:
+        return attrs.evolve(updates.heard(facts), subject="another")
+
+    def replaced(update: Callable[[Facts], ChangeRequest]) -> ChangeRequest:
+        table = tuple(
+            attrs.evolve(row, update=update) if row.trigger is Trigger.RECEIVE_CALLBACK else row
+            for row in zoo.DEPLOYMENT.transitions
+        )
+        definition = attrs.evolve(zoo.DEPLOYMENT, transitions=table)
+        callback = ev.CallbackHeard(sn="REQ7", digest="d", number=1)
+        return x.told(GRANTED, Trigger.RECEIVE_CALLBACK, callback, definition=definition)[0]
+
+    told = replaced(with_word)
+    assert told.heard is not None
+    assert told.data == {"heard": 1}
+    with pytest.raises(DefinitionError, match="update of trigger receive_callback sets subject"):
+        replaced(elsewhere)
+
+
+def test_an_update_that_misses_a_fact_is_refused_as_a_guard_is() -> None:
+    """It asks for other evidence than the row takes."""
+    row = Transition(
+        trigger=Verb.PAUSE,
+        sources=(Stage.GRANTED,),
+        dest=None,
+        evidence=ev.Decision,
+        update=lambda facts: attrs.evolve(facts.change, data={"size": facts.expect(Deployed).size}),
+    )
+    with pytest.raises(TransitionRefused, match="it needs Deployed, not Decision"):
+        x.told(GRANTED, "pause", ev.Decision(), definition=zoo.deployment(DEPLOY, row))
