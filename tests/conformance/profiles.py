@@ -6,5 +6,5 @@ import attrs
 
 from itsm_workflow.testing.conformance import QUICK
 
-SHORT = attrs.evolve(QUICK, name="short", points=5, states=20)
-"""Few of the calls that can fail, and of the states after a power cut; the long tests try those of `QUICK`."""
+SHORT = attrs.evolve(QUICK, name="short", walks=6, rounds=10, points=3, states=10)
+"""Few walks, races, calls that can fail, and states after a power cut; the long tests try as many as `QUICK`."""

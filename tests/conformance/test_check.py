@@ -318,6 +318,7 @@ def test_a_store_whose_first_page_is_empty_may_hold_data(
     assert (code, "the store holds changes" in err) == (2, True)
 
 
+@pytest.mark.long
 def test_a_backend_of_another_package_is_checked(tmp_path: Path) -> None:
     """Its entry point is all that it takes; other processes find it as well."""
     (tmp_path / "elsewhere.py").write_text(

@@ -168,7 +168,7 @@ def test_an_error_of_a_rival_thread_is_recorded_and_not_printed() -> None:
     assert [str(call) for call in recording.calls] == ["open() raised RuntimeError: 'no connection'"]
 
 
-@pytest.mark.parametrize(("backend", "words"), long_after(2, CASES))
+@pytest.mark.parametrize(("backend", "words"), long_after(1, CASES))
 def test_the_whole_kit_runs_to_its_end_whatever_is_answered(backend: type[MemoryBackend], words: str) -> None:
     """Each broken promise has a reason."""
     short = attrs.evolve(QUICK, walks=2, rounds=2)

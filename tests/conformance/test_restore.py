@@ -18,6 +18,7 @@ from itsm_workflow_backends.sqlite import SQLiteBackend, _restore, _schema
 from tests.conformance.children import child
 from tests.conformance.test_backup import BOTH, back_up
 from tests.conformance.test_sqlite_companions import _held_elsewhere
+from tests.support.long import long_after
 from tests.support.syncs import synced
 
 if TYPE_CHECKING:
@@ -300,7 +301,7 @@ def test_a_store_in_use_is_no_backup(tmp_path: Path) -> None:
         bring_back(SQLiteBackend, other, path)
 
 
-@pytest.mark.parametrize("step", range(6))
+@pytest.mark.parametrize("step", long_after(2, range(6)))
 def test_a_restore_that_dies_is_finished_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:

@@ -20,6 +20,7 @@ from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend, _marking, _opening, _schema
 from tests.conformance.children import child
 from tests.support.limits import PATIENCE
+from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -461,7 +462,7 @@ def test_reading_marks_nothing(path: Path) -> None:
     backend.close()
 
 
-@pytest.mark.parametrize("statement", range(1, 8))
+@pytest.mark.parametrize("statement", long_after(2, range(1, 8)))
 def test_a_crash_while_the_file_is_marked_is_no_loss(path: Path, statement: int) -> None:
     """Whatever is committed by then is there, and the next writer marks it again."""
     child(

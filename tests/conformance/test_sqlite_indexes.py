@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from contextlib import closing, suppress
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from itsm_workflow.storage.protocol import Cursor, Order, Query, Schema
 from itsm_workflow.testing import ManualClock, MemorySandbox
 from itsm_workflow.testing.conformance._rows import NOW, create, follow, found, present, stored
 from itsm_workflow_backends.sqlite import SQLiteBackend, _indexes, _queries, _schema
+from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +95,7 @@ def _answers(content: bytes) -> dict[str, list[Row] | None]:
     return answers
 
 
-@pytest.mark.parametrize("index", PAIRS)
+@pytest.mark.parametrize("index", long_after(1, PAIRS))
 def test_no_flipped_bit_of_an_index_decides(path: Path, index: str) -> None:
     """In whichever of the two: the answer is the true one, or none."""
     content = bytearray(path.read_bytes())
@@ -330,8 +332,7 @@ def test_a_damaged_time_in_an_index_ends_no_walk(many: Path, limit: int, bit: in
 LISTS = {"changes_state": Query(states=("draft",)), "changes_attention": Query(attention=("overdue",))}
 
 
-@pytest.mark.parametrize("limit", [6, 100])
-@pytest.mark.parametrize("index", LISTS)
+@pytest.mark.parametrize(("index", "limit"), long_after(1, product(LISTS, [6, 100])))
 def test_a_flipped_bit_hides_no_other_change_from_a_list(tmp_path: Path, index: str, limit: int) -> None:
     """The list of one state, or of one reason, among changes with others before and after them."""
     path = tmp_path / "lists.db"
@@ -368,7 +369,7 @@ def test_a_flipped_bit_hides_no_other_change_from_a_list(tmp_path: Path, index: 
     assert fell_back > 10
 
 
-@pytest.mark.parametrize("index", ORDERS)
+@pytest.mark.parametrize("index", long_after(1, ORDERS))
 def test_a_flipped_bit_of_an_entry_hides_no_other(many: Path, index: str) -> None:
     """Whichever it is, and whatever it makes of a text or a number; an error says so as well."""
     content = bytearray(many.read_bytes())

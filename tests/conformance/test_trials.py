@@ -29,6 +29,7 @@ from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance.zoo_errors import ZOO, KeepsTheLock, RemembersAFailedWrite, RepeatsACommit
+from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,7 @@ def test_without_its_check_a_broken_backend_would_pass(backend: type, new_store:
         assert report.broken == {}, name
 
 
+@pytest.mark.long
 def test_promises_about_the_same_trials_make_them_once(new_store: NewStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A check does not wait for the same trials four times."""
     made: list[object] = []
@@ -86,7 +88,9 @@ def test_promises_about_the_same_trials_make_them_once(new_store: NewStore, monk
 
 @pytest.mark.parametrize(
     ("backend", "only"),
-    [(RemembersAFailedWrite, "failed write is not"), (KeepsTheLock, "an error"), (RepeatsACommit, "an error")],
+    long_after(
+        1, [(RepeatsACommit, "an error"), (RemembersAFailedWrite, "failed write is not"), (KeepsTheLock, "an error")]
+    ),
 )
 def test_trials_that_several_promises_judge_are_judged_by_each(backend: type, only: str, new_store: NewStore) -> None:
     """Whether the promise before kept them all, or broke one."""
@@ -94,7 +98,7 @@ def test_trials_that_several_promises_judge_are_judged_by_each(backend: type, on
     assert list(report.broken) == [ZOO[backend].promise]
 
 
-@pytest.mark.parametrize("backend", [each for each in ZOO if issubclass(each, JSONFileBackend)])
+@pytest.mark.parametrize("backend", long_after(1, [each for each in ZOO if issubclass(each, JSONFileBackend)]))
 def test_it_is_caught_without_a_c_compiler(
     backend: type,
     new_store: NewStore,
@@ -178,6 +182,7 @@ def test_under_pytest_it_is_skipped(tmp_path: Path) -> None:
     assert "1 skipped" in done.stdout
 
 
+@pytest.mark.long
 def test_nothing_is_left_behind(
     new_store: NewStore,
     tmp_path: Path,

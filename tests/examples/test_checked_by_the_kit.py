@@ -362,6 +362,7 @@ def test_every_way_of_a_permission_keeps_the_promises() -> None:
     assert (found.violations, found.bad_ends, found.complete) == ((), (), True)
 
 
+@pytest.mark.long
 def test_every_way_of_the_two_stages_keeps_the_promises() -> None:
     """Each order of three reports, late and repeated effects included, and how it ends."""
     found = explore(

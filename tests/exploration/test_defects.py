@@ -147,6 +147,7 @@ def test_no_compare_and_swap() -> None:
     )
 
 
+@pytest.mark.long
 def test_what_no_compare_and_swap_leads_to() -> None:
     """Without the promise that names the cause, its harm is found all the same: a ticket is filed twice."""
     others = [one for one in INVARIANTS if one is not stored_history_stays]

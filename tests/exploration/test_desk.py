@@ -20,6 +20,7 @@ from itsm_workflow.sandbox.ticket import FlowPhase
 from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY, Desk, Itsm, filed
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow.testing.manual_clock import ManualClock
+from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,7 +137,7 @@ def meaning(snapshot: Snapshot) -> tuple[object, ...]:
     return snapshot.status, snapshot.result_status, snapshot.approve_result, snapshot.ambiguous, deciders, means
 
 
-@pytest.mark.parametrize("first", TOLD)
+@pytest.mark.parametrize("first", long_after(2, TOLD))
 def test_a_ticket_lives_the_same_life_in_both(first: str) -> None:
     """Whatever is done to it: the same can be done, a look means the same, and the same callbacks are sent."""
     for others in itertools.product(TOLD, repeat=3):

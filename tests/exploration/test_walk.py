@@ -21,7 +21,8 @@ SMALL = Bounds(ticks=1, faults=1, acts=1)
 TINY = Bounds(ticks=1, faults=0, acts=0)
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("workers", [1, 2])
 def test_the_shipped_workflow_holds_and_the_walk_gets_everywhere(workers: int) -> None:
     """Every world within small bounds keeps every promise, and ends right.
 
@@ -97,6 +98,7 @@ def test_more_to_spend_leads_to_more_worlds() -> None:
     assert all(states > least for states in others)
 
 
+@pytest.mark.long
 def test_one_worker_alone_sees_less() -> None:
     """The second worker brings worlds of its own."""
     assert explore(bounds=attrs.evolve(TINY, workers=1)).states < explore(bounds=TINY).states

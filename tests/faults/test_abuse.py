@@ -319,6 +319,7 @@ def test_x4_worker_that_hangs_is_given_up(faults: Faults) -> None:
 # ---------------------------------------------------------------- X8
 
 
+@pytest.mark.long
 @row("X8")
 def test_x8_no_effect_is_lost_between_processes(faults: Faults) -> None:
     """Each process moves the changes that it finds; the one that has the function delivers once, with one id."""
@@ -505,6 +506,7 @@ def test_x6_poison_changes_hold_no_other_up(faults: Faults, tmp_path: Path) -> N
 # ---------------------------------------------------------------- X7
 
 
+@pytest.mark.long
 @row("X7")
 def test_x7_applicants_own_ticket_under_the_key_is_never_bound(faults: Faults) -> None:
     """Attention lists the differences, approved or not; the change's own ticket is bound if it exists."""

@@ -375,6 +375,7 @@ def test_k11_other_ticket_with_our_number_decides_nothing(faults: Faults) -> Non
             assert (attested.state, times(workflow, change, "approve")) == (State.APPROVED, 0)
 
 
+@pytest.mark.long
 @row("K12")
 def test_k12_ticket_that_we_withdrew_and_that_revived_approves_nothing(faults: Faults) -> None:
     """At any time of these steps the change ends as withdrawn, or waits for an operator."""
@@ -473,6 +474,7 @@ def test_k1_simultaneous_copies_reach_four_processes(faults: Faults, tmp_path: P
             line.close()
 
 
+@pytest.mark.long
 @row("K7")
 def test_k7_flood_of_invalid_callbacks_costs_nothing(faults: Faults, tmp_path: Path) -> None:
     """The gateway is not called, the store's files stay unchanged, and memory is bounded."""

@@ -152,9 +152,8 @@ def test_c2_death_inside_sqlite(faults: Faults, folder: Path, moment: str) -> No
     faults.note(f"{moment} each write, sync, cut and unlink of an apply in SQLite")
 
 
-@pytest.mark.parametrize(
-    "name", ["reconcile", *(pytest.param(name, marks=pytest.mark.long) for name in SCENARIOS if name != "reconcile")]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", SCENARIOS)
 @row("C3")
 def test_c3_death_in_work_and_in_its_recoveries(faults: Faults, name: str) -> None:
     """If a process, the one that recovers and the next one die, nothing is lost, doubled or illegal."""

@@ -158,6 +158,7 @@ def test_g2_server_that_takes_its_time_is_left_at_the_deadline(faults: Faults) -
 # ---------------------------------------------------------------- answers
 
 
+@pytest.mark.long
 @row("G3")
 def test_g3_answer_that_proves_nothing_is_unknown(faults: Faults) -> None:
     """Every fault of the table, as the answer to a create, makes it unknown."""

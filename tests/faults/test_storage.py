@@ -123,6 +123,7 @@ def test_s4_json_file_with_a_bit_flipped(faults: Faults, folder: Path) -> None:
     )
 
 
+@pytest.mark.long
 @row("S4")
 def test_s4_json_file_with_lines_swapped_repeated_taken_out_or_from_another_store(faults: Faults, folder: Path) -> None:
     """As with bits, the change is read correctly or the damage is reported; a blank line is ignored."""

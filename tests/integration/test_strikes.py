@@ -42,6 +42,7 @@ from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.support.fault_server import FaultServer, answering, response, success
 from tests.support.gateways import create_request
+from tests.support.long import long_after
 from tests.support.scripted import scripted_client
 from tests.support.strikes import LIBRARY, Struck, StruckSoftly, report, strikes
 
@@ -297,17 +298,12 @@ ACTS: dict[str, Callable[[BkItsmGateway, ApiClient], object]] = {
 }
 
 
-SHORT_ACTS = ("create", "verify_token")
-
-
 # Struck while a connection is opened: what is not closed yet is left to the garbage collector.
 @pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
 class TestGateway:
     """Out, over real connections."""
 
-    @pytest.mark.parametrize(
-        "act", [*SHORT_ACTS, *(pytest.param(act, marks=pytest.mark.long) for act in ACTS if act not in SHORT_ACTS)]
-    )
+    @pytest.mark.parametrize("act", long_after(1, sorted(ACTS, key="create".__ne__)))
     def test_a_strike_at_any_line_shows_nothing(self, act: str) -> None:
         """Of what is sent, at every line of the library; and nothing is printed when what was left is collected."""
         with opened(act) as prepare:
@@ -363,7 +359,7 @@ MASKED = SecretURL(f"sqlite://me:{STORE_PASSWORD}@db/changes")
 class TestSettings:
     """Read from variables, or given."""
 
-    @pytest.mark.parametrize("wrong", ["", "BKAPP_ITSM_TIMEOUT", "BKAPP_ITSM_CALLBACK_KEYS"])
+    @pytest.mark.parametrize("wrong", long_after(1, ["", "BKAPP_ITSM_TIMEOUT", "BKAPP_ITSM_CALLBACK_KEYS"]))
     def test_a_strike_at_any_line_shows_nothing(self, wrong: str) -> None:
         """Nor does what is refused: the variables, the keys, a store's password."""
         variables = Variables({**VARIABLES, **({wrong: STORE_PASSWORD} if wrong else {})})
@@ -400,7 +396,9 @@ STORES = (f"postgresql://me:{STORE_PASSWORD}@db/changes", f"https://me:{STORE_PA
 class TestStores:
     """A URL that holds a password."""
 
-    @pytest.mark.parametrize("act", [open_storage, schema_of, existing_store], ids=lambda act: act.__name__)
+    @pytest.mark.parametrize(
+        "act", long_after(1, [open_storage, schema_of, existing_store]), ids=lambda act: act.__name__
+    )
     def test_a_strike_at_any_line_shows_nothing(self, act: Callable[[SecretURL], Any]) -> None:
         """Of a URL that no backend knows, and of one that its backend refuses."""
         for url in (MASKED, SecretURL(STORES[0])):

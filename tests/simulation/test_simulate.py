@@ -88,7 +88,7 @@ def test_a_process_may_die_at_every_call(kind: Failure, point: str) -> None:
         simulate(seeds=[1], faults=[Fault(kind=kind, point=point, number=number)])
 
 
-@pytest.mark.parametrize("kind", list(Failure))
+@pytest.mark.parametrize("kind", long_after(8, list(Failure)))
 def test_every_kind_of_fault_strikes_in_some_seed(kind: Failure) -> None:
     """A kind that never strikes would prove nothing."""
     for seed in range(200):

@@ -156,6 +156,7 @@ def test_no_store_is_made_where_none_is(capsys: pytest.CaptureFixture[str], tmp_
     assert not path.exists()
 
 
+@pytest.mark.long
 def test_checking_needs_no_test_tool_and_no_http_client() -> None:
     """It works from an installation with the extra ``cli`` alone."""
     program = (

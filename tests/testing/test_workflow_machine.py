@@ -297,6 +297,7 @@ class Credulous(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: igno
         return ACCEPTED
 
 
+@pytest.mark.long
 def test_a_view_that_believes_a_forged_callback_is_found() -> None:
     """A host's own view is part of what is tested."""
     assert "a callback without our credential was answered with 200" in broken(Credulous)

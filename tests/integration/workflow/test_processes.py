@@ -160,6 +160,7 @@ def test_process_killed_while_it_waits_for_the_answer_leaves_a_ticket_that_is_fo
     assert len(site.sandbox.tickets()) == 1
 
 
+@pytest.mark.long
 def test_change_of_a_killed_process_is_left_alone_while_its_lease_lasts(tmp_path: Path) -> None:
     """Its sender may only be slow."""
     with Site(f"sqlite:///{tmp_path / 'changes.db'}") as site:
@@ -186,6 +187,7 @@ def test_process_killed_between_the_answer_and_its_record_leaves_a_ticket_that_i
     assert len(site.sandbox.tickets()) == 1
 
 
+@pytest.mark.long
 @SHARED_STORE
 def test_a_change_of_a_process_that_was_killed_before_its_send_is_not_sent_again(site: Site) -> None:
     """It cannot be known whether it was sent, so its ticket is looked up, and finally attention is raised."""
@@ -203,6 +205,7 @@ def test_a_change_of_a_process_that_was_killed_before_its_send_is_not_sent_again
     assert site.sandbox.tickets() == ()
 
 
+@pytest.mark.long
 @SHARED_STORE
 def test_processes_that_reconcile_at_once_move_each_change_once(site: Site) -> None:
     """Their reports add up to what was due."""

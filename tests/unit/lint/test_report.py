@@ -150,7 +150,7 @@ def test_what_is_broken_is_an_error(
     assert {one.check for one in errors} <= {check, "library"}
 
 
-@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), long_after(2, DOUBTS))
+@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), long_after(1, DOUBTS))
 def test_what_no_sample_shows_is_a_doubt(
     build: Callable[[], WorkflowDefinition], check: str, state: str, trigger: str, told: str
 ) -> None:
