@@ -200,6 +200,7 @@ def _pieces(value: object) -> Iterator[str]:
         if isinstance(value, Mapping):
             yield ": "
             yield from _pieces(value[one])
+    yield "," if isinstance(value, tuple) and len(value) == 1 else ""
     yield end
 
 

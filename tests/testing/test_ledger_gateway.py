@@ -29,7 +29,7 @@ from itsm_workflow.gateway.protocol import (
 from itsm_workflow.machine.evidence import Snapshot, Withdrawal
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, acting, self_finishing, tokens
 from itsm_workflow.sandbox.ticket import CallbackOutcome
-from itsm_workflow.testing import LedgerGateway, ManualClock
+from itsm_workflow.testing import LedgerGateway, ManualClock, MemorySandbox
 from tests.support.gateways import attempt, sent
 
 if TYPE_CHECKING:
@@ -329,3 +329,11 @@ def test_withdrawing_by_a_stranger_is_refused(both: Both) -> None:
     with pytest.raises(GatewayRefused) as caught:
         both.memory.withdraw(ticket, operator="mallory", reason="")
     assert vars(caught.value)["remote_code"] == 3900004
+
+
+def test_whether_the_tag_is_kept_is_true_or_false() -> None:
+    """The text ``no`` would keep it."""
+    clock = ManualClock()
+    sandbox = MemorySandbox(clock=clock)
+    with pytest.raises(TypeError, match=r"^LedgerGateway\(keeps_tag=\.\.\.\) takes True or False, not 'no'$"):
+        LedgerGateway(sandbox.ledger, clock=clock, keeps_tag="no")  # type: ignore[arg-type]  # wrong on purpose

@@ -237,6 +237,11 @@ def test_a_value_of_many_lines_is_shown_in_one() -> None:
     assert shown(Table()) == "1 2 3 4"
 
 
+def test_a_tuple_of_one_value_is_shown_as_a_tuple() -> None:
+    """Without its comma it would be the value in brackets."""
+    assert [shown(value) for value in ((), (1,), (1, 2), [1])] == ["()", "(1,)", "(1, 2)", "[1]"]
+
+
 @given(value=whatever)
 def test_a_value_is_shown_in_one_short_line(value: object) -> None:
     """Whatever it holds."""

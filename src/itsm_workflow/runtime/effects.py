@@ -132,6 +132,11 @@ def _checked(state: str, listed: Sequence[Effect]) -> Sequence[Effect]:
                 f"effect {one.name!r} of state {state}: its aliases are {kind_of(one.aliases)}, not a tuple; "
                 "write aliases=(...,)"
             )
+        if one.name in one.aliases:
+            raise DefinitionError(
+                f"effect {one.name!r} of state {state}: its aliases contain its own name; aliases=(...,) takes its "
+                "earlier names only"
+            )
     return listed
 
 

@@ -125,9 +125,16 @@ def _flag(text: str) -> bool:
     return _WORDS[text.lower()]
 
 
+def _decimal(text: str) -> float:
+    # float() also takes the digits of every script, and 1_0.
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
 def _seconds(text: str) -> float:
     try:
-        return float(text)
+        return _decimal(text)
     except ValueError:
         raise ValueError(_ONE_TIME) from None
 
@@ -141,7 +148,7 @@ def _count(text: str) -> int:
 def _timeout(text: str) -> tuple[float, float]:
     connect, comma, read = text.partition(",")
     try:
-        return float(connect), float(read if comma else connect)
+        return _decimal(connect), _decimal(read if comma else connect)
     except ValueError:
         raise ValueError(_TIMES) from None
 

@@ -200,7 +200,11 @@ class Settings:
 
         Raises:
             SettingsError: Some fields are not set. The message names their variables.
+            ValueError: A name is not that of a field.
         """
+        for name in names:
+            if name not in _FIELDS:
+                raise ValueError(f"Settings.require takes names of fields such as callback_host, not {name!r}")
         _raise_all([(name, "is missing") for name in names if not getattr(self, name)], {})
 
 

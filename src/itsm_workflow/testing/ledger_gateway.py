@@ -16,6 +16,7 @@ from itsm_workflow.gateway.bk_itsm.reader import status_of, withdrawal_of
 from itsm_workflow.gateway.bk_itsm.wire import LogLine
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Service, Standing, TicketResult
 from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus, Withdrawal
+from itsm_workflow.runtime.arguments import check_flag
 from itsm_workflow.sandbox import acting, rendering, tokens
 from itsm_workflow.sandbox.connection import settings_for
 from itsm_workflow.sandbox.create_form import read_create
@@ -64,6 +65,9 @@ class LedgerGateway:
         settings: The settings that a workflow takes from its gateway; defaults if omitted.
         keeps_tag: Whether the correlation key is kept as the ticket's tag; a proxy may drop it.
         name: The gateway name that changes store with their tickets.
+
+    Raises:
+        TypeError: ``keeps_tag`` is not a bool.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class LedgerGateway:
         keeps_tag: bool = True,
         name: str = "bk_itsm",
     ) -> None:
+        check_flag("LedgerGateway(keeps_tag=...)", keeps_tag)
         self.name = name
         self.settings: Settings = settings or settings_for(NOWHERE)
         self.ledger = ledger

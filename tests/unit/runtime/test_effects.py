@@ -132,6 +132,10 @@ def test_what_is_no_effect_is_refused() -> None:
             [Effect("start", nothing, UNTYPED["text"])],
             "effect 'start' of state approved: its aliases are a str, not a tuple; write aliases=(...,)",
         ),
+        (
+            [Effect("start", nothing, ("begin", "start"))],
+            "effect 'start' of state approved: its aliases contain its own name; aliases=(...,) takes its earlier",
+        ),
         ([Effect("start", nothing, UNTYPED["numbers"])], "effects of state approved: a name has 1 to 64"),
         ([Effect("", nothing)], "effects of state approved: a name has 1 to 64 letters, digits and _ . : / -, and"),
         ([Effect("start it", nothing)], "not 'start it'"),

@@ -295,7 +295,9 @@ class TestRefusing:
             "BKAPP_ITSM_FAST_APPROVAL"
         ]
 
-    @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1,2,3", "0,5", "5,", ",", "soon"])
+    @pytest.mark.parametrize(
+        "seconds", ["0", "-1", "nan", "inf", "1,2,3", "0,5", "5,", ",", "soon", "1_0", "5,1_0", "\uff15"]
+    )
     def test_times_are_above_zero_and_end(self, seconds: str) -> None:
         """The rule says the whole form, whichever part of it is broken."""
         assert problems_of({**ENOUGH, "BKAPP_ITSM_TIMEOUT": seconds}) == {
@@ -311,7 +313,7 @@ class TestRefusing:
             ("SERVICE_ID", "must be a whole number of at most 18 digits"),
         ],
     )
-    @pytest.mark.parametrize("text", ["many", "-1", "nan", "9" * 20])
+    @pytest.mark.parametrize("text", ["many", "-1", "nan", "9" * 20, "1_0", "\uff15"])
     def test_the_rule_of_a_number_is_the_same_for_each_text(self, name: str, rule: str, text: str) -> None:
         """It says all that a valid number has."""
         assert problems_of({**ENOUGH, f"BKAPP_ITSM_{name}": text}) == {f"BKAPP_ITSM_{name}": rule}
@@ -456,6 +458,11 @@ class TestRefusing:
         make(callback_host="https://a.example.com", callback_keys=(Secret("k" * 32),)).require(
             "callback_host", "callback_keys"
         )
+
+    def test_what_is_asked_for_is_a_field(self) -> None:
+        """A name that is misspelt is not a setting that is missing."""
+        with pytest.raises(ValueError, match=r"^Settings\.require takes names of fields .*, not 'callback_hosts'$"):
+            make().require("callback_hosts")
 
 
 class TestPages:
