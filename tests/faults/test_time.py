@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import signal
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from random import Random
@@ -22,11 +20,10 @@ from itsm_workflow.errors import NotApproved, TransitionRefused
 from itsm_workflow.sandbox import Sandbox, acting
 from tests.faults.cases import row
 from tests.faults.clocks import TurnedWorld
-from tests.faults.sleeper import POINTS, SUBJECT, open_workflow, start
+from tests.faults.sleeper import POINTS, SUBJECT, SharedClock, open_workflow, start
 from tests.support.attention import reason_of
 from tests.support.limits import PATIENCE
 from tests.support.places import WatchedStore
-from tests.support.worker import LaterClock
 from tests.support.world import World
 
 if TYPE_CHECKING:
@@ -38,7 +35,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import Write
     from tests.faults.cases import Faults
 
-PAUSE = 8.0
+PAUSE = 150
 """The seconds for which a process is stopped: longer than its lease and all look-ups of another one."""
 
 DAY, YEAR = dt.timedelta(days=1), dt.timedelta(days=365)
@@ -86,23 +83,22 @@ def _stop_and_wake(key: str, folder: Path) -> _Woken:
     point, resends = key.split("-")[:2]
     store = f"sqlite:///{folder / key}.db"
     open_storage(store).close()
+    clock = SharedClock(folder / f"{key}.time")
+    clock.advance(0)
     with Sandbox(start_delay=0.0) as sandbox:
-        process = start(store, sandbox.url, point, int(resends))
+        process = start(store, sandbox.url, point, int(resends), folder / f"{key}.time")
         try:
-            opened = open_workflow(store, sandbox.url, int(resends))
-            ends_at = time.monotonic() + PAUSE
-            while time.monotonic() < ends_at:
+            opened = open_workflow(store, sandbox.url, int(resends), clock=clock)
+            for seconds in range(0, PAUSE, 2):
+                clock.advance(seconds)
                 opened.workflow.reconcile()
-                threading.Event().wait(0.05)
             process.send_signal(signal.SIGCONT)
             assert process.wait(PATIENCE) == 0
         finally:
             process.kill()
         for hours in (1, 2, 7, 14):  # the times of the sweep and of late looks
-            clock = LaterClock(hours * 3600.0)
-            later = open_workflow(store, sandbox.url, int(resends), clock=clock)
-            later.workflow.reconcile()
-            later.close()
+            clock.advance(hours * 3600)
+            opened.workflow.reconcile()
         [change] = opened.workflow.find()
         report = audit(opened.store, sandbox, asked=[SUBJECT])
         opened.close()
