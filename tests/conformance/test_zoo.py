@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 import pytest
 
-from itsm_workflow.testing import check_storage
+from itsm_workflow.testing import StorageConformance, check_storage
 from itsm_workflow.testing.conformance import QUICK, PromiseOutcome, _shortest
 from itsm_workflow.testing.conformance._kit import Kit
 from itsm_workflow_backends.json_file import JSONFileBackend
@@ -90,12 +90,41 @@ def test_each_of_the_zoo_is_a_small_change_of_a_good_one(backend: Backend) -> No
 
 
 @pytest.mark.long  # the tests of our own backends run the kit on each of them
-@pytest.mark.parametrize("backend", [PlainDict, MemoryBackend, OneFile, Journal, TwoTables])
+@pytest.mark.parametrize("backend", [PlainDict, MemoryBackend])
 def test_a_good_backend_raises_no_alarm(backend: Backend, new_store: NewStore) -> None:
     """The whole kit; `make conformance` does it a hundred times, with each of our backends."""
     report = check_storage(new_store(backend), abilities=backend.abilities)
     assert report.broken == {}
     assert report.count(PromiseOutcome.KEPT) + report.count(PromiseOutcome.NOT_DECLARED) == len(Kit.all_promises())
+
+
+@pytest.mark.long
+class TestOneFile(StorageConformance):
+    """A good backend, which rewrites its one file; each promise is a test, since all together take minutes."""
+
+    abilities = OneFile.abilities
+    build: ClassVar[type[OneFile]] = OneFile
+
+    @pytest.fixture
+    def open_backend(self, tmp_path: Path) -> Callable[[], StorageBackend]:
+        """Return what opens the store of this test."""
+        return partial(type(self).build, tmp_path / "store")
+
+
+@pytest.mark.long
+class TestJournal(TestOneFile):
+    """A good backend, which appends to its file."""
+
+    abilities = Journal.abilities
+    build = Journal
+
+
+@pytest.mark.long
+class TestTwoTables(TestOneFile):
+    """A good backend, which keeps two tables in SQLite."""
+
+    abilities = TwoTables.abilities
+    build = TwoTables
 
 
 @pytest.mark.long

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Work = Callable[..., None]
 
 _PAUSES = 1000
+_SHORTEST, _LONGEST = 1 / 20_000, 1 / 100
+"""The seconds between two readings: after a commit was seen, and the most."""
 _TRIES = 1000
 _FEW = 3
 
@@ -145,19 +147,26 @@ def write_while_read(backend: StorageBackend, _pipe: object, meeting: Meeting, c
 
 
 def look_on(backend: StorageBackend, _pipe: object, meeting: Meeting, change_id: str) -> None:
-    """Read the change, the newest of the others and their histories until the writer has ended, and once more."""
+    """Read the change, the newest of the others and their histories until the writer has ended, and once more.
+
+    It reads again without a pause after a commit was seen, and more and more rarely until the next: a store with slow
+    commits would be read thousands of times between two of them, and each call is recorded and judged.
+    """
     meeting.wait()
-    ended, newest = False, 0
+    ended, newest, version, pause = False, 0, 0, _SHORTEST
     while not ended:
         ended = meeting.n_waiting > 0
         with suppress(StorageUnavailable):
             row = read(backend, change_id)
+            pause = _SHORTEST if row.version != version else min(2 * pause, _LONGEST)
+            version = row.version
             backend.history(change_id, max(0, row.seq - _FEW), 100)
             backend.find(Query(ids=(change_id,)))
             backend.find(Query(open_subject=f"{change_id} 0"))
             for new in backend.find(Query(ids=(f"{change_id}-{newest}",))).rows:
                 backend.history(new.id)
                 newest += 1
+        time.sleep(pause)
     meeting.wait()
 
 
