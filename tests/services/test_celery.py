@@ -69,14 +69,26 @@ def check_books(run: CeleryRun) -> None:
 def test_workers_that_are_killed_at_random_lose_and_double_nothing(broker: str, tmp_path: Path) -> None:
     """Two workers, five kills of a pool's process or of a whole worker while they file, settle and deliver."""
     with a_run(broker, tmp_path, seed=20261128) as run:
+        run.apply(150)  # before the workers start, so that each kill finds work in hand
         run.start(2)
         run.start_beat()
-        run.apply(150)
         for requests in sorted(run.random.sample(range(20, 400), 5)):
             run.kill_at(requests)
         run.finish()
         check_books(run)
         assert run.killed == 5
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_a_draft_whose_message_is_lost_is_submitted_all_the_same(broker: str, tmp_path: Path) -> None:
+    """As when a worker over Redis dies after it took the message and before it noted it as not acknowledged."""
+    with a_run(broker, tmp_path) as run:
+        run.apply(2)
+        assert run.lose_messages() == 2
+        run.start(1, concurrency=1)
+        run.start_beat()
+        run.finish()
+        check_books(run)
 
 
 @pytest.mark.parametrize("broker", BROKERS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import logging
 import os
 import signal
 import sys
@@ -17,7 +18,18 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from celery import Celery  # type: ignore[import-untyped]  # it has no types
 
-from itsm_workflow import BkItsmGateway, Effect, EffectCall, Policy, State, TransitionRefused, Workflow, open_storage
+from itsm_workflow import (
+    AlreadyApplied,
+    BkItsmGateway,
+    Effect,
+    EffectCall,
+    ItsmWorkflowError,
+    Policy,
+    State,
+    TransitionRefused,
+    Workflow,
+    open_storage,
+)
 from itsm_workflow.integrations import CeleryTasks
 from itsm_workflow.sandbox.connection import settings_for
 from itsm_workflow.secrets import Secret
@@ -28,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from itsm_workflow.storage.protocol import Write
+
+log = logging.getLogger(__name__)
 
 VARIABLE = "TEST_CELERY_HOST"
 DEADLINE = 4.0
@@ -43,6 +57,8 @@ POLICY = Policy(
     poll=5 * _SECOND,
 )
 """Leases and intervals of seconds: a worker that died costs a test little time."""
+LEFT = 5 * _SECOND
+"""The age of a draft whose message is taken for lost."""
 
 
 @attrs.frozen(kw_only=True)
@@ -148,16 +164,36 @@ class Host:
         self.place = place
         self.app = place.app()
         self.tasks = CeleryTasks(self.app, lambda: place.open_workflow(self.tasks.settle_later))
-        self.app.conf.beat_schedule.update(self.tasks.reconcile_every(1.0))
         options = {"acks_late": True, "reject_on_worker_lost": True, "ignore_result": True}
         self.submit: Any = self.app.task(name="host.submit", **options)(self._submit_task())
+        self.app.task(name="host.submit_left", **options)(self._submit_left_task())
+        left = {"task": "host.submit_left", "schedule": 1.0, "options": {"expires": 1.0}}
+        self.app.conf.beat_schedule.update(self.tasks.reconcile_every(1.0), **{"host.submit_left": left})
 
     def _submit_task(self) -> Callable[[str], None]:
         def submit(change_id: str) -> None:
-            with contextlib.suppress(TransitionRefused):  # submitted already, by a run that was killed
-                self.tasks.workflow().submit(change_id)
+            workflow = self.tasks.workflow()
+            try:
+                workflow.submit(change_id)
+            except TransitionRefused:
+                pass  # submitted already, by another message
+            except AlreadyApplied:
+                workflow.abandon(change_id, actor="host", reason="The subject has an open change.")
 
         return submit
+
+    def _submit_left_task(self) -> Callable[[], None]:
+        def submit_left() -> None:
+            """Submit the drafts whose messages are lost, as the guide for hosts shows."""
+            for change in self.tasks.workflow().find(states=[State.DRAFT], older_than=LEFT):
+                if change.round > 0:
+                    continue  # refused by the ticket system, for a person to correct
+                try:
+                    self.submit(change.id)
+                except ItsmWorkflowError:
+                    log.exception("The draft %s could not be submitted. The next pass tries it again.", change.id)
+
+        return submit_left
 
 
 def given_place() -> Place:

@@ -20,9 +20,10 @@ import redis
 
 from itsm_workflow import State
 from itsm_workflow.audit import AuditReport, Delivery, audit
-from itsm_workflow.change import AttentionReason, EffectStatus
+from itsm_workflow.change import AttentionReason
 from itsm_workflow.sandbox import Sandbox
 from tests.support.celery_host import Host, Place
+from tests.support.celery_report import has_ended, report
 from tests.support.limits import PATIENCE
 from tests.support.places import Door
 
@@ -127,7 +128,7 @@ class CeleryRun:
             self.workflow = self.host.tasks.workflow()
             self.store = self.workflow._journal.storage
             definition = self.workflow.definition
-            self._open_states = [state.value for state in definition.states if state not in definition.final]
+            self.open_states = [state.value for state in definition.states if state not in definition.final]
             opening.callback(self.store.close)
             opening.callback(self.workflow.close)
             self.door.receive = self.workflow.receive
@@ -139,7 +140,9 @@ class CeleryRun:
             self._closing = opening.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:  # also the limit of a test, which ends a wait for changes that do not end
+            error.add_note(report(self))
         self._closing.close()
 
     def start(self, count: int, *, concurrency: int = 2) -> None:
@@ -155,18 +158,26 @@ class CeleryRun:
             self.workers.append(Worker(process=self._spawn("worker", *options)))
 
     def start_beat(self) -> None:
-        """Start the beat, which sends a pass each second."""
+        """Start the beat, which sends a pass over due changes and one over drafts that are left, each second."""
         beat = Worker(process=self._spawn("beat", "--schedule", str(self._folder / "schedule"), "--pidfile="))
         self._closing.callback(beat.kill)
 
     def apply(self, count: int) -> None:
-        """Draft changes of new subjects, and send a message for each; a worker submits it, and files the ticket."""
+        """Draft changes of new subjects, and send a message for each; a worker submits it, and files the ticket.
+
+        A draft whose message is lost is submitted by the host's task for drafts that are left.
+        """
         for number in range(len(self.subjects), len(self.subjects) + count):
             self.subjects.append(f"collector-{number}")
             change = self.workflow.draft(
                 subject=self.subjects[-1], title=self.subjects[-1], applicant="alice", approvers=["carol"]
             )
             self.host.submit.apply_async((change.id,))
+
+    def lose_messages(self) -> int:
+        """Remove all messages that wait on the broker, and return their number."""
+        with self.host.app.connection_for_write() as connection:
+            return int(connection.default_channel.queue_purge(self.place.queue))
 
     def kill_at(self, requests: int) -> None:
         """Kill as soon as the ticket system has served so many requests."""
@@ -218,10 +229,9 @@ class CeleryRun:
             # Its worker died before the create was sent, which only a person may conclude.
             self.workflow.resend(change.id, actor="olive", reason="the ticket system shows no ticket")
             self.resent += 1
-        if next(self.workflow.find(states=self._open_states), None) is not None:
+        if next(self.workflow.find(states=self.open_states), None) is not None:
             return False
-        effects = [effect for change in self.workflow.find() for effect in change.effects]
-        return all(effect.status is EffectStatus.DELIVERED for effect in effects)
+        return all(has_ended(self, change) for change in self.workflow.find())
 
     def _decide(self) -> None:
         """Decide every ticket as soon as an approver may: every fifth is rejected."""
