@@ -2,9 +2,41 @@
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING, TypeVar
+
 import attrs
+import pytest
 
 from itsm_workflow.testing.conformance import QUICK
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from itsm_workflow.testing import StorageConformance
+
+    C = TypeVar("C", bound=type[StorageConformance])
+
 SHORT = attrs.evolve(QUICK, name="short", walks=6, rounds=10, points=3, states=10)
 """Few walks, races, calls that can fail, and states after a power cut; the long tests try as many as `QUICK`."""
+
+
+def long_promises(*parts: type) -> Callable[[C], C]:
+    """Return a decorator of a class of tests that marks the promises of these parts of the kit as long."""
+
+    def mark(tests: C) -> C:
+        for part in parts:
+            for name, test in vars(part).items():
+                if name.startswith("test_"):
+                    setattr(tests, name, pytest.mark.long(_copy(test)))  # the kit's own functions stay unmarked
+        return tests
+
+    return mark
+
+
+def _copy(test: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(test)
+    def run(*arguments: object, **fixtures: object) -> None:
+        test(*arguments, **fixtures)
+
+    return run

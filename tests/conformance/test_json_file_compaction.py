@@ -92,6 +92,7 @@ def test_other_processes_commit_while_one_compacts(
     assert names_beside(path) == ["store.jsonl.end", "store.jsonl.lock"]
 
 
+@pytest.mark.long
 def test_a_process_that_is_killed_while_it_compacts_loses_nothing(
     path: Path, opener: Callable[[], JSONFileBackend]
 ) -> None:

@@ -21,6 +21,7 @@ from itsm_workflow.testing import StorageConformance, check_storage
 from itsm_workflow.testing.conformance._rows import create, found, stored
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.support.limits import PATIENCE
+from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,7 +221,9 @@ def test_a_check_that_sigterm_ends_removes_its_stores(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="Windows has no SIGTERM that a process can handle")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), long_after(1, [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)])
+)
 def test_results_are_printed_as_they_are_known_and_again_when_a_check_is_interrupted(
     number: signal.Signals, code: int, tmp_path: Path
 ) -> None:

@@ -25,7 +25,6 @@ from tests.conformance.zoo import (
 )
 from tests.conformance.zoo_answers import SkipsAClaimThatMovesNothing
 from tests.conformance.zoo_races import WritesTheRowBeforeItsEntries
-from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +148,8 @@ def test_a_backend_with_many_files_raises_no_alarm(only: str, new_store: NewStor
     assert report.count(PromiseOutcome.KEPT) == len(report.results)
 
 
-@pytest.mark.parametrize("backend", long_after(1, [IgnoresTheVersion, ReturnsAConflictAsSuccess]))
+@pytest.mark.long
+@pytest.mark.parametrize("backend", [IgnoresTheVersion, ReturnsAConflictAsSuccess])
 def test_the_walk_at_random_catches_it_as_well(backend: Backend, new_store: NewStore) -> None:
     """Hypothesis finds the defect without having been told where to look, and shows it in a few calls."""
     short = attrs.evolve(QUICK, steps=8)

@@ -301,6 +301,7 @@ def test_simulated_days_leave_access_to_whom_it_was_granted(acts: Sequence[HostA
     assert {"revoked" if acts else "granted", "refused"} <= runs.ends
 
 
+@pytest.mark.long
 def test_simulated_days_bring_every_change_to_an_end() -> None:
     """Live, rolled back or refused; no job is started twice."""
     runs = Runs()

@@ -473,6 +473,7 @@ class Poison:
         return waiting_due(change, now, policy, looked=looked)
 
 
+@pytest.mark.long
 @row("X6")
 def test_x6_poison_changes_hold_no_other_up(faults: Faults, tmp_path: Path) -> None:
     """A pass, with any limit, approves every other change and reports each of these; so does the next pass."""

@@ -308,6 +308,7 @@ class _OneWorker(LedgerGateway):
             return super().verify_token(token)
 
 
+@pytest.mark.long
 @row("K10")
 def test_k10_revived_ticket_never_flips_a_change(faults: Faults) -> None:
     """After an early withdrawal and a later approval it is pending, or rejected with a contradiction."""

@@ -279,6 +279,7 @@ def test_g6_no_switch_turns_verification_off(faults: Faults) -> None:
 # ---------------------------------------------------------------- lies and moods
 
 
+@pytest.mark.long
 @row("G3")
 def test_g3_fuzzed_answers_end_in_the_classification(faults: Faults) -> None:
     """With random answers there is one create for each change, a whole history, and no error of another library."""
@@ -348,6 +349,7 @@ def test_g7_ticket_that_does_not_end_as_it_should_calls_a_person(faults: Faults)
             assert unknown == (15 * 4 if kind == "an unknown status" else 0)
 
 
+@pytest.mark.long
 @row("G8")
 def test_g8_flapping_gateway_is_asked_ever_less(faults: Faults) -> None:
     """In a simulated hour a change calls less than once a second, creates once, and ends when the gateway is back."""

@@ -263,6 +263,7 @@ def _file(workflow: Workflow, *subjects: str) -> None:
             workflow.apply(subject=subject, title="t", applicant="alice", approvers=["carol"])
 
 
+@pytest.mark.long
 @row("R3")
 def test_r3_reconcilers_and_callbacks_come_at_once(faults: Faults, tmp_path: Path) -> None:
     """The first of them makes the only transition and delivers the only effect; each callback is acknowledged."""

@@ -303,7 +303,8 @@ ACTS: dict[str, Callable[[BkItsmGateway, ApiClient], object]] = {
 class TestGateway:
     """Out, over real connections."""
 
-    @pytest.mark.parametrize("act", long_after(1, sorted(ACTS, key="create".__ne__)))
+    @pytest.mark.long
+    @pytest.mark.parametrize("act", ACTS)
     def test_a_strike_at_any_line_shows_nothing(self, act: str) -> None:
         """Of what is sent, at every line of the library; and nothing is printed when what was left is collected."""
         with opened(act) as prepare:
@@ -404,6 +405,7 @@ class TestStores:
         for url in (MASKED, SecretURL(STORES[0])):
             assert leaks(lambda url=url: lambda: contextlib.ExitStack().enter_context(act(url))) == []  # type: ignore[misc] # bound
 
+    @pytest.mark.long
     def test_nor_does_the_doctor(self, tmp_path: Path) -> None:
         """In its findings, and at any line."""
         assert leaks(lambda: lambda: list(examine(VARIABLES, store=MASKED))) == []

@@ -98,7 +98,7 @@ def test_every_kind_of_fault_strikes_in_some_seed(kind: Failure) -> None:
     pytest.fail(f"{kind} struck in no seed")
 
 
-@pytest.mark.parametrize("defect", long_after(2, DEFECTS))
+@pytest.mark.parametrize("defect", long_after(1, DEFECTS))
 def test_a_planted_defect_is_found(defect: str) -> None:
     """A seed breaks the rule that the defect offends, and no fault that is left over can be spared."""
     parts, kinds, rule = DEFECTS[defect]

@@ -53,6 +53,7 @@ def store(tmp_path: Path) -> str:
     return url
 
 
+@pytest.mark.long
 def test_without_a_name_the_shipped_workflow_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is wrong with it, and the table is printed."""
     code, out, err = run(capsys)

@@ -109,7 +109,7 @@ class Deployments(WorkflowMachine.for_definition(zoo.DEPLOYMENT)):  # type: igno
 
 
 Deployments.TestCase.settings = hypothesis.settings(max_examples=20, stateful_step_count=30, deadline=None)
-TestDeployments = Deployments.TestCase
+TestDeployments = pytest.mark.long(Deployments.TestCase)
 
 
 class Impatient(Deployments):

@@ -21,6 +21,7 @@ from tests.support.callers import READ, WRITE, client, outcome
 from tests.support.fault_server import CREATED, Connection, FaultServer, answering, in_turn, response, sending, success
 from tests.support.gateways import NOW
 from tests.support.limits import PATIENCE
+from tests.support.long import long_after
 from tests.support.server_faults import AFTER_SENDING, OK, ask
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ print(peak() - before)
 
 
 @pytest.mark.parametrize(
-    "name", ["endless body", "a body until closed, endless", "a body that is said to be huge", "a bomb"]
+    "name", long_after(1, ["endless body", "a body until closed, endless", "a body that is said to be huge", "a bomb"])
 )
 def test_what_has_no_end_takes_no_memory(name: str) -> None:
     """G4: fifty such answers take a process no more than 8 MiB beyond what a good one of the allowed size takes."""
@@ -184,6 +185,7 @@ class TestFlapping:
             assert [made.call(READ).id for _ in range(50)] == [CREATED["id"]] * 50
 
 
+@pytest.mark.long
 def test_threads_get_their_own_answers_while_others_fail() -> None:
     """Twenty threads share ten connections; every third request breaks its connection."""
     lock, count = threading.Lock(), [0]

@@ -61,6 +61,7 @@ def test_what_reads_says_that_the_store_is_older(office: Office, url: str, comma
     assert untouched(office, url)
 
 
+@pytest.mark.long
 def test_lint_graph_only_reads(office: Office, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As its documentation says."""
     monkeypatch.setattr("itsm_workflow.lint.lint", linted)

@@ -170,6 +170,7 @@ def test_change_of_a_killed_process_is_left_alone_while_its_lease_lasts(tmp_path
         assert site.workflow().resolve(SUBJECT).expect_attempt().phase == Phase.SENDING
 
 
+@pytest.mark.long
 @SHARED_STORE
 def test_process_killed_between_the_answer_and_its_record_leaves_a_ticket_that_is_found(site: Site) -> None:
     """It knew the ticket and could not store it any more."""
