@@ -26,6 +26,7 @@ from itsm_workflow.testing.conformance._values import ValuePromises
 from tests.conformance import lies_of_commits, lies_of_reads
 from tests.conformance.good import PlainDict
 from tests.conformance.liars import Chances, Liar
+from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,7 +90,9 @@ def test_a_lie_is_caught_by_the_promise_that_is_about_it(lie: Lie) -> None:
 
 
 @pytest.mark.parametrize("promise", RACES)
-@pytest.mark.parametrize("lie", [lie for lie in LIES if lie.tell in lies_of_commits.VISIBLE_IN_A_RACE], ids=str)
+@pytest.mark.parametrize(
+    "lie", long_after(8, [lie for lie in LIES if lie.tell in lies_of_commits.VISIBLE_IN_A_RACE]), ids=str
+)
 def test_a_lie_is_caught_in_a_race(lie: Lie, promise: str) -> None:
     """At the fourth call at which it can be told, which is one of the threads', if there are as many."""
     result, count = told(lie, promise, 4)
