@@ -11,6 +11,7 @@ from itsm_workflow.storage import open_storage
 from itsm_workflow.testing import StorageConformance
 from itsm_workflow.testing.conformance import QUICK
 from itsm_workflow.testing.conformance._crashing import CrashPromises
+from itsm_workflow.testing.conformance._errors import ErrorPromises
 from itsm_workflow.testing.conformance._sizes import SizePromises
 from itsm_workflow_backends.json_file import JSONFileBackend
 from tests.conformance.profiles import SHORT, long_promises
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage import StorageBackend
 
 
-@long_promises(CrashPromises, SizePromises)
+@long_promises(CrashPromises, ErrorPromises, SizePromises)
 class TestJSONFile(StorageConformance):
     """One file, opened by its URL."""
 

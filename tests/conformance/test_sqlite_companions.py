@@ -565,6 +565,7 @@ def test_the_log_stays_small(path: Path) -> None:
     backend.close()
 
 
+@pytest.mark.long
 def test_two_that_mark_at_once_leave_it_marked(path: Path) -> None:
     """The checkpoint of one takes away the mark of the other, which looks again."""
     code = (

@@ -341,6 +341,7 @@ def test_x8_no_effect_is_lost_between_processes(faults: Faults) -> None:
 # ---------------------------------------------------------------- X2
 
 
+@pytest.mark.long
 @row("X2")
 def test_x2_no_secret_shows_over_a_whole_life(faults: Faults, tmp_path: Path) -> None:
     """After filing, callbacks, forgeries, a refusal and an approval the secrets are only on the wire."""

@@ -322,6 +322,7 @@ def test_s8_file_is_mounted_at_a_second_path(
 INDEX = 32 * 1024
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["sqlite", "json"])
 @row("S2")
 def test_s2_file_may_not_grow(faults: Faults, folder: Path, kind: str) -> None:

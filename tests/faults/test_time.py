@@ -108,6 +108,7 @@ def _stop_and_wake(key: str, folder: Path) -> _Woken:
 # ---------------------------------------------------------------- turned
 
 
+@pytest.mark.long
 @row("T2")
 def test_t2_turned_clock_sends_nothing_and_breaks_nothing(faults: Faults) -> None:
     """With any wall clock there is one create, a history in the order of its numbers, and the decision in the end."""

@@ -397,9 +397,8 @@ STORES = (f"postgresql://me:{STORE_PASSWORD}@db/changes", f"https://me:{STORE_PA
 class TestStores:
     """A URL that holds a password."""
 
-    @pytest.mark.parametrize(
-        "act", long_after(1, [open_storage, schema_of, existing_store]), ids=lambda act: act.__name__
-    )
+    @pytest.mark.long
+    @pytest.mark.parametrize("act", [open_storage, schema_of, existing_store], ids=lambda act: act.__name__)
     def test_a_strike_at_any_line_shows_nothing(self, act: Callable[[SecretURL], Any]) -> None:
         """Of a URL that no backend knows, and of one that its backend refuses."""
         for url in (MASKED, SecretURL(STORES[0])):

@@ -195,6 +195,7 @@ def test_a_written_file_fails_in_the_same_way(tmp_path: Path) -> None:
     assert f"digest {failed.run.digest}" in done.stdout
 
 
+@pytest.mark.long
 def test_a_written_file_passes_once_the_defect_is_mended(tmp_path: Path) -> None:
     """Without the defect the same seed with the same faults breaks nothing."""
     failed = found(gateway=planted.CreatesAgain)

@@ -40,6 +40,7 @@ def test_the_program_passes(tmp_path: Path) -> None:
     assert run(tmp_path, PROGRAM) == (0, {"passed": PROGRAM.count("\ndef test_") + PROGRAM.startswith("def test_")})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("right", "wrong", "failed"),
     [

@@ -143,6 +143,7 @@ def test_a_way_out_of_an_end_is_found() -> None:
     assert "deploy led from granted, which is final, to live" in told
 
 
+@pytest.mark.long
 def test_an_update_that_does_not_go_by_its_facts_is_found() -> None:
     """The history says something else each time it is replayed."""
     count = itertools.count()

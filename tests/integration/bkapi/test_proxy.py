@@ -235,6 +235,7 @@ def test_a_gateway_that_echoes_the_account_is_not_believed_to_keep_it(caplog: py
     assert not [text for text in (PASSWORD, SENT.decode()) if text in shown]
 
 
+@pytest.mark.long
 def test_a_call_that_is_interrupted_anywhere_does_not_show_the_account() -> None:
     """A time limit may interrupt any line, and an error report may show the variables of every frame."""
     struck, shown = list[str](), list[str]()

@@ -156,6 +156,7 @@ def test_a_sandbox_prints_its_settings_as_json(office: Office) -> None:
     assert json.loads(text)["BKAPP_ITSM_WORKFLOW_APP"] == "none"
 
 
+@pytest.mark.long
 def test_a_loaded_sandbox_takes_its_time(office: Office) -> None:
     """The approval step of a ticket is 16 to 25 seconds away."""
     with office.start("sandbox", "--port", "0", "--loaded") as running:

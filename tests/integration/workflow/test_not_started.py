@@ -280,6 +280,7 @@ def test_a_withdrawn_ticket_that_goes_on_raises_attention(office: Office) -> Non
     assert reason_of(workflow.get(change.id)) is AttentionReason.DISAGREEMENT
 
 
+@pytest.mark.long
 def test_the_looks_end_some_days_after_the_withdrawal(office: Office) -> None:
     """Nothing is due any more then."""
     workflow = office.workflow()

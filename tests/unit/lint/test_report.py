@@ -12,7 +12,6 @@ from itsm_workflow.lint.shape import shape_findings
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from tests.support import workflows as zoo
 from tests.support.linted import linted
-from tests.support.long import long_after
 from tests.unit.machine.table import LEADS, STATES
 
 if TYPE_CHECKING:
@@ -139,7 +138,8 @@ def test_what_is_wrong_with_the_shape_of_a_table_is_an_error(
     assert {one.severity for one in found} == {Severity.ERROR}
 
 
-@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), long_after(1, ERRORS))
+@pytest.mark.long
+@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), ERRORS)
 def test_what_is_broken_is_an_error(
     build: Callable[[], WorkflowDefinition], check: str, state: str, trigger: str, told: str
 ) -> None:
@@ -150,7 +150,8 @@ def test_what_is_broken_is_an_error(
     assert {one.check for one in errors} <= {check, "library"}
 
 
-@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), long_after(1, DOUBTS))
+@pytest.mark.long
+@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), DOUBTS)
 def test_what_no_sample_shows_is_a_doubt(
     build: Callable[[], WorkflowDefinition], check: str, state: str, trigger: str, told: str
 ) -> None:
