@@ -491,3 +491,17 @@ def test_a_new_name_is_synced_before_anybody_relies_on_it(tmp_path: Path, done: 
     assert done == ["written", "sync folder"]
     backend.close()
     other.close()
+
+
+def test_a_directory_that_was_removed_is_not_made_again(tmp_path: Path) -> None:
+    """An empty one in its place would hide what has happened."""
+    folder = tmp_path / "stores"
+    folder.mkdir()
+    backend = JSONFileBackend(folder / "store")
+    stored(backend, create("c1"))
+    shutil.rmtree(folder)
+    for call in (lambda: backend.get("c1"), lambda: backend.commit([create("c2")])):
+        with pytest.raises(StorageUnavailable):
+            call()
+    backend.close()
+    assert not folder.exists()

@@ -46,6 +46,7 @@ class Lock:
         deadline = LockDeadline(self._timeout)
         look_at(self._path)
         with unavailable("lock", self._path):
+            self._path.parent.stat()  # filelock would make a directory that was removed
             try:
                 self._lock.acquire(timeout=self._timeout, poll_interval=_POLL)
             except Timeout as error:
