@@ -111,7 +111,7 @@ def test_a_torn_last_line_is_dropped_wherever_it_is_torn(path: Path) -> None:
     whole = path.read_bytes()
     start = len(whole) - len(lines_of(path)[-1])
     unacknowledge(path)
-    for cut in sorted({*range(start, len(whole), 3), *range(len(whole) - 60, len(whole))}):
+    for cut in sorted({*range(start, len(whole), 9), *range(len(whole) - 30, len(whole))}):
         for filling in (b"", b"\0" * 300):
             path.write_bytes(whole[:cut] + filling)
             backend = JSONFileBackend(path)

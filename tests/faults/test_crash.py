@@ -53,7 +53,7 @@ def with_a_change(world: MortalWorld) -> MortalWorld:
     return world
 
 
-_QUICK_POINTS = 40
+_QUICK_POINTS = 14
 """The approximate number of kill points of a store in the quick profile, evenly spread; the full profile runs all."""
 
 

@@ -40,7 +40,7 @@ THREADS = 64
 @row("R1")
 def test_r1_processes_do_the_same_on_one_file(faults: Faults, tmp_path: Path) -> None:
     """Each subject and each draft has one winner; the others get `AlreadyApplied` or a refusal, never a lock error."""
-    processes, subjects, drafts = faults.pick(quick=(4, 60, 40), full=(16, 10_000, 2000))
+    processes, subjects, drafts = faults.pick(quick=(4, 30, 20), full=(16, 10_000, 2000))
     store, tickets = f"sqlite:///{tmp_path / 'changes.db'}", tmp_path / "tickets"
     with Workflow(storage=store, gateway=TicketFile(tickets)) as workflow:
         for _ in range(drafts):

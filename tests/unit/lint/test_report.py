@@ -168,6 +168,7 @@ def test_every_check_has_an_animal_in_the_zoo() -> None:
     assert {"definition", *(each[1] for each in ERRORS + DOUBTS)} == set(CHECKS)
 
 
+@pytest.mark.long
 def test_the_evidence_that_passes_two_guards_is_shown() -> None:
     """A person can try it by hand."""
     (found,) = linted(zoo.with_guards_that_overlap()).errors

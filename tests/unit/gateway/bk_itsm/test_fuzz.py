@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     Kinds = type | tuple[type, ...]
     Errors = type[Exception] | tuple[type[Exception], ...]
 
-SEEDS = 20
-ANSWERS = 5_000  # of each seed
+SEEDS = 40
+ANSWERS = 2_500  # of each seed
 LARGEST = 3_000  # bytes of a recorded answer that is made others from
 TICKET = ticket()
 NO_HEADERS: MappingProxyType[str, str] = MappingProxyType({})
