@@ -25,7 +25,7 @@ help:
 	@echo "make test-all      run all tests"
 	@echo "make test-services run the tests that need PostgreSQL, MariaDB, Redis and RabbitMQ on this machine; a missing server fails them"
 	@echo "make smoke         install what a user installs on every Python from 3.11 to 3.14 of this machine, and try it"
-	@echo "make lowest        run the tests of the machine, the codec and the client with the lowest versions of the dependencies"
+	@echo "make lowest        run the tests of the machine, the codec, the client and the Django app with the lowest versions of the dependencies"
 	@echo "make conformance   try every promise of the storage port a hundred times on each of our backends (an hour)"
 	@echo "make check         lint, types, import contracts, documentation, packaging"
 	@echo "make docs          build the documentation into docs/_build/html"
@@ -113,7 +113,7 @@ packaging: install-dev
 
 requirements: install-dev
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --extra testing --extra postgresql --extra mysql --extra celery --group dev pyproject.toml -o requirements/dev.txt
+	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --extra testing --extra postgresql --extra mysql --extra celery --extra django --group dev pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --group build pyproject.toml -c requirements/dev.txt -o requirements/demo.txt
 
 clean:

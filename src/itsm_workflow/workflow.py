@@ -56,7 +56,6 @@ class Workflow(BulkFiling):
     """Files change requests as tickets, and moves them until they end.
 
     The methods that read changes are in `Records`, decisions of people in `Decisions`, `apply_many` in `BulkFiling`.
-
     Threads may share one `Workflow`. Processes share the store.
 
     Args:
@@ -78,6 +77,9 @@ class Workflow(BulkFiling):
         clock: Source of the current time.
         entropy: Source of random bytes for ids and keys.
     """
+
+    _around_look: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
+    """Returns the context in which the look after a callback is made, for integrations."""
 
     def __init__(
         self,
@@ -117,8 +119,7 @@ class Workflow(BulkFiling):
         deadline = dt.timedelta(seconds=self._settings.deadline if self._settings else 0)
         check_deadline(self.policy, deadline)
         self._clock = clock or SystemClock()
-        registry = EffectRegistry(definition, effects or {})
-        notified = Observers(observers)
+        registry, notified = EffectRegistry(definition, effects or {}), Observers(observers)
         self._addresses = CallbackAddresses(self._settings if callbacks else None)
         owner = ulid(self._clock.now(), entropy)
         self._closing = contextlib.ExitStack()
@@ -133,7 +134,7 @@ class Workflow(BulkFiling):
             aliases=registry.aliases,
             observers=notified,
         )
-        catalogue = Catalogue(journal=journal, observers=notified)
+        self._catalogue = Catalogue(journal=journal, observers=notified)
         calls = GatewayCalls(
             journal=journal,
             gateway=gateway,
@@ -146,13 +147,12 @@ class Workflow(BulkFiling):
         filing = Filing(
             journal=journal,
             executor=executor,
-            catalogue=catalogue,
+            catalogue=self._catalogue,
             form_check=form_check,
             key_prefix=self._settings.key_prefix if self._settings else "",
             entropy=entropy,
         )
         super().__init__(journal, executor, filing)
-        self._catalogue = catalogue
         self._inbox = Inbox(
             journal=journal,
             executor=executor,
@@ -160,6 +160,7 @@ class Workflow(BulkFiling):
             observers=notified,
             signer=self._addresses.signer,
             after=after_callback,
+            around=self._around_look,
         )
         self._reconciler = Reconciler(journal=journal, executor=executor, gateway=gateway, observers=notified)
 
@@ -330,8 +331,7 @@ class Workflow(BulkFiling):
         Args:
             limit: The maximum number of changes to look at; changes that cannot be read do not count.
             seconds: The time after which nothing more is begun. Work in progress is finished, and a look ends by
-                `Policy.look_least` later. The list of undelivered callbacks may take half of this time, so that time
-                is left for changes.
+                `Policy.look_least` later. The list of undelivered callbacks may take half of this time.
             readers: The number of changes that are read from the gateway concurrently, in threads; 1 uses no thread.
             progress: Called with the report so far, after each page.
 

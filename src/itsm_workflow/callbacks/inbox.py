@@ -26,6 +26,7 @@ from itsm_workflow.settle import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from itsm_workflow.callbacks.parse import Callback, Incoming
     from itsm_workflow.callbacks.signer import CallbackSigner
@@ -57,6 +58,7 @@ class Inbox:
         observers: Notified of a token that is not the server's, and of errors.
         signer: Verifies the library's own credentials; None if the workflow takes no callbacks.
         after: When to look: ``background``, ``inline``, ``later``, or a function that queues the change's id.
+        around: Returns the context in which each look is made.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Inbox:
         observers: Observers,
         signer: CallbackSigner | None,
         after: AfterCallback | Callable[[str], object],
+        around: Callable[[], AbstractContextManager[object]],
     ) -> None:
         self._journal = journal
         self._executor = executor
@@ -75,6 +78,7 @@ class Inbox:
         self._observers = observers
         self._signer = signer
         self._after = after
+        self._around = around
         self._pool: Background | None = None
         self._pool_lock = threading.Lock()
         self._pool_of = os.getpid()
@@ -193,8 +197,9 @@ class Inbox:
     def _look_into(self, callback: Callback) -> None:
         is_nested, self._current.is_looking = getattr(self._current, "is_looking", False), True
         try:
-            self._check_token(callback)
-            self._executor.advance(callback.change_id)
+            with self._around():
+                self._check_token(callback)
+                self._executor.advance(callback.change_id)
         except Exception as error:  # noqa: BLE001 - a thread has no caller to raise it to; the hint is stored
             self._observers.on_trouble(callback.change_id, error, doing=_LATER)
         finally:

@@ -82,11 +82,15 @@ def host(office: Office, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     (office.folder / "host_models.py").write_text(MODELS, encoding="utf-8")
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
+    installed = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "django"}
+    for name in installed:  # another test of this process may have imported the real one
+        del sys.modules[name]
     before = set(sys.modules)
     yield office
     for name in set(sys.modules) - before:
         if name.split(".")[0] in {"django", "host_app", "host_models"}:
             del sys.modules[name]
+    sys.modules.update(installed)
 
 
 def write_app(host: Office, *, first: str = "", inside: str = "pass") -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,13 +17,12 @@ from celery import Celery  # type: ignore[import-untyped]  # it has no types
 from celery.signals import worker_process_shutdown, worker_shutdown  # type: ignore[import-untyped]  # as above
 
 from itsm_workflow.form import shown
-from itsm_workflow.integrations.celery.process_workflow import ProcessWorkflow
 from itsm_workflow.runtime.arguments import check_function, check_seconds, check_text, check_whole
+from itsm_workflow.runtime.per_process import PerProcess
+from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from itsm_workflow.workflow import Workflow
 
 _PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _OPTIONS: Mapping[str, object] = {
@@ -81,7 +81,7 @@ class CeleryTasks:
         self._app = app
         self._prefix = prefix
         self._publish_timeout = publish_timeout
-        self._processes = ProcessWorkflow(open_workflow)
+        self._processes = PerProcess(partial(_opened, open_workflow))
         self.settle: Any = app.task(name=f"{prefix}.settle", **_OPTIONS)(self._settle_task())
         self.reconcile: Any = app.task(name=f"{prefix}.reconcile", **_OPTIONS)(self._reconcile_task())
         for ending in (worker_process_shutdown, worker_shutdown):  # of a process of a prefork pool, of any other worker
@@ -91,6 +91,9 @@ class CeleryTasks:
         """Return this process's workflow; the first call opens it.
 
         The host's views and its own tasks can use it, too. Only a worker closes it by itself.
+
+        Raises:
+            TypeError: The host's function did not return a workflow.
         """
         return self._processes.get()
 
@@ -156,6 +159,13 @@ class CeleryTasks:
 
     def _close_workflow(self, **_: object) -> None:
         self._processes.close()
+
+
+def _opened(open_workflow: Callable[[], Workflow]) -> Workflow:
+    opened: object = open_workflow()
+    if not isinstance(opened, Workflow):
+        raise TypeError(f"CeleryTasks(open_workflow=...) takes a function that returns a Workflow, not {shown(opened)}")
+    return opened
 
 
 def _claim_prefix(app: Celery, prefix: str) -> None:

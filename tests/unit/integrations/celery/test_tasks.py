@@ -187,7 +187,7 @@ def test_threads_of_a_worker_share_the_workflow() -> None:
         guarded.append(host.tasks._processes._lock.locked())
         return host.open_workflow()
 
-    host.tasks._processes._open_workflow = opening
+    host.tasks._processes._opener = opening
 
     def first() -> None:
         gate.wait(PATIENCE)

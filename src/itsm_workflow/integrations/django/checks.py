@@ -1,0 +1,121 @@
+"""The system checks of the app. Each message names the setting, and each hint the fix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.checks import Error, Warning  # noqa: A004 - Django's own name
+from django.urls import Resolver404, resolve
+
+from itsm_workflow.callbacks.signer import PATH, PROBE
+from itsm_workflow.errors import SettingsError
+from itsm_workflow.integrations.django.settings import (
+    NAME,
+    PATHS,
+    configured,
+    imported,
+    read_settings,
+    unknown_keys,
+    workflow_arguments,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from django.core.checks import CheckMessage
+
+
+def check_settings(**_: Any) -> Sequence[CheckMessage]:
+    """Check the setting ``ITSM_WORKFLOW`` and the environment."""
+    try:
+        configured()
+    except SettingsError as error:
+        return [_error("E001", str(error), f"write {NAME} = {{...}} with the names of the environment's variables")]
+    return [*_unknown(), *_paths(), *_library_settings()]
+
+
+def check_routes(**_: Any) -> Sequence[CheckMessage]:
+    """Check that callbacks arrive: the routes are included where the ticket system sends callbacks."""
+    try:
+        settings = read_settings()
+    except SettingsError:
+        return []  # `check_settings` reports it
+    if not (settings.callback_host and settings.callback_keys):
+        missing = [
+            variable
+            for field, variable in (
+                ("callback_host", "BKAPP_ITSM_CALLBACK_HOST"),
+                ("callback_keys", "BKAPP_ITSM_CALLBACK_KEYS"),
+            )
+            if not getattr(settings, field)
+        ]
+        return [
+            _warning(
+                "W001",
+                f"callbacks are off, since {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
+                f"set {' and '.join(missing)} in {NAME} or in the environment; without callbacks, only a pass of "
+                "reconcile finds out a decision",
+            )
+        ]
+    address = f"{PATH}{PROBE}/1/"
+    try:
+        found = resolve(address)
+    except Resolver404:
+        found = None
+    if found is None or (found.app_name, found.url_name) != ("itsm_workflow", "callback"):
+        return [
+            _warning(
+                "W002",
+                f"BKAPP_ITSM_CALLBACK_HOST is set, but no route of this project receives {PATH}",
+                'add path("itsm/", include("itsm_workflow.integrations.django.urls")) to urlpatterns; ignore this '
+                "warning if a proxy maps the path to another one",
+            )
+        ]
+    return []
+
+
+def _unknown() -> Iterator[CheckMessage]:
+    for key, near in unknown_keys():
+        hint = f"did you mean {near!r}?" if near else "the names are those of the environment's variables"
+        yield _error("E002", f"{NAME} has the unknown key {key!r}", hint)
+
+
+def _paths() -> Iterator[CheckMessage]:
+    for key in PATHS:
+        try:
+            imported(key)
+        except SettingsError as error:
+            yield _error("E003", str(error), f"correct {NAME}[{key!r}], or remove it")
+
+
+def _library_settings() -> Iterator[CheckMessage]:
+    try:
+        given = workflow_arguments()
+    except SettingsError:
+        given = {}  # `_paths` reports what cannot be imported; the rest is reported when the workflow is opened
+    if {"gateway", "storage"} <= set(given):
+        return  # nothing else is read
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        problems: Sequence[tuple[str, str]] = getattr(error, "problems", ())
+        if not problems:
+            yield _error("E004", str(error), f"correct {NAME}, or the environment")
+        for name, rule in problems:
+            variable = name.partition(" ")[0]
+            yield _error("E004", f"{name} {rule}", f"set {NAME}[{variable!r}], or {variable} in the environment")
+        return
+    if "storage" not in given and str(settings.store).startswith("memory:"):
+        yield _warning(
+            "W003",
+            "BKAPP_ITSM_STORE is memory://, which forgets all changes when the process ends",
+            f"set {NAME}['BKAPP_ITSM_STORE'] to the URL of a durable store",
+        )
+
+
+def _error(number: str, message: str, hint: str) -> CheckMessage:
+    return Error(message, hint=hint, id=f"itsm_workflow.{number}")
+
+
+def _warning(number: str, message: str, hint: str) -> CheckMessage:
+    return Warning(message, hint=hint, id=f"itsm_workflow.{number}")
