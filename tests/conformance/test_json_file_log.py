@@ -7,6 +7,8 @@ import io
 import json
 import os
 import random
+import shutil
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -330,6 +332,21 @@ def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
         with pytest.raises(StorageSchemaError, match="schema 3, this version of itsm-workflow knows 2"):
             call(path)
     assert path.read_bytes() == before
+
+
+def test_a_file_that_a_newer_version_upgrades_while_it_is_open_is_refused_from_then_on(path: Path) -> None:
+    """An upgrade replaces the file by one with another first line."""
+    with closing(JSONFileBackend(path)) as backend:
+        text = lines_of(path)[0].replace(b'"schema":2', b'"schema":3').rpartition(b',"check"')[0]
+        upgraded = path.with_name("upgraded")
+        shutil.copy(path, upgraded)
+        rewrite(upgraded, 1, text + b',"check":"' + _format.digest(text) + b'"}\n')
+        upgraded.replace(path)
+        before = path.read_bytes()
+        for call in (lambda: backend.commit([create("c9")]), lambda: backend.get("c1"), lambda: backend.find(Query())):
+            with pytest.raises(StorageSchemaError, match="schema 3, this version of itsm-workflow knows 2"):
+                call()
+        assert path.read_bytes() == before
 
 
 SCHEMA_1 = (

@@ -90,6 +90,43 @@ def test_a_newer_schema_in_the_log_is_refused_and_left_alone(path: Path) -> None
     }
 
 
+def test_a_store_that_a_newer_version_upgrades_while_it_is_open_is_refused_from_then_on(path: Path) -> None:
+    """Without a new start: what this version would write could lack a column that decides in the newer one."""
+    with closing(SQLiteBackend(path)) as backend:
+        row = present(backend, "c1")
+        _execute(path, "PRAGMA user_version = 99")
+        for call in (
+            lambda: backend.commit([create("c9")]),
+            lambda: backend.commit([follow(row)]),
+            lambda: backend.get("c1"),
+            lambda: backend.find(Query()),
+            lambda: backend.history("c1"),
+        ):
+            with pytest.raises(StorageSchemaError, match="schema 99, this version of itsm-workflow knows 4"):
+                call()
+        _execute(path, "PRAGMA user_version = 4")
+        assert (present(backend, "c1"), backend.get("c9")) == (row, None)
+
+
+def test_a_store_that_a_newer_version_upgrades_first_is_not_set_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two versions meet an older store: the older one waits for the lock, and then finds a newer schema."""
+    _execute(path, "PRAGMA user_version = 3")
+    read_first = _schema.stored_version
+
+    def outrun(connection: sqlite3.Connection, where: Path) -> int:
+        version = read_first(connection, where)
+        _execute(path, "PRAGMA user_version = 99")
+        return version
+
+    monkeypatch.setattr(_schema, "stored_version", outrun)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with pytest.raises(StorageSchemaError, match="schema 99"):
+            _schema.migrate(connection, path)
+        assert connection.execute("PRAGMA user_version").fetchone() == (99,)
+
+
 def test_an_older_schema_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was stored stays; the version that wrote it then refuses the file."""
     with monkeypatch.context() as newer:

@@ -8,7 +8,7 @@ notice it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
@@ -32,7 +32,7 @@ from itsm_workflow.text import has_lone_surrogate, texts_in
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cattrs import Converter
 
@@ -42,6 +42,8 @@ START = "0" * 64
 """The digest that the first entry of a history contains in place of the digest of a previous entry."""
 
 _TIMES = ("created_at", "updated_at")
+_INTEGER_TIMES = 1
+"""The last schema whose documents have times as integers."""
 _KEYS = {"schema", "head", "digest", "change"}
 
 LAST = 2**63 - 2
@@ -167,8 +169,8 @@ class Codec:
         whole = _whole(values, document, row, parse(form))
         _check_texts(whole)
         change = _converter_of(document).structure(whole, ChangeRequest)
-        if document["schema"] != SCHEMA:
-            change = _without_earlier_withdrawals(change)
+        for schema in range(cast("int", document["schema"]), SCHEMA):
+            change = _UPGRADES[schema](change)
         if row_digest(row, str(document["digest"])) != document["digest"]:
             raise ValueError("a part of it was changed")
         return change, head
@@ -249,7 +251,11 @@ def _checked_size(text: str, value: Any) -> str:  # noqa: ANN401 - an instance o
 
 
 def _converter_of(document: Mapping[str, object]) -> Converter:
-    return strict_converter(integer_times=document["schema"] != SCHEMA)
+    return strict_converter(integer_times=_has_integer_times(document))
+
+
+def _has_integer_times(document: Mapping[str, object]) -> bool:
+    return cast("int", document["schema"]) <= _INTEGER_TIMES
 
 
 def _check_texts(values: Mapping[str, object]) -> None:
@@ -273,7 +279,7 @@ def _whole(values: Mapping[str, object], document: Mapping[str, object], row: Ro
             raise ValueError(f"only one of the row's columns and its document has a value for {part}")
         parts[part] = {**value, **held} if isinstance(value, dict) else value
     times = {
-        name: columns[name] if document["schema"] != SCHEMA else time_text(from_micros(columns[name]))
+        name: columns[name] if _has_integer_times(document) else time_text(from_micros(columns[name]))
         for name in _TIMES
     }
     return {**values, **parts, **columns, **times, "form": form, "submission": row.submission or 0}
@@ -310,3 +316,7 @@ def _without_earlier_withdrawals(change: ChangeRequest) -> ChangeRequest:
         for one in change.effects
     )
     return attrs.evolve(change, effects=effects)
+
+
+_UPGRADES: dict[int, Callable[[ChangeRequest], ChangeRequest]] = {1: _without_earlier_withdrawals}
+"""By schema: the function that makes a change that was read from a document of it a change of the next schema."""

@@ -29,6 +29,7 @@ from itsm_workflow_backends.sqlite._opening import (
     connect,
     prepare,
 )
+from itsm_workflow_backends.sqlite._schema import check_not_newer
 
 if TYPE_CHECKING:
     import sqlite3
@@ -97,6 +98,7 @@ class Connections:
     def reading(self, **about: str) -> Iterator[sqlite3.Connection]:
         """Yield a connection for statements that read; an error of SQLite gets the facts in ``about``."""
         with self._lent("read", "", **about) as connection:
+            check_not_newer(connection, self._path)
             yield connection
 
     @contextmanager
@@ -138,6 +140,7 @@ class Connections:
         if until is not None:
             _wait_for_locks(connection, until - time.monotonic())
         connection.execute("BEGIN IMMEDIATE")
+        check_not_newer(connection, self._path)
         if until is not None:
             _wait_for_locks(connection, self._timeout)
 

@@ -148,6 +148,20 @@ def stored_version(connection: sqlite3.Connection, path: Path) -> int:
             "path",
             path=str(path),
         )
+    _refuse_newer(version, path)
+    return version
+
+
+def check_not_newer(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a store that a newer version of this library upgraded while this process had it open.
+
+    Raises:
+        StorageSchemaError: As `stored_version`.
+    """
+    _refuse_newer(_number(connection, "PRAGMA user_version"), path)
+
+
+def _refuse_newer(version: int, path: Path) -> None:
     if version > SCHEMA_VERSION:
         raise StorageSchemaError(
             f"{path} was written with schema {version}, this version of itsm-workflow knows {SCHEMA_VERSION}. Nothing "
@@ -156,7 +170,6 @@ def stored_version(connection: sqlite3.Connection, path: Path) -> int:
             found=version,
             known=SCHEMA_VERSION,
         )
-    return version
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -171,6 +184,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Read again under the write lock, because another process may have migrated the store meanwhile.
+        check_not_newer(connection, path)
         for migration in MIGRATIONS[_number(connection, "PRAGMA user_version") :]:
             for statement in migration:
                 connection.execute(statement)
