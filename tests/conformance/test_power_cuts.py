@@ -200,3 +200,15 @@ def test_files_are_followed_by_the_numbers_that_they_have_in_the_trial() -> None
     stage.actor.return_value.perform.return_value = Outcome()
     assert committing(stage) == {2: FILE}
     stage.reset.assert_called_once()
+
+
+def test_files_of_one_name_in_different_folders_are_told_apart() -> None:
+    """A report names each file from the folder that all of them are in."""
+    rows, past = FILE.with_name("rows"), FILE.with_name("past")
+    operations = [create(rows / "one"), write(rows / "one", b"1", inode=2), rename(rows / "one", past / "one")]
+    assert [effect.what for effect in History({}, {}, operations).effects] == [
+        "creation of rows/one",
+        "write to rows/one",
+        "rename of rows/one to past/one",
+    ]
+    assert [effect.what for effect in History({}, {}, operations[:2]).effects] == ["creation of one", "write to one"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,13 @@ from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance.profiles import SHORT
-from tests.conformance.zoo_errors import ZOO, KeepsTheLock, RemembersAFailedWrite, RepeatsACommit
+from tests.conformance.zoo_errors import (
+    ZOO,
+    KeepsItsJournalInMemory,
+    KeepsTheLock,
+    RemembersAFailedWrite,
+    RepeatsACommit,
+)
 from tests.support.long import long_after
 
 if TYPE_CHECKING:
@@ -148,6 +155,23 @@ class InMemoryOnly(MemoryBackend):
     """Declares abilities, and writes no file."""
 
     abilities = frozenset({"durable", "multi_process"})
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not SEES_LIBRARIES, reason="SQLite's calls are seen on Linux, with a C compiler (cc)")
+def test_a_kill_is_reported_with_the_call_before_which_it_came(new_store: NewStore) -> None:
+    """The number of a step alone does not say what to repair."""
+    abilities, name = KeepsItsJournalInMemory.abilities, ZOO[KeepsItsJournalInMemory].promise
+    (result,) = check_storage(new_store(KeepsItsJournalInMemory), abilities=abilities, only=name).results
+    assert re.fullmatch(
+        r"where process 1 is killed before its step \d+ \((write to|sync of) store\d+\)", result.calls[0]
+    )
+
+
+def test_a_step_of_which_no_call_is_known_has_its_number() -> None:
+    """That is so for the messages to a server, which have no path."""
+    assert Point(3).step == "its step 3"
+    assert Point(3, call="write to rows/one").step == "its step 3 (write to rows/one)"
 
 
 def test_a_backend_without_files_is_left_out() -> None:

@@ -56,6 +56,8 @@ def unavailable(doing: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
+        if error.errno == errno.ENOENT and os.path.isdir(path.parent):  # noqa: PTH112  # which Path.is_dir may raise
+            advice = "the file does not exist"
         raise StorageUnavailable(f"cannot {doing} {path}: {advice}", path=str(path)) from error
 
 

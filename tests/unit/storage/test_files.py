@@ -32,6 +32,17 @@ def test_an_error_of_the_system_is_told_with_its_path_and_an_advice(tmp_path: Pa
         assert vars(caught.value)["path"] == str(path)
 
 
+def test_a_missing_file_is_not_reported_as_a_missing_directory(tmp_path: Path) -> None:
+    """The advice to create the directory is given only if the directory does not exist."""
+    for path, words in (
+        (tmp_path / "file", "the file does not exist"),
+        (tmp_path / "folder" / "file", "its directory does not exist: create that first"),
+    ):
+        with pytest.raises(StorageUnavailable) as caught, files.unavailable("read", path):
+            path.read_bytes()
+        assert str(caught.value) == f"cannot read {path}: {words}"
+
+
 @pytest.mark.parametrize("kind", ["folder", "names"])
 def test_a_place_that_is_no_plain_file_is_told_with_its_path(tmp_path: Path, kind: str) -> None:
     """A program may want to show it."""

@@ -41,6 +41,24 @@ CHANGES = Kind.WRITE | Kind.SYNC | Kind.TRUNCATE | Kind.UNLINK | Kind.RENAME | K
 READS = Kind.OPEN | Kind.READ | Kind.STAT
 LOCKS = Kind.LOCK
 COUNTED = CHANGES | READS | LOCKS
+WORDS = {
+    Kind.WRITE: "write to",
+    Kind.SYNC: "sync of",
+    Kind.TRUNCATE: "truncation of",
+    Kind.UNLINK: "removal of",
+    Kind.RENAME: "rename of",
+    Kind.CREATE: "creation of",
+    Kind.LINK: "link from",
+    Kind.CLOSE: "closing of",
+    Kind.OPEN: "opening of",
+    Kind.READ: "read of",
+    Kind.STAT: "stat of",
+    Kind.LOCK: "lock of",
+    Kind.MAP: "memory map of",
+    Kind.FLUSH_MAP: "sync of the memory map of",
+    Kind.IMPLIED_SYNC: "write with a sync to",
+}
+"""The kinds of calls, in the words of a report; the path of the file follows."""
 
 
 class Act(IntEnum):

@@ -7,13 +7,14 @@ the telling ones are made, not all.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
 from itsm_workflow.testing.conformance._base import NotRun
-from itsm_workflow.testing.conformance._trials.calls import FAILED_BY_ITSELF, Kind
+from itsm_workflow.testing.conformance._trials.calls import FAILED_BY_ITSELF, WORDS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,14 +26,6 @@ if TYPE_CHECKING:
 SECTOR = 512
 _CONTENT = Kind.WRITE | Kind.TRUNCATE
 _NAMES = Kind.CREATE | Kind.RENAME | Kind.LINK | Kind.UNLINK
-_WORDS = {
-    Kind.WRITE: "write to",
-    Kind.TRUNCATE: "truncation of",
-    Kind.CREATE: "creation of",
-    Kind.RENAME: "rename of",
-    Kind.LINK: "link from",
-    Kind.UNLINK: "removal of",
-}
 _NEVER = 1 << 60
 
 
@@ -124,6 +117,8 @@ class History:
         self._by_inode = {inode: self._base_names[path] for inode, path in inodes.items()}
         self._count = len(base)
         self._names_are_kept = names_are_kept
+        operations = list(operations)
+        self._folder = _common_folder(base, operations)
         for operation in operations:
             self._now += 1
             self._follow(operation)
@@ -182,14 +177,14 @@ class History:
             return
         path = Path(operation.path)
         if operation.kind is Kind.CREATE:
-            self._add(Effect(Kind.TRUNCATE, f"truncation of {path.name}", file, path))
+            self._add(Effect(Kind.TRUNCATE, f"truncation of {self._called(path)}", file, path))
         else:
-            what = f"{_WORDS[operation.kind]} {path.name}"
+            what = f"{WORDS[operation.kind]} {self._called(path)}"
             self._add(Effect(operation.kind, what, file, path, at=operation.at, data=operation.data))
 
     def _change_name(self, operation: Operation) -> None:
         path, kind = Path(operation.path), operation.kind
-        what = f"{_WORDS[kind]} {path.name}"
+        what = f"{WORDS[kind]} {self._called(path)}"
         if kind is Kind.CREATE:
             self._by_inode[operation.inode] = self._names[path] = self._count
             self._add(Effect(kind, what, self._count, path))
@@ -203,7 +198,11 @@ class History:
             return
         self._names[new := Path(operation.other)] = file
         former = path if kind is Kind.RENAME else None
-        self._add(Effect(kind, f"{what} to {new.name}", file, new, former=former))
+        self._add(Effect(kind, f"{what} to {self._called(new)}", file, new, former=former))
+
+    def _called(self, path: Path) -> str:
+        """Return the path from the folder that all files are in: two files in different folders may have one name."""
+        return path.relative_to(self._folder).as_posix()
 
     def _file(self, operation: Operation) -> int | None:
         return self._by_inode.get(operation.inode, self._names.get(Path(operation.path)))
@@ -221,6 +220,14 @@ class History:
             if reached and self._durable[number] == _NEVER:
                 # After a sync that failed, a later one does not show whether the data is on the disk.
                 self._durable[number] = _NEVER + 1 if operation.failed else self._now
+
+
+def _common_folder(base: Iterable[Path], operations: Iterable[Operation]) -> str:
+    """Return the innermost folder that contains all files."""
+    changes = [operation for operation in operations if operation.kind & (_CONTENT | _NAMES)]
+    changed = [Path(path) for operation in changes for path in (operation.path, operation.other) if path]
+    folders = {str(path.parent) for path in (*base, *changed)}
+    return os.path.commonpath(folders) if folders else ""
 
 
 def states(history: History) -> Iterator[State]:

@@ -12,7 +12,7 @@ import attrs
 
 from itsm_workflow.testing.conformance._base import NotRun
 from itsm_workflow.testing.conformance._reports import Shown, end_of_process
-from itsm_workflow.testing.conformance._trials.calls import CHANGES, NO_FAULT, Fault, Kind, decoded
+from itsm_workflow.testing.conformance._trials.calls import CHANGES, NO_FAULT, WORDS, Fault, Kind, decoded
 from itsm_workflow.testing.conformance._trials.runner import Child, Died
 from itsm_workflow.testing.conformance._trials.script import Script
 from itsm_workflow.testing.conformance._trials.session import Session
@@ -41,10 +41,17 @@ class Point:
     Attributes:
         at: The number of the call, from 1; 0 for no fault.
         fault: The fault.
+        call: The call with that number in the trial without a fault, in the words of a report; empty if it is unknown.
     """
 
     at: int = 0
     fault: Fault | Interference = NO_FAULT
+    call: str = ""
+
+    @property
+    def step(self) -> str:
+        """The call in the words of a report, for a trial in which its process could not report it."""
+        return f"its step {self.at} ({self.call})" if self.call else f"its step {self.at}"
 
 
 class Actor(Protocol):
@@ -178,13 +185,19 @@ class FileStage:
         steps = []
         for numbered in _numbered(self.operations(), self.kinds):
             points = [
-                Point(at, fault)
+                Point(at, fault, self.short(f"{WORDS[operation.kind]} {operation.path}"))
                 for at, operation in (numbered if every_fault or plan.every_call else _telling(numbered))
                 if operation.kind & plan.kinds
                 for fault in plan.faults(operation.kind)[: None if every_fault else 1]
             ]
             steps.append(points)
         return steps
+
+    def short(self, text: str) -> str:
+        """Return a text of a report with the paths of the store's files from its folder."""
+        for folder in self.folders:
+            text = text.replace(f"{folder}/", "")
+        return text
 
     def operations(self) -> list[Operation]:
         """Return the recorded calls of the last trial."""
@@ -291,9 +304,7 @@ class FileActor:
     def disarm(self) -> str:
         """Inject nothing more, see `Actor.disarm`."""
         self.child.send(("disarm",))
-        struck: str = self.child.receive(self._limit)
-        for folder in self._stage.folders:
-            struck = struck.replace(f"{folder}/", "")
+        struck: str = self._stage.short(self.child.receive(self._limit))
         return f"the {struck}" if struck else ""
 
     def note(self, text: str) -> None:

@@ -103,7 +103,7 @@ class Trial:
                 self.steps[place] = Step(actor.name, call, arguments, None)
                 self.interrupted = place
                 raise
-            where = () if self.point.at == 0 else (f"where its step {self.point.at} {self.point.fault.words}",)
+            where = () if self.point.at == 0 else (f"where {self.point.step} {self.point.fault.words}",)
             step = Step(actor.name, call, arguments, None)
             lines = (*where, *self.lines(), self.script.short(str(step)))
             raise Shown(f"{actor.name} ended in a call of {call}, {how}", lines) from None
@@ -213,7 +213,7 @@ def stopping(stage: Stage, point: Point) -> Trial:
             trial.make("first", a, "commit", script.first)
             a.disarm()
         except Stopped:
-            trial.fault = f"process 1 stops in its commit, before its step {point.at}"
+            trial.fault = f"process 1 stops in its commit, before {point.step}"
         trial.make("competing", b, "commit", script.competing)
     with _staged(stage, trial) as start:
         _look(trial, start(C))
@@ -233,7 +233,7 @@ def reading_while_stopped(stage: Stage, point: Point) -> Trial:
             trial.make("first", a, "commit", script.first)
             a.disarm()
         except Stopped:
-            trial.fault = f"process 1 stops in its commit, before its step {point.at}"
+            trial.fault = f"process 1 stops in its commit, before {point.step}"
         _read_each(trial, b, "")
     return trial
 
@@ -250,7 +250,7 @@ def killing(stage: FileStage, point: Point) -> Trial:
             trial.make("close", a, "close")
             a.disarm()
         except Died:
-            trial.fault = f"process 1 is killed before its step {point.at}"
+            trial.fault = f"process 1 is killed before {point.step}"
     with _staged(stage, trial) as start:
         _look(trial, start(C))
     return trial
