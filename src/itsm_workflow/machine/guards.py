@@ -84,6 +84,8 @@ def may_resend(facts: Facts) -> str | None:
     attention = facts.change.attention
     if facts.change.ticket is not None:
         return "a ticket is known"
+    if facts.attempt.phase is Phase.QUEUED:
+        return "nothing was sent yet: the request is sent when the change is next due, or immediately by settle"
     if attention is not None and attention.reason is AttentionReason.MISMATCH:
         return "a ticket carries its key but differs from what was sent: abandon the change, or record that ticket"
     if attention is None or attention.reason is not AttentionReason.NOT_FOUND:

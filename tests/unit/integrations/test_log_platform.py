@@ -85,9 +85,11 @@ def test_a_day_is_one_of_the_calendar_in_one_form(value: object) -> None:
     assert refused({**GOOD, "expect_access_data": value}) == {"expect_access_data"}
 
 
-@pytest.mark.parametrize("value", ["", "  \n", 7, f"why {EMOJI}", "a\0b", "\x1b[2J", "\ud800"])
+@pytest.mark.parametrize(
+    "value", ["", "  \n", "\u200b", "\ufeff \u2060", 7, f"why {EMOJI}", "a\0b", "\x1b[2J", "\ud800"]
+)
 def test_a_reason_is_text_that_can_be_stored(value: object) -> None:
-    """Nothing empty, nothing the gateway's database refuses, nothing that steers a terminal."""
+    """Nothing empty or invisible, nothing the gateway's database refuses, nothing that steers a terminal."""
     assert refused({**GOOD, "apply_reason": value}) == {"apply_reason"}
 
 

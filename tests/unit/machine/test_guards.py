@@ -122,6 +122,7 @@ NOT_STARTED = x.with_attention(x.PENDING, AttentionReason.NOT_STARTED)
 UNASKED = x.with_attention(x.UNKNOWN, AttentionReason.LOOKUP_FAILED)
 UNSEEN = ev.Concern(reason=AttentionReason.LOOKUP_FAILED, facts={"tickets": "7, 8", "unseen": "title"})
 ABSENT = ev.AbsenceAttested(reason="asked the desk", evidence="no ticket by alice since Monday in BK-ITSM's list")
+NOTHING_SENT = "nothing was sent yet: the request is sent when the change is next due, or immediately by settle"
 NOT_SHOWN = "a resend could create a second ticket: the look-ups have not shown yet that the first does not exist"
 SHOWN = (
     "a resend could create a second ticket, since the gateway shows ticket 7, 8 with its key: record that ticket, or "
@@ -176,6 +177,8 @@ PEOPLE: dict[str, Case] = {
     "attest, its flow never started": (guards.may_attest, NOT_STARTED, x.attested(), 0, NOT_A_PERSONS),
     "resend": (guards.may_resend, x.EXHAUSTED, WANTED, 0, None),
     "resend, ticket": (guards.may_resend, x.PENDING, WANTED, 0, "a ticket is known"),
+    "resend, nothing was sent": (guards.may_resend, x.QUEUED, WANTED, 0, NOTHING_SENT),
+    "resend, nothing was sent, on evidence": (guards.may_resend, x.QUEUED, ABSENT, 0, NOTHING_SENT),
     "resend, too early": (guards.may_resend, x.UNKNOWN, WANTED, 0, NOT_SHOWN),
     "resend, look-ups failed": (guards.may_resend, UNASKED, WANTED, 0, f"{NOT_SHOWN}{LOOKED}"),
     "resend, look-ups failed, on evidence": (guards.may_resend, UNASKED, ABSENT, 0, None),
