@@ -112,14 +112,17 @@ def _not_attested(facts: Facts, attention: Attention | None) -> str | None:
 
 
 def may_abandon(facts: Facts) -> str | None:
-    """Require that nothing was sent, or that the look-ups cannot decide whether there is a ticket."""
+    """Require that nothing was sent, that the look-ups cannot decide, or that a resend after them cannot be sent."""
     change, attention = facts.change, facts.change.attention
     if change.ticket is not None:
         return "a ticket is known: withdraw it instead"
     if change.was_never_sent:
         return None
-    if facts.attempt.phase is Phase.SENDING:
+    attempt = facts.attempt
+    if attempt.phase is Phase.SENDING:
         return "it is being sent"
+    if attempt.phase is Phase.QUEUED and attempt.unsent >= facts.policy.unsent_attempts:
+        return None  # the look-ups of the send before ended, and the resend that followed cannot be sent
     if attention is None or attention.reason not in _UNDECIDABLE:
         return "a ticket may still appear: wait until the look-ups end and raise attention"
     return None

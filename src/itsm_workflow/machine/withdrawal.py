@@ -39,13 +39,15 @@ def is_pursued(change: ChangeRequest) -> bool:
 def may_still_act(change: ChangeRequest, now: dt.datetime, policy: Policy) -> bool:
     """Return whether the ticket of a change that was given up may still be decided, so the sweep must look at it.
 
-    That is true until its withdrawal was delivered, and for at least some days, since the ticket may revive.
+    That is true until its withdrawal was delivered, and for some days after it: the ticket may revive, and a withdrawal
+    that came too late found a ticket that had started and ended, perhaps as approved.
     """
     if not is_pursued(change) or change.ended_at is None:
         return False
-    undone = {EffectStatus.PLANNED, EffectStatus.STARTED}
-    is_to_come = any(one.name == WITHDRAW and one.status in undone for one in change.effects)
-    return is_to_come or now < change.ended_at + policy.sweep_for
+    withdrawals = [one for one in change.effects if one.name == WITHDRAW]
+    if any(one.status in {EffectStatus.PLANNED, EffectStatus.STARTED} for one in withdrawals):
+        return True
+    return now < max([change.ended_at, *(one.due_at for one in withdrawals)]) + policy.sweep_for
 
 
 def is_in_delivery(change: ChangeRequest) -> bool:

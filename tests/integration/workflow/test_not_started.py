@@ -264,6 +264,26 @@ def test_an_approval_that_overtakes_the_withdrawal_raises_attention(office: Offi
     assert withdrawal(workflow, change) is EffectStatus.SUPERSEDED
 
 
+@pytest.mark.parametrize("approved", [True, False])
+def test_an_approval_weeks_later_that_overtakes_the_withdrawal_raises_attention(
+    office: Office,
+    approved: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """The looks do not end while the withdrawal is tried, nor before what it found was looked at."""
+    workflow = office.workflow(policy=Policy(sweep_for=dt.timedelta(hours=12)))
+    change = given_up(office, workflow)
+    ticket = int(change.expect_ticket().id)
+    passes(office, workflow, hours=14)
+    office.sandbox.faults.callback_lost(listed=False)
+    office.sandbox.begin(ticket)
+    office.decide(ticket, approved=approved)
+
+    passes(office, workflow, hours=14)
+
+    assert withdrawal(workflow, change) is EffectStatus.SUPERSEDED
+    assert reason_of(workflow.get(change.id)) is (AttentionReason.DISAGREEMENT if approved else None)
+
+
 def test_a_withdrawn_ticket_that_goes_on_raises_attention(office: Office) -> None:
     """The server reports the withdrawal, and then asks its approver all the same."""
     workflow = office.workflow()

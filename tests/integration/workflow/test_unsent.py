@@ -10,6 +10,7 @@ from itsm_workflow import AlreadyApplied, State
 from itsm_workflow.change import AttentionReason, Outcome, Phase
 from itsm_workflow.errors import SettingsError, TransitionRefused
 from itsm_workflow.machine.evidence import Concern
+from tests.support.attention import reason_of
 from tests.support.world import World, times
 
 if TYPE_CHECKING:
@@ -115,6 +116,32 @@ def test_resend_is_not_never_sent(world: World, workflow: Workflow) -> None:
     assert (queued.expect_attempt().phase, queued.was_never_sent) == (Phase.QUEUED, False)
     with pytest.raises(TransitionRefused, match="may still appear"):
         workflow.abandon(change.id, actor="carol", reason="changed my mind")
+
+
+def test_a_resend_that_cannot_be_sent_can_be_abandoned(world: World, workflow: Workflow) -> None:
+    """As its attention advises. The look-ups before the resend ended, so the subject need not stay taken forever."""
+    world.faults.clear()
+    world.faults.time_out("create", always=True)
+    change = world.apply(workflow)
+    for wait in workflow.policy.lookups:
+        world.clock.advance(wait.total_seconds())
+        workflow.reconcile()
+    world.faults.clear()
+    world.faults.unreachable("create", always=True)
+    workflow.resend(change.id, actor="carol", reason="not in the list")
+    for _ in range(10):
+        world.clock.advance(3600)
+        workflow.reconcile()
+    stuck = workflow.get(change.id)
+    assert reason_of(stuck) is AttentionReason.UNSENT
+    assert "abandon" in workflow.allowed(change.id)
+    workflow.clear_attention(change.id, actor="carol", reason="seen")
+
+    ended = workflow.abandon(change.id, actor="carol", reason="the application has no permission")
+
+    assert (ended.state, ended.outcome) == (State.REJECTED, Outcome.ABANDONED)
+    world.faults.clear()
+    assert world.apply(workflow).state == State.PENDING
 
 
 def test_address_that_cannot_be_made_sends_nothing(

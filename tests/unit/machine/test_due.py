@@ -161,6 +161,15 @@ def test_a_ticket_whose_withdrawal_is_still_due_is_looked_at_for_as_long_as_that
     assert not ticket_is_swept(attrs.evolve(change, ended_at=None), x.later(DAY), x.POLICY)
 
 
+@pytest.mark.parametrize("status", [EffectStatus.DELIVERED, EffectStatus.SUPERSEDED, EffectStatus.PARKED])
+def test_a_ticket_is_looked_at_for_days_after_a_withdrawal_that_came_late(status: EffectStatus) -> None:
+    """It may revive, or have been approved before the withdrawal found it: nothing else would notice."""
+    change = given_up(status)
+    late = attrs.evolve(change, effects=(attrs.evolve(change.effects[0], due_at=x.later(30 * DAY)),))
+    assert ticket_is_swept(late, x.later(36 * DAY), x.POLICY)
+    assert not ticket_is_swept(late, x.later(38 * DAY), x.POLICY)
+
+
 def test_a_look_beside_an_overdue_effect_leaves_its_own_time() -> None:
     """The change stays due, and when it was looked at last can be seen, whatever its state's rule counts from."""
     overdue = x.with_effect(x.PENDING, x.planned(due_at=x.later(1)))

@@ -62,6 +62,15 @@ def effect(status: EffectStatus = EffectStatus.PLANNED, **values: object) -> Cha
     return x.with_effect(x.APPROVED, x.planned(status, **values))
 
 
+def resent(*, unsent: int) -> ChangeRequest:
+    """Return a change whose look-ups found no ticket, and whose resend could not be sent so many times."""
+    change = x.after(x.EXHAUSTED, (Trigger.RESEND, ev.Decision(reason="it is not in the list")), at=900)
+    for times in range(unsent):
+        steps = ((Trigger.MARK_SENDING, x.mark(number=2)), (Trigger.MARK_UNSENT, x.mark(number=2)))
+        change = x.after(change, *steps, at=3600 * (times + 1))
+    return change
+
+
 ANOTHER_ATTEMPT = "it is about attempt 2, but the change is at attempt 1"
 NOT_HIGHER = "submission number 0 is not higher than its own, 0"
 ANOTHER_WORKER = "another worker is sending it"
@@ -246,6 +255,26 @@ PEOPLE: dict[str, Case] = {
     "abandon, too early": (
         guards.may_abandon,
         x.UNKNOWN,
+        WANTED,
+        0,
+        "a ticket may still appear: wait until the look-ups end and raise attention",
+    ),
+    "abandon, a resend that cannot be sent": (guards.may_abandon, resent(unsent=8), WANTED, 0, None),
+    "abandon, a resend that is tried again": (
+        guards.may_abandon,
+        resent(unsent=7),
+        WANTED,
+        0,
+        "a ticket may still appear: wait until the look-ups end and raise attention",
+    ),
+    "abandon, a resend that was sent after all": (
+        guards.may_abandon,
+        x.after(
+            resent(unsent=8),
+            (Trigger.MARK_SENDING, x.mark(number=2)),
+            (Trigger.MARK_UNKNOWN, x.mark(number=2)),
+            at=40_000,
+        ),
         WANTED,
         0,
         "a ticket may still appear: wait until the look-ups end and raise attention",

@@ -212,7 +212,7 @@ class BkItsmGateway:
             GatewayError: The gateway could not be asked, or several tickets carry the number.
         """
         self._unambiguous_page(ticket, wire.GET_TICKET_LOGS.name)
-        return pages.show_log(self._client.call(wire.GET_TICKET_LOGS, {"sn": ticket.sn, "show_type": "complex"}).logs)
+        return pages.show_log(self._reader.log(ticket.sn))
 
     def show(self, ticket: Ticket) -> ShownTicket:
         """Return the ticket as a page shows it: its status in words, its addresses, the form as it was filed.

@@ -7,7 +7,6 @@ separate list, so that a field cannot be mistaken for a fact of the library.
 from __future__ import annotations
 
 import datetime as dt
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,6 +14,7 @@ import attrs
 from itsm_workflow.bkapi.envelope import clean
 from itsm_workflow.gateway.bk_itsm.wire import TicketRow
 from itsm_workflow.gateway.checked import page_url
+from itsm_workflow.readonly import ReadOnlyDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.checked import PageRule
     from itsm_workflow.machine.evidence import TicketStatus
 
-LABELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+LABELS: Mapping[str, Mapping[str, str]] = ReadOnlyDict(
     {
-        word: MappingProxyType({"zh": chinese, "en": english})
+        word: ReadOnlyDict({"zh": chinese, "en": english})
         for word, chinese, english in (
             ("NEW", "新", "New"),
             ("RUNNING", "处理中", "In progress"),
@@ -150,7 +150,7 @@ class LogEntry:
 
 def labels_of(word: str) -> Mapping[str, str]:
     """Return the labels of a status word for people, by language."""
-    return LABELS.get(word) or dict.fromkeys(("zh", "en"), clean(word, limit=64))
+    return LABELS.get(word) or ReadOnlyDict(dict.fromkeys(("zh", "en"), clean(word, limit=64)))
 
 
 def show_ticket(page: TicketPage | TicketRow, status: TicketStatus, shows: PageRule) -> ShownTicket:

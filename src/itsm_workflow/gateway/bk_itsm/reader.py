@@ -19,6 +19,7 @@ from itsm_workflow.errors import (
     describe,
 )
 from itsm_workflow.gateway.bk_itsm.log import deciders_in
+from itsm_workflow.gateway.bk_itsm.search import plain_number
 from itsm_workflow.gateway.bk_itsm.wire import (
     APP_CODES,
     GET_TICKET_INFO,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from itsm_workflow.change import Decider, Ticket
     from itsm_workflow.gateway.bk_itsm.routes import RoutedClient
     from itsm_workflow.gateway.bk_itsm.search import TicketSearch
-    from itsm_workflow.gateway.bk_itsm.wire import OpenStep, ResultRow, TicketPage
+    from itsm_workflow.gateway.bk_itsm.wire import LogLine, OpenStep, ResultRow, TicketPage
 
 BATCH = 50
 _WORDS = {
@@ -152,6 +153,17 @@ class TicketReader:
             request_id=reply.request_id,
         )
 
+    def log(self, sn: str) -> Sequence[LogLine]:
+        """Return the log of the ticket with this number, oldest line first.
+
+        Raises:
+            GatewayError: The gateway could not be asked, or the answer names another ticket.
+        """
+        answer = self._client.call(GET_TICKET_LOGS, {"sn": sn, "show_type": "complex"})
+        if answer.sn and plain_number(answer.sn) != plain_number(sn):
+            raise GatewayProtocolError(f"the log of {sn} names another ticket", endpoint=GET_TICKET_LOGS.name)
+        return answer.logs
+
     def page_of(self, row: TicketRow) -> TicketPage | str:
         """Return the page of a ticket of the list, or the reason why it cannot be read."""
         try:
@@ -203,7 +215,7 @@ class TicketReader:
         try:
             if self._steps(page).approval is not False:
                 return False
-            return not deciders_in(self._client.call(GET_TICKET_LOGS, {"sn": page.sn, "show_type": "complex"}).logs)
+            return not deciders_in(self.log(page.sn))
         except GatewayError:
             return False
 
@@ -219,10 +231,9 @@ class TicketReader:
         running = any(step.status == _STEP_RUNNING for step in page.current_steps)
         if status_of(page.current_status) is TicketStatus.FINISHED:
             try:
-                logs = self._client.call(GET_TICKET_LOGS, {"sn": page.sn, "show_type": "complex"})
+                deciders = deciders_in(self.log(page.sn))
             except GatewayError as error:
                 return _Steps(running=running, problem=_why_unreadable("log", error))
-            deciders = deciders_in(logs.logs)
             return _Steps(approval=any(one.approved for one in deciders), running=running, deciders=deciders)
         try:
             steps = self._client.call(GET_TICKET_STATUS, {"sn": page.sn}).current_steps

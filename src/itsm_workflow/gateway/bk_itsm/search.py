@@ -89,9 +89,9 @@ class TicketSearch:
         Raises:
             GatewayError: The gateway could not be asked; this does not mean that no ticket exists.
         """
-        wanted = _plain(sn)
-        rows = self._rows({"sns": [sn]}, enough=lambda row: _plain(row.sn) != wanted)
-        if any(_plain(row.sn) != wanted for row in rows):
+        wanted = plain_number(sn)
+        rows = self._rows({"sns": [sn]}, enough=lambda row: plain_number(row.sn) != wanted)
+        if any(plain_number(row.sn) != wanted for row in rows):
             raise _undecided("the gateway ignores the search for a number")
         return rows
 
@@ -138,7 +138,7 @@ class TicketSearch:
         raise _undecided(f"more than {MAX_PAGES} pages answer the search")
 
 
-def _plain(sn: str) -> str:
+def plain_number(sn: str) -> str:
     """Return an sn as the server compares it: letter case and trailing blanks are ignored."""
     return sn.rstrip().casefold()
 

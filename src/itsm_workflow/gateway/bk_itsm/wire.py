@@ -148,6 +148,7 @@ class TicketLogs:
     """The data of get_ticket_logs."""
 
     logs: tuple[LogLine, ...]
+    sn: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.change import Attention, AttentionReason, EffectStatus, Moment, Phase
+from itsm_workflow.change import WITHDRAW, Attention, AttentionReason, EffectStatus, Moment, Phase
 from itsm_workflow.machine import withdrawal
 from itsm_workflow.policy import Policy
 from itsm_workflow.runtime.journal import Journal, Prepared
@@ -251,7 +251,7 @@ class Shelf:
         if attention is not None:
             facts = {} if attention.reason in _WITHOUT_FACTS else dict(sorted(attention.facts.items()))
             if "since" in facts and attention.reason is AttentionReason.WITHDRAWAL_UNRESOLVED:
-                facts["since"] = _withdrawn_since(change, facts["since"])
+                facts["since"] = _withdrawn_since(change, facts["since"], self._oldest_delivery(change))
             attention = Attention(reason=attention.reason, since=NOW, facts=facts)
         return attrs.evolve(
             change,
@@ -265,8 +265,13 @@ class Shelf:
             heard=self._heard(change.heard, ended, in_use=asking),
             # The only thing that matters is whether it is above the others.
             submission=min(change.submission, OVERTAKEN_BY + 1),
-            effects=tuple(map(_plain_effect, change.effects)),
+            effects=tuple(_plain_effect(effect, self._oldest_delivery(change)) for effect in change.effects),
         )
+
+    def _oldest_delivery(self, change: ChangeRequest) -> dt.datetime:
+        """Return the time beyond which the age of a delivery does not matter; it matters to the sweep alone."""
+        is_swept = change.ended_at is not None and withdrawal.is_pursued(change)
+        return NOW - self._policy.sweep_for if is_swept else NOW
 
     def _attempt(self, attempt: Attempt | None, *, in_use: bool) -> Attempt | None:
         if attempt is None:
@@ -332,15 +337,15 @@ def _identity(change: ChangeRequest) -> tuple[object, ...]:
     )
 
 
-def _withdrawn_since(change: ChangeRequest, stored_since: str) -> str:
+def _withdrawn_since(change: ChangeRequest, stored_since: str, oldest: dt.datetime) -> str:
     """Return the time in the facts of an unresolved withdrawal: that of the plain effect, if it is this effect's."""
     effect = withdrawal.unresolved(change)
     if effect is None or stored_since != withdrawal.since(effect):
         return "another withdrawal"
-    return withdrawal.since(_plain_effect(effect))
+    return withdrawal.since(_plain_effect(effect, oldest))
 
 
-def _plain_effect(effect: PlannedEffect) -> PlannedEffect:
+def _plain_effect(effect: PlannedEffect, oldest: dt.datetime) -> PlannedEffect:
     plain = attrs.evolve(effect, error="", actor="", owner="", lost=0)
     if effect.status is EffectStatus.PLANNED:
         return attrs.evolve(plain, due_at=_since(effect.due_at, NOW))
@@ -348,7 +353,8 @@ def _plain_effect(effect: PlannedEffect) -> PlannedEffect:
         return attrs.evolve(plain, due_at=NOW, claimed_until=_since(effect.claimed_until, NOW))
     # Deliveries of a parked effect continue their numbers once a person retries it.
     attempts = plain.attempts if effect.status is EffectStatus.PARKED else 0
-    return attrs.evolve(plain, due_at=NOW, attempts=attempts, retried_after=0)
+    due_at = _since(effect.due_at, oldest) if effect.name == WITHDRAW else NOW
+    return attrs.evolve(plain, due_at=due_at, attempts=attempts, retried_after=0)
 
 
 def _whole(moment: dt.datetime) -> dt.datetime:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
+import pickle
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +75,13 @@ class TestLabels:
     def test_a_word_that_is_known(self, word: str, zh: str, en: str) -> None:
         """It is told in both."""
         assert labels_of(word) == {"zh": zh, "en": en}
+
+    @pytest.mark.parametrize("word", ["RUNNING", "ODD"])
+    def test_what_is_shown_can_be_pickled_and_copied(self, word: str) -> None:
+        """A host keeps it in a cache."""
+        page = telling(info(current_status=word)).show(TICKET)
+
+        assert pickle.loads(pickle.dumps(page)) == copy.deepcopy(page) == page  # noqa: S301 - our own bytes
 
     def test_a_word_that_is_not_known(self) -> None:
         """It stands for itself, made harmless; lower case is another word."""

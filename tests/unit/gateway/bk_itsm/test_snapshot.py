@@ -238,6 +238,21 @@ def test_a_part_that_cannot_be_read(status: str, endpoint: str, why: str) -> Non
     assert (found.inconclusive, found.step_running, found.closed_by) == (why, True, "alice,bob")
 
 
+@pytest.mark.parametrize(("sn", "approved"), [("REQ8", None), (TICKET.sn.lower() + " ", True), ("", True)])
+def test_the_log_of_another_ticket_shows_no_approver(sn: str, approved: bool | None) -> None:  # noqa: FBT001 - a parameter
+    """A proxy can mix up answers; the log itself contains no id, and numbers are equal as the server compares them."""
+    page = {**PAGE, "current_status": "FINISHED"}
+    gateway = ours(get_ticket_info=page, get_ticket_logs={"sn": sn, "logs": [APPROVED]})
+
+    found = gateway.read(TICKET)
+
+    assert (found.approval_step, len(found.deciders)) == (approved, 1 if approved else 0)
+    assert ("its log cannot be read" in found.inconclusive) is (approved is None)
+    if approved is None:
+        with pytest.raises(GatewayProtocolError, match="names another ticket"):
+            gateway.get_ticket_logs(TICKET)
+
+
 def test_a_code_of_the_gateway_itself_is_no_look() -> None:
     """The ticket is to be looked at later."""
     with pytest.raises(GatewayRefused):
