@@ -28,6 +28,7 @@ from itsm_workflow.bkapi.connections import CUT_OFF, ERRORS, MALFORMED, POOLS, T
 from itsm_workflow.bkapi.deadline import Exchange, causes, reason
 from itsm_workflow.errors import GatewayProtocolError, GatewayTimeout, GatewayUnavailable
 from itsm_workflow.secrets import Secret, SecretURL, without_frames
+from itsm_workflow.settings.proxy import proxy_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -195,7 +196,7 @@ class Transport:
                 with contextlib.closing(self._send(session, request)) as response:
                     return _read(response, exchange, request.max_bytes or self._body_limit)
         except _LIBRARY_ERRORS as error:
-            return _failure(error, exchange)
+            return _failure(error, exchange, proxy_place(self._proxy) if self._proxy else "")
         finally:
             del current.exchange
 
@@ -259,9 +260,10 @@ def tls_context(trusted: str = "") -> ssl.SSLContext:
     return context
 
 
-def _failure(error: BaseException, exchange: Exchange) -> Failure:
+def _failure(error: BaseException, exchange: Exchange, proxy: str) -> Failure:
     if not exchange.sent:
-        return Failure(GatewayUnavailable, f"nothing was sent: {exchange.problem or reason(error)}")
+        way = f" (through the proxy {proxy})" if proxy else ""
+        return Failure(GatewayUnavailable, f"nothing was sent: {exchange.problem or reason(error)}{way}")
     chain = list(causes(error))
     if exchange.over or any(isinstance(cause, TimeoutError) for cause in chain):
         return Failure(GatewayTimeout, f"no complete answer within {exchange.elapsed:.1f} s{MAYBE_DONE}")

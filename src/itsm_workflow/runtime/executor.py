@@ -87,6 +87,26 @@ class Executor:
         """
         return self._advance(stored, time=time)
 
+    def act(self, stored: Stored, plan: Plan, time: PassTime) -> tuple[Stored, bool]:
+        """Claim and carry out a plan, and then those that follow, until the change is no longer due.
+
+        Args:
+            stored: The change for which the plan was made.
+            plan: A send or a delivery.
+            time: As for `advance_stored`.
+
+        Returns:
+            The change as stored afterwards, and whether the question of this plan was answered.
+
+        Raises:
+            StorageConflict: Another worker moved the change.
+            StorageError: As for `advance`.
+        """
+        since = self._journal.clock.elapsed()
+        claimed = self._journal.commit_one(self.prepare_claim(stored, plan))
+        after, answered = self.carry_out(claimed, plan.question, since)
+        return self._advance(after, forced=_changes_the_ticket(plan), time=time), answered
+
     def _advance(self, stored: Stored, *, forced: bool = False, time: PassTime | None = None) -> Stored:
         for _ in range(_ROUNDS):
             if (time is not None and time.is_over()) or not (forced or self.is_due(stored)):
@@ -102,8 +122,7 @@ class Executor:
                 forced = False
                 continue
             stored, _ = self.carry_out(claimed, plan.question, since, time)
-            # A withdrawal changes the ticket, so look at it immediately. After other questions the due time decides.
-            forced = isinstance(plan.question, Deliver) and plan.question.name == WITHDRAW
+            forced = _changes_the_ticket(plan)
         return stored
 
     def is_due(self, stored: Stored) -> bool:
@@ -138,7 +157,6 @@ class Executor:
         if question is None:
             return self._journal.prepare(stored, plan.claim, actor=WORKER)
         if isinstance(question, Deliver):
-            # The claim covers only the effect, so the change's other due times are unchanged.
             ends = now + policy.effect_lease
             start = ev.EffectStart(effect=question.effect, attempt=question.attempt, until=ends, owner=question.owner)
             return self._journal.prepare(stored, [Step(Trigger.START_EFFECT, start)], actor=WORKER)
@@ -276,6 +294,11 @@ def _is_poll(stored: Stored, definition: WorkflowDefinition) -> bool:
     change, due_at = stored.change, stored.due_at
     hinted = change.heard is not None and (due_at is None or due_at <= change.heard.at)
     return change.state == definition.roles.waiting and change.suspicion is None and not hinted
+
+
+def _changes_the_ticket(plan: Plan) -> bool:
+    """Return whether the ticket must be looked at after the plan; after other plans the due time decides."""
+    return isinstance(plan.question, Deliver) and plan.question.name == WITHDRAW
 
 
 def _answered(answer: ReadAnswer | LookupAnswer) -> bool:

@@ -215,16 +215,9 @@ class Reconciler:
                 break
             if plan is None:
                 counted.append(self._isolation.process(stored, self._postpone, stored))
-            elif isinstance(plan.question, Send | Deliver):
-                counted.append(self._isolation.process(stored, self._act, stored, plan, looks.time))
+            elif isinstance(plan.question, Send | Deliver):  # claimed alone: its lease must not age during other work
+                counted.append(self._isolation.process(stored, self.executor.act, stored, plan, looks.time))
         return counted
-
-    def _act(self, stored: Stored, plan: Plan, time: PassTime) -> tuple[Stored, bool]:
-        """Send a request or deliver an effect; claimed separately, so that its lease does not age during other work."""
-        since = self.journal.clock.elapsed()
-        claimed = self.journal.commit_one(self.executor.prepare_claim(stored, plan))
-        after, answered = self.executor.carry_out(claimed, plan.question, since)
-        return self.executor.advance_stored(after, time), answered
 
     def _postpone(self, stored: Stored) -> tuple[Stored, bool]:
         """Move the due time of a change that has no question."""

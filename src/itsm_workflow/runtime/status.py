@@ -213,14 +213,15 @@ def effects_of(change: ChangeRequest, now: dt.datetime, knows: Callable[[str], b
 def _effect(effect: PlannedEffect, now: dt.datetime, *, is_known: bool) -> str:
     if effect.claimed_until is not None and effect.is_in_delivery(now):
         return f"effect {effect.name} is being delivered until {_at(effect.claimed_until)}, delivery {effect.attempts}"
+    due = "is due" if effect.due_at <= now else f"is due at {_at(effect.due_at)}"
     if not is_known:
-        return f"effect {effect.name} is due, and this process has no function for it"
+        return f"effect {effect.name} {due}, and this process has no function for it"
     if effect.status is EffectStatus.STARTED:
-        return f"effect {effect.name} is due, delivery {effect.attempts} brought no result"
+        return f"effect {effect.name} {due}, delivery {effect.attempts} brought no result"
     if effect.name == WITHDRAW and effect.error:
-        return f"effect {effect.name} is due: {effect.error}"
+        return f"effect {effect.name} {due}: {effect.error}"
     failed = f", it failed {counted(effect.tries, 'time')}" if effect.tries else ""
-    return f"effect {effect.name} is due{failed}"
+    return f"effect {effect.name} {due}{failed}"
 
 
 def _next_look(stored: Stored, now: dt.datetime) -> str:

@@ -145,9 +145,12 @@ def test_a_proxy_that_is_not_there_is_never_gone_around(authority: trustme.CA, b
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with FaultServer(answering(GOOD), tls=context_of(authority.issue_cert("127.0.0.1"))) as server:
-        made = gateway(server.url, ca_bundle=str(bundle), proxy=f"http://127.0.0.1:{port}")
+        made = gateway(server.url, ca_bundle=str(bundle), proxy=f"http://user:password@127.0.0.1:{port}")
 
-        assert isinstance(made.create(create_request()), NotSent)
+        outcome = made.create(create_request())
+        assert isinstance(outcome, NotSent)
+        assert f"through the proxy http://127.0.0.1:{port}" in outcome.problem
+        assert "user" not in outcome.problem
         assert server.connections == 0
 
 

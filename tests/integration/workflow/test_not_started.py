@@ -309,3 +309,17 @@ def test_the_looks_end_some_days_after_the_withdrawal(office: Office) -> None:
     passes(office, workflow, hours=24 * 8)
 
     assert "nothing more is due" in workflow.why(change.id)
+
+
+@pytest.mark.parametrize("minutes", [5, 6, 15, 60])
+def test_a_withdrawal_that_is_not_taken_yet_does_not_hide_it(office: Office, minutes: int) -> None:
+    """The ticket is read between the withdrawals that the ticket system refuses, however rarely a worker passes."""
+    workflow = office.workflow()
+    change = stalled(office, workflow)
+    workflow.withdraw(change.id, actor="alice", reason="not needed")
+    for _ in range(6):
+        office.pass_time(minutes * MINUTES)
+        workflow.reconcile()
+    assert reason_of(workflow.get(change.id)) is AttentionReason.NOT_STARTED
+    assert withdrawal(workflow, change) is EffectStatus.PLANNED
+    assert "waits for the flow of ticket REQ" in workflow.why(change.id)
