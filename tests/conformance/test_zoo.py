@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from itsm_workflow.testing import StorageConformance, check_storage
-from itsm_workflow.testing.conformance import QUICK, PromiseOutcome, _shortest
+from itsm_workflow.testing.conformance import QUICK, THOROUGH, PromiseOutcome, _shortest
 from itsm_workflow.testing.conformance._kit import Kit
 from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
@@ -26,6 +26,7 @@ from tests.conformance.zoo import (
 )
 from tests.conformance.zoo_answers import SkipsAClaimThatMovesNothing
 from tests.conformance.zoo_races import WritesTheRowBeforeItsEntries
+from tests.conformance.zoo_sizes import CountsEntriesInTwoBytesWithoutSign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,16 @@ def test_each_of_the_zoo_is_caught(backend: Backend, new_store: NewStore, monkey
     assert ALL[backend].words in report.broken[name].sentence
     assert report.broken[name].reason
     assert report.broken[name].calls
+
+
+@pytest.mark.long
+def test_a_history_of_more_entries_than_two_bytes_count_is_thorough(new_store: NewStore) -> None:
+    """The thorough profile writes so many, and catches a number without a sign."""
+    name = "thousands of entries"
+    thorough = attrs.evolve(QUICK, entries=THOROUGH.entries)
+    for profile, broken in ((QUICK, []), (thorough, [name])):
+        report = check_storage(new_store(CountsEntriesInTwoBytesWithoutSign), profile=profile, only=name)
+        assert list(report.broken) == broken
 
 
 @pytest.mark.parametrize("backend", ALL, ids=lambda backend: backend.__name__)

@@ -7,9 +7,11 @@ Each is next to the promise of the kit that catches it, and to no other promise 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
-from contextlib import nullcontext, suppress
+import sqlite3
+from contextlib import closing, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -17,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.files import unavailable
-from itsm_workflow.storage.protocol import Conflict, ConflictKind
+from itsm_workflow.storage.protocol import Conflict, ConflictKind, EntryRows, Order, Rows
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
 from itsm_workflow_backends.json_file._log import Log
 from itsm_workflow_backends.sqlite import SQLiteBackend
@@ -25,10 +27,10 @@ from tests.conformance.caught import Caught
 from tests.conformance.good import OneFile, TwoTables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from itsm_workflow.storage.protocol import Row, Write
+    from itsm_workflow.storage.protocol import Query, Row, Write
     from tests.conformance.good import Changes
 
 logger = logging.getLogger(__name__)
@@ -72,6 +74,21 @@ class IgnoresAFailedSync(JSONFileBackend):
         def sync(descriptor: int) -> None:
             with suppress(OSError):
                 os.fdatasync(descriptor)
+
+        with mock.patch.object(_log, "sync", sync):
+            return super().commit(writes)
+
+
+class IgnoresAFullDiskAtASync(JSONFileBackend):
+    """Takes a full disk at a sync for a warning, and answers as stored what is in the cache."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        def sync(descriptor: int) -> None:
+            try:
+                os.fdatasync(descriptor)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
 
         with mock.patch.object(_log, "sync", sync):
             return super().commit(writes)
@@ -149,6 +166,18 @@ class KeepsTheLock(JSONFileBackend):
             raise
 
 
+class KeepsTheLockOfAReader(JSONFileBackend):
+    """Holds the lock of other processes after a read that failed."""
+
+    def get(self, change_id: str, /) -> Row | None:
+        try:
+            return super().get(change_id)
+        except StorageUnavailable as error:
+            if isinstance(error.__cause__, OSError):
+                self._shared._lock._lock.acquire()
+            raise
+
+
 class RepeatsACommit(JSONFileBackend):
     """Commits again after an error, and conflicts with what it has stored the first time."""
 
@@ -172,6 +201,60 @@ class TakesALockForAConflict(JSONFileBackend):
             return [Conflict(kind=ConflictKind.VERSION, change_id=write.row.id) for write in writes]
 
 
+class TakesALockForALostClaim(JSONFileBackend):
+    """Answers that another worker has a change if it was not given the lock for a claim in time."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        try:
+            return super().commit(writes)
+        except StorageUnavailable as error:
+            if "held its lock" not in str(error) or any(write.entries for write in writes):
+                raise
+            return [Conflict(kind=ConflictKind.VERSION, change_id=write.row.id) for write in writes]
+
+
+class LetsATimeoutThrough(JSONFileBackend):
+    """Raises the time-out of the lock as it is if rows are looked for."""
+
+    def find(self, query: Query, /) -> Rows:
+        try:
+            return super().find(query)
+        except StorageUnavailable as error:
+            if isinstance(error.__cause__, Timeout):
+                raise error.__cause__ from None
+            raise
+
+
+class TakesAnyVersionForItsOwn(JSONFileBackend):
+    """Looks after an error whether the version that it was to store is there, and not who has stored it."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        try:
+            return super().commit(writes)
+        except StorageUnavailable as error:
+            rows = [self.get(write.row.id) for write in writes] if isinstance(error.__cause__, OSError) else [None]
+            if all(row and row.version >= write.row.version for row, write in zip(rows, writes, strict=False)):
+                return [None] * len(writes)
+            raise
+
+
+class MakesItsTablesInTwoSteps(TwoTables):
+    """Makes its tables in a commit each, and takes the first for both."""
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._path)) as connection:
+            connection.execute("PRAGMA synchronous = EXTRA")
+            if not connection.execute("SELECT name FROM sqlite_master").fetchall():
+                connection.execute("CREATE TABLE changes (id TEXT PRIMARY KEY, data BLOB)")
+                connection.execute("CREATE TABLE entries (id TEXT, seq INTEGER, data BLOB, PRIMARY KEY (id, seq))")
+            yield connection
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.get("")  # makes them
+
+
 class FindsNothingWhenAReadFails(JSONFileBackend):
     """Answers that there is no such change if the file cannot be read."""
 
@@ -182,6 +265,42 @@ class FindsNothingWhenAReadFails(JSONFileBackend):
             if isinstance(error.__cause__, Timeout):
                 raise
             return None
+
+
+class EndsPagesWhenAReadFails(SQLiteBackend):
+    """Takes an error at a page after the first for the end of the pages."""
+
+    def find(self, query: Query, /) -> Rows:
+        try:
+            return super().find(query)
+        except StorageUnavailable as error:
+            if query.after is None or error.__cause__ is None:
+                raise
+            return Rows(rows=())
+
+
+class EndsAHistoryWhenAReadFails(SQLiteBackend):
+    """Takes an error at a page of a history after the first for its end."""
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        try:
+            return super().history(change_id, after_seq, limit)
+        except StorageUnavailable as error:
+            if not after_seq or error.__cause__ is None:
+                raise
+            return EntryRows(entries=())
+
+
+class FindsNoSubmissionWhenAReadFails(SQLiteBackend):
+    """Answers that a subject was never submitted if the file cannot be read."""
+
+    def find(self, query: Query, /) -> Rows:
+        try:
+            return super().find(query)
+        except StorageUnavailable as error:
+            if query.order is not Order.SUBMISSION or error.__cause__ is None:
+                raise
+            return Rows(rows=())
 
 
 class FindsNothingWhileLocked(OneFile):
@@ -286,6 +405,51 @@ ZOO: dict[type, Caught] = {
         "a failed read does not find nothing",
         "A read that fails raises",
         "A change that waits for its approval is reported as unknown, and is applied for once more.",
+    ),
+    IgnoresAFullDiskAtASync: Caught(
+        "a failed sync is not answered as stored",
+        "cannot be written or synced",
+        "What was approved on a full disk is gone after a power cut.",
+    ),
+    KeepsTheLockOfAReader: Caught(
+        "a failed read leaves no lock",
+        "it holds no lock",
+        "After one failed read, every other process waits until this one is restarted.",
+    ),
+    TakesALockForALostClaim: Caught(
+        "a lock that is not given is not a conflict",
+        "none of them is answered as a conflict",
+        "On a busy system each worker believes that another one has the change, and no one sends the ticket.",
+    ),
+    LetsATimeoutThrough: Caught(
+        "a lock that is not given is not an empty answer",
+        "A read that fails raises",
+        "A page on a busy system ends with an error of a lock that the host does not know.",
+    ),
+    TakesAnyVersionForItsOwn: Caught(
+        "a failed read does not find nothing",
+        "A read that fails raises",
+        "Two workers send the same ticket, because each takes the claim of the other for its own.",
+    ),
+    MakesItsTablesInTwoSteps: Caught(
+        "a store whose maker was killed can be used",
+        "A power cut or a crash at any moment",
+        "A deployment that is killed in its first second leaves a store that no process can use.",
+    ),
+    EndsPagesWhenAReadFails: Caught(
+        "a failed read does not find nothing",
+        "A read that fails raises",
+        "A pass ends in the middle without an error, and the changes after it are not reconciled.",
+    ),
+    EndsAHistoryWhenAReadFails: Caught(
+        "a failed read does not find nothing",
+        "A read that fails raises",
+        "The end of a long history is missing, and the change is reported as damaged.",
+    ),
+    FindsNoSubmissionWhenAReadFails: Caught(
+        "a failed read does not find nothing",
+        "A read that fails raises",
+        "A gate refuses what was approved, because it finds no submission of the subject.",
     ),
     SyncsNoDirectory: Caught(
         "a power cut at any moment leaves whole commits",

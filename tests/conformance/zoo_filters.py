@@ -117,6 +117,30 @@ class HoldsAChecksum(PlainDict):
         return zlib.crc32((row.open_subject or "").encode())
 
 
+class TakesNoStatesForAnyWhenDue(MemoryBackend):
+    """Leaves out an empty list of states if it reads the rows by their due times."""
+
+    def find(self, query: Query, /) -> Rows:
+        by_time = query.order is Order.DUE_AT and query.states == ()
+        return super().find(attrs.evolve(query, states=None) if by_time else query)
+
+
+class TakesNoNumbersForAnyFromAPage(MemoryBackend):
+    """Has a statement for the pages after the first, which leaves out an empty list of ticket numbers."""
+
+    def find(self, query: Query, /) -> Rows:
+        goes_on = query.after is not None and query.ticket_sns == ()
+        return super().find(attrs.evolve(query, ticket_sns=None) if goes_on else query)
+
+
+class TakesNoReasonsForAnyInAState(MemoryBackend):
+    """Looks up the states in an index, and leaves out an empty list of reasons for attention if it does."""
+
+    def find(self, query: Query, /) -> Rows:
+        by_state = query.states and query.attention == ()
+        return super().find(attrs.evolve(query, attention=None) if by_state else query)
+
+
 class FindsFirstAndReadsLater(MemoryBackend):
     """Finds ids, and reads their rows by further calls."""
 
@@ -149,6 +173,13 @@ ZOO = {
     FiltersAPageLater: Caught(_COMBINED, _ALL, "A list shows empty pages between those that have changes."),
     FindsByAPattern: Caught(
         _COMBINED, _ALL, "A workflow whose name ends with a percent sign reads the changes of others."
+    ),
+    TakesNoStatesForAnyWhenDue: Caught(_COMBINED, _ALL, "A worker that may act on no state claims every due change."),
+    TakesNoNumbersForAnyFromAPage: Caught(
+        _COMBINED, _ALL, "A pass over no tickets goes on with the changes of all, after a page was lost."
+    ),
+    TakesNoReasonsForAnyInAState: Caught(
+        _COMBINED, _ALL, "A list of pending changes for which a reader is allowed no reason shows all of them."
     ),
     JoinsStates: Caught(
         "another spelling is another value", _SPELLED, "A state whose name has a comma finds changes of other states."

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from unittest import mock
 
-from itsm_workflow.storage.protocol import Conflict, ConflictKind, EntryRows, Row, Write
+from itsm_workflow.storage.protocol import Conflict, ConflictKind, EntryRows, Order, Row, Write
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.conformance.caught import Caught
 from tests.conformance.good import OneFile, PlainDict
@@ -211,6 +211,33 @@ class LocksForASecond(OneFile):
             lease.unlink(missing_ok=True)
 
 
+class SharesItsLockAcrossAFork(OneFile):
+    """Opens the file of its lock once, so that a forked process holds the lock of its parent."""
+
+    @contextmanager
+    def _opened(self) -> Iterator[Changes]:
+        if "lock" not in vars(self):
+            self.lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT)
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        try:
+            self._check_open()
+            yield self._read()
+        finally:
+            fcntl.flock(self.lock, fcntl.LOCK_UN)
+
+
+class FindsSubmissionsInACopy(OneFile):
+    """Reads the submissions of a subject again after a moment only."""
+
+    def find(self, query: Query, /) -> Rows:
+        known: dict[Query, tuple[float, Rows]] = vars(self).setdefault("known", {})
+        page = super().find(query)
+        if query.order is Order.SUBMISSION and time.monotonic() < known.get(query, (0.0,))[0] + 0.05:
+            return known[query][1]
+        known[query] = (time.monotonic(), page)
+        return page
+
+
 class SharesItsConnection(OneFile):
     """Reads over a connection to a server, which a forked process goes on to use."""
 
@@ -353,6 +380,16 @@ ZOO = {
         "a stopped writer does not write over others",
         "the version that the writer has read",
         "A server that paused overwrites what another has stored meanwhile.",
+    ),
+    FindsSubmissionsInACopy: Caught(
+        "two objects see each others commits",
+        "as of the last commit",
+        "A gate opens by an approval that was withdrawn a moment ago.",
+    ),
+    SharesItsLockAcrossAFork: Caught(
+        "a forked process does not disturb its parent",
+        "the store behind it is shared by processes",
+        "Two workers of a server overwrite each other's changes.",
     ),
     SharesItsConnection: Caught(
         "a forked process does not disturb its parent",

@@ -83,6 +83,31 @@ class CountsEntriesInTwoBytes(MemoryBackend):
         return super().history(change_id, after_seq % (1 << 15) if after_seq < 1 << 60 else after_seq, limit)
 
 
+class EndsAHistoryAtFiveThousand(MemoryBackend):
+    """Reads 5,000 entries at most for a call, and says that there are no more."""
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        page = super().history(change_id, after_seq, limit)
+        return page if limit <= 5000 else attrs.evolve(page, entries=page.entries[:5000], next_seq=None)
+
+
+class EndsAHistoryAtABlock(MemoryBackend):
+    """Keeps entries in blocks of 1,024, and takes the end of a block for the end of the history."""
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        page = super().history(change_id, after_seq, limit)
+        at_the_end = page.next_seq is not None and page.next_seq % 1024 == 0
+        return attrs.evolve(page, next_seq=None) if at_the_end else page
+
+
+class CountsEntriesInTwoBytesWithoutSign(MemoryBackend):
+    """Has the number of an entry in two bytes without a sign; only the thorough profile writes so many."""
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        page = super().history(change_id, after_seq, limit)
+        return attrs.evolve(page, entries=tuple(attrs.evolve(e, seq=min(e.seq, (1 << 16) - 1)) for e in page.entries))
+
+
 class AnswersForAThousand(MemoryBackend):
     """Commits a batch in parts of a thousand, and answers for the last part twice."""
 
@@ -164,6 +189,16 @@ ZOO = {
         "thousands of entries",
         "numbered 1 to ``seq``",
         "A reader of a long history reads its beginning again and again.",
+    ),
+    EndsAHistoryAtFiveThousand: Caught(
+        "thousands of entries",
+        "numbered 1 to ``seq``",
+        "An export that asks for the whole of a long history gets its first part.",
+    ),
+    EndsAHistoryAtABlock: Caught(
+        "thousands of entries",
+        "numbered 1 to ``seq``",
+        "The end of a long history is missing, and the change is reported as forged.",
     ),
     AnswersForAThousand: Caught(
         "a batch of two thousand",

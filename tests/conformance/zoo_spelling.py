@@ -74,6 +74,25 @@ class FindsByAPattern(MemoryBackend):
         return Rows(rows=tuple(row for row in rows if pattern.fullmatch(row.subject)))
 
 
+class LooksAgainInLowerCase(MemoryBackend):
+    """Looks for a workflow by its name in lower case if it finds nothing by the name as it is."""
+
+    def find(self, query: Query, /) -> Rows:
+        page = super().find(query)
+        is_lost = query.workflow is not None and not page.rows and query.after is None
+        return super().find(attrs.evolve(query, workflow=(query.workflow or "").lower())) if is_lost else page
+
+
+class LooksAgainInNormalForm(MemoryBackend):
+    """Looks for a history by the normal form of the id if it finds nothing by the id as it is."""
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        page = super().history(change_id, after_seq, limit)
+        is_known = change_id in self._open_table().rows
+        normal = unicodedata.normalize("NFKC", change_id)
+        return page if is_known else super().history(normal, after_seq, limit)
+
+
 class NormalizesSubjects(PlainDict):
     """Holds subjects as a file system holds names: in one normal form."""
 
@@ -217,6 +236,16 @@ ZOO = {
         "another spelling is another value",
         'None means "any"; an empty tuple means "none"',
         "A gate reads the approval of another collector, whose name matches as a pattern.",
+    ),
+    LooksAgainInLowerCase: Caught(
+        "another spelling is another value",
+        'None means "any"; an empty tuple means "none"',
+        "A host that misspells the name of a workflow is shown the changes of another one.",
+    ),
+    LooksAgainInNormalForm: Caught(
+        "another spelling is another value",
+        'None means "any"; an empty tuple means "none"',
+        "A change that does not exist has the history of another one, whose name looks alike.",
     ),
     NormalizesSubjects: Caught(
         "another spelling is another value",

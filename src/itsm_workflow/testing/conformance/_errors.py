@@ -46,6 +46,27 @@ _WRITING = Plan(
     faults=failing,
 )
 """Four promises judge the same trials, so a check makes them once."""
+_READING = Plan(
+    story=stories.reading,
+    judges={verdicts.wrong_read: _ALL, verdicts.stored_too_late: _ALL, verdicts.kept_lock: _ALL},
+    kinds=READS,
+    faults=failing,
+)
+_WRITING_BESIDE = Plan(
+    story=stories.stopping,
+    judges={verdicts.conflict_for_a_lock: _ALL, verdicts.other_error: _ALL},
+    kinds=CHANGES,
+    faults=stopping_before,
+    interferences=_HELD_BACK,
+)
+_READING_BESIDE = Plan(
+    story=stories.reading_while_stopped,
+    judges={verdicts.wrong_read_at_a_lock: _ALL, verdicts.other_error: _ALL},
+    kinds=CHANGES,
+    faults=stopping_before,
+    interferences=_HELD_BACK,
+)
+"""While another process is stopped, which may hold a lock."""
 
 
 class ErrorPromises(Promises):
@@ -92,6 +113,7 @@ class ErrorPromises(Promises):
             recorded=CHANGES,
             faults=failing_once,
             interferences=(),
+            every_fault=True,
         )
         self._try(open_backend, plan)
 
@@ -148,14 +170,8 @@ class ErrorPromises(Promises):
         Port: "A lock that is not given in time, a deadlock that the store gives up and a lost answer raise as well;
         none of them is answered as a conflict."
         """
-        plan = Plan(
-            story=stories.stopping,
-            judges={verdicts.conflict_for_a_lock: _ALL},
-            kinds=CHANGES,
-            faults=stopping_before,
-            interferences=_HELD_BACK,
-        )
-        self._try(open_backend, plan)
+        self._try(open_backend, _WRITING_BESIDE)
+        self._try(open_backend, _WRITING_BESIDE, verdicts.other_error)
 
     @promise("durable", "multi_process")
     def test_a_lock_that_is_not_given_is_not_an_empty_answer(self, open_backend: RecordedOpener) -> None:
@@ -163,14 +179,8 @@ class ErrorPromises(Promises):
 
         Port: "A read that fails raises: it returns neither nothing nor an older state instead."
         """
-        plan = Plan(
-            story=stories.reading_while_stopped,
-            judges={verdicts.wrong_read_at_a_lock: _ALL},
-            kinds=CHANGES,
-            faults=stopping_before,
-            interferences=_HELD_BACK,
-        )
-        self._try(open_backend, plan)
+        self._try(open_backend, _READING_BESIDE)
+        self._try(open_backend, _READING_BESIDE, verdicts.other_error)
 
     @promise("durable", "multi_process")
     def test_a_process_killed_at_any_call_leaves_whole_commits(self, open_backend: RecordedOpener) -> None:
@@ -191,13 +201,39 @@ class ErrorPromises(Promises):
         self._try(open_backend, plan)
 
     @promise("durable", "multi_process")
+    def test_a_store_whose_maker_was_killed_can_be_used(self, open_backend: RecordedOpener) -> None:
+        """A process that opens a store that does not exist is killed at a call on a file; the next one has a store.
+
+        Port: "A power cut or a crash at any moment leaves every acknowledged write, and every other write whole or not
+        at all."
+        """
+        plan = Plan(
+            story=stories.creating,
+            judges={verdicts.not_made: _ALL},
+            kinds=CHANGES,
+            faults=killing_before,
+            interferences=(),
+            every_call=True,
+        )
+        self._try(open_backend, plan)
+
+    @promise("durable", "multi_process")
     def test_a_failed_read_does_not_find_nothing(self, open_backend: RecordedOpener) -> None:
         """A read that fails raises, and no commit goes by its result.
 
         Port: "A read that fails raises: it returns neither nothing nor an older state instead."
         """
-        plan = Plan(story=stories.reading, judges={verdicts.wrong_read: _ALL}, kinds=READS, faults=failing)
-        self._try(open_backend, plan)
+        self._try(open_backend, _READING)
+        self._try(open_backend, _READING, verdicts.stored_too_late)
+
+    @promise("durable", "multi_process")
+    def test_a_failed_read_leaves_no_lock(self, open_backend: RecordedOpener) -> None:
+        """After a read that fails, this process and others can go on.
+
+        Port: "After an error, the object reads what a newly opened store would read, or raises again; it holds no
+        lock."
+        """
+        self._try(open_backend, _READING, verdicts.kept_lock)
 
     @functools.cached_property
     def _known(self) -> dict[Plan, Findings]:

@@ -42,6 +42,7 @@ _TOGETHER = (
 )
 """Conditions that the library gives together, and a few more."""
 
+_LISTS = ("ids", "states", "attention", "ticket_sns")
 _LIMIT = 2
 
 
@@ -63,6 +64,8 @@ class FilterPromises(Promises):
                 query = Query(**conditions, order=order, limit=_ROWS)
                 for page in (query, *_pages(model, query)):
                     _check(model, page, backend)
+                for empty in _with_an_empty_list(model, query):
+                    _check(model, empty, backend)
 
 
 def combined_rows() -> list[Write]:
@@ -106,6 +109,20 @@ def _pages(model: Model, query: Query) -> Iterator[Query]:
     matching = model.find(query)
     for row in (matching[len(matching) // 2], matching[-1]) if matching else ():
         yield attrs.evolve(query, limit=_LIMIT, after=cursor_at(row, query.order))
+
+
+def _with_an_empty_list(model: Model, query: Query) -> Iterator[Query]:
+    """Yield a query of one condition or none with an empty list as well: from the beginning and from the middle."""
+    given = [name for name, _ in _CONDITIONS if getattr(query, name) is not None]
+    for name in _LISTS if len(given) <= 1 else ():
+        if name in given:
+            continue
+        matching = model.find(query)
+        none: dict[str, Any] = {name: ()}
+        empty = attrs.evolve(query, **none)
+        yield empty
+        if matching:
+            yield attrs.evolve(empty, limit=_LIMIT, after=cursor_at(matching[len(matching) // 2], query.order))
 
 
 def _check(model: Model, query: Query, backend: StorageBackend) -> None:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ _PARENT = "its parent"
 _FORKS = 4
 """The lines inside of a commit at which the process forks."""
 _PAUSE = 1.0
+_LEAD = 0.25
+"""The seconds that the forked process has for a commit, which a lock that both processes hold does not prevent."""
 
 
 class ForkingPromises(Promises):
@@ -41,8 +44,8 @@ class ForkingPromises(Promises):
         """A process that has used a backend forks, as servers do; both use it at the same time, then the parent alone.
 
         It forks again while a thread of it is inside of a commit, at different lines of the backend. The lock that this
-        thread holds has no owner in the forked process. The forked process may be refused with StorageUnavailable; its
-        parent is not.
+        thread holds has no owner in the forked process, and still keeps that process out. The forked process may be
+        refused with StorageUnavailable; its parent is not.
 
         Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
         """
@@ -87,6 +90,7 @@ def _fork_inside_a_commit(backend: RecordedBackend, number: int, line: int, limi
     def pause() -> None:
         inside.set()
         go_on.wait(_PAUSE)  # not longer: a backend may delay the fork until the commit has ended
+        time.sleep(_LEAD)
 
     def commit() -> None:
         with suppress(StorageUnavailable), at_line(line, pause):

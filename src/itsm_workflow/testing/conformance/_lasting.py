@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
-from itsm_workflow.storage.protocol import Query
+from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._rows import (
     NOW,
@@ -18,11 +18,20 @@ from itsm_workflow.testing.conformance._rows import (
     stored,
     whole_history,
 )
+from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from itsm_workflow.storage.protocol import StorageBackend
+
+
+_QUERIES = (
+    *(Query(), Query(ids=("c1",)), Query(ticket_sns=("n",)), Query(open_subject="s"), Query(states=("applying",))),
+    Query(subject="subject of c1", order=Order.SUBMISSION, limit=2),
+    *(Query(due_before=NOW, order=Order.DUE_AT), Query(workflow="collector", order=Order.UPDATED_AT)),
+)
+"""Queries as the library makes them; a backend may answer each in a way of its own."""
 
 
 class LastingPromises(Promises):
@@ -109,12 +118,13 @@ class LastingPromises(Promises):
         """
         one, other = open_backend(), open_backend()
         try:
-            row = stored(one, create("c1"))
+            row = stored(one, create("c1", open_subject="s", ticket_sn="n", submission=1, due_at=NOW))
             for number in range(20):
                 # Not in turns: a writer reads its own commit, which would hide that it misses the other's.
                 writer, reader = (one, other) if number % 4 < 2 else (other, one)
                 row = stored(writer, follow(row))
-                assert reader.find(Query()).rows == (row,)
+                for query in _QUERIES:
+                    assert reader.find(query).rows == (row,), f"find({word(query)}) missed a commit"
                 assert reader.get("c1") == row
                 assert len(whole_history(reader, "c1")) == row.seq
         finally:

@@ -19,6 +19,7 @@ class Profile:
         deaths: Lines inside a commit at which a process crashes; a commit has as many as it executes lines of Python.
         damages: Damaged places of a file.
         commits: Commits to one change, one after the other.
+        entries: Number of entries that the longest history exceeds.
         rest: Seconds after which data is read again, in case that it expires.
         pauses: Lines inside a commit at which a writer is stopped.
         pause: Seconds for which a writer is stopped while it keeps others waiting; longer than any lease of a backend.
@@ -44,6 +45,7 @@ class Profile:
     every_fault: bool = False
     states: int
     patience: float = 120.0
+    entries: int = 1 << 15
 
 
 QUICK = Profile(
@@ -80,6 +82,7 @@ THOROUGH = Profile(
     points=10_000,
     every_fault=True,
     states=10_000,
+    entries=1 << 16,
 )
 """Takes hours; for nightly runs, and before a release."""
 

@@ -99,12 +99,12 @@ def bind(backend: StorageBackend, _pipe: object, meeting: Meeting, column: str, 
 
 
 def overwrite(backend: StorageBackend, _pipe: object, meeting: Meeting, change_id: str, rounds: int) -> None:
-    """In each round, read the change that all have read and write to it."""
-    for _ in range(rounds):
+    """In each round, read the change that all have read, and write to it or claim it."""
+    for number in range(rounds):
         meeting.wait()
         row = read(backend, change_id)
         meeting.wait()
-        tried(backend, follow(row))
+        tried(backend, claim(row, number) if number % 2 else follow(row))
 
 
 def count_up(backend: StorageBackend, _pipe: object, meeting: Meeting, change_id: str, rounds: int) -> None:

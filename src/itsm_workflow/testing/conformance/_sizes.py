@@ -39,6 +39,7 @@ _PAGE = 3000
 _ENTRIES = 5000
 _MORE_ENTRIES = 7000
 _TWO_BYTES = 1 << 15
+_BLOCK = 1 << 12
 _OFF_BY = (1 << 8, 1 << 15, 1 << 16, 1 << 31, 1 << 32, 1 << 53, 1 << 62)
 _ENTRY_EVERY = 50
 _LOOKS = 5
@@ -110,10 +111,11 @@ class SizePromises(Promises):
         """
         row = stored(backend, create("c1", entries=_ENTRIES))
         stored(backend, create("c2", entries=3))
-        while row.seq <= _TWO_BYTES:
+        while row.seq <= self.profile.entries:
             row = stored(backend, follow(row, entries=_MORE_ENTRIES))
         expected = [entry("c1", seq) for seq in range(1, row.seq + 1)]
-        _same("entries", whole_history(backend, "c1", limit=_ENTRIES), expected)
+        for limit in (_ENTRIES, _BLOCK, row.seq):
+            _same(f"entries in pages of {limit:,}", whole_history(backend, "c1", limit=limit), expected)
         page = backend.history("c1", row.seq - 7)
         assert (list(page.entries), page.next_seq) == (expected[-7:], None)
         page = backend.history("c1", _TWO_BYTES, 2)

@@ -71,15 +71,14 @@ class SpellingPromises(Promises):
         """
         writes = [_spelled(text) for text in SPELLINGS]
         for write in writes:
+            _check_unknown(backend, write.row.id)
             answer = backend.commit([write])
             assert answer == [None], f"{word(write)} is answered {word(answer)}, but no other change has these values"
         for write in writes:
             text = write.row.id
             assert backend.get(text) == write.row, f"get({text!r}) returned another row"
             assert whole_history(backend, text) == list(write.entries), f"history({text!r}) returned another entry"
-            queries: list[dict[str, Any]] = [{name: text} for name in _FILTERS]
-            queries += [{name: (text,)} for name in _SEVERAL]
-            for query in queries:
+            for query in _queries(text):
                 assert found(backend, **query) == [text], f"find({word(Query(**query))})"
         assert found(backend) == sorted(SPELLINGS)
         for name in _SEVERAL:
@@ -204,6 +203,20 @@ def _names_of_files(watch: Watch, folder: Path, opener: Callable[[], StorageBack
     files = [operation.other or operation.path for operation in stage.making if operation.kind is not Kind.NOTE]
     names = {Path(file).name for file in files}
     return sorted(names | {name.split(".")[0] for name in names})
+
+
+def _queries(text: str) -> list[dict[str, Any]]:
+    """Return a query by each column."""
+    return [*({name: text} for name in _FILTERS), *({name: (text,)} for name in _SEVERAL)]
+
+
+def _check_unknown(backend: StorageBackend, text: str) -> None:
+    """Look for a text of which only other spellings are stored."""
+    assert backend.get(text) is None, f"get({text!r}) returned a row of another spelling"
+    assert whole_history(backend, text) == [], f"history({text!r}) returned an entry of another spelling"
+    for query in _queries(text):
+        names = found(backend, **query)
+        assert names == [], f"find({word(Query(**query))}) returned {names}, which are other spellings"
 
 
 def _spelled(text: str) -> Write:

@@ -59,6 +59,7 @@ class Plan:
         interferences: What happens to the messages to a server; empty if the promise is about files.
         every_call: Whether each call of a run of calls of one kind on one file is a point, and not only the first and
             the last of it.
+        every_fault: Whether every fault is injected, and not only the first, whatever the profile.
         times: The number of trials, as a multiple of what the profile says; more if a trial is cheap.
     """
 
@@ -75,6 +76,7 @@ class Plan:
         Interference.TRICKLED,
     )
     every_call: bool = False
+    every_fault: bool = False
     times: int = 1
 
 
@@ -110,8 +112,8 @@ def tearing(kind: Kind) -> Sequence[Fault]:
 
 
 def failing_once(_kind: Kind) -> Sequence[Fault]:
-    """Return the one way in which only this call fails."""
-    return (calls.EIO,)
+    """Return the ways in which only this call fails."""
+    return (calls.EIO, calls.ENOSPC)
 
 
 def stopping_before(_kind: Kind) -> Sequence[Fault]:

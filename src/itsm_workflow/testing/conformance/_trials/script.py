@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.storage.protocol import Order, Query
+from itsm_workflow.storage.protocol import Cursor, Order, Query
 from itsm_workflow.testing.conformance._model import Model
 from itsm_workflow.testing.conformance._rows import NOW, claim, create, follow
 
@@ -30,7 +30,7 @@ class Script:
     @property
     def base(self) -> list[Writes]:
         """The commits that the store holds before the trial."""
-        one = self.created("c1", entries=2, open_subject=self.named("s"))
+        one = self.created("c1", entries=2, open_subject=self.named("s"), submission=1)
         return [[one], [self.created(f"c{number}") for number in range(2, 8)]]
 
     @property
@@ -70,6 +70,17 @@ class Script:
         return [follow(self.old("c1"), state="rejected"), self.created("n9")]
 
     @property
+    def alone(self) -> dict[str, Writes]:
+        """By place in a story: commits of one write each that compete with no other."""
+        made = self.created("n10", open_subject=self.named("s10"), ticket_key=self.named("t10"))
+        return {"claiming": [claim(self.old("c2"), NOW)], "creating": [made]}
+
+    @property
+    def late(self) -> Writes:
+        """A commit that comes too late if `first` was stored."""
+        return self.competing[:1]
+
+    @property
     def workflow(self) -> str:
         """The workflow of all changes of the script."""
         return self.named("collector")
@@ -83,6 +94,14 @@ class Script:
     def query(self) -> Query:
         """A query that finds every change of the script."""
         return Query(workflow=self.workflow, order=Order.ID)
+
+    @property
+    def further(self) -> dict[str, Query]:
+        """By place in a story: a query for a page after the first, and one for the newest submission of a subject."""
+        return {
+            "next page": Query(workflow=self.workflow, after=Cursor(value=None, id=self.named("c2")), limit=3),
+            "newest": Query(subject=self.old("c1").subject, order=Order.SUBMISSION, limit=2),
+        }
 
     def short(self, text: str) -> str:
         """Return a text of a report without the prefix."""

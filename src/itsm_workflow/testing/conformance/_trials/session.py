@@ -131,8 +131,8 @@ class Session:
     def _find(self, query: Query) -> Any:  # noqa: ANN401  # the same
         return plain(self._opened().find(query))
 
-    def _history(self, change_id: str) -> Any:  # noqa: ANN401  # the same
-        return plain(self._opened().history(change_id))
+    def _history(self, change_id: str, after_seq: int = 0) -> Any:  # noqa: ANN401  # the same
+        return plain(self._opened().history(change_id, after_seq))
 
     def _contents(self, names: tuple[str, ...], query: Query) -> Contents:
         backend = self._opened()

@@ -182,13 +182,13 @@ class FileStage:
 
     def steps(self, plan: Plan, *, every_fault: bool) -> list[list[Point]]:
         """Return the points by the calls of the story, see `Stage.steps`; the record has a note before each call."""
-        steps = []
+        steps, all_faults = [], every_fault or plan.every_fault
         for numbered in _numbered(self.operations(), self.kinds):
             points = [
                 Point(at, fault, self.short(f"{WORDS[operation.kind]} {operation.path}"))
                 for at, operation in (numbered if every_fault or plan.every_call else _telling(numbered))
                 if operation.kind & plan.kinds
-                for fault in plan.faults(operation.kind)[: None if every_fault else 1]
+                for fault in plan.faults(operation.kind)[: None if all_faults else 1]
             ]
             steps.append(points)
         return steps

@@ -182,16 +182,20 @@ def calling(stage: Stage, point: Point) -> Trial:
 
 
 def reading(stage: Stage, point: Point) -> Trial:
-    """Read, and commit, with an error on the way, also what another process has just committed."""
+    """Read, and commit, with an error on the way, also what another process has just committed, or too late for it."""
     trial = Trial(script := stage.reset(), point)
     with _staged(stage, trial) as start:
-        a, b = start(A, spoiled=True, hurried=True), start(B)
+        a, b = start(A, spoiled=True, hurried=True), start(B, hurried=True)
         trial.make("open elsewhere", b, "open")
         a.arm(point)
         if not trial.make("open", a, "open").error:
             _read_each(trial, a, "")
+            for place, query in script.further.items():
+                trial.make(place, a, "find", query)
+            trial.make("end of history", a, "history", script.named("c1"), 1)
             trial.make("elsewhere", b, "commit", script.first)
             _read_each(trial, a, " again")
+            trial.make("late", a, "commit", script.late)
             trial.make("second", a, "commit", script.second)
             trial.make("get at last", a, "get", script.named("c3"))
         _disarm(trial, a)
@@ -215,6 +219,8 @@ def stopping(stage: Stage, point: Point) -> Trial:
         except Stopped:
             trial.fault = f"process 1 stops in its commit, before {point.step}"
         trial.make("competing", b, "commit", script.competing)
+        for place, writes in script.alone.items():
+            trial.make(place, b, "commit", writes)
     with _staged(stage, trial) as start:
         _look(trial, start(C))
     return trial
@@ -253,6 +259,28 @@ def killing(stage: FileStage, point: Point) -> Trial:
             trial.fault = f"process 1 is killed before {point.step}"
     with _staged(stage, trial) as start:
         _look(trial, start(C))
+    return trial
+
+
+def creating(stage: FileStage, point: Point) -> Trial:
+    """Kill a process that makes the store at one of its calls on a file, and let another one open and use the store."""
+    trial = Trial(script := stage.reset(), point)
+    stage.put({})
+    with _staged(stage, trial) as start:
+        a = start(A, spoiled=True)
+        a.arm(point)
+        try:
+            trial.make("open", a, "open")
+            trial.make("close", a, "close")
+            a.disarm()
+        except Died:
+            trial.fault = f"process 1 is killed before its step {point.at}"
+    with _staged(stage, trial) as start:
+        c = start(C)
+        if not trial.make("reopen", c, "open").error:
+            trial.make("made", c, "commit", script.base[0])
+            trial.read("after", c)
+            trial.make("close after", c, "close")
     return trial
 
 

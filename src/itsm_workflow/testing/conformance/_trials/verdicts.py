@@ -49,6 +49,14 @@ def not_stored(trial: Trial) -> str:
     return ""
 
 
+def stored_too_late(trial: Trial) -> str:
+    """Return a write that was answered as stored although another process had written its change before."""
+    if trial.answer("elsewhere") is None or trial.answer("late") != [None]:
+        return ""
+    (write,) = trial.script.late
+    return f"{write.row.id}: answered as stored, but another process had stored version {write.row.version} before"
+
+
 def not_durable(trial: Trial) -> str:
     """Return a write that was answered as stored and is lost in the power cut, or why the store cannot be read."""
     for place in ("reopen", "after"):
@@ -71,6 +79,22 @@ def not_whole(trial: Trial) -> str:
     (write,), end = trial.script.last, trial.contents("at the end")
     if end is not None and trial.answer("last") == [None] and end[write.row.id] != trial.script.after(write):
         return f"{write.row.id}: stored after a process was killed, but the store has {_said(end[write.row.id])}"
+    return ""
+
+
+def not_made(trial: Trial) -> str:
+    """Return why a store cannot be used if the process that made it was killed."""
+    if (silent := trial.silent) is not None:
+        return f"{silent.name} of {silent.who} does not return after the process that made the store was killed"
+    for place in ("reopen", "made", "after"):
+        outcome = trial.outcome(place)
+        if outcome is not None and outcome.error:
+            return f"after the process that made the store was killed, the store cannot be used: {outcome.error}"
+    (write,), after = trial.script.base[0], trial.contents("after")
+    if trial.answer("made") != [None]:
+        return f"{write.row.id}: answered with a conflict in a new store"
+    if after is not None and after[write.row.id] != trial.script.after(write):
+        return f"{write.row.id}: stored in a new store, which has {_said(after[write.row.id])}"
     return ""
 
 
@@ -140,6 +164,12 @@ def false_conflict(trial: Trial) -> str:
 
 def conflict_for_a_lock(trial: Trial) -> str:
     """Return a conflict that was answered although the other process had stored nothing."""
+    for place in trial.script.alone:
+        if conflict := next(iter(trial.answer(place) or ()), None):
+            return (
+                f"{conflict.change_id}: answered with a {conflict.kind} conflict while another process was stopped, "
+                "which was writing other changes"
+            )
     answer, after = trial.answer("competing"), trial.contents("after")
     if answer is None or after is None:
         return ""
@@ -193,6 +223,13 @@ def wrong_read(trial: Trial) -> str:
         held = row is not None and row.open_subject is not None
         if holder is not None and [one.id for one in holder.rows] != ([row.id] if held and row else []):
             return f"find returned {word(holder)}, but {script.named('c1')} holds the subject"
+    for place, query in script.further.items():
+        page, expected = trial.answer(place), script.model.find(query)[: query.limit]
+        if page is not None and list(page.rows) != expected:
+            return f"find returned {word(page)}, but the store has {word(expected)}"
+    page = trial.answer("end of history")
+    if page is not None and page.entries != old[1][1:]:
+        return f"history returned {word(page)}, but the store has {word(old[1][1:])}"
     return _lost_by_reading(trial)
 
 
