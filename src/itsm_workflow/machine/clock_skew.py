@@ -45,20 +45,21 @@ def repair_future_times(
         policy: The timings in force.
         failed: See `next_due`.
     """
-    repaired = _in_the_past(change, now, policy)
-    if due_at is None or due_at <= policy.horizon(now):
+    horizon = policy.horizon(now)
+    repaired = _in_the_past(change, horizon, now, policy)
+    if due_at is None or due_at <= horizon:
         return repaired, due_at
     # A look has used up the earlier hints, but not a hint that arrived while the clock was ahead.
     today = next_due(definition, repaired, now, policy, looked=repaired.heard == change.heard, failed=failed)
     return repaired, now if today is not None and today < due_at else due_at
 
 
-def _in_the_past(change: ChangeRequest, now: dt.datetime, policy: Policy) -> ChangeRequest:
+def _in_the_past(change: ChangeRequest, horizon: dt.datetime, now: dt.datetime, policy: Policy) -> ChangeRequest:
     """Move each time in the future back, so that the event counts as past.
 
     A lease or a wait that began at such a time is over. An ending that was suspected then must be seen again.
     """
-    horizon, polled = policy.horizon(now), now - policy.poll
+    polled = now - policy.poll
     if all(moment <= horizon for moment in _moments(change)):
         return change
 

@@ -70,7 +70,7 @@ def submitted(facts: Facts) -> ChangeRequest:
         outcome=None,
         ended_at=None,
         suspicion=None,
-        attention=_parked(attrs.evolve(facts, change=change)),
+        attention=_parked(change, facts.now),
         heard=None,
         submission=wanted.number,
         round=facts.change.round + 1,
@@ -147,7 +147,9 @@ def recorded(facts: Facts) -> ChangeRequest:
         channel=found.channel.value,
         recorded_at=facts.now,
     )
-    return attrs.evolve(_attempt(facts, problem="", look_problem=""), ticket=ticket, attention=_parked(facts))
+    return attrs.evolve(
+        _attempt(facts, problem="", look_problem=""), ticket=ticket, attention=_parked(facts.change, facts.now)
+    )
 
 
 def refused(facts: Facts) -> ChangeRequest:
@@ -163,7 +165,7 @@ def requeued(facts: Facts) -> ChangeRequest:
     """Start the next attempt with the same key, so that a duplicate is visible; drop the earlier hint."""
     restarted = {"number": facts.attempt.number + 1, "phase": Phase.QUEUED, "looks": 0, "looked": None, "unsent": 0}
     change = _attempt(facts, **restarted, marked_at=None, problem="", look_problem="")
-    return attrs.evolve(change, attention=_parked(facts), heard=None)
+    return attrs.evolve(change, attention=_parked(facts.change, facts.now), heard=None)
 
 
 def heard(facts: Facts) -> ChangeRequest:
@@ -192,8 +194,7 @@ def suspected(facts: Facts) -> ChangeRequest:
 
 def approved(facts: Facts) -> ChangeRequest:
     """Store the approval and its deciders; raise attention if the rule requires it for the applicant's own approval."""
-    change, applicant = _ended(facts, Outcome.APPROVED), applicant_of(facts.change)
-    change = attrs.evolve(change, decision=_decision(facts))
+    change, applicant = _ended(facts, Outcome.APPROVED, _decision(facts)), applicant_of(facts.change)
     if not facts.approval.alarms_of(facts.expect(ev.Snapshot), applicant=applicant):
         return change
     details = {"ticket": facts.ticket.id, "approver": applicant}
@@ -206,7 +207,7 @@ def attested(facts: Facts) -> ChangeRequest:
     decision = TicketDecision(
         deciders=(Decider(user=given.approver, approved=True),), attested_by=facts.actor, evidence=given.evidence
     )
-    change = attrs.evolve(_ended(facts, Outcome.APPROVED), decision=decision)
+    change = _ended(facts, Outcome.APPROVED, decision)
     if not facts.approval.alarms_of_approver(given.approver, applicant=applicant):
         return change
     details = {"ticket": facts.ticket.id, "approver": applicant}
@@ -217,12 +218,12 @@ def rejected(facts: Facts) -> ChangeRequest:
     """Store why the ticket ended without approval, and who refused it."""
     verdict = facts.approval.judge(facts.expect(ev.Snapshot))
     outcome = next((OUTCOMES[known] for known in OUTCOMES if known == verdict), Outcome.REJECTED)
-    return attrs.evolve(_ended(facts, outcome), decision=_decision(facts))
+    return _ended(facts, outcome, _decision(facts))
 
 
 def abandoned(facts: Facts) -> ChangeRequest:
     """Give up; also plan the withdrawal of a ticket whose flow has not started, since it may start at any time."""
-    change, attention = _ended(facts, Outcome.ABANDONED), facts.change.attention
+    change, attention = _ended(facts, Outcome.ABANDONED, facts.change.decision), facts.change.attention
     if attention is None or attention.reason is not AttentionReason.NOT_STARTED:
         return change
     return withdrawal_planned(attrs.evolve(facts, change=change))
@@ -257,7 +258,7 @@ def accepted_after_withdrawal(facts: Facts) -> ChangeRequest:
     resolved = {AttentionReason.WITHDRAWAL_UNRESOLVED, AttentionReason.EFFECT_PARKED}
     if change.attention is None or change.attention.reason not in resolved:
         return change
-    return attrs.evolve(change, attention=_parked(attrs.evolve(facts, change=change)))
+    return attrs.evolve(change, attention=_parked(change, facts.now))
 
 
 def attention_raised(facts: Facts) -> ChangeRequest:
@@ -354,10 +355,10 @@ def _effect(facts: Facts, wanted: str, **values: Any) -> ChangeRequest:
     return attrs.evolve(facts.change, effects=effects)
 
 
-def _ended(facts: Facts, outcome: Outcome) -> ChangeRequest:
+def _ended(facts: Facts, outcome: Outcome, decision: TicketDecision | None) -> ChangeRequest:
     change = withdrawal.superseded(facts.change, EffectStatus.PLANNED, EffectStatus.PARKED)
-    attention = _parked(attrs.evolve(facts, change=change))
-    return attrs.evolve(change, outcome=outcome, ended_at=facts.now, attention=attention)
+    attention = _parked(change, facts.now)
+    return attrs.evolve(change, outcome=outcome, ended_at=facts.now, attention=attention, decision=decision)
 
 
 def _decision(facts: Facts) -> TicketDecision | None:
@@ -365,16 +366,15 @@ def _decision(facts: Facts) -> TicketDecision | None:
     return TicketDecision(deciders=deciders) if deciders else None
 
 
-def _parked(facts: Facts) -> Attention | None:
+def _parked(change: ChangeRequest, now: dt.datetime) -> Attention | None:
     """Return the attention that stays when all other reasons are resolved: an effect is parked or unknown."""
-    change = facts.change
     if change.attention is not None and change.attention.reason is AttentionReason.EFFECT_UNKNOWN:
         return change.attention
     effect = next((one for one in change.effects if one.status is EffectStatus.PARKED), None)
     if effect is None or (change.attention is not None and change.attention.reason is AttentionReason.EFFECT_PARKED):
         return change.attention if effect else None
     details = ReadOnlyDict({"effect": effect.id, "error": effect.error})
-    return Attention(reason=AttentionReason.EFFECT_PARKED, since=facts.now, facts=details)
+    return Attention(reason=AttentionReason.EFFECT_PARKED, since=now, facts=details)
 
 
 def _with_attention(

@@ -91,7 +91,7 @@ def superseded(change: ChangeRequest, *statuses: EffectStatus) -> ChangeRequest:
         else one
         for one in change.effects
     )
-    return attrs.evolve(change, effects=effects)
+    return change if effects == change.effects else attrs.evolve(change, effects=effects)
 
 
 def status_after(effect: PlannedEffect, result: ev.EffectResult) -> EffectStatus:

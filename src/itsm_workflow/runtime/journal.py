@@ -123,6 +123,7 @@ class Journal:
         self.effects = effects
         self.aliases = aliases
         self._observers = observers
+        self._states = frozenset(definition.states)
         self._codec = codec.Codec({**definition.evidence_types, Drafted.__name__: Drafted})
 
     def load(self, change_id: str) -> Stored:
@@ -233,7 +234,7 @@ class Journal:
         """
         stored, definition, now = self._codec.read(row), self.definition, self.clock.now()
         change = stored.change
-        if change.definition_version > definition.version or change.state not in set(definition.states):
+        if change.definition_version > definition.version or change.state not in self._states:
             message = (
                 f"cannot read change {change.id}: it is in state {change.state!r} of {definition.name} version "
                 f"{change.definition_version}, and this process has version {definition.version}. Update the process"
@@ -244,7 +245,8 @@ class Journal:
             change = attrs.evolve(change, outcome=outcome)
         failed = functools.partial(self._report_due_rule, change)
         change, due_at = repair_future_times(definition, change, stored.due_at, now, self.policy, failed=failed)
-        return attrs.evolve(stored, change=change, due_at=due_at)
+        is_as_stored = change is stored.change and due_at is stored.due_at
+        return stored if is_as_stored else attrs.evolve(stored, change=change, due_at=due_at)
 
     def row(self, change_id: str) -> Row:
         """Return the row of a change, without decoding it.

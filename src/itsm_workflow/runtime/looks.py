@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import concurrent.futures as cf
 import datetime as dt
+import queue
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,7 @@ class Looks:
         """Ask the gateway about each change separately, with as many concurrent calls as readers."""
         counted: list[str] = []
         asked: dict[cf.Future[Answers], _Look] = {}
+        done: queue.SimpleQueue[cf.Future[Answers]] = queue.SimpleQueue()
         seen: list[tuple[_Look, ev.Snapshot]] = []
         # The first look runs alone, since a circuit breaker that was open lets a single call through as a test.
         limit = 1
@@ -113,10 +115,12 @@ class Looks:
                     counted += lost
                 while waiting and len(asked) < limit and not self.time.is_over():
                     one = waiting.pop(0)
-                    asked[self._start(one, pool if limit > 1 else None)] = one
+                    started = self._start(one, pool if limit > 1 else None)
+                    asked[started] = one
+                    started.add_done_callback(done.put)
                 limit = self.readers
-                answered = cf.wait(asked, return_when=cf.FIRST_COMPLETED).done
-                for answers in [each for each in asked if each in answered]:
+                if asked:
+                    answers = done.get()
                     one = asked.pop(answers)
                     snapshot = _only_snapshot(answers)
                     if isinstance(one.plan.question, Read) and snapshot is not None:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
@@ -214,10 +214,21 @@ def _place_of(value: Row | EntryRow) -> str:
 def _check_columns(value: Row | EntryRow, columns: Iterable[_Columns], where: Callable[[], str]) -> None:
     # The messages are made only for a column that breaks a rule: every write passes here.
     for some in columns:
+        found = some.read(value)
+        if some.of_texts and _are_keepable_together(found):
+            continue
         is_sound = _is_sound_text if some.of_texts else _is_sound_number
-        for name, column in zip(some.names, some.read(value), strict=True):
+        for name, column in zip(some.names, found, strict=True):
             if not (is_sound(column) or (column is None and some.optional)):
                 _refuse_column(f"{where()} {name}", column, some)
+
+
+def _are_keepable_together(columns: tuple[Any, ...]) -> bool:
+    """Return whether all columns are texts that could be kept as one text; each of them can then be kept as well."""
+    try:
+        return is_keepable("".join(columns))
+    except TypeError:  # one is not a text
+        return False
 
 
 def _is_sound_text(value: object) -> bool:

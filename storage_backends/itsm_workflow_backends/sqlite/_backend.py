@@ -186,7 +186,8 @@ def _write(connection: sqlite3.Connection, write: Write) -> Conflict | None:
                 change_id=write.row.id,
             ) from refusal
         return conflict
-    connection.executemany(sql.INSERT_ENTRY, map(sql.entry_values, write.entries))
+    if write.entries:
+        connection.executemany(sql.INSERT_ENTRY, map(sql.entry_values, write.entries))
     return None
 
 

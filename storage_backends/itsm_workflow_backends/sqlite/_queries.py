@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, cast
 
 import attrs
 
@@ -11,9 +12,10 @@ from itsm_workflow.storage.checks import is_keepable
 from itsm_workflow.storage.protocol import Cursor, EntryRow, Order, Query, Row, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     Value = str | int | None
+    Values = Callable[[Row | EntryRow], tuple[Value, ...]]
 
 _ROW_COLUMNS = tuple(field.name for field in attrs.fields(Row))
 _ENTRY_COLUMNS = tuple(field.name for field in attrs.fields(EntryRow))
@@ -41,6 +43,9 @@ _SELDOM = (
     "created_at",
 )
 _OFTEN = tuple(column for column in _ROW_COLUMNS if column not in {"id", "form", *_SELDOM})
+_row_values, _seldom_values, _often_values, _entry_values = (
+    cast("Values", attrgetter(*columns)) for columns in (_ROW_COLUMNS, _SELDOM, _OFTEN, _ENTRY_COLUMNS)
+)
 UPDATE_SELDOM = (
     f"UPDATE changes SET {', '.join(f'{column} = ?' for column in _SELDOM)} "  # noqa: S608
     f"WHERE {_EXPECTED} AND ({_listed(_SELDOM)}) IS NOT ({', '.join('?' * len(_SELDOM))})"
@@ -96,7 +101,7 @@ SELECT_AFTER = {
 
 def insert_values(row: Row) -> tuple[Value, ...]:
     """Return the parameters of `INSERT_ROW`."""
-    return tuple(getattr(row, column) for column in _ROW_COLUMNS)
+    return _row_values(row)
 
 
 def expected_values(write: Write) -> tuple[Value, ...]:
@@ -106,13 +111,13 @@ def expected_values(write: Write) -> tuple[Value, ...]:
 
 def seldom_values(write: Write) -> tuple[Value, ...]:
     """Return the parameters of `UPDATE_SELDOM`."""
-    values = tuple(getattr(write.row, column) for column in _SELDOM)
+    values = _seldom_values(write.row)
     return (*values, *expected_values(write), *values)
 
 
 def often_values(write: Write) -> tuple[Value, ...]:
     """Return the parameters of `UPDATE_OFTEN`."""
-    return (*(getattr(write.row, column) for column in _OFTEN), write.row.form, *expected_values(write))
+    return (*_often_values(write.row), write.row.form, *expected_values(write))
 
 
 def claim_values(write: Write) -> tuple[Value, ...]:
@@ -122,7 +127,7 @@ def claim_values(write: Write) -> tuple[Value, ...]:
 
 def entry_values(entry: EntryRow) -> tuple[Value, ...]:
     """Return the parameters of `INSERT_ENTRY`."""
-    return tuple(getattr(entry, column) for column in _ENTRY_COLUMNS)
+    return _entry_values(entry)
 
 
 def to_row(values: Sequence[Value]) -> Row:
