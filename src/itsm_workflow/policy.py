@@ -74,6 +74,8 @@ class Policy:
         sweep_every: The interval of looks at an ended change.
         sweep_for: The time for which these looks continue, for endings that can revive and creates that were unknown.
         poll: The interval of looks at a waiting change without a hint.
+        rare_poll: The interval of such looks by `Workflow.reconcile` while callbacks arrive. By default it equals
+            `poll`; a shorter one has no effect.
         soon: The first wait after a hint that showed nothing new; it doubles, up to ``poll``. Also the shortest wait
             after a look, even if a due rule of the host returns a shorter one.
         callbacks: The number of callbacks of one attempt that are stored; the same number again after the change has
@@ -115,6 +117,7 @@ class Policy:
     sweep_every: dt.timedelta = _seconds(6 * HOUR)
     sweep_for: dt.timedelta = _seconds(7 * DAY)
     poll: dt.timedelta = _seconds(5 * MINUTE)
+    rare_poll: dt.timedelta = _seconds(5 * MINUTE)
     soon: dt.timedelta = _seconds(1)
     callbacks: int = _count(20, 1)
     close_wait: dt.timedelta = _seconds(10)
@@ -173,6 +176,7 @@ class Policy:
             self.late_look,
             self.sweep_every,
             self.poll,
+            self.rare_poll,
             self.soon,
             self.quiet,
             self.withdraw_age,

@@ -27,6 +27,7 @@ def next_due(
     policy: Policy,
     *,
     looked: bool,
+    called_back: bool = False,
     failed: Callable[[Exception], object] | None = None,
 ) -> dt.datetime | None:
     """Return the time of the next look at the change, or None if only a trigger of the host moves it.
@@ -39,6 +40,7 @@ def next_due(
         now: The time of the commit.
         policy: The timings in force.
         looked: Whether the gateway was asked for this commit; an earlier hint is then used up.
+        called_back: Whether callbacks arrive, so that a waiting change may be looked at after `Policy.rare_poll` only.
         failed: Called with the error if a due rule of the host raised, or returned a time that cannot be stored. The
             change is then polled. Without it, the error is raised.
     """
@@ -48,6 +50,8 @@ def next_due(
         if moment is not None and looked and not _leads_to_a_call(definition, change, policy):
             # A rule of the host may return a time in the past. A change that is always due would block the others.
             moment = max(moment, now + min(policy.soon, policy.poll))
+        if moment is not None and called_back and _is_left_to_callbacks(definition, change, now, policy):
+            moment = max(moment, now + policy.rare_poll)
         moments.append(moment)
         if change.heard is not None and not looked and _asks_gateway(definition, change):
             moments.append(change.heard.at)
@@ -96,6 +100,21 @@ def _wrong_moment(moment: object) -> str:
     except OverflowError:
         return f"{moment}, which is beyond the years 1 to 9999 in UTC"
     return ""
+
+
+def _is_left_to_callbacks(
+    definition: WorkflowDefinition, change: ChangeRequest, now: dt.datetime, policy: Policy
+) -> bool:
+    """Return whether nothing but the callback about its end is expected of a waiting change.
+
+    A look since `Policy.not_started` has shown whether its flow started. A due rule of the host is left as it is.
+    """
+    roles, ticket = definition.roles, change.ticket
+    if change.state != roles.waiting or definition.due[roles.waiting] is not waiting_due or ticket is None:
+        return False
+    if change.heard is not None or change.suspicion is not None or change.attention is not None:
+        return False
+    return now >= ticket.recorded_at + policy.not_started + policy.poll
 
 
 def _asks_gateway(definition: WorkflowDefinition, change: ChangeRequest) -> bool:

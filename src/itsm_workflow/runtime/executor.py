@@ -151,8 +151,14 @@ class Executor:
         """Return whether this process has a function for the named effect."""
         return self._effects.knows(name)
 
-    def prepare_claim(self, stored: Stored, plan: Plan) -> Prepared:
-        """Prepare the commit that must be durable before the question is asked."""
+    def prepare_claim(self, stored: Stored, plan: Plan, *, called_back: bool = False) -> Prepared:
+        """Prepare the commit that must be durable before the question is asked.
+
+        Args:
+            stored: The change.
+            plan: The plan with the question.
+            called_back: Whether callbacks arrive, see `next_due`.
+        """
         policy, now, question = self._journal.policy, self._journal.clock.now(), plan.question
         if question is None:
             return self._journal.prepare(stored, plan.claim, actor=WORKER)
@@ -164,15 +170,28 @@ class Executor:
         if isinstance(question, Read) and _is_poll(stored, self._journal.definition):
             # A poll that finds nothing new has then written all that it has to write.
             following = next_due(
-                self._journal.definition, stored.change, now, policy, looked=True, failed=lambda _error: None
+                self._journal.definition,
+                stored.change,
+                now,
+                policy,
+                looked=True,
+                called_back=called_back,
+                failed=lambda _error: None,
             )
             until = max(until, following or until)
         return self._journal.prepare_claim(stored, plan.claim, until=until, actor=WORKER)
 
-    def prepare_read(self, claimed: Stored, snapshot: ev.Snapshot) -> Prepared:
-        """Prepare the commit of what a look decides; if another worker wrote first, the look is outdated."""
+    def prepare_read(self, claimed: Stored, snapshot: ev.Snapshot, *, called_back: bool = False) -> Prepared:
+        """Prepare the commit of what a look decides; if another worker wrote first, the look is outdated.
+
+        Args:
+            claimed: The change as stored by the claim.
+            snapshot: The answer of the gateway.
+            called_back: Whether callbacks arrive, see `next_due`.
+        """
         self._report_oddities(claimed.change.id, snapshot)
-        return self._prepare_decided(claimed, self._decide(claimed, ReadAnswer(snapshot=snapshot)))
+        steps = self._decide(claimed, ReadAnswer(snapshot=snapshot))
+        return self._prepare_decided(claimed, steps, called_back=called_back)
 
     def carry_out(
         self, claimed: Stored, question: Question | None, since: float, time: PassTime | None = None
@@ -260,13 +279,13 @@ class Executor:
             journal.definition, stored.change, answer, journal.clock.now(), journal.policy, gateway=name
         )
 
-    def _prepare_decided(self, stored: Stored, steps: Sequence[Step]) -> Prepared:
+    def _prepare_decided(self, stored: Stored, steps: Sequence[Step], *, called_back: bool = False) -> Prepared:
         """Prepare the decided steps, or attention if the machine refuses them: the change would wait forever."""
         journal = self._journal
         # A ticket that was bound just now has not been read, so an earlier callback still needs a look.
         looked = all(step.trigger != Trigger.RECORD_TICKET for step in steps)
         try:
-            return journal.prepare(stored, steps, actor=GATEWAY, looked=looked)
+            return journal.prepare(stored, steps, actor=GATEWAY, looked=looked, called_back=called_back)
         except TransitionRefused as refused:
             self._observers.on_trouble(stored.change.id, refused)
             facts = {"trigger": refused.trigger, "reason": refused.reason}

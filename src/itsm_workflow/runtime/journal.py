@@ -278,7 +278,9 @@ class Journal:
         )
         return self._prepared(None, change, [entry], steps, now, actor, looked=False)
 
-    def prepare(self, stored: Stored, steps: Sequence[Step], *, actor: str, looked: bool = False) -> Prepared:
+    def prepare(
+        self, stored: Stored, steps: Sequence[Step], *, actor: str, looked: bool = False, called_back: bool = False
+    ) -> Prepared:
         """Prepare the firing of triggers in order.
 
         Args:
@@ -286,11 +288,13 @@ class Journal:
             steps: The triggers to fire, with their evidence.
             actor: The actor of the entries.
             looked: Whether the gateway was asked for this; then the time of the next look moves even if nothing is new.
+            called_back: Whether callbacks arrive, see `next_due`.
 
         Raises:
             TransitionRefused: The machine refused a trigger; nothing is prepared.
         """
-        return self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=looked)
+        now = self.clock.now()
+        return self._prepared(stored, stored.change, [], steps, now, actor, looked=looked, called_back=called_back)
 
     def prepare_claim(self, stored: Stored, steps: Sequence[Step], *, until: dt.datetime, actor: str) -> Prepared:
         """Prepare a claim: the change falls due again at ``until``, unless an answer is stored before that."""
@@ -339,6 +343,7 @@ class Journal:
         actor: str,
         *,
         looked: bool,
+        called_back: bool = False,
         until: dt.datetime | None = None,
     ) -> Prepared:
         """Return the write after the steps; the change is due at ``until``, or when its facts say."""
@@ -361,10 +366,14 @@ class Journal:
                 seq += 1
         if until is None:
             failed = functools.partial(self._report_due_rule, change)
-            until = next_due(self.definition, change, now, self.policy, looked=looked, failed=failed)
+            until = next_due(
+                self.definition, change, now, self.policy, looked=looked, called_back=called_back, failed=failed
+            )
             if looked and not entries and before is not None and serves(before.due_at, until, now, self.policy):
                 until = before.due_at
-        return self._write(before, change, tuple(entries), until, looked=looked)
+        held = self.held(change.subject) if self.definition.is_open(change) else None
+        write, stored = self._codec.write(before, change, entries, until, open_subject=held)
+        return Prepared(write=write, before=before, stored=stored, entries=tuple(entries), looked=looked)
 
     def _report_due_rule(self, change: ChangeRequest, error: Exception) -> None:
         rule = f"the due rule of state {change.state} failed, so the change is polled"
@@ -387,16 +396,3 @@ class Journal:
         if change.submission > highest:
             return steps
         return (Step(Trigger.RENUMBER, SubmissionNumber(number=highest + 1)), *steps)
-
-    def _write(
-        self,
-        before: Stored | None,
-        change: ChangeRequest,
-        entries: tuple[Entry, ...],
-        due_at: dt.datetime | None,
-        *,
-        looked: bool,
-    ) -> Prepared:
-        held = self.held(change.subject) if self.definition.is_open(change) else None
-        write, stored = self._codec.write(before, change, entries, due_at, open_subject=held)
-        return Prepared(write=write, before=before, stored=stored, entries=entries, looked=looked)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import Ticket
     from itsm_workflow.gateway.protocol import TicketGateway, TicketResult
-    from itsm_workflow.policy import Policy
     from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.isolation import Isolation
     from itsm_workflow.runtime.journal import Journal, Prepared
@@ -68,6 +67,8 @@ class Looks:
     Attributes:
         time: The time of the pass.
         readers: The number of concurrent looks, each in its own thread; 1 uses no thread.
+        called_back: Whether callbacks arrive, so that the next looks may be later, see `next_due`. A look that is not
+            answered is repeated after `Policy.poll` in any case.
     """
 
     journal: Journal
@@ -77,6 +78,7 @@ class Looks:
     isolation: Isolation
     time: PassTime
     readers: int
+    called_back: bool
 
     def look(self, planned: Sequence[tuple[Stored, Plan]]) -> list[str]:
         """Look at a group of changes, and return an outcome for each: the name of a `Report`'s count.
@@ -87,7 +89,8 @@ class Looks:
         looks = [_Look(before=stored, stored=stored, plan=plan, claimed=now) for stored, plan in planned]
         if self.time.is_over() or not looks:
             return []
-        won, counted = self._claim(looks, lambda one: self.executor.prepare_claim(one.stored, one.plan))
+        prepare_claim = partial(self.executor.prepare_claim, called_back=self.called_back)
+        won, counted = self._claim(looks, lambda one: prepare_claim(one.stored, one.plan))
         results, waiting, seen = self._read_results(won), [], []
         for one in won:
             result = results.get(one.stored.change.id)
@@ -143,11 +146,9 @@ class Looks:
 
     def _record_together(self, seen: Sequence[tuple[_Look, ev.Snapshot]]) -> list[str]:
         """Store in one commit what was seen of several tickets, and return the outcomes."""
+        prepare = partial(self.executor.prepare_read, called_back=self.called_back)
         made = [
-            (
-                one,
-                self.isolation.prepare(one.before.change.id, partial(self.executor.prepare_read, one.stored, snapshot)),
-            )
+            (one, self.isolation.prepare(one.before.change.id, partial(prepare, one.stored, snapshot)))
             for one, snapshot in seen
         ]
         news = [prepared for _, prepared in made if prepared is not None and prepared.is_news]
@@ -201,14 +202,15 @@ class Looks:
         another gateway may have the same id as a ticket of another application here. Tickets whose flow may not have
         begun are left out, since a result does not show that.
         """
-        policy = self.journal.policy
+        policy, now = self.journal.policy, self.journal.clock.now()
+        interval = max(policy.poll, policy.rare_poll) if self.called_back else policy.poll
         ours = {
             one.stored.change.id: ticket
             for one in won
             if isinstance(one.plan.question, Read)
             and (ticket := one.stored.change.ticket)
             and self.executor.calls.wrong_gateway_error(ticket) is None
-            and not _must_be_read_in_full(one.before, ticket, self.journal.clock.now(), policy)
+            and not _must_be_read_in_full(one.before, ticket, now, policy.not_started, interval)
         }
         if len(ours) < 2 or self.time.is_over():  # noqa: PLR2004 - a single ticket is read in full anyway
             return {}
@@ -243,19 +245,28 @@ def _done(look: Callable[[], Answers]) -> cf.Future[Answers]:
     return answers
 
 
-def _must_be_read_in_full(stored: Stored, ticket: Ticket, now: dt.datetime, policy: Policy) -> bool:
+def _must_be_read_in_full(
+    stored: Stored, ticket: Ticket, now: dt.datetime, not_started: dt.timedelta, interval: dt.timedelta
+) -> bool:
     """Return whether the look must show whether a step of the ticket's flow runs.
 
     It must while attention ``not_started`` is raised, in the first look after `Policy.not_started`, and then once an
     hour, since that first look may have failed.
+
+    Args:
+        stored: The change as it was read.
+        ticket: Its ticket.
+        now: The current time.
+        not_started: That timing of the policy.
+        interval: The interval of the looks.
     """
-    attention, age = stored.change.attention, now - ticket.recorded_at - policy.not_started
+    attention, age = stored.change.attention, now - ticket.recorded_at - not_started
     if attention is not None and attention.reason is AttentionReason.NOT_STARTED:
         return True
     if age < dt.timedelta():
         return False
     mark = now - age % _EVERY
-    return mark > (stored.due_at or now) - policy.poll  # the last look was before the mark
+    return mark > (stored.due_at or now) - interval  # the last look was before the mark
 
 
 def _open_snapshot(result: TicketResult, now: dt.datetime) -> ev.Snapshot:

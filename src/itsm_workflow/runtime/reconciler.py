@@ -24,6 +24,7 @@ from itsm_workflow.gateway.protocol import SupportsUndelivered
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.arguments import check_function, check_seconds, check_whole
+from itsm_workflow.runtime.channel import are_called_back
 from itsm_workflow.runtime.isolation import POISON, Isolation
 from itsm_workflow.runtime.journal import GATEWAY, WORKER, Page
 from itsm_workflow.runtime.looks import Looks
@@ -126,12 +127,13 @@ class Reconciler:
         time = PassTime(seconds, policy=self.journal.policy, elapsed=self.journal.clock.elapsed)
         report, left = Report(undelivered=self._mark_undelivered(time)), limit
         stopped = self._stopped(left, time)
+        looks = self._looks(time, readers)
         for page in chain(self._due(), self._due_too_far_ahead()) if not stopped else ():
             ours, counted = self._plan(page.changes)
             counted += ["unreadable"] * len(page.unreadable)
             while ours and left != 0 and not time.is_over():
                 group, ours = (ours, []) if left is None else (ours[:left], ours[left:])
-                done = self._settle(group, self._looks(time, readers))
+                done = self._settle(group, looks)
                 counted += done
                 left = None if left is None else left - (len(done) - done.count("unreadable"))
             report = attrs.evolve(
@@ -156,6 +158,7 @@ class Reconciler:
             isolation=self._isolation,
             time=time,
             readers=readers,
+            called_back=are_called_back(self.journal),
         )
 
     def _stopped(self, left: int | None, time: PassTime) -> str:

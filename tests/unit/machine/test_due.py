@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from itsm_workflow.change import WITHDRAW, AttentionReason, ChangeRequest, EffectStatus, LastCallback
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
-from itsm_workflow.machine.due import asking_due, due_without_effects, next_due, ticket_is_swept
+from itsm_workflow.machine.due import asking_due, due_without_effects, next_due, ticket_is_swept, waiting_due
 from itsm_workflow.machine.withdrawal import next_try
+from itsm_workflow.policy import Policy
+from itsm_workflow.testing import strategies as s
 from tests.support import examples as x
 
 if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
-    from itsm_workflow.policy import Policy
 
 DAY = 86400
 UNSENT = x.after(x.SENDING, (Trigger.MARK_UNSENT, x.mark(problem="refused")), at=5)
@@ -301,3 +304,90 @@ def test_a_suspicion_that_is_over_this_moment_waits_once_more_after_a_look() -> 
     """The look that has just been taken did not believe it."""
     found = next_due(COLLECTOR_CHANGE, x.SUSPECTED, x.later(70), x.POLICY, looked=True)
     assert found == x.later(70 + 60)
+
+
+# ---------------------------------------------------------------- while callbacks arrive
+
+RARE = Policy(rare_poll=dt.timedelta(hours=1))
+STARTED = 1 + (RARE.not_started + RARE.poll).total_seconds()
+
+
+def test_a_change_whose_callback_is_expected_is_looked_at_rarely() -> None:
+    """Only by a pass that has seen that callbacks arrive, and only once the ticket's flow was seen to have started."""
+
+    def due(at: float, *, called_back: bool) -> dt.datetime | None:
+        return next_due(COLLECTOR_CHANGE, x.PENDING, x.later(at), RARE, looked=True, called_back=called_back)
+
+    assert due(STARTED, called_back=True) == x.later(STARTED + 3600)
+    assert due(STARTED, called_back=False) == x.later(STARTED + 300)
+    assert due(STARTED - 1e-6, called_back=True) == x.later(STARTED - 1e-6 + 300)
+
+
+def test_rare_looks_are_never_more_frequent() -> None:
+    """The longer of the two intervals counts."""
+    policy = attrs.evolve(RARE, rare_poll=dt.timedelta(seconds=299))
+
+    assert next_due(COLLECTOR_CHANGE, x.PENDING, x.later(9000), policy, looked=True, called_back=True) == x.later(9300)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        heard(x.PENDING, 20),
+        x.SUSPECTED,
+        x.with_attention(x.PENDING, AttentionReason.OVERDUE),
+        x.FAILED_CALLBACK,
+        x.UNKNOWN,
+        attrs.evolve(x.PENDING, ticket=None),
+        x.WITHDRAWN,
+        APPROVED_DONE,
+    ],
+    ids=["a hint", "a suspicion", "attention", "a lost callback", "a look-up", "no ticket", "a sweep", "an end"],
+)
+def test_all_else_is_looked_at_as_often_as_ever(change: ChangeRequest) -> None:
+    """Something other than the callback about the end is expected of it, or nothing."""
+    times = [
+        next_due(COLLECTOR_CHANGE, change, x.later(9000), RARE, looked=True, called_back=called_back)
+        for called_back in (True, False)
+    ]
+
+    assert times[0] == times[1]
+
+
+def test_a_rule_of_a_host_is_left_as_it_is() -> None:
+    """The host knows how often it wants to look."""
+
+    def rule(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
+        return waiting_due(change, now, policy, looked=looked)
+
+    definition = with_rules(rule)
+
+    assert next_due(definition, x.PENDING, x.later(9000), RARE, looked=True, called_back=True) == x.later(9300)
+
+
+def test_an_effect_is_delivered_on_time_while_looks_are_rare() -> None:
+    """The earliest time counts."""
+    change = x.with_effect(x.PENDING, x.planned(due_at=x.later(9400)))
+
+    assert next_due(COLLECTOR_CHANGE, change, x.later(9000), RARE, looked=True, called_back=True) == x.later(9400)
+
+
+@given(
+    change=s.changes,
+    at=st.floats(0, 30 * DAY),
+    seconds=st.integers(0, 2 * DAY),
+    looked=st.booleans(),
+)
+def test_callbacks_that_arrive_make_a_look_later_at_most_and_never_beyond_the_policy(
+    *, change: ChangeRequest, at: float, seconds: int, looked: bool
+) -> None:
+    """For any change: never sooner than without them, never none, and no later than the longer of the two intervals."""
+    policy, now = attrs.evolve(x.POLICY, rare_poll=dt.timedelta(seconds=seconds)), x.later(at)
+    often = next_due(COLLECTOR_CHANGE, change, now, policy, looked=looked)
+    rarely = next_due(COLLECTOR_CHANGE, change, now, policy, looked=looked, called_back=True)
+
+    if often is None or rarely is None:
+        assert often is rarely is None
+    else:
+        assert often <= rarely <= max(often, now + policy.rare_poll)
+        assert rarely == often or (seconds > x.POLICY.poll.total_seconds() and change.heard is None)

@@ -206,7 +206,7 @@ def test_an_outcome_that_cannot_be_prepared_is_counted_and_holds_up_no_other(
         scene.end_all()
     prepare, others = scene.workflow._executor.prepare_read, "moved" if ended else "unchanged"
 
-    def picky(stored: Stored, snapshot: Snapshot) -> object:
+    def picky(stored: Stored, snapshot: Snapshot, **options: bool) -> object:
         if stored.change.id == scene.changes[1].id:
             raise ZeroDivisionError("a rule of the host")
         return prepare(stored, snapshot)
@@ -243,10 +243,10 @@ def test_a_change_that_cannot_be_claimed_is_counted_and_holds_up_no_other(monkey
     scene = Scene(3)
     claim = scene.workflow._executor.prepare_claim
 
-    def picky(stored: Stored, plan: Plan) -> object:
+    def picky(stored: Stored, plan: Plan, **options: bool) -> object:
         if stored.change.id == scene.changes[1].id:
             raise ZeroDivisionError("a rule of the host")
-        return claim(stored, plan)
+        return claim(stored, plan, **options)
 
     monkeypatch.setattr(scene.workflow._executor, "prepare_claim", picky)
 
@@ -297,7 +297,7 @@ def test_a_store_that_fails_while_a_claim_is_prepared_is_told_to_the_caller(monk
     scene = Scene(2)
     looks, planned = scene.looks(), scene.planned()
 
-    def fail(stored: Stored, plan: Plan) -> object:
+    def fail(stored: Stored, plan: Plan, **_: bool) -> object:
         raise StorageUnavailable(f"gone for {stored.change.id} {plan}")
 
     monkeypatch.setattr(scene.workflow._executor, "prepare_claim", fail)
@@ -586,8 +586,8 @@ def test_the_lease_counts_from_before_the_claims_are_prepared(monkeypatch: pytes
     scene = Scene(1)
     claim = scene.workflow._executor.prepare_claim
 
-    def slow(stored: Stored, plan: Plan) -> object:
-        claimed = claim(stored, plan)
+    def slow(stored: Stored, plan: Plan, **options: bool) -> object:
+        claimed = claim(stored, plan, **options)
         scene.desk.clock.advance(10)
         return claimed
 
