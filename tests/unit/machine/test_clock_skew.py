@@ -206,8 +206,8 @@ def test_a_delivery_that_began_in_time_is_believed_however_long_it_may_take() ->
 
 
 WAITS = [
-    *("send_lease", "unsent_retry_cap", "late_look", "sweep_every", "poll", "soon", "quiet", "withdraw_age"),
-    *("read_lease", "effect_lease", "effect_backoff_cap"),
+    *("send_lease", "unsent_retry_cap", "late_look", "sweep_every", "poll", "rare_poll", "soon", "quiet"),
+    *("withdraw_age", "read_lease", "effect_lease", "effect_backoff_cap"),
 ]
 
 
