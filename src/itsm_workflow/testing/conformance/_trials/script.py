@@ -30,8 +30,9 @@ class Script:
     @property
     def base(self) -> list[Writes]:
         """The commits that the store holds before the trial."""
-        one = self.created("c1", entries=2, open_subject=self.named("s"), submission=1)
-        return [[one], [self.created(f"c{number}") for number in range(2, 8)]]
+        one = self.created("c1", entries=2, open_subject=self.named("s"))
+        others = [self.created(f"c{number}") for number in range(2, 7)]
+        return [[one], [*others, self.created("c7", submission=1)]]
 
     @property
     def first(self) -> Writes:
@@ -100,7 +101,7 @@ class Script:
         """By place in a story: a query for a page after the first, and one for the newest submission of a subject."""
         return {
             "next page": Query(workflow=self.workflow, after=Cursor(value=None, id=self.named("c2")), limit=3),
-            "newest": Query(subject=self.old("c1").subject, order=Order.SUBMISSION, limit=2),
+            "newest": Query(subject=self.old("c7").subject, order=Order.SUBMISSION, limit=2),
         }
 
     def short(self, text: str) -> str:
