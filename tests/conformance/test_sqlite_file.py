@@ -385,6 +385,22 @@ def test_a_connection_that_failed_is_not_lent_again(path: Path) -> None:
     backend.close()
 
 
+def test_an_error_that_is_kept_holds_no_lock(path: Path) -> None:
+    """Its traceback holds a statement whose rows were not all read; SQLite keeps a connection that has one."""
+
+    def interrupted(backend: SQLiteBackend) -> None:
+        with backend._connections.writing() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            rows = connection.execute("SELECT id FROM changes UNION ALL SELECT id FROM changes")
+            raise KeyboardInterrupt(next(rows))
+
+    with closing(SQLiteBackend(path, timeout=0.2)) as backend, pytest.raises(KeyboardInterrupt) as kept:
+        interrupted(backend)
+    assert kept.traceback
+    with closing(SQLiteBackend(path, timeout=0.2)) as backend:
+        assert stored(backend, create("later")).version == 1
+
+
 def test_idle_connections_are_few(path: Path) -> None:
     """Sixty-four threads at once leave no sixty-four open files."""
     backend = SQLiteBackend(path)

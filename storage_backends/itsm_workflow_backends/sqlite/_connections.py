@@ -243,7 +243,7 @@ class Connections:
                 yield connection
             except BaseException as error:
                 if connection is not None:
-                    self._shut(connection)
+                    self._shut_in_transaction(connection)
                 self._doubtful = self._doubtful or is_of_disk(error)
                 raise
             self._give_back(connection)
@@ -316,6 +316,16 @@ class Connections:
             close_without_checkpoint(connection)
         else:
             connection.close()
+
+    def _shut_in_transaction(self, connection: sqlite3.Connection) -> None:
+        try:
+            # SQLite keeps a closed connection, with its locks, until its last statement is gone, and an error's
+            # traceback may hold a statement for as long as the host holds the error.
+            connection.rollback()
+        except sqlite3.Error as error:
+            logger.debug("the transaction of a broken connection to %s ends with the connection: %s", self._path, error)
+        finally:
+            self._shut(connection)
 
     def _reset_after_fork(self) -> None:
         if self._pid != os.getpid():
