@@ -79,22 +79,22 @@ def test_threads_share_a_transaction(backend: SQLiteBackend) -> None:
     assert present(backend, "c1").version == 2
 
 
-def test_nothing_is_read_before_a_write(backend: SQLiteBackend) -> None:
+def test_only_the_stores_version_is_read_before_a_write(backend: SQLiteBackend) -> None:
     """The statements that write decide whether there is a conflict; only its kind is then read."""
     done: list[str] = []
     row = stored(backend, create("c2"))
     _statements(backend, done)
     backend.commit([follow(row, ticket_key="g:1")])
-    assert [line.split()[0] for line in done] == ["BEGIN", "UPDATE", "UPDATE", "INSERT", "COMMIT"]
+    assert [line.split()[0] for line in done] == ["BEGIN", "PRAGMA", "UPDATE", "UPDATE", "INSERT", "COMMIT"]
     done.clear()
     backend.commit([create("c3")])
-    assert [line.split()[0] for line in done] == ["BEGIN", "INSERT", "INSERT", "COMMIT"]
+    assert [line.split()[0] for line in done] == ["BEGIN", "PRAGMA", "INSERT", "INSERT", "COMMIT"]
     done.clear()
     assert backend.commit([follow(present(backend, "c1"), ticket_key="g:1")]) == [
         Conflict(kind=ConflictKind.TICKET, change_id="c1", holder="c2")
     ]
     words = [line.split()[0] for line in done[done.index("BEGIN IMMEDIATE") :]]
-    assert words == ["BEGIN", "UPDATE", *["SELECT"] * 5, "ROLLBACK"]
+    assert words == ["BEGIN", "PRAGMA", "UPDATE", *["SELECT"] * 5, "ROLLBACK"]
 
 
 @pytest.mark.parametrize("statement", ["CLAIM_ROW", "UPDATE_OFTEN"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import threading
 import time
 from contextlib import contextmanager
@@ -32,7 +33,6 @@ from itsm_workflow_backends.sqlite._opening import (
 from itsm_workflow_backends.sqlite._schema import check_not_newer
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
