@@ -13,7 +13,7 @@ from unittest import mock
 import itsm_workflow_backends.json_file
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._rows import claim, create, present
-from itsm_workflow_backends.json_file import JSONFileBackend, _compaction, _rewrite, _shared
+from itsm_workflow_backends.json_file import JSONFileBackend, _compaction, _compactor, _log, _rewrite, _shared
 from itsm_workflow_backends.json_file._log import Log
 from itsm_workflow_backends.json_file._replay import Replay
 
@@ -29,7 +29,18 @@ if TYPE_CHECKING:
 _PACKAGE = str(Path(itsm_workflow_backends.json_file.__file__).parent)
 
 
-def compact_often(unused: JSONFileBackend, pipe: Connection, opener: Opener) -> None:
+SMALL_STEPS = ((_compactor, "STEP"), (_log, "_BLOCK"), (_compaction, "_BLOCK"), (_compaction, "_LITTLE"))
+"""Numbers of bytes: with 1 in their place, a step of a compaction writes one change."""
+
+
+def open_in_small_steps(path: Path, **options: Any) -> JSONFileBackend:
+    """Open a store that is compacted as soon as half of it is obsolete, one change after each commit."""
+    for module, name in SMALL_STEPS:
+        setattr(module, name, 1)
+    return JSONFileBackend(path, compact_at=1, **options)
+
+
+def compact_often(unused: JSONFileBackend, pipe: Connection, opener: Opener, by_steps: bool) -> None:  # noqa: FBT001
     """Compact each time that a number is told, in a fork that stops at that line of the backend's code.
 
     Report its process and the line, wait for its end, and report that. With 0, report every line that was reached, in
@@ -39,17 +50,31 @@ def compact_often(unused: JSONFileBackend, pipe: Connection, opener: Opener) -> 
     while (stop := pipe.recv()) is not None:
         child = os.fork()  # faster than a fresh process, and this one has no threads
         if not child:
-            _compact_up_to(stop, pipe, opener)
+            _compact_up_to(stop, pipe, opener, by_steps=by_steps)
             os._exit(0)
         os.waitpid(child, 0)
         pipe.send(("done", "ended"))
 
 
-def _compact_up_to(stop: int, pipe: Connection, opener: Opener) -> None:
+def _compact_up_to(stop: int, pipe: Connection, opener: Opener, *, by_steps: bool) -> None:
     backend = opener()
     with mock.patch.object(_compaction, "_LITTLE", 0), _overtaken(opener), _stopping_at(stop, pipe) as lines:
-        backend.compact()
+        if by_steps:
+            compact_by_commits(backend)
+        else:
+            backend.compact()
     pipe.send(("done", lines))
+
+
+def compact_by_commits(backend: JSONFileBackend) -> int:
+    """Commit until the file was replaced by a compacted one; return the number of commits."""
+    path, number = backend._compactor._path, 0
+    before = path.stat().st_ino
+    while path.stat().st_ino == before:
+        number += 1
+        assert backend.commit([claim(present(backend, "c2"), number)]) == [None]
+        assert number < 100
+    return number
 
 
 def compact_slowly(recorded: RecordedBackend, pipe: Connection, by_commit: bool) -> None:  # noqa: FBT001  # positional
@@ -67,7 +92,7 @@ def compact_slowly(recorded: RecordedBackend, pipe: Connection, by_commit: bool)
                 pipe.recv()
             yield line
 
-    with mock.patch.object(_compaction, "rewritten", slowly), mock.patch.object(backend, "_compact_at", 1):
+    with mock.patch.object(_compaction, "rewritten", slowly), mock.patch.object(backend._compactor, "_compact_at", 1):
         if by_commit:
             assert backend.commit([claim(present(backend, "c2"), 5)]) == [None]
         else:

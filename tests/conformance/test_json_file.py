@@ -14,6 +14,7 @@ from itsm_workflow.testing.conformance._crashing import CrashPromises
 from itsm_workflow.testing.conformance._errors import ErrorPromises
 from itsm_workflow.testing.conformance._sizes import SizePromises
 from itsm_workflow_backends.json_file import JSONFileBackend
+from tests.conformance.compactor import SMALL_STEPS, open_in_small_steps
 from tests.conformance.profiles import SHORT, long_promises
 
 if TYPE_CHECKING:
@@ -53,3 +54,17 @@ class TestJSONFileThatIsAlwaysCompacted(StorageConformance):
     def open_backend(self, tmp_path: Path) -> Callable[[], StorageBackend]:
         """Return what opens the file of this test."""
         return partial(open_storage, f"json:///{tmp_path}/store.jsonl", compact_at=1)
+
+
+@pytest.mark.long
+class TestJSONFileThatIsCompactedInSteps(StorageConformance):
+    """The same, while it is compacted all the time, by one change after each commit."""
+
+    abilities = JSONFileBackend.abilities
+
+    @pytest.fixture
+    def open_backend(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], StorageBackend]:
+        """Return what opens the file of this test."""
+        for module, name in SMALL_STEPS:
+            monkeypatch.setattr(module, name, 1)
+        return partial(open_in_small_steps, tmp_path / "store.jsonl")

@@ -32,7 +32,7 @@ from itsm_workflow_backends.json_file import JSONFileBackend, _compaction, _log,
 from itsm_workflow_backends.json_file._format import Names, encode_commit
 from itsm_workflow_backends.json_file._replay import Replay
 from itsm_workflow_backends.json_file._shared import SharedLog
-from tests.conformance.compactor import commit_on, compact_often, compact_slowly, read_slowly
+from tests.conformance.compactor import commit_on, compact_often, compact_slowly, open_in_small_steps, read_slowly
 from tests.conformance.json_lines import lines_of, rows_of, small_store
 
 if TYPE_CHECKING:
@@ -93,15 +93,17 @@ def test_other_processes_commit_while_one_compacts(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("by_steps", [False, True])
 def test_a_process_that_is_killed_while_it_compacts_loses_nothing(
-    path: Path, opener: Callable[[], JSONFileBackend]
+    path: Path, opener: Callable[[], JSONFileBackend], *, by_steps: bool
 ) -> None:
     """At each line of the backend's code, while another process commits: before the kill where it can, else after it.
 
     What was stored is there, and the next compaction clears away what the kill left.
     """
     whole = path.read_bytes()
-    other = Other(compact_often, opener, opener)
+    child_opener: Callable[[], JSONFileBackend] = partial(open_in_small_steps, path, timeout=0) if by_steps else opener
+    other = Other(compact_often, child_opener, child_opener, by_steps)
     try:
         other.send(0)
         lines = other.receive()

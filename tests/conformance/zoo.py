@@ -106,11 +106,11 @@ class SyncsOnlyCreates(JSONFileBackend):
 class SyncsEverySecondCommit(JSONFileBackend):
     """Leaves each other commit to the next one."""
 
-    _commits = 0
+    _count = 0
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
-        self._commits += 1
-        with nullcontext() if self._commits % 2 else mock.patch.object(_log, "sync"):
+        self._count += 1
+        with nullcontext() if self._count % 2 else mock.patch.object(_log, "sync"):
             return super().commit(writes)
 
 

@@ -59,10 +59,7 @@ class Table:
         Raises:
             ValueError: Entries leave a gap after the stored ones; no write was applied.
         """
-        for write in writes:
-            old = self.rows.get(write.row.id)
-            if old is not None and old.version == write.expected_version:
-                check_follows(write, stored_seq=old.seq)
+        self.check(writes)
         results = []
         for write in writes:
             conflict = self.judge(write)
@@ -70,6 +67,17 @@ class Table:
                 self.apply(write)
             results.append(conflict)
         return results
+
+    def check(self, writes: Sequence[Write]) -> None:
+        """Refuse writes whose entries leave a gap after the stored ones.
+
+        Raises:
+            ValueError: As documented for `StorageBackend.commit`.
+        """
+        for write in writes:
+            old = self.rows.get(write.row.id)
+            if old is not None and old.version == write.expected_version:
+                check_follows(write, stored_seq=old.seq)
 
     def as_before(self, before: Mapping[str, Row | None]) -> Table:
         """Return a copy of the table with earlier rows of these changes, to undo a commit that was applied in part.

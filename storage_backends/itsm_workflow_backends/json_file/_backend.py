@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from itsm_workflow.errors import StorageError, StorageUnavailable
 from itsm_workflow.storage.checks import check_history, check_id, check_query, check_timeout, check_writes
 from itsm_workflow.storage.files import check_writable
+from itsm_workflow.storage.group_commit import GroupCommit
 from itsm_workflow.storage.protocol import PROTOCOL_VERSION, Conflict, EntryRows, Query, Row, Rows, Schema, Write
 from itsm_workflow.storage.url import path_of
 from itsm_workflow_backends.json_file._backup import backup
-from itsm_workflow_backends.json_file._compaction import Compaction, check_compact_at
+from itsm_workflow_backends.json_file._compactor import Compactor
 from itsm_workflow_backends.json_file._format import SCHEMA
 from itsm_workflow_backends.json_file._repair import repair
 from itsm_workflow_backends.json_file._restore import restore
 from itsm_workflow_backends.json_file._rewrite import encode_writes
 from itsm_workflow_backends.json_file._schema import read_schema
-from itsm_workflow_backends.json_file._shared import Opened, SharedLog
+from itsm_workflow_backends.json_file._shared import SharedLog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
     from itsm_workflow.storage.abilities import ContentCheck, Repair, Restored
-
-logger = logging.getLogger("itsm_workflow_backends.json_file")
+    from itsm_workflow.storage.group_commit import Group
 
 _COMPACT_AT = 1024 * 1024
 
 
 class JSONFileBackend:
-    """A store in one file of JSON lines, synced once per commit, on a local disk of this machine.
+    """A store in one file of JSON lines, on a local disk of this machine.
+
+    Each commit is synced; threads that commit at the same time share a sync, see `GroupCommit`.
 
     If the file does not exist, it is made, readable by its owner only; its directory must exist. Processes exclude each
     other by a lock on the file ``<name>.lock`` next to it and by a lock on the file itself. The file ``<name>.end``
@@ -52,9 +52,10 @@ class JSONFileBackend:
 
         Args:
             path: The path of the file.
-            timeout: The number of seconds that a call waits for the calls of other processes.
+            timeout: The number of seconds that a call waits for the calls of other processes, and a commit also for
+                those of other threads.
             compact_at: The size in bytes from which on the file is compacted: it is rewritten without obsolete lines
-                whenever they make up about half of it or more.
+                whenever they make up about half of it or more. The commits of the process do this in small steps.
 
         Raises:
             TypeError: An option is not a number.
@@ -64,11 +65,11 @@ class JSONFileBackend:
             StorageSchemaError: A newer version wrote it.
         """
         check_timeout(timeout)
-        check_compact_at(compact_at)
-        self._path = Path(path).absolute()
-        self._compact_at = compact_at
-        self._shared = SharedLog(self._path, timeout=timeout)
-        check_writable(self._path)
+        file = Path(path).absolute()
+        self._shared = SharedLog(file, timeout=timeout)
+        self._compactor = Compactor(file, self._shared, compact_at=compact_at)
+        self._commits = GroupCommit(self._store, where=str(file), timeout=timeout)
+        check_writable(file)
         try:
             self._shared.create_if_missing()
             with self._shared.reading():
@@ -122,27 +123,33 @@ class JSONFileBackend:
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         """Store the writes without a conflict as one line, see `StorageBackend.commit`."""
         check_writes(writes)
-        with self._shared.writing() as opened:
-            replay = opened.replay
-            replay.check_writable(write.row.id for write in writes)
+        results = self._commits.commit(writes)
+        self._compactor.step()
+        return results
+
+    def _store(self, group: Group) -> list[list[Conflict | None]]:
+        with self._shared.writing(until=group.deadline) as opened:
+            replay, batches = opened.replay, []
+            for batch in group:
+                # A batch that is refused here fails alone: nothing was applied yet.
+                replay.check_writable(write.row.id for write in batch)
+                replay.table.check(batch)
+                batches.append(batch)
+            lines: list[bytes] = []
             try:
-                results = replay.commit(writes)
-                won = [write for write, conflict in zip(writes, results, strict=True) if conflict is None]
-                if won:
-                    self._shared.append(opened, encode_writes(replay.table, replay.next_number, won))
-            except ValueError:
-                raise
+                results = [replay.commit(batch) for batch in batches]
+                for batch, conflicts in zip(batches, results, strict=True):
+                    won = [write for write, conflict in zip(batch, conflicts, strict=True) if conflict is None]
+                    if won:
+                        lines.append(encode_writes(replay.table, replay.next_number + len(lines), won))
+                if lines:
+                    self._shared.append(opened, lines)
             except BaseException:
                 # The index may be ahead of the file now, so read the file again.
                 self._shared.forget()
                 raise
-            compaction = self._compaction_if_worth_it(opened)
-        if compaction is not None:
-            try:
-                compaction.run(self._shared)
-            except StorageError as error:
-                # The commit is durable, so it has succeeded.
-                logger.warning("%s was not compacted: %s", self._path, error)
+            if lines:
+                self._compactor.note(opened, sum(map(len, lines)))
         return results
 
     def get(self, change_id: str, /) -> Row | None:
@@ -188,24 +195,9 @@ class JSONFileBackend:
             StorageCorrupt: The store is damaged; a rewrite would lose what is left of the damaged lines.
             StorageUnavailable: The new file cannot be written; the old file is still there.
         """
-        with self._shared.writing() as opened:
-            opened.replay.check_writable(opened.replay.quarantined)
-            compaction = Compaction.begin(self._path, opened.replay)
-        if compaction is not None:
-            compaction.run(self._shared)
+        self._compactor.compact()
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
         self._shared.close()
-
-    def _compaction_if_worth_it(self, opened: Opened) -> Compaction | None:
-        replay = opened.replay
-        if replay.end < max(self._compact_at, opened.compact_from, 2 * replay.live) or not replay.is_sound:
-            return None
-        # If the compaction fails, the next one is tried when the file has grown by half.
-        opened.compact_from = replay.end + replay.end // 2
-        try:
-            return Compaction.begin(self._path, opened.replay)
-        except StorageUnavailable as error:
-            logger.warning("%s was not compacted: %s", self._path, error)
-            return None
+        self._compactor.close()

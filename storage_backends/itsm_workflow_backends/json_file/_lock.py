@@ -37,18 +37,21 @@ class Lock:
         self._lock = FileLock(self._path, mode=0o600, thread_local=False)
 
     @contextmanager
-    def held(self) -> Iterator[LockDeadline]:
+    def held(self, *, until: float | None = None) -> Iterator[LockDeadline]:
         """Wait for the lock and hold it; yield the rest of the time-out for further locks.
+
+        Args:
+            until: The time, by `time.monotonic`, until which to wait; by default, for the time-out.
 
         Raises:
             StorageUnavailable: Others held it for longer than the time-out, or the lock file cannot be used.
         """
-        deadline = LockDeadline(self._timeout)
+        deadline = LockDeadline(self._timeout, until)
         look_at(self._path)
         with unavailable("lock", self._path):
             self._path.parent.stat()  # filelock would make a directory that was removed
             try:
-                self._lock.acquire(timeout=self._timeout, poll_interval=_POLL)
+                self._lock.acquire(timeout=deadline.left, poll_interval=_POLL)
             except Timeout as error:
                 raise deadline.exceeded(self._path) from error
         try:
@@ -60,9 +63,14 @@ class Lock:
 class LockDeadline:
     """The time-out of a call, which limits the waiting for all of its locks together."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, until: float | None = None) -> None:
         self._timeout = timeout
-        self._until = time.monotonic() + timeout
+        self._until = time.monotonic() + timeout if until is None else until
+
+    @property
+    def left(self) -> float:
+        """The number of seconds that are left."""
+        return max(0.0, self._until - time.monotonic())
 
     def lock(self, descriptor: int, path: Path) -> None:
         """Wait for the lock of an open file or directory.

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ from itsm_workflow_backends.json_file._replay import Replay
 from itsm_workflow_backends.json_file._rewrite import with_current_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from itsm_workflow_backends.json_file._lock import LockDeadline
@@ -118,23 +119,39 @@ class SharedLog:
                 yield opened.replay
 
     @contextmanager
-    def writing(self) -> Iterator[Opened]:
-        """Yield the file, which no other process changes during the block."""
-        self._reset_after_fork()
-        with self._mutex:
-            self._check_open()
-            with self._locked() as opened:
-                yield opened
+    def writing(self, *, until: float | None = None) -> Iterator[Opened]:
+        """Yield the file, which no other process changes during the block.
 
-    def append(self, opened: Opened, line: bytes) -> None:
-        """Append the line of a commit that was applied to the index, durably.
+        Args:
+            until: The time, by `time.monotonic`, until which to wait for the locks; by default, for other threads
+                without a limit, and then for other processes for the time-out.
+
+        Raises:
+            StorageUnavailable: Another thread or process held a lock for longer than that.
+        """
+        self._reset_after_fork()
+        if not self._mutex.acquire(timeout=-1 if until is None else max(0.0, until - time.monotonic())):
+            raise StorageUnavailable(
+                f"cannot write to {self._path}: other threads kept it busy for {self._timeout} s; nothing was stored: "
+                "try again",
+                path=str(self._path),
+            )
+        try:
+            self._check_open()
+            with self._locked(until) as opened:
+                yield opened
+        finally:
+            self._mutex.release()
+
+    def append(self, opened: Opened, lines: Sequence[bytes]) -> None:
+        """Append the lines of commits that were applied to the index, durably, with one sync.
 
         Raises:
             StorageUnavailable: The append failed; whether the commit was stored is unknown.
         """
-        replay = opened.replay
+        replay, data = opened.replay, b"".join(lines)
         try:
-            opened.log.append(replay.end, line)
+            opened.log.append(replay.end, data)
             if not opened.placed:
                 with unavailable("sync the directory of", self._path):
                     sync_directory(self._path.parent)
@@ -147,9 +164,9 @@ class SharedLog:
                     f"{error}; whether it was stored is unknown: read again", path=str(self._path)
                 ) from error
             raise
-        replay.moved_to(replay.end + len(line), line)
-        note_acknowledged(self._path, replay.store, replay.next_number)
-        replay.next_number += 1
+        replay.moved_to(replay.end + len(data), data)
+        replay.next_number += len(lines)
+        note_acknowledged(self._path, replay.store, replay.next_number - 1)
 
     def switch(self, opened: Opened, log: Log, size: int, live: int) -> None:
         """Use a compacted file from now on, which has the content of the index, is at the path, and is locked."""
@@ -211,11 +228,11 @@ class SharedLog:
         return opened if 0 < opened.replay.end == found.st_size else None
 
     @contextmanager
-    def _locked(self) -> Iterator[Opened]:
+    def _locked(self, until: float | None = None) -> Iterator[Opened]:
         """Hold the locks, and yield the file after it was read to its end."""
         read_ahead = True
         while True:
-            with self._lock.held() as deadline:
+            with self._lock.held(until=until) as deadline:
                 opened = self._lock_log(deadline)
                 try:
                     self._check_content(opened)
