@@ -20,7 +20,7 @@ from itsm_workflow.bkapi.client import ApiClient
 from itsm_workflow.bkapi.endpoint import Endpoint
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings
-from tests.benchmarks import changes, commits, passes
+from tests.benchmarks import changes, commits, passes, reopening
 from tests.benchmarks.rounds import Comparison, compare
 from tests.benchmarks.server import Gateway
 from tests.benchmarks.table import Row, micro
@@ -166,7 +166,7 @@ def rows(data: Any) -> list[object]:  # noqa: ANN401 - JSON
 
 def main() -> int:
     """Measure, print, judge."""
-    table = changes.rows() + passes.rows() + commits.rows()
+    table = changes.rows() + passes.rows() + commits.rows() + reopening.rows()
     lines = listen()
     if sys.argv[1:] != ["changes"]:
         table += [*calls(), batches(), held()]

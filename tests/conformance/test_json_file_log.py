@@ -298,7 +298,7 @@ def test_a_line_that_is_right_and_wrong_in_shape_is_damage(path: Path) -> None:
         b"{",
     ):
         line = _format.encode_commit(names, ()).replace(b'"changes":[]', b'"changes":' + changes)
-        head, _, _ = line[: -_format._FOOT].partition(b',"names_check"')
+        head, _, _ = line[: -_format.FOOT].partition(b',"names_check"')
         fields = json.loads(head.removeprefix(b'{"names":'))
         fields["bytes"] += len(changes) - 2
         head = b'{"names":' + json.dumps(fields, separators=(",", ":")).encode()

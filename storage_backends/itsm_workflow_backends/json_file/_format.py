@@ -48,9 +48,9 @@ _DIGITS = 16
 _NAMES = b'{"names":'
 _NAMES_CHECK = b',"names_check":"'
 _CHANGES = b'","changes":'
-_CHECK = b',"check":"'
-_END = b'"}\n'
-_FOOT = len(_CHECK) + _DIGITS + len(_END)
+CHECK = b',"check":"'
+END = b'"}\n'
+FOOT = len(CHECK) + _DIGITS + len(END)
 
 
 @attrs.frozen
@@ -120,7 +120,7 @@ def encode_header(header: Header) -> bytes:
     text = write({"format": FORMAT, **fields}).encode()[:-1]
     if header.continues is not None:
         text += b',"continues":[%20d,%20d]' % header.continues
-    return text + _CHECK + digest(text) + _END
+    return text + CHECK + digest(text) + END
 
 
 def new_header() -> Header:
@@ -130,8 +130,8 @@ def new_header() -> Header:
 
 def decode_header(line: bytes) -> Header | None:
     """Return the header in the first line, or None if the line is not an intact header of any schema."""
-    text = line[:-_FOOT]
-    if not line.endswith(_CHECK + digest(text) + _END):
+    text = line[:-FOOT]
+    if not line.endswith(CHECK + digest(text) + END):
         return None
     try:
         fields = json.loads(line)
@@ -168,11 +168,11 @@ def skip_blank(data: bytes, start: int) -> int:
 def encode_commit(names: Names, changes: Sequence[Write | Claim]) -> bytes:
     """Return one commit as a line."""
     tail = _CHANGES + write([_encode_change(change) for change in changes]).encode()
-    fields = {"number": names.number, "bytes": len(tail) + _FOOT, "holds": names.holds}
+    fields = {"number": names.number, "bytes": len(tail) + FOOT, "holds": names.holds}
     # In ASCII, so that the names of a damaged line are never undecodable UTF-8.
     head = _NAMES + write(fields, ascii_only=True).encode()
     text = head + _NAMES_CHECK + digest(head) + tail
-    return text + _CHECK + digest(text) + _END
+    return text + CHECK + digest(text) + END
 
 
 def decode_line(data: bytes, start: int) -> Line | None:
@@ -184,9 +184,9 @@ def decode_line(data: bytes, start: int) -> Line | None:
     names, changes_at, end = head
     if end > len(data):
         return None
-    foot = end - _FOOT
+    foot = end - FOOT
     changes = None
-    if data[foot:end] == _CHECK + digest(data[start:foot]) + _END:
+    if data[foot:end] == CHECK + digest(data[start:foot]) + END:
         changes = _decode_changes(data[changes_at + len(_CHANGES) : foot])
     return Line(end, names, changes)
 

@@ -25,6 +25,7 @@ from itsm_workflow_backends.json_file._format import (
     new_header,
     skip_blank,
 )
+from itsm_workflow_backends.json_file._reading import decode_intact_line
 from itsm_workflow_backends.json_file._rewrite import entry_bytes, row_bytes
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Replay:
     quarantined: dict[str, str] = attrs.field(factory=dict)
     unattributed: list[str] = attrs.field(factory=list)
     table: Table = attrs.field(factory=Table)
+    _sizes: dict[str, int] = attrs.field(factory=dict)
 
     def feed(self, data: bytes) -> None:
         """Read the data that follows `end` in the file.
@@ -79,7 +81,13 @@ class Replay:
         data = data.rstrip(b"\0")
         offset = self.end
         start = self._begin(data) if offset == 0 else 0
-        while (start := skip_blank(data, start)) < len(data) and (line := decode_line(data, start)) is not None:
+        while start < len(data):
+            line = decode_intact_line(data, start)
+            if line is None:
+                start = skip_blank(data, start)
+                line = decode_line(data, start) if start < len(data) else None
+                if line is None:
+                    break
             self._read(line, offset + start)
             start = line.end
         self.moved_to(offset + start, data[:start])
@@ -243,18 +251,21 @@ class Replay:
             self.table.claim(change_id, change.version, change.due_at)
         else:
             old = self.table.rows.get(change_id)
-            conflict = self.table.judge(attrs.evolve(change, expected_version=self._version(change_id)))
-            if conflict is not None and conflict.holder is not None:
-                # The holder must have released the value in a line that is missing.
-                self.quarantined.setdefault(conflict.holder, f"a write before the line at byte {offset} is missing")
+            if old is None or change.entries:
+                for holder in self.table.holders(change.row):
+                    if holder is not None and holder != change_id:
+                        # The holder must have released the value in a line that is missing.
+                        self.quarantined.setdefault(holder, f"a write before the line at byte {offset} is missing")
+                        break
             self.table.apply(change)
             self._count(change, old)
 
     def _count(self, write: Write, old: Row | None) -> None:
         """Add a write that was applied to `live`: its entries are never obsolete, the previous row is."""
         if old is None or write.entries:
-            self.live += row_bytes(self.table.rows[write.row.id]) - (0 if old is None else row_bytes(old))
-            self.live += sum(map(entry_bytes, write.entries))
+            size, change_id = row_bytes(self.table.rows[write.row.id]), write.row.id
+            self.live += size - self._sizes.get(change_id, 0) + sum(map(entry_bytes, write.entries))
+            self._sizes[change_id] = size
 
     def _follows(self, change: Write | Claim) -> bool:
         row = self.table.rows.get(change.id if isinstance(change, Claim) else change.row.id)
@@ -264,10 +275,6 @@ class Replay:
         if row is None:
             return first == 1 and change.row.form is not None
         return change.row.version == row.version + 1 and first == row.seq + 1
-
-    def _version(self, change_id: str) -> int:
-        row = self.table.rows.get(change_id)
-        return row.version if row else 0
 
     def _hold(self, names: Names) -> None:
         """Record the unique values of changes in quarantine, so that no other change can take them."""
