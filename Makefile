@@ -29,7 +29,7 @@ help:
 	@echo "make conformance   try every promise of the storage port a hundred times on each of our backends (an hour)"
 	@echo "make check         lint, types, import contracts, documentation, packaging"
 	@echo "make docs          build the documentation into docs/_build/html"
-	@echo "make bench         measure changes and the API client beside the libraries below them"
+	@echo "make bench         measure changes, commits to files and servers, and the API client beside the libraries below them"
 	@echo "make coverage      run all tests, on servers too, and measure what they reach"
 	@echo "make faults        run the whole fault matrix: half an hour, and a table"
 	@echo "make mutants       break the library on purpose, and report what no test notices: known defects and a sample, an hour"

@@ -1,6 +1,7 @@
 """Measures changes, commits and the API client, prints one table, and ends with 1 if a bound is missed: ``make bench``.
 
-With the argument ``changes``, the API client is left out.
+With the argument ``changes``, the API client is left out, and with ``sql`` all but the commits to database servers. A
+server that does not answer is reported as not measured.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from itsm_workflow.bkapi.client import ApiClient
 from itsm_workflow.bkapi.endpoint import Endpoint
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings
-from tests.benchmarks import changes, commits, passes, reopening
+from tests.benchmarks import changes, commits, passes, reopening, sql
 from tests.benchmarks.rounds import Comparison, compare
 from tests.benchmarks.server import Gateway
 from tests.benchmarks.table import Row, micro
@@ -166,9 +167,13 @@ def rows(data: Any) -> list[object]:  # noqa: ANN401 - JSON
 
 def main() -> int:
     """Measure, print, judge."""
-    table = changes.rows() + passes.rows() + commits.rows() + reopening.rows()
+    missing: list[str] = []
+    only = sys.argv[1:]
+    table = sql.rows(missing.append)
+    if only != ["sql"]:
+        table = changes.rows() + passes.rows() + commits.rows() + reopening.rows() + table
     lines = listen()
-    if sys.argv[1:] != ["changes"]:
+    if not only:
         table += [*calls(), batches(), held()]
     write = sys.stdout.write
     write("| what | beside | the library | judged | bound | kept |\n")
@@ -176,6 +181,7 @@ def main() -> int:
     for row in table:
         kept = "yes" if row.kept else "NO"
         write(f"| {row.name} | {row.first} | {row.second} | {row.value} | {row.bound} | {kept} |\n")
+    write("".join(f"\n{sentence}\n" for sentence in missing))
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES)
     write(f"\n{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {versions}; ")
     write(f"{lines.getvalue().count(chr(10)):,} audit lines were written.\n")

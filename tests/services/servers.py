@@ -48,19 +48,26 @@ class Server:
         return os.environ.get(self.variable, self.default)
 
     @contextmanager
-    def administration(self) -> Iterator[Connection]:
-        """Yield a connection in autocommit mode, for a test that disturbs other sessions."""
+    def connected(self) -> Iterator[Connection]:
+        """Yield a connection in autocommit mode."""
         engine = create_engine(make_url(self.url).set(drivername=DRIVERS[self.scheme]), isolation_level="AUTOCOMMIT")
         try:
             with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def administration(self) -> Iterator[Connection]:
+        """Yield a connection in autocommit mode, for a test that disturbs other sessions."""
+        try:
+            with self.connected() as connection:
                 yield connection
         except OperationalError as error:
             pytest.fail(
                 f"{self.name} does not answer ({error.orig}): start it, or name another server with {self.variable}",
                 pytrace=False,
             )
-        finally:
-            engine.dispose()
 
     def end_session(self, connection: Connection, number: int) -> None:
         """Kill a session."""

@@ -35,6 +35,8 @@ def make_engine(url: ServerURL) -> Engine:
         pool_timeout=options.pool_timeout,
         pool_recycle=options.pool_recycle,
         pool_pre_ping=options.pre_ping,
+        # A connection is returned after a commit or a rollback. PyMySQL would send a second rollback after a commit.
+        pool_reset_on_return="rollback" if url.scheme == "postgresql" else None,
         hide_parameters=True,
     )
     password = url.password

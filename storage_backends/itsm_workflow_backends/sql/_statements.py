@@ -33,7 +33,8 @@ from itsm_workflow_backends.sql._sizes import ROW_SIZES, is_findable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NUMBERS = {"version", "seq", "submission", "due_at", "created_at", "updated_at", "at"}
+NUMBERS = {"version", "seq", "submission", "due_at", "created_at", "updated_at", "at"}
+"""The columns that are whole numbers; the others are texts."""
 _ROW_COLUMNS = tuple(field.name for field in attrs.fields(Row))
 _ENTRY_COLUMNS = tuple(field.name for field in attrs.fields(EntryRow))
 
@@ -42,6 +43,7 @@ class Statements:
     """The statements for the tables with one prefix.
 
     Attributes:
+        changes: The table of changes.
         one: Reads a change by ``id``.
         entries: Reads ``limit`` entries of ``change_id`` after number ``after``.
         locked: Reads id, version and seq of the changes in ``ids``, and locks them in the order of their ids.
@@ -141,7 +143,7 @@ class Statements:
 
 
 def _table(name: str, tables: MetaData, columns: Sequence[str]) -> Table:
-    return Table(name, tables, *(Column(each, BigInteger if each in _NUMBERS else Text) for each in columns))
+    return Table(name, tables, *(Column(each, BigInteger if each in NUMBERS else Text) for each in columns))
 
 
 def _can_match(column: str, text: str) -> bool:

@@ -15,6 +15,7 @@ from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.storage.checks import check_follows
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, Write
 from itsm_workflow_backends.sql._statements import entry_values, row_values
+from itsm_workflow_backends.sql._together import claim_together, insert_together, move_together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,14 +44,11 @@ def write_boldly(connection: Connection, statements: Statements, writes: Sequenc
     claims = [write for write in matching if not write.entries]
     created = [write for write in writes if not write.expected_version]
     # An update can free a subject that a create of the same batch claims.
-    for statement, several in ((statements.move, moves), (statements.claim, claims)):
-        if several:
-            connection.execute(statement, [_moved(write) for write in several])
-    if created:
-        connection.execute(statements.create, [row_values(write.row) for write in created])
-    entries = [entry_values(entry) for write in (*moves, *created) for entry in write.entries]
-    if entries:
-        connection.execute(statements.append, entries)
+    move_together(connection, statements.changes.name, [write.row for write in moves])
+    claim_together(connection, statements.changes.name, [write.row for write in claims])
+    insert_together(connection, statements.create, [write.row for write in created])
+    entries = [entry for write in (*moves, *created) for entry in write.entries]
+    insert_together(connection, statements.append, entries)
     return {**results, **{write.row.id: None for write in (*matching, *created)}}
 
 
