@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sqlite3
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from itsm_workflow.cli import storage_progress
 from itsm_workflow.storage import open_storage
 from itsm_workflow.storage.protocol import Query
-from tests.support.limits import PATIENCE
+from tests.support.killed_copy import kill_copy
 
 if TYPE_CHECKING:
     from tests.integration.cli.office import Office
 
 SQLITE, JSON, THIRD = "sqlite:///changes.db", "json:///copy.jsonl", "sqlite:///third.db"
-
-KILLED = """
-import os, signal, sys
-from itsm_workflow.cli import main
-from itsm_workflow.storage import copying
-from itsm_workflow.storage.registry import backend_of
-
-backend, number, after = backend_of(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "after"
-commit = backend.commit
-
-def killing(self, writes, /):
-    global number
-    number -= bool(writes)
-    if number == 0 and not after:
-        os.kill(os.getpid(), signal.SIGKILL)
-    results = commit(self, writes)
-    if number == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return results
-
-backend.commit = killing
-copying._PAGE = 2
-sys.exit(main(["storage", "copy", sys.argv[1], sys.argv[2]]))
-"""
 
 
 def digest_of(office: Office, url: str) -> str:
@@ -94,15 +68,7 @@ def test_a_copy_that_was_killed_is_continued(office: Office, target: str, when: 
     """At its first, second and third commit, each time on what the run before has left."""
     fill(office)
     for number in (1, 2, 3):
-        killed = subprocess.run(
-            [sys.executable, "-c", KILLED, SQLITE, target, str(number), when],
-            cwd=office.folder,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        kill_copy(office.folder, number, when, "copy", SQLITE, target)
     done = office.run("storage", "copy", SQLITE, target)
     assert done.code == 0, done.err
     assert digest_of(office, SQLITE) == digest_of(office, target)
@@ -177,6 +143,31 @@ def test_changes_that_ended_are_archived(office: Office) -> None:
     assert done.code == 0, done.err
     assert {one["subject"] for one in office.run("list", "--json", "--store", JSON).json} == {"a", "b"}
     assert digest_of(office, SQLITE) == before
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_archive_that_was_killed_is_continued(office: Office, when: str) -> None:
+    """No change that is open was brought meanwhile, and the store stays as it is."""
+    fill(office)
+    before = digest_of(office, SQLITE)
+    for number in (1, 2):
+        kill_copy(office.folder, number, when, "archive", SQLITE, JSON, "--older-than", "0s")
+    done = office.run("storage", "archive", SQLITE, JSON, "--older-than", "0s", "--json")
+    assert (done.code, done.json["verified"], done.json["changes"]) == (0, True, 2), done.err
+    assert {one["subject"] for one in office.run("list", "--json", "--store", JSON).json} == {"a", "b"}
+    assert digest_of(office, SQLITE) == before
+
+
+def test_an_archive_shows_its_progress(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for each so many changes of each step, where standard error is no terminal."""
+    fill(office)
+    monkeypatch.setattr(storage_progress, "_EVERY", 2)
+    done = office.run("storage", "archive", SQLITE, JSON, "--older-than", "0s")
+    assert done.code == 0, done.err
+    shown = [line for line in done.err.splitlines() if line.endswith("2 changes")]
+    assert [line.partition(":")[0] for line in shown].count("checking the source") >= 1
+    assert len(shown) == 6  # each of both stores is read before, copied, and read again
 
 
 @pytest.mark.parametrize("age", ["90", "-1d", "1e9d", "", "99999d", "d"])
