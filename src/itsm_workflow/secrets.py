@@ -18,6 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_ALIAS = re.compile(r"django://[A-Za-z0-9_.-]+")  # a name in the settings of Django, which hold the password
 _PATH = re.compile(r"(/(?!.*:.*@)[^?#;]*)?")  # a path with something like an account does not match
 _VALUES = re.compile(r"[?&;][^=&;#]*(?:pass|pwd|secret|token|key|cred|auth)[^=&;#]*=([^&;#]+)", re.IGNORECASE)
 _SHORTEST = 3  # a shorter part would match too much other text
@@ -77,7 +78,7 @@ class Secret:
 class SecretURL(Secret):
     """The URL of a store, which may contain a password.
 
-    Its `str` is the whole URL if that is only a path, and otherwise only the scheme.
+    Its `str` is the whole URL if that is only a path or an alias, and otherwise only the scheme.
     """
 
     __slots__ = ()
@@ -85,7 +86,9 @@ class SecretURL(Secret):
 
     @property
     def is_plain(self) -> bool:
-        """Whether it cannot contain a secret: a path without account and parameters, or only a scheme."""
+        """Whether it cannot contain a secret: a path without account and parameters, an alias, or only a scheme."""
+        if _ALIAS.fullmatch(self._text):
+            return True
         scheme, mark, rest = self._text.partition("://")
         return bool(mark) and _SCHEME.fullmatch(scheme) is not None and _PATH.fullmatch(rest) is not None
 

@@ -76,7 +76,7 @@ def test_the_command_is_an_entry_point(wheel: zipfile.ZipFile) -> None:
 
 def test_every_backend_is_an_entry_point(wheel: zipfile.ZipFile) -> None:
     """The backends are found the way anybody's backend is found."""
-    schemes = ["json", "memory", "mysql", "postgresql", "sqlite"]
+    schemes = ["django", "json", "memory", "mysql", "postgresql", "sqlite"]
     assert sorted(entry_points(wheel)["itsm_workflow.storage_backends"]) == schemes
 
 

@@ -127,7 +127,15 @@ def test_a_password_that_was_unquoted_is_starred_as_well() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["memory://", "sqlite:///changes.db", "json:////srv/a%20b.jsonl", "sqlite:////srv/a@b.db", "sqlite:///a:b"]
+    "url",
+    [
+        "memory://",
+        "sqlite:///changes.db",
+        "json:////srv/a%20b.jsonl",
+        "sqlite:////srv/a@b.db",
+        "sqlite:///a:b",
+        "django://de-fault.1",
+    ],
 )
 def test_a_path_alone_shows_itself(url: str) -> None:
     """It is what one looks for; nothing in it is a secret, so that nothing is starred."""

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from itsm_workflow.errors import StorageError, StorageUnavailable
 from itsm_workflow.storage.checks import check_history, check_id, check_query, check_writes, is_keepable
+from itsm_workflow.storage.column_sizes import check_sizes
 from itsm_workflow.storage.protocol import (
     PROTOCOL_VERSION,
     Conflict,
@@ -25,10 +26,10 @@ from itsm_workflow.storage.protocol import (
     Write,
     cursor_at,
 )
+from itsm_workflow.storage.server_errors import UNKNOWN, Cause
 from itsm_workflow_backends.sql import _forks, _schema
 from itsm_workflow_backends.sql._engine import make_engine
-from itsm_workflow_backends.sql._errors import UNKNOWN, Cause, cause_of, translated, translating
-from itsm_workflow_backends.sql._sizes import check_sizes
+from itsm_workflow_backends.sql._errors import cause_of, translated, translating
 from itsm_workflow_backends.sql._statements import Statements, to_entry, to_row
 from itsm_workflow_backends.sql._url import PREFIX, Options, checked, parse
 from itsm_workflow_backends.sql._writing import write_boldly, write_carefully

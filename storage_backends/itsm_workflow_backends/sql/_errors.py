@@ -6,8 +6,6 @@ changes.
 
 from __future__ import annotations
 
-import enum
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,88 +13,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageSchemaError, StorageUnavailable
+from itsm_workflow.storage.server_errors import Cause, cause_by_code, cause_by_words, sentence_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-class Cause(enum.Enum):
-    """The cause of an error, as far as it decides what to do."""
-
-    RACE = "the transaction lost a race with another one, and was undone"
-    LOCKED = "another transaction held a lock for too long: try again"
-    SLOW = "the statement took longer than the statement time-out: try again, or raise statement_timeout"
-    NO_TABLE = "a table is missing: create the tables with `itsm-workflow storage migrate`"
-    READ_ONLY = (
-        "the server accepts no writes, since it is a read replica or in read-only mode: use the URL of the primary"
-    )
-    DENIED = "the server refused the account: check the user, the password and its rights"
-    NO_DATABASE = "the database does not exist: create it, or correct its name in the URL"
-    BUSY = "the server has no free connection: lower pool_size, or raise the server's limit"
-    FULL = "the disk of the server is full: free some space"
-    DAMAGED = "the server reports damaged data"
-    LOST = "the connection to the server was lost"
-    OTHER = ""
-
-
-_BY_CODE: dict[str | int, Cause] = {
-    # SQLSTATE of PostgreSQL
-    "40001": Cause.RACE,
-    "40P01": Cause.RACE,
-    "55P03": Cause.LOCKED,
-    "57014": Cause.SLOW,
-    "42P01": Cause.NO_TABLE,
-    "3F000": Cause.NO_TABLE,
-    "25006": Cause.READ_ONLY,
-    "28000": Cause.DENIED,
-    "28P01": Cause.DENIED,
-    "42501": Cause.DENIED,
-    "3D000": Cause.NO_DATABASE,
-    "53300": Cause.BUSY,
-    "53100": Cause.FULL,
-    "XX001": Cause.DAMAGED,
-    "XX002": Cause.DAMAGED,
-    "57P01": Cause.LOST,
-    "57P02": Cause.LOST,
-    "57P03": Cause.LOST,
-    # numbers of MySQL and MariaDB
-    1213: Cause.RACE,
-    1020: Cause.RACE,
-    1205: Cause.LOCKED,
-    1969: Cause.SLOW,
-    3024: Cause.SLOW,
-    1146: Cause.NO_TABLE,
-    1290: Cause.READ_ONLY,
-    1792: Cause.READ_ONLY,
-    1836: Cause.READ_ONLY,
-    1044: Cause.DENIED,
-    1045: Cause.DENIED,
-    1142: Cause.DENIED,
-    1698: Cause.DENIED,
-    1049: Cause.NO_DATABASE,
-    1040: Cause.BUSY,
-    1203: Cause.BUSY,
-    1021: Cause.FULL,
-    1114: Cause.FULL,
-    1034: Cause.DAMAGED,
-    1712: Cause.DAMAGED,
-    1053: Cause.LOST,
-    1317: Cause.LOST,
-    1927: Cause.LOST,
-    2003: Cause.LOST,
-    2006: Cause.LOST,
-    2013: Cause.LOST,
-}
-# libpq gives no code for an error of the connecting itself.
-_BY_WORDS = (
-    (
-        re.compile(r"password authentication failed|no pg_hba\.conf entry|no password supplied|role .* does not"),
-        Cause.DENIED,
-    ),
-    (re.compile(r"database .* does not exist"), Cause.NO_DATABASE),
-    (re.compile(r"too many (clients|connections)|connection slots"), Cause.BUSY),
-)
-UNKNOWN = "whether it was stored is unknown: read the change again before you act on it"
 
 
 def cause_of(error: SQLAlchemyError) -> Cause:
@@ -105,13 +25,10 @@ def cause_of(error: SQLAlchemyError) -> Cause:
         return Cause.BUSY
     if not isinstance(error, DBAPIError):
         return Cause.OTHER
-    code = _code(error.orig)
-    if code in _BY_CODE:
-        return _BY_CODE[code]
-    if error.connection_invalidated:
-        return Cause.LOST
-    text = str(error.orig)
-    return next((cause for words, cause in _BY_WORDS if words.search(text)), Cause.OTHER)
+    found = cause_by_code(error.orig)
+    if found is not None:
+        return found
+    return Cause.LOST if error.connection_invalidated else cause_by_words(error.orig)
 
 
 def translated(error: SQLAlchemyError, doing: str, *, outcome: str = "", **facts: str) -> StorageError:
@@ -127,7 +44,7 @@ def translated(error: SQLAlchemyError, doing: str, *, outcome: str = "", **facts
     if isinstance(error, PoolTimeout):
         advice = "all connections of the pool are in use; raise pool_size or max_overflow, or use fewer threads"
     else:
-        reason = _words(getattr(error, "orig", None) or error)
+        reason = sentence_of(getattr(error, "orig", None) or error)
         advice = f"{reason}; {cause.value}" if cause.value else reason
     message = f"cannot {doing}: {advice}{outcome and f'; {outcome}'}"
     if cause is Cause.DAMAGED:
@@ -145,19 +62,3 @@ def translating(doing: str, *, outcome: str = "", **facts: str) -> Iterator[None
     except SQLAlchemyError as error:
         # The error of SQLAlchemy quotes the parameters of the statement; that of the driver does not.
         raise translated(error, doing, outcome=outcome, **facts) from getattr(error, "orig", None)
-
-
-def _code(original: BaseException | None) -> str | int | None:
-    """Return the number of a MariaDB error, or the SQLSTATE of a PostgreSQL error."""
-    args = getattr(original, "args", ())
-    return args[0] if args and isinstance(args[0], int) else getattr(original, "sqlstate", None)
-
-
-def _words(error: BaseException) -> str:
-    """Return the server's sentence on one line, without details, which quote data."""
-    primary = getattr(getattr(error, "diag", None), "message_primary", None)
-    args = error.args
-    text = primary or (args[1] if len(args) > 1 and isinstance(args[0], int) else str(error))
-    lines = [line for line in str(text).splitlines() if line.strip()] or [type(error).__name__]
-    last = lines[0].rpartition("FATAL:")[2] if "FATAL:" in lines[0] else lines[0]
-    return " ".join(last.split()).rstrip(".")

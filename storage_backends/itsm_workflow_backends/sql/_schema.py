@@ -17,7 +17,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError, StorageUnavailable
-from itsm_workflow_backends.sql._errors import Cause, cause_of
+from itsm_workflow.storage.server_errors import Cause
+from itsm_workflow_backends.sql._errors import cause_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,8 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from itsm_workflow.storage.checks import is_keepable
+from itsm_workflow.storage.column_sizes import ROW_SIZES, is_findable
 from itsm_workflow.storage.protocol import Cursor, EntryRow, Order, Query, Row
-from itsm_workflow_backends.sql._sizes import ROW_SIZES, is_findable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageSchemaError, StorageUnavailable
-from itsm_workflow_backends.sql._errors import UNKNOWN, Cause, cause_of, translated
+from itsm_workflow.storage.server_errors import UNKNOWN, Cause
+from itsm_workflow_backends.sql._errors import cause_of, translated
 
 
 def of_postgresql(state: str, message: str = "words") -> DBAPIError:

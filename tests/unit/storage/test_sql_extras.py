@@ -45,4 +45,4 @@ def test_the_error_names_the_extra(scheme: str, module: str) -> None:
 def test_other_commands_work_without_the_extras() -> None:
     """A list of the backends with an ability leaves out those that cannot be imported."""
     asking = "from itsm_workflow.storage.registry import loadable_backends\nprint(*sorted(loadable_backends()))"
-    assert run_without("sqlalchemy", asking).split() == ["json", "memory", "sqlite"]
+    assert run_without("sqlalchemy", asking).split() == ["django", "json", "memory", "sqlite"]

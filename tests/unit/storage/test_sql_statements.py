@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy.dialects import mysql, postgresql
 
+from itsm_workflow.storage.column_sizes import ENTRY_SIZES, ROW_SIZES, check_sizes
 from itsm_workflow.storage.protocol import Cursor, Order, Query
 from itsm_workflow.testing.conformance._rows import create
-from itsm_workflow_backends.sql._sizes import ENTRY_SIZES, ROW_SIZES, check_sizes
 from itsm_workflow_backends.sql._statements import Statements
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.core.checks import Error, Warning  # noqa: A004 - Django's own name
+from django.db import connections
 from django.urls import Resolver404, resolve
 
 from itsm_workflow.callbacks.signer import PATH, PROBE
@@ -105,7 +106,16 @@ def _library_settings() -> Iterator[CheckMessage]:
             variable = name.partition(" ")[0]
             yield _error("E004", f"{name} {rule}", f"set {NAME}[{variable!r}], or {variable} in the environment")
         return
-    if "storage" not in given and str(settings.store).startswith("memory:"):
+    if "storage" in given:
+        return
+    scheme, _, alias = str(settings.store).partition("://")
+    if scheme == "django" and alias not in connections:
+        yield _error(
+            "E005",
+            f"BKAPP_ITSM_STORE names the database {alias!r}, which DATABASES does not have",
+            f"set {NAME}['BKAPP_ITSM_STORE'] to django:// and one of {', '.join(connections)}",
+        )
+    if scheme == "memory":
         yield _warning(
             "W003",
             "BKAPP_ITSM_STORE is memory://, which forgets all changes when the process ends",

@@ -1,7 +1,7 @@
-"""The longest text of each column.
+"""The longest text of each column in the tables of a database.
 
 The columns that are compared are in indexes, whose entries have a greatest size: 3,072 bytes in InnoDB, about 2,700 in
-PostgreSQL. The limits are the same for both, so that every change of one can be copied to the other.
+PostgreSQL. The limits are the same for all databases, so that every change of one can be copied to another one.
 """
 
 from __future__ import annotations
