@@ -209,6 +209,21 @@ class Filing:
         """
         return self._gather(subject, form, actor, self._budget(), is_sent=False)()
 
+    def join_queued(self, subject: str, form: Form, actor: str) -> Prepared:
+        """Store the submission of `prepare_queued` once, in a transaction of the host; the gateway is not asked.
+
+        Returns:
+            The write. The caller announces it, see `Journal.announce`, when the host has committed.
+
+        Raises:
+            AlreadyApplied: A change of the subject is open.
+            GatewayNotAsked: The gateway would have to be asked for the service.
+        """
+        self.check_names()
+        prepared = self._gather(subject, form, actor, self._budget().part(0), is_sent=False)()
+        self._journal.commit_one(prepared, announced=False)
+        return prepared
+
     def send_queued(self, stored: Stored) -> Stored:
         """Claim a submission that was just stored, and send it as `apply` does; another worker may be first."""
         journal, budget, since = self._journal, self._budget(), self._journal.clock.elapsed()

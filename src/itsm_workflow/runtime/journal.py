@@ -137,18 +137,13 @@ class Journal:
         return self.read(self.row(change_id))
 
     def pages(self, query: Query) -> Iterator[list[Stored]]:
-        """Yield the changes that match, page by page. Unreadable changes are skipped, and observers are notified.
-
-        Args:
-            query: The query; its limit is the size of a page.
-        """
+        """Yield the changes that match, in pages of the query's limit; observers are notified of unreadable ones."""
         return (page.changes for page in self.read_pages(query))
 
     def read_pages(self, query: Query) -> Iterator[Page]:
-        """Yield the pages of matching changes; a change that cannot be read does not stop the iteration.
+        """Yield the pages of matching changes; observers are notified of each change that cannot be read.
 
-        Observers are notified of each unreadable change, for whatever reason: it is damaged, a newer version wrote it,
-        or a due rule of the host failed on it.
+        It is damaged, a newer version wrote it, or a due rule of the host failed on it.
         """
         for rows in paging.pages(self.storage, query):
             page = Page()
@@ -306,18 +301,22 @@ class Journal:
         boot_id, boot = self.clock.boot()
         return Moment(wall=self.clock.now(), boot_id=boot_id, boot=boot, gateway=gateway)
 
-    def commit(self, prepared: Sequence[Prepared]) -> list[Conflict | None]:
-        """Commit prepared writes, wake who waits for the changes, and notify the observers of the stored entries."""
+    def commit(self, prepared: Sequence[Prepared], *, announced: bool = True) -> list[Conflict | None]:
+        """Commit prepared writes, and announce those that were stored, unless the caller does it later."""
         conflicts = self.storage.commit([one.write for one in prepared])
-        stored = [one for one, conflict in zip(prepared, conflicts, strict=True) if conflict is None]
+        if announced:
+            self.announce([one for one, conflict in zip(prepared, conflicts, strict=True) if conflict is None])
+        return conflicts
+
+    def announce(self, stored: Sequence[Prepared]) -> None:
+        """Wake who waits for the changes that were stored, and notify the observers of their entries."""
         wake_for(self.storage, {one.write.row.id for one in stored})
         for one in stored:
             for entry in one.entries:
                 self._observers.on_entry(one.stored.change, entry)
-        return conflicts
 
-    def commit_one(self, prepared: Prepared) -> Stored:
-        """Commit one prepared write, and return the change; a write that changes nothing is skipped.
+    def commit_one(self, prepared: Prepared, *, announced: bool = True) -> Stored:
+        """Commit one prepared write, and return the change; a write that changes nothing is skipped. See `commit`.
 
         Raises:
             AlreadyApplied: Another open change holds the subject.
@@ -325,7 +324,7 @@ class Journal:
         """
         if prepared.before is not None and not prepared.is_news:
             return prepared.before
-        conflict = self.commit([prepared])[0]
+        conflict = self.commit([prepared], announced=announced)[0]
         if conflict is None:
             return prepared.stored
         if conflict.kind is ConflictKind.SUBJECT:

@@ -4,4 +4,9 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-urlpatterns = [path("itsm/", include("itsm_workflow.integrations.django.urls"))]
+from tests.support.django_host import shop
+
+urlpatterns = [
+    path("itsm/", include("itsm_workflow.integrations.django.urls")),
+    path("collectors/<int:number>/", shop.create),
+]

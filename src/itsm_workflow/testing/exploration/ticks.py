@@ -157,8 +157,9 @@ class StillJournal(Journal):
         del subject, besides
         return OVERTAKEN_BY
 
-    def commit_one(self, prepared: Prepared) -> Stored:
+    def commit_one(self, prepared: Prepared, *, announced: bool = True) -> Stored:
         """Keep the change that would be stored now; None if it adds nothing."""
+        del announced
         news = prepared.before is None or prepared.is_news
         self.prepared = prepared if news else None
         return prepared.stored

@@ -11,7 +11,8 @@ import pytest
 from django.db import connections
 
 from itsm_workflow import Effect, State
-from itsm_workflow.integrations.django import DjangoWorkflow, close_workflow, get_workflow, workflow
+from itsm_workflow.integrations.django import DjangoWorkflow, close_workflow, get_workflow
+from itsm_workflow.integrations.django import connections as module
 from itsm_workflow.testing.ledger_gateway import as_request
 from tests.support.desk import ASKED, SUBJECT, Desk
 from tests.support.django_host import itsm
@@ -45,7 +46,7 @@ def test_a_forked_process_has_a_workflow_of_its_own(desk: Desk) -> None:
 def closings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note when connections are closed."""
     noted: list[str] = []
-    monkeypatch.setattr(workflow, "close_old_connections", lambda: noted.append("closed"))
+    monkeypatch.setattr(module, "close_old_connections", lambda: noted.append("closed"))
     return noted
 
 
@@ -83,7 +84,7 @@ def test_a_connection_in_a_transaction_is_left_alone() -> None:
     with transaction.atomic():
         connections["default"].ensure_connection()
         connections["default"].close_at = 0
-        with workflow.fresh_connections():
+        with module.fresh_connections():
             assert connections["default"].connection is not None
         assert connections["default"].connection is not None
     connections["default"].close()
