@@ -54,7 +54,7 @@ def read_settings() -> Settings:
     Raises:
         SettingsError: Settings are missing or invalid; the message names all of them.
     """
-    return without_frames(lambda: Settings.from_env(_variables()))
+    return without_frames(lambda: Settings.from_env(variables()))
 
 
 def imported(key: str) -> Any:  # noqa: ANN401 - an object of the host
@@ -96,7 +96,7 @@ def workflow_arguments() -> dict[str, Any]:
     return dict(given)
 
 
-def _variables() -> dict[str, str]:
+def variables() -> dict[str, Any]:
     """Return the environment, in which the keys of the setting replace all variables of their fields."""
     given = {key: _as_text(key, value) for key, value in configured().items() if key in _FIELD_OF}
     replaced = {variable for key in given for variable in VARIABLES[_FIELD_OF[key]]}

@@ -1,0 +1,3 @@
+"""The management command of the app."""
+
+from __future__ import annotations
