@@ -1,3 +1,1 @@
-"""The management command of the app."""
-
-from __future__ import annotations
+"""The commands of ``manage.py``."""
