@@ -1,1 +1,1 @@
-"""What Django's ``manage.py`` finds in the app."""
+"""The package in which Django looks for commands of the app."""
