@@ -270,9 +270,13 @@ class Shelf:
         )
 
     def _oldest_delivery(self, change: ChangeRequest) -> dt.datetime:
-        """Return the time beyond which the age of a delivery does not matter; it matters to the sweep alone."""
-        is_swept = change.ended_at is not None and withdrawal.is_pursued(change)
-        return NOW - self._policy.sweep_for if is_swept else NOW
+        """Return the time beyond which the age of a delivery does not matter.
+
+        It matters to the sweep alone, which ends some days after the end of the change or the delivery, the later one.
+        """
+        if change.ended_at is None or not withdrawal.is_pursued(change):
+            return NOW
+        return _since(change.ended_at, NOW - self._policy.sweep_for)
 
     def _attempt(self, attempt: Attempt | None, *, in_use: bool) -> Attempt | None:
         if attempt is None:
