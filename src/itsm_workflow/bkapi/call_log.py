@@ -7,6 +7,7 @@ key, and by their text wherever else it occurs. A refusal adds the gateway's cod
 from __future__ import annotations
 
 import functools
+import html
 import json
 import logging
 import math
@@ -14,7 +15,7 @@ import re
 from collections.abc import Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import attrs
 
@@ -60,6 +61,7 @@ _NODES = 200
 _DEPTH = 32  # deeper values cannot be sent either
 _BITS = 256  # Python refuses to format much longer integers
 _SHORTEST = 4  # a shorter secret would match too much
+_UNESCAPED = re.compile(r"[A-Za-z0-9._~-]*")  # characters that no escaping changes
 _PARTS = re.compile(r"(?<=/)[^/]{9,}")  # long parts of a URL's path; the host follows //
 
 
@@ -234,6 +236,25 @@ def _secrets_in(value: object, depth: int = _DEPTH) -> Iterable[Secret]:
         for each in value.values() if isinstance(value, Mapping) else value:
             if not isinstance(each, str):
                 yield from _secrets_in(each, depth - 1)
+
+
+def spelled(secrets: Iterable[Secret]) -> list[Secret]:
+    """Return the secrets, and each as a server may repeat it: escaped for JSON, HTML, Python or an address."""
+    return [spelling for secret in secrets for spelling in without_frames(_spellings, secret)]
+
+
+def _spellings(secret: Secret) -> list[Secret]:
+    """Return the spellings of a secret, the longest first; a header can be JSON within JSON."""
+    plain = secret.reveal()
+    if _UNESCAPED.fullmatch(plain):
+        return [secret]
+    found = {plain, repr(plain)[1:-1], quote_plus(plain, errors="replace")}
+    found |= {quote(plain, safe=safe, errors="replace") for safe in ("", "/")}
+    for is_ascii in (True, False):
+        once = json.dumps(plain, ensure_ascii=is_ascii)[1:-1]
+        found |= {once, json.dumps(once, ensure_ascii=is_ascii)[1:-1]}
+    found |= {html.escape(each) for each in found} | {html.escape(each, quote=False) for each in found}
+    return [Secret(each) for each in sorted(found, key=len, reverse=True)]
 
 
 def scrub(text: str, secrets: Iterable[Secret]) -> str:

@@ -18,7 +18,7 @@ import attrs
 from itsm_workflow.bkapi import batch
 from itsm_workflow.bkapi.breaker import Breaker
 from itsm_workflow.bkapi.cache import AnswerCache
-from itsm_workflow.bkapi.call_log import SLOW, CallLog, secrets_of
+from itsm_workflow.bkapi.call_log import SLOW, CallLog, secrets_of, spelled
 from itsm_workflow.bkapi.context import BACKGROUND
 from itsm_workflow.bkapi.endpoint import check_seconds, check_timeout
 from itsm_workflow.bkapi.incoming import Reader, failed
@@ -252,10 +252,8 @@ class ApiClient:
         policy = self._policy(endpoint, asked)
         request_id = asked.context.request_id or self._new_request_id()
         log = CallLog(endpoint=endpoint, request_id=request_id, params=params)
-        log.secrets = [
-            *secrets_of(asked.context, self.settings.app_secret, params),
-            *without_frames(proxy_secrets, self.settings.proxy),
-        ]
+        known = secrets_of(asked.context, self.settings.app_secret, params)
+        log.secrets = spelled([*known, *without_frames(proxy_secrets, self.settings.proxy)])
         started = self._pace.monotonic()
         try:
             call = resolve(endpoint, self.settings, asked.context, params, tenant=asked.tenant, request_id=request_id)
@@ -266,7 +264,7 @@ class ApiClient:
                 if not isinstance(final, Mapping):
                     raise ValueError(f"{endpoint.name}: before_request must return the parameters to send")
                 log.params = final
-                log.secrets += secrets_of(asked.context, self.settings.app_secret, final)
+                log.secrets += spelled(secrets_of(asked.context, self.settings.app_secret, final))
             if endpoint.default_return_value is not None:
                 default = endpoint.default_return_value
                 log.outcome = "default"

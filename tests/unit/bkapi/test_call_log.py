@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import json
 import logging
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 import attrs
 import pytest
 
 from itsm_workflow.bkapi.call_log import _NODES as NODES
-from itsm_workflow.bkapi.call_log import CallLog, CallRecord, scrub, secrets_of, shown
+from itsm_workflow.bkapi.call_log import CallLog, CallRecord, scrub, secrets_of, shown, spelled
 from itsm_workflow.bkapi.context import RequestContext
 from itsm_workflow.bkapi.retry import RetryPolicy
 from itsm_workflow.bkapi.transport import Transport
@@ -471,3 +473,47 @@ class TestShown:
 
         (line,) = lines(caplog)
         assert line.itsm_url == f"{root}of/***/"
+
+
+ODD = "p\"w\\x/+&<% é'end"
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        ODD,
+        repr({"password": ODD}),
+        json.dumps({"password": ODD}),
+        json.dumps({"password": ODD}, ensure_ascii=False),
+        json.dumps({"X-Bkapi-Authorization": json.dumps({"bk_app_secret": ODD})}),
+        html.escape(ODD),
+        html.escape(json.dumps({"password": ODD})),
+        quote(ODD),
+        quote(ODD, safe=""),
+        urlencode({"bk_token": ODD}),
+    ],
+)
+class TestEscaped:
+    """An error page repeats the request as JSON, HTML or an address."""
+
+    def test_a_secret_that_is_repeated_with_escapes_is_masked(self, repeated: str) -> None:
+        """Whole: a part that is left would help to guess the rest."""
+        masked = scrub(f"bad request: {repeated}", spelled([Secret(ODD)]))
+        assert "end" not in masked
+        assert "***" in masked
+
+    def test_so_it_is_in_the_line_of_a_call(self, repeated: str, caplog: pytest.LogCaptureFixture) -> None:
+        """In the answer and in the gateway's message, by the settings' own secret."""
+        caplog.set_level(logging.INFO)
+        refusal = {**WORDS, "message": f"refused: {repeated}"}
+        good = {"result": True, "code": 0, "message": "", "data": {"echo": repeated}}
+        with desk(response(good), response(refusal)) as here:
+            made = endpoint(name="echo", before_request=lambda _, __: {"sealed": Secret(ODD)})
+            here.client.call(made, {})
+            with contextlib.suppress(GatewayError):
+                here.client.call(made, {})
+        heard, refused = lines(caplog)
+        for shown_text in (caplog.text, heard.itsm_answer, refused.itsm_message):
+            assert "end" not in shown_text
+        assert "***" in heard.itsm_answer
+        assert "***" in refused.itsm_message
