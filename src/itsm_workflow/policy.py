@@ -55,6 +55,8 @@ class Policy:
         apply_budget: The total time of `Workflow.apply` and `submit`: to look up the service and its list of fields, to
             send, and to look up the result. The next pass does the rest.
         send_least: The part of that time that must be left for the create. With less, the change stays queued.
+        fields_most: The longest time to read the service's list of fields, with which a form is compared.
+        fields_least: The least time with which that reading begins; with less, only the cached list is used.
         late_arrival: The time after its deadline in which a request may still reach the ticket system.
         unsent_retry: The wait before the retry of a send of which certainly nothing was sent; doubles each time.
         unsent_retry_cap: The longest such wait, also of the first.
@@ -99,11 +101,14 @@ class Policy:
             for it; attention is raised after that.
         not_started: The greatest age of a ticket of whose flow no step runs, so no approver is asked to decide it;
             attention is raised after that. A busy ticket system starts a flow within half a minute.
+        not_started_every: The interval of the looks at such a ticket that show whether a step runs.
         overdue: The greatest age of a waiting ticket; attention is raised after that.
     """
 
     send_lease: dt.timedelta = _seconds(30)
     send_margin: dt.timedelta = _seconds(5)
+    fields_most: dt.timedelta = _seconds(2)
+    fields_least: dt.timedelta = _seconds(0.25)
     late_arrival: dt.timedelta = _seconds(60)
     apply_budget: dt.timedelta = _seconds(15)
     send_least: dt.timedelta = _seconds(10)
@@ -131,6 +136,7 @@ class Policy:
     effect_attempts: int = _count(8, 1)
     effect_unknown: dt.timedelta = _seconds(1 * HOUR)
     not_started: dt.timedelta = _seconds(5 * MINUTE)
+    not_started_every: dt.timedelta = _seconds(1 * HOUR)
     overdue: dt.timedelta = _seconds(14 * DAY)
 
     def __attrs_post_init__(self) -> None:

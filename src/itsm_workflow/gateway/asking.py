@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from itsm_workflow.errors import GatewayError, GatewayMistake, StorageUnavailable, describe
+from itsm_workflow.errors import GatewayError, GatewayMistake, ItsmWorkflowError, StorageUnavailable, describe
 from itsm_workflow.gateway.checked import (
     checked_answer,
     checked_problems,
     checked_resting,
+    checked_service,
     checked_snapshot,
     checked_standing,
     checked_time,
@@ -34,7 +35,7 @@ from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow.budget import Budget
     from itsm_workflow.change import ChangeRequest, Form, Ticket
@@ -63,6 +64,44 @@ def ask(endpoint: str, call: Callable[[], T]) -> T:
         raise
     except Exception as error:
         raise GatewayMistake(f"the gateway's own code failed: {describe(error)}", endpoint=endpoint) from error
+
+
+def _ask_first(endpoint: str, call: Callable[[], T]) -> T:
+    """Call a gateway for a caller who has stored nothing yet: every error of the library is raised unchanged."""
+    try:
+        return call()
+    except ItsmWorkflowError:
+        raise
+    except Exception as error:
+        raise GatewayMistake(f"the gateway's own code failed: {describe(error)}", endpoint=endpoint) from error
+
+
+def form_problems(gateway: TicketGateway, form: Form) -> Sequence[tuple[str, str, str]]:
+    """Return the problems of a form by the gateway's own rules.
+
+    Raises:
+        GatewayError: The gateway's own code failed, or its answer is not a list of problems.
+    """
+    return _ask_first("check_form", lambda: checked_problems(gateway.check_form(form)))
+
+
+def service_of(gateway: TicketGateway) -> str:
+    """Return the service with which the gateway would file a ticket now.
+
+    Raises:
+        GatewayError: The gateway could not be asked, its own code failed, or its answer is not plain text.
+        ServiceNotFound: No service is configured, and none can be found.
+    """
+    return _ask_first("service", lambda: checked_service(gateway.service()))
+
+
+def preview_of(gateway: TicketGateway, request: CreateRequest) -> Mapping[str, object]:
+    """Return the body that the gateway would send. Nothing is sent.
+
+    Raises:
+        GatewayError: The gateway's own code failed.
+    """
+    return _ask_first("preview", lambda: gateway.preview(request))
 
 
 def read_ticket(

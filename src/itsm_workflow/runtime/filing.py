@@ -11,8 +11,8 @@ from itsm_workflow.budget import Budget
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.form import check_subject, check_user, make_form, normal_subject, sound_parts
-from itsm_workflow.gateway.asking import ask, bounded, service_form_problems
-from itsm_workflow.gateway.checked import checked_found, checked_service
+from itsm_workflow.gateway.asking import ask, bounded, form_problems, preview_of, service_form_problems, service_of
+from itsm_workflow.gateway.checked import checked_found
 from itsm_workflow.gateway.protocol import CreateRequest, SentTicket
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
@@ -33,13 +33,6 @@ if TYPE_CHECKING:
     from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.journal import Journal, Prepared
     from itsm_workflow.storage.codec import Stored
-
-
-FIELDS_READ_MOST = 2.0
-"""The maximum time, in seconds, to read the service's list of fields."""
-
-FIELDS_READ_LEAST = 0.25
-"""The minimum time, in seconds, to begin reading that list; with less, only the cached list is used."""
 
 
 class Filing:
@@ -126,14 +119,14 @@ class Filing:
             wrong = list(check_user(field, name))
             if not wrong:
                 asked = attrs.evolve(form, applicant=str(plain(name)))
-                found = self._gateway.check_form(asked)
+                found = form_problems(self._gateway, asked)
                 wrong = [(field, value, rule) for part, value, rule in found if part == "applicant"]
             problems += wrong
         return problems
 
     def _problems(self, form: Form, form_check: FormCheck | None = None) -> list[Problem]:
         """Return the problems that the gateway and the host's checks find in a form, without duplicates."""
-        found = list(self._gateway.check_form(form))
+        found = list(form_problems(self._gateway, form))
         for check in (self._form_check, form_check):
             found += checked_problems(check(form)) if check is not None else ()
         return list(dict.fromkeys(found))
@@ -145,9 +138,9 @@ class Filing:
             InvalidForm: The form does not match the service's list of fields, if the gateway shows that list.
             SettingsError: A setting for callbacks is missing.
         """
-        service = checked_service(self._gateway.service())
-        budget = Budget(FIELDS_READ_MOST, elapsed=self._journal.clock.elapsed)
-        self._check_service_form(form, service, budget, FIELDS_READ_MOST)
+        service = service_of(self._gateway)
+        seconds = self._journal.policy.fields_most.total_seconds()
+        self._check_service_form(form, service, Budget(seconds, elapsed=self._journal.clock.elapsed), seconds)
         submission = self._submission(form, number=1, service=service)
         subject = self._new_id()  # unused, so no stored change has this subject
         change = self._journal.prepare_draft(
@@ -158,7 +151,7 @@ class Filing:
         request = CreateRequest(
             form=form, attempt=attempt, callback_url=url, callback_headers=dict.fromkeys(headers, "***")
         )
-        return self._gateway.preview(request)
+        return preview_of(self._gateway, request)
 
     def draft(self, subject: str, form: Form, actor: str) -> Stored:
         """Store a draft. A draft does not claim its subject."""
@@ -347,7 +340,7 @@ class Filing:
             ServiceNotFound: The gateway does not have the service.
         """
         gateway = bounded(self._gateway, budget, partial(self._observers.on_trouble, ""))
-        service, least = checked_service(gateway.service()), self._journal.policy.send_least.total_seconds()
+        service, least = service_of(gateway), self._journal.policy.send_least.total_seconds()
         # Half of the time that the create can spare, so that a slow list leaves the create its time.
         self._check_service_form(form, service, budget, (budget.left - least) / 2)
         return service
@@ -365,7 +358,9 @@ class Filing:
         Raises:
             InvalidForm: The form does not match the list; the error lists all problems.
         """
-        part = budget.part(min(seconds, FIELDS_READ_MOST) if seconds >= FIELDS_READ_LEAST else 0.0)
+        policy = self._journal.policy
+        most, least = policy.fields_most.total_seconds(), policy.fields_least.total_seconds()
+        part = budget.part(min(seconds, most) if seconds >= least else 0.0)
         problems = service_form_problems(self._gateway, form, service, part, partial(self._observers.on_trouble, ""))
         if problems:
             raise InvalidForm(problems)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import Ticket
     from itsm_workflow.gateway.protocol import TicketGateway, TicketResult
+    from itsm_workflow.policy import Policy
     from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.isolation import Isolation
     from itsm_workflow.runtime.journal import Journal, Prepared
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.codec import Stored
 
     Answers = Sequence[ReadAnswer | LookupAnswer]
-
-_EVERY = dt.timedelta(hours=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -210,7 +209,7 @@ class Looks:
             if isinstance(one.plan.question, Read)
             and (ticket := one.stored.change.ticket)
             and self.executor.calls.wrong_gateway_error(ticket) is None
-            and not _must_be_read_in_full(one.before, ticket, now, policy.not_started, interval)
+            and not _must_be_read_in_full(one.before, ticket, now, policy, interval)
         }
         if len(ours) < 2 or self.time.is_over():  # noqa: PLR2004 - a single ticket is read in full anyway
             return {}
@@ -246,26 +245,27 @@ def _done(look: Callable[[], Answers]) -> cf.Future[Answers]:
 
 
 def _must_be_read_in_full(
-    stored: Stored, ticket: Ticket, now: dt.datetime, not_started: dt.timedelta, interval: dt.timedelta
+    stored: Stored, ticket: Ticket, now: dt.datetime, policy: Policy, interval: dt.timedelta
 ) -> bool:
     """Return whether the look must show whether a step of the ticket's flow runs.
 
-    It must while attention ``not_started`` is raised, in the first look after `Policy.not_started`, and then once an
-    hour, since that first look may have failed.
+    It must while attention ``not_started`` is raised, in the first look after `Policy.not_started`, and then once per
+    `Policy.not_started_every`, since that first look may have failed.
 
     Args:
         stored: The change as it was read.
         ticket: Its ticket.
         now: The current time.
-        not_started: That timing of the policy.
+        policy: The workflow's timings.
         interval: The interval of the looks.
     """
-    attention, age = stored.change.attention, now - ticket.recorded_at - not_started
+    attention, age = stored.change.attention, now - ticket.recorded_at - policy.not_started
     if attention is not None and attention.reason is AttentionReason.NOT_STARTED:
         return True
     if age < dt.timedelta():
         return False
-    mark = now - age % _EVERY
+    every = policy.not_started_every
+    mark = now - age % every if every else now
     return mark > (stored.due_at or now) - interval  # the last look was before the mark
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow import State
+from itsm_workflow import Policy, State
 from itsm_workflow.budget import Budget
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import GatewayNotAsked
 from itsm_workflow.gateway.protocol import Unknown
-from itsm_workflow.runtime.filing import FIELDS_READ_MOST
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.support.world import World
 
@@ -84,7 +84,7 @@ def test_filing_that_has_the_time_files_at_once(world: World) -> None:
     assert world.clock.elapsed() <= 15
 
 
-@pytest.mark.parametrize(("service", "looked"), [(0, FIELDS_READ_MOST), (2, 1.5), (4.2, 0.4), (4.6, 0), (4.99, 0)])
+@pytest.mark.parametrize(("service", "looked"), [(0, 2), (2, 1.5), (4.2, 0.4), (4.6, 0), (4.99, 0)])
 def test_the_services_list_of_fields_leaves_the_create_its_time(world: World, service: float, looked: float) -> None:
     """It takes half of what the create can spare, and not more than its own bound; it is not begun for less than a bit.
 
@@ -99,6 +99,19 @@ def test_the_services_list_of_fields_leaves_the_create_its_time(world: World, se
     assert gateway.asked == ["service", "check_service_form", "create"]
     assert world.clock.elapsed() == pytest.approx(service + looked + 10)
     assert world.clock.elapsed() <= 15
+
+
+def test_the_time_for_that_list_is_a_policy(world: World) -> None:
+    """Its longest time, and the least with which it begins."""
+    gateway: Any = world.gateway
+    gateway.takes = {"service": 4.2, "check_service_form": 100, "create": 1}
+    policy = Policy(fields_most=dt.timedelta(seconds=1), fields_least=dt.timedelta(seconds=0.5))
+
+    assert world.apply(world.workflow(policy=policy)).state == State.PENDING
+    assert world.clock.elapsed() == pytest.approx(5.2)
+    gateway.takes["service"] = 0
+    assert world.apply(world.workflow(policy=policy), "collector-2").state == State.PENDING
+    assert world.clock.elapsed() == pytest.approx(5.2 + 1 + 1)
 
 
 def test_create_that_would_have_too_little_time_stays_queued(world: World) -> None:

@@ -158,9 +158,10 @@ def test_a_hosts_concern_does_not_hide_it(office: Office) -> None:
     assert "(host: disk full)" in workflow.why(change.id)
 
 
-def test_tickets_that_wait_are_read_one_by_one_only_now_and_then(office: Office) -> None:
-    """Once when their flow should run, and once an hour from then on; otherwise all in one request."""
-    workflow = office.workflow()
+@pytest.mark.parametrize(("every", "times"), [(60, 3), (30, 6), (0, 36)])
+def test_tickets_that_wait_are_read_one_by_one_only_now_and_then(office: Office, every: int, times: int) -> None:
+    """Once when their flow should run, and at an interval from then on; otherwise all in one request."""
+    workflow = office.workflow(policy=Policy(not_started_every=dt.timedelta(minutes=every)))
     for number in range(4):
         workflow.apply(subject=f"waiting-{number}", **asked())
     office.pass_time()
@@ -170,7 +171,7 @@ def test_tickets_that_wait_are_read_one_by_one_only_now_and_then(office: Office)
         before = len(office.sandbox.bodies("get_ticket_info"))
         workflow.reconcile()
         read.append(len(office.sandbox.bodies("get_ticket_info")) - before)
-    assert sum(read) == 3 * 4
+    assert sum(read) == times * 4
 
 
 def test_a_flow_that_has_started_meanwhile_is_not_abandoned(office: Office) -> None:

@@ -9,14 +9,24 @@ import attrs
 import pytest
 
 from itsm_workflow.budget import Budget
-from itsm_workflow.errors import GatewayError, GatewayMistake, GatewayProtocolError, GatewayTimeout, StorageUnavailable
+from itsm_workflow.errors import (
+    GatewayError,
+    GatewayMistake,
+    GatewayProtocolError,
+    GatewayTimeout,
+    ServiceNotFound,
+    StorageUnavailable,
+)
 from itsm_workflow.gateway.asking import (
     ask,
     bounded,
     create_ticket,
+    form_problems,
+    preview_of,
     read_ticket,
     resting,
     service_form_problems,
+    service_of,
     time_of,
 )
 from itsm_workflow.gateway.checked import any_host
@@ -69,6 +79,37 @@ def test_a_mistake_names_the_question_and_keeps_its_cause() -> None:
         ask("look_up", raising(error))
     assert caught.value.__cause__ is error
     assert ask("look_up", lambda: 7) == 7
+
+
+BEFORE_FILING: dict[str, Callable[[TicketGateway], object]] = {
+    "check_form": lambda asks: form_problems(asks, x.PENDING.form),
+    "service": service_of,
+    "preview": lambda asks: preview_of(asks, cast("CreateRequest", None)),
+}
+
+
+@pytest.mark.parametrize("call", BEFORE_FILING)
+class TestBeforeFiling:
+    """The calls for which nothing is stored yet."""
+
+    def test_an_error_of_the_library_is_raised_unchanged(self, call: str) -> None:
+        """The caller of `apply` is told that the gateway has no such service, not that its code is wrong."""
+        for error in (ServiceNotFound("no service 5"), TIMEOUT, LOCKED):
+            with pytest.raises(type(error)) as caught:
+                BEFORE_FILING[call](gateway(**{call: raising(error)}))
+            assert caught.value is error
+
+    def test_any_other_error_is_a_mistake_of_the_gateway(self, call: str) -> None:
+        """It names the call, so that its author finds it."""
+        with pytest.raises(GatewayMistake, match=f"^{call}: the gateway's own code failed: KeyError"):
+            BEFORE_FILING[call](gateway(**{call: raising(KeyError("rows"))}))
+
+
+@pytest.mark.parametrize(("call", "answer"), [("check_form", None), ("check_form", [("title",)]), ("service", 5)])
+def test_an_answer_of_another_shape_is_refused(call: str, answer: object) -> None:
+    """Before it reaches the form's problems or the ticket."""
+    with pytest.raises(GatewayProtocolError):
+        BEFORE_FILING[call](gateway(**{call: lambda *_: answer}))
 
 
 class TestReading:
