@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
+
+
+def _own_folder() -> str:
+    """Return a new folder, which the process that made it removes at its end; a forked child does not."""
+    folder, owner = tempfile.mkdtemp(prefix="itsm-django-"), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder
+
 
 SECRET_KEY = "not-a-secret-of-a-test-project"
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
@@ -15,7 +30,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "tests.support.django_host.urls"
 USE_TZ = True
-FOLDER = os.environ.get("TEST_DJANGO_FOLDER") or tempfile.mkdtemp(prefix="itsm-django-")
+FOLDER = os.environ.get("TEST_DJANGO_FOLDER") or _own_folder()
 DATABASES = {
     "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{FOLDER}/default.sqlite3", "ATOMIC_REQUESTS": True},
     "other": {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{FOLDER}/other.sqlite3", "ATOMIC_REQUESTS": True},
