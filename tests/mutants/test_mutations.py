@@ -164,3 +164,16 @@ def test_the_caches_of_the_library_are_found_and_no_others() -> None:
     found = measuring.caches()
     assert strict._encoder in found
     assert not any(one in found for one in others)
+
+
+def test_an_object_that_hides_its_class_is_left_alone() -> None:
+    """A lazy object of Django raises when it is asked for its class before there are settings."""
+
+    class Lazy:
+        @property  # type: ignore[misc]  # of any type is what a lazy object's class is
+        def __class__(self) -> type:
+            raise RuntimeError("no settings yet")
+
+    lazy = Lazy()
+    assert strict._encoder in measuring.caches()
+    del lazy
