@@ -44,8 +44,8 @@ def with_article(name: str) -> str:
 
 
 def kind_of(value: object) -> str:
-    """Return the type of a value with its article."""
-    return with_article(type(value).__name__)
+    """Return the type of a value with its article; ``None`` for None."""
+    return "None" if value is None else with_article(type(value).__name__)
 
 
 def counted(number: int, noun: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from itsm_workflow.testing import ManualClock
+from itsm_workflow.testing import ManualClock, MemorySandbox
 
 NOON = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)
@@ -48,3 +49,32 @@ def test_threads_never_read_the_same_time() -> None:
     with ThreadPoolExecutor(8) as pool:
         read = list(pool.map(lambda _: clock.now(), range(2000)))
     assert len(set(read)) == 2000
+
+
+@pytest.mark.parametrize(
+    ("moment", "error"), [(5, TypeError), ("noon", TypeError), (NOON.replace(tzinfo=None), ValueError)]
+)
+def test_a_time_without_a_zone_is_refused(moment: Any, error: type[Exception]) -> None:  # noqa: ANN401 - of any type
+    """When it is passed, not when a change is filed."""
+    with pytest.raises(error, match=r"^ManualClock\(at=\.\.\.\) takes a datetime with a time zone, such as .*, not "):
+        ManualClock(at=moment)
+    clock = ManualClock(NOON)
+    with pytest.raises(error, match=r"^set_wall\(moment\) takes a datetime with a time zone, such as .*, not "):
+        clock.set_wall(moment)
+    assert clock.peek() == NOON
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("clock", 5, "takes a ManualClock, not 5"),
+        ("behaviour", 5, "takes a Behaviour, not 5"),
+        ("seed", "no", "takes a whole number of at least 0, not 'no'"),
+        ("seed", None, "takes a whole number of at least 0, not None"),
+    ],
+)
+def test_a_ticket_system_in_memory_names_a_wrong_argument(argument: str, value: object, message: str) -> None:
+    """Without a seed that is a number, a run could not be repeated."""
+    given: dict[str, Any] = {"clock": ManualClock(NOON), argument: value}
+    with pytest.raises(TypeError, match=rf"^MemorySandbox\({argument}=\.\.\.\) {message}$"):
+        MemorySandbox(**given)

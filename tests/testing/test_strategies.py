@@ -170,3 +170,9 @@ def test_something_that_leads_on_is_drawn(change: ChangeRequest) -> None:
         return walk.change.state != change.state
 
     assert draws(its.steps_at(COLLECTOR_CHANGE, change, now=its.NOW), leads_on)
+
+
+def test_faults_of_callbacks_are_on_or_off() -> None:
+    """A text such as ``no`` is true."""
+    with pytest.raises(TypeError, match=r"^callbacks\(faults=\.\.\.\) takes True or False, not 'no'$"):
+        its.callbacks(faults="no")  # type: ignore[arg-type]  # the case

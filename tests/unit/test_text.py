@@ -157,7 +157,7 @@ def test_every_text_of_a_json_value_is_found() -> None:
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [(5, "an int"), ([], "a list"), (None, "a NoneType"), (object(), "an object"), (KeyError(), "a KeyError")],
+    [(5, "an int"), ([], "a list"), (None, "None"), (object(), "an object"), (KeyError(), "a KeyError")],
 )
 def test_type_in_a_message_has_its_article(value: object, kind: str) -> None:
     """By the first letter of its name."""

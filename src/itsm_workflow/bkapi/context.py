@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.secrets import Secret, without_frames
+from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,16 @@ class RequestContext:
     logins: Mapping[str, Secret] = attrs.field(factory=dict, hash=False)
     no_request: bool = False
     request_id: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        """Check the flag, since a text such as ``no`` is true.
+
+        Raises:
+            TypeError: ``no_request`` is neither True nor False.
+        """
+        flag: object = self.no_request
+        if not isinstance(flag, bool):
+            raise TypeError(f"RequestContext(no_request=...) takes True or False, not {kind_of(flag)}")
 
 
 BACKGROUND = RequestContext()

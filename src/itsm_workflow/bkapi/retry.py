@@ -95,6 +95,8 @@ def _problems(policy: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - untyp
         yield "exceptions", "must be a tuple of GatewayError classes: only these can be temporary"
     if not isinstance(policy.results, tuple) or not all(map(callable, policy.results)):
         yield "results", "must be a tuple of functions of a DataResponse that return True to retry"
+    if not isinstance(policy.wait, bool):
+        yield "wait", "must be True or False"
 
 
 def _is_wait(seconds: Any) -> bool:  # noqa: ANN401 - the same

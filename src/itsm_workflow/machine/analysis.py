@@ -130,7 +130,12 @@ def _may_both_hold(one: Transition, other: Transition) -> bool:
 def _labels(definition: WorkflowDefinition) -> Iterator[str]:
     for state in definition.labels:
         if state not in set(definition.states):
-            yield f"labels: {state!s} is not a member of {definition.states.__name__}"
+            yield f"labels: {state!s} is not a member of {_members(definition)}"
+
+
+def _members(definition: WorkflowDefinition) -> str:
+    states = definition.states
+    return f"{states.__name__}, which has {', '.join(state.name for state in states)}"
 
 
 def _grants(definition: WorkflowDefinition) -> Iterator[str]:
@@ -143,7 +148,7 @@ def _grants(definition: WorkflowDefinition) -> Iterator[str]:
     granted, granting = definition.roles.granted, set[object]()
     for state, grants in declared.items():
         if not isinstance(state, definition.states):
-            yield f"grants: {state!s} is not a member of {definition.states.__name__}"
+            yield f"grants: {state!s} is not a member of {_members(definition)}"
         elif not isinstance(grants, bool):
             yield f"grants: state {state.value}: {grants!r} is neither True nor False"
         elif grants:

@@ -10,6 +10,7 @@ from itsm_workflow.machine import due, guards, updates, withdrawal
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, waits_for_a_person
+from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -264,7 +265,7 @@ def _check(method: str, **given: object) -> None:
     for name, value in given.items():
         fits, wanted = _PARTS[name]
         if not fits(value):
-            raise TypeError(f"{method}({name}=...) takes {wanted}")
+            raise TypeError(f"{method}({name}=...) takes {wanted}, not {kind_of(value)}")
 
 
 def collector_change(approval: ApprovalPolicy = ApprovalPolicy()) -> WorkflowDefinition:  # noqa: B008 - frozen

@@ -6,7 +6,7 @@ For example, a version that is not a whole number would be stored with each chan
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -35,94 +35,106 @@ def wrong_types(definition: WorkflowDefinition, *, roles: type, transition: type
     }
     name, version, states = values["name"], values["version"], values["states"]
     if not isinstance(name, str):
-        yield f"name: {_type_name(name)} is not text"
+        yield f"name: {kind_of(name)} is not text"
     if type(version) is not int or not 0 < version <= _MOST:
         yield f"version: {_shown(version)} is not a whole number from 1 to {_MOST}"
     if not (isinstance(states, type) and issubclass(states, enum.StrEnum) and len(states)):
         yield f"states: {_shown(states)} is not a StrEnum with members"
-    yield from _state("initial", values["initial"])
+    yield from _state("initial", values["initial"], states)
     final = values["final"]
     if not isinstance(final, set | frozenset):
-        yield f"final: {_type_name(final)} is not a frozenset of states"
+        yield f"final: {kind_of(final)} is not a frozenset of states"
     else:
         for state in final:
-            yield from _state("final", state)
-    yield from _roles(values["roles"], roles)
-    yield from _transitions(values["transitions"], transition)
-    yield from _due(values["due"])
+            yield from _state("final", state, states)
+    yield from _roles(values["roles"], roles, states)
+    # A role of the wrong type is in many of the library's own transitions, so it is reported once.
+    wrong_roles = [role for role in _role_values(values["roles"], roles) if not isinstance(role, enum.StrEnum)]
+    yield from _transitions(values["transitions"], transition, states, wrong_roles)
+    yield from _due(values["due"], states)
     yield from _labels(values["labels"])
 
 
-def _roles(roles: object, wanted: type) -> Iterator[str]:
+def _role_values(roles: object, wanted: type) -> Iterator[object]:
+    if isinstance(roles, wanted):
+        yield from (getattr(roles, field.name) for field in attrs.fields(wanted))
+
+
+def _roles(roles: object, wanted: type, states: object) -> Iterator[str]:
     if not isinstance(roles, wanted):
-        yield f"roles: {_type_name(roles)} is not Roles"
+        yield f"roles: {kind_of(roles)} is not Roles"
         return
     for field in attrs.fields(wanted):
-        yield from _state(f"roles: {field.name}", getattr(roles, field.name))
+        yield from _state(f"roles: {field.name}", getattr(roles, field.name), states)
 
 
-def _transitions(rows: object, wanted: type) -> Iterator[str]:
+def _transitions(rows: object, wanted: type, states: object, reported: Sequence[object]) -> Iterator[str]:
     if not isinstance(rows, tuple | list):
-        yield f"transitions: {_type_name(rows)} is not a tuple of Transition"
+        yield f"transitions: {kind_of(rows)} is not a tuple of Transition"
         return
     for number, row in enumerate(rows):
         if not isinstance(row, wanted):
-            yield f"transitions[{number}]: {_type_name(row)} is not a Transition"
+            yield f"transitions[{number}]: {kind_of(row)} is not a Transition"
             continue
         trigger, sources, dest, note = (getattr(row, part) for part in ("trigger", "sources", "dest", "note"))
         where = f"transitions[{number}], trigger {trigger}" if isinstance(trigger, str) else f"transitions[{number}]"
         if not isinstance(trigger, enum.StrEnum):
-            yield f"{where}: its trigger is {_type_name(trigger)}, not a member of a StrEnum"
+            yield f"{where}: its trigger is {kind_of(trigger)}, not a member of a StrEnum"
         if not isinstance(sources, tuple | list) or not sources:
-            yield f"{where}: its sources are {_type_name(sources)}, not a tuple of one state or more"
-        else:
-            for state in sources:
-                yield from _state(f"{where}: source", state)
-        if dest is not None:
-            yield from _state(f"{where}: dest", dest)
+            yield f"{where}: its sources are {kind_of(sources)}, not a tuple of one state or more"
+            sources = ()
+        ends = [("source", state) for state in sources] + ([] if dest is None else [("dest", dest)])
+        for part, state in ends:
+            if all(state is not one for one in reported):
+                yield from _state(f"{where}: {part}", state, states)
         kinds = getattr(row, "evidence", None)
         kinds = kinds if isinstance(kinds, tuple) else (kinds,)
         if not kinds or not all(isinstance(kind, type) for kind in kinds):
-            given = ", ".join(_type_name(kind) for kind in kinds if not isinstance(kind, type)) or "no class"
+            given = ", ".join(kind_of(kind) for kind in kinds if not isinstance(kind, type)) or "no class"
             yield f"{where}: its evidence is {given}, not a class or a tuple of classes"
         if not isinstance(note, str):
-            yield f"{where}: its note is {_type_name(note)}, not text"
+            yield f"{where}: its note is {kind_of(note)}, not text"
 
 
-def _due(rules: object) -> Iterator[str]:
+def _due(rules: object, states: object) -> Iterator[str]:
     if not isinstance(rules, Mapping):
-        yield f"due: {_type_name(rules)} is not a mapping from states to due rules"
+        yield f"due: {kind_of(rules)} is not a mapping from states to due rules"
         return
     for state, rule in rules.items():
-        yield from _state("due", state)
+        yield from _state("due", state, states)
         if not callable(rule):
             yield (
-                f"due: the rule of state {state} is {_type_name(rule)}, not a function; "
-                "waits_for_a_person never falls due"
+                f"due: the rule of state {state} is {kind_of(rule)}, not a function; waits_for_a_person never falls due"
             )
 
 
 def _labels(labels: object) -> Iterator[str]:
     if not isinstance(labels, Mapping):
-        yield f"labels: {_type_name(labels)} is not a mapping from states to names by language"
+        yield f"labels: {kind_of(labels)} is not a mapping from states to names by language"
         return
     for state, names in labels.items():
         if not isinstance(names, Mapping) or not all(isinstance(one, str) for pair in names.items() for one in pair):
-            yield f"labels: of state {state}: {_type_name(names)} is not a mapping from languages to names"
+            yield f"labels: of state {state}: {kind_of(names)} is not a mapping from languages to names"
 
 
-def _state(where: str, state: object) -> Iterator[str]:
+def _state(where: str, state: object, states: object) -> Iterator[str]:
     """Yield a problem if a value is not a member of any StrEnum; a later check looks for it in the workflow."""
     if not isinstance(state, enum.StrEnum):
-        yield f"{where}: {_shown(state)} is not a member of the states"
+        yield f"{where}: {_shown(state)} is not a member of the states{_advice(state, states)}"
 
 
-def _type_name(value: object) -> str:
-    return "None" if value is None else kind_of(value)
+def _advice(state: object, states: object) -> str:
+    """Return the member to write for its value, or else all members; empty if the states are not an enum."""
+    if not (isinstance(states, type) and issubclass(states, enum.StrEnum)):
+        return ""
+    meant = next((member for member in states if member.value == state), None)
+    if meant is not None:
+        return f"; write {states.__name__}.{meant.name}"
+    return f"; {states.__name__} has {', '.join(member.name for member in states)}"
 
 
 def _shown(value: object) -> str:
     """Return a short representation of a value, or its type if the representation may be long."""
     short = value is None or isinstance(value, bool | float) or (isinstance(value, str) and len(value) <= _LONGEST)
     short = short or (isinstance(value, int) and value.bit_length() <= _MOST.bit_length())
-    return repr(value) if short else _type_name(value)
+    return repr(value) if short else kind_of(value)

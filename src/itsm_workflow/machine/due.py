@@ -61,7 +61,7 @@ def next_due(
 
 
 def serves(stored: dt.datetime | None, wanted: dt.datetime | None, now: dt.datetime, policy: Policy) -> bool:
-    """Return whether the stored time of a change's next look can stay: it is at most a read lease before the wanted."""
+    """Return whether the stored time of the next look can stay: it is at most a read lease before the wanted time."""
     return stored is not None and wanted is not None and now < stored <= wanted <= stored + policy.read_lease
 
 

@@ -13,6 +13,7 @@ from itsm_workflow.gateway.checked import GATEWAY_NAME, is_gateway_name
 from itsm_workflow.machine.definition import WorkflowDefinition
 from itsm_workflow.policy import Policy
 from itsm_workflow.secrets import SecretURL
+from itsm_workflow.text import kind_of
 
 _PROBLEM_PARTS = 3
 _FIRST = dt.datetime.min.replace(tzinfo=dt.UTC)
@@ -49,6 +50,20 @@ def check_seconds(argument: str, value: object, *, least: float = 0, most: float
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"{rule}, not {shown(value)}")
     if not least <= value <= most:  # NaN compares false
+        raise ValueError(f"{rule}, not {shown(value)}")
+
+
+def check_chance(argument: str, value: object) -> None:
+    """Reject a value that is not a number from 0 to 1.
+
+    Raises:
+        TypeError: The value is not a number; a bool does not count as a number.
+        ValueError: The value is below 0, above 1, or NaN.
+    """
+    rule = f"{argument} takes a number from 0 to 1"
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{rule}, not {shown(value)}")
+    if not 0 <= value <= 1:  # NaN compares false
         raise ValueError(f"{rule}, not {shown(value)}")
 
 
@@ -198,7 +213,19 @@ def check_parts(parts: Mapping[str, Any], *, moments: Sequence[str]) -> None:
         ("entropy", callable(parts["entropy"]), "a function of a number of bytes, such as os.urandom"),
     ):
         if not fits:
-            raise TypeError(f"Workflow({name}=...) takes {wanted}")
+            raise TypeError(f"Workflow({name}=...) takes {wanted}{_not_given(name, parts[name])}")
+
+
+def _not_given(name: str, value: object) -> str:
+    """Return ``, not …`` with the type of a wrong argument; the value is not shown, since it may hold a secret.
+
+    A gateway whose name is wrong and a list with a wrong item have the right type, so it would explain nothing.
+    """
+    if name == "after_callback":
+        return f", not {shown(value)}"
+    if (name == "gateway" and _is_object_with("create", value)) or (name == "observers" and isinstance(value, list)):
+        return ""
+    return f", not {kind_of(value)}"
 
 
 def check_deadline(policy: Policy, deadline: dt.timedelta) -> None:

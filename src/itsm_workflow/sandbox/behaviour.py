@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, TypedDict
 
 import attrs
 
+from itsm_workflow.runtime.arguments import check_chance, check_seconds
 from itsm_workflow.sandbox.connection import PAGES_HOST
 
 if TYPE_CHECKING:
     from random import Random
+
+_LONGEST = 10 * 365 * 24 * 3600.0
+"""The longest delay in seconds."""
 
 
 class BehaviourOptions(TypedDict, total=False):
@@ -56,6 +60,18 @@ class Behaviour:
     jam_chance: float = 0.0
     api_account: str = "admin"
     site: str = f"http://{PAGES_HOST}"
+
+    def __attrs_post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            TypeError: A value is not a number.
+            ValueError: A number is below 0, NaN or too large.
+        """
+        for name in ("start_delay", "start_spread", "decision_delay", "decision_spread", "race_window"):
+            check_seconds(f"Behaviour({name}=...)", getattr(self, name), most=_LONGEST)
+        for name in ("revive_chance", "early_refusal_chance", "jam_chance"):
+            check_chance(f"Behaviour({name}=...)", getattr(self, name))
 
     def draw_start(self, random: Random) -> float:
         """Return the seconds from one create to its approval step. Without a spread, no random number is drawn."""

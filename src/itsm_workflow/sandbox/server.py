@@ -87,6 +87,7 @@ class Sandbox:
     ) -> None:
         check_whole("Sandbox(port=...)", port, least=0)
         check_function("Sandbox(clock=...)", clock)
+        check_whole("Sandbox(seed=...)", seed, least=0)
         check_seconds("Sandbox(callback_timeout=...)", callback_timeout)
         check_flag("Sandbox(require_authorization=...)", require_authorization)
         check_flag("Sandbox(drive=...)", drive)

@@ -16,9 +16,14 @@ class ManualClock:
 
     Args:
         at: The first time that it shows, aware.
+
+    Raises:
+        TypeError: ``at`` is not a datetime.
+        ValueError: ``at`` has no time zone.
     """
 
     def __init__(self, at: dt.datetime = START) -> None:
+        _check_moment("ManualClock(at=...)", at)
         self._lock = threading.Lock()
         self._now = at
         self._elapsed = 0.0
@@ -59,6 +64,20 @@ class ManualClock:
             self._elapsed += seconds
 
     def set_wall(self, moment: dt.datetime) -> None:
-        """Set the wall clock, as an administrator or a time server does; `elapsed` is not affected."""
+        """Set the wall clock, as an administrator or a time server does; `elapsed` is not affected.
+
+        Raises:
+            TypeError: The moment is not a datetime.
+            ValueError: The moment has no time zone.
+        """
+        _check_moment("set_wall(moment)", moment)
         with self._lock:
             self._now = moment
+
+
+def _check_moment(argument: str, value: object) -> None:
+    rule = f"{argument} takes a datetime with a time zone, such as datetime(2026, 3, 2, tzinfo=UTC)"
+    if not isinstance(value, dt.datetime):
+        raise TypeError(f"{rule}, not {value!r}")
+    if value.utcoffset() is None:
+        raise ValueError(f"{rule}, not {value!r}")

@@ -5,21 +5,23 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from itsm_workflow.form import shown
+from itsm_workflow.runtime.arguments import check_whole
 from itsm_workflow.sandbox import acting
+from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES
 from itsm_workflow.sandbox.ticket import CallbackOutcome
 from itsm_workflow.testing.gateway_faults import GatewayFaults
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from itsm_workflow.testing.manual_clock import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from itsm_workflow.callbacks.parse import Receive
-    from itsm_workflow.sandbox.behaviour import Behaviour
     from itsm_workflow.sandbox.services import Service
     from itsm_workflow.sandbox.ticket import Outgoing, Ticket, TicketView
-    from itsm_workflow.testing.manual_clock import ManualClock
 
 
 class MemorySandbox:
@@ -32,6 +34,10 @@ class MemorySandbox:
         seed: The seed of all random choices.
         behaviour: Delays and probabilities.
         services: The services under which tickets can be filed.
+
+    Raises:
+        TypeError: The clock, the seed or the behaviour has the wrong type.
+        ValueError: The seed is below 0.
 
     Attributes:
         gateway: The gateway to construct a workflow with.
@@ -50,6 +56,11 @@ class MemorySandbox:
         behaviour: Behaviour | None = None,
         services: Iterable[Service] = DEFAULT_SERVICES,
     ) -> None:
+        for name, value, kind in (("clock", clock, ManualClock), ("behaviour", behaviour, Behaviour | None)):
+            if not isinstance(value, kind):
+                wanted = "a ManualClock" if kind is ManualClock else "a Behaviour"
+                raise TypeError(f"MemorySandbox({name}=...) takes {wanted}, not {shown(value)}")
+        check_whole("MemorySandbox(seed=...)", seed, least=0)
         chances = random.Random(seed)  # noqa: S311 - must be repeatable, protects nothing
         self.ledger: Ledger = Ledger(clock=clock.peek, random=chances, behaviour=behaviour, services=services)
         self.faults: GatewayFaults = GatewayFaults(clock=clock)

@@ -78,3 +78,12 @@ def test_a_name_that_cannot_stand_in_a_header_is_refused(what: str, text: str) -
     context = RequestContext(**given)
     with pytest.raises(ValueError, match=f"^the {what} .* cannot be sent in a header: use printable ASCII$"):
         headers(SETTINGS, context, text if what == "request id" else "r")
+
+
+@pytest.mark.parametrize("value", ["no", 0, None])
+def test_a_flag_that_is_not_a_bool_is_refused(value: Any) -> None:  # noqa: ANN401 - of any type
+    """The text ``no`` is true, so the call would be made as the backend user."""
+    with pytest.raises(
+        TypeError, match=r"^RequestContext\(no_request=\.\.\.\) takes True or False, not (a str|an int|None)$"
+    ):
+        RequestContext(no_request=value)

@@ -239,6 +239,7 @@ def test_waiting_can_be_turned_off_by_the_policy() -> None:
         ("statuses", ({503}, [503], frozenset({"503"}), frozenset({True}))),
         ("exceptions", ([GatewayUnavailable], GatewayUnavailable, (OSError,), ("GatewayUnavailable",))),
         ("results", ([bool], bool, ("bool",))),
+        ("wait", ("no", 0, None)),
     ],
 )
 def test_a_policy_that_cannot_be_is_refused(field: str, values: Iterable[object]) -> None:

@@ -294,11 +294,11 @@ class TestReading:
             ({"approve_result": 1}, "its approve_result is an int"),
             ({"approval_step": "true"}, "its approval_step is a str"),
             ({"step_running": 0}, "its step_running is an int"),
-            ({"ambiguous": None}, "its ambiguous is a NoneType"),
-            ({"word": None}, "its word is a NoneType"),
+            ({"ambiguous": None}, "its ambiguous is None"),
+            ({"word": None}, "its word is None"),
             ({"decision": True}, "its decision is a bool"),
             ({"closed_by": 7}, "its closed_by is an int"),
-            ({"inconclusive": None}, "its inconclusive is a NoneType"),
+            ({"inconclusive": None}, "its inconclusive is None"),
             ({"seen_at": "now"}, "its seen_at is a str"),
             ({"seen_at": dt.datetime(2026, 1, 1)}, "its seen_at has no time zone"),  # noqa: DTZ001 - what is wrong with it
             ({"deciders": [Decider(user="bob")]}, "its deciders is a list"),
@@ -431,10 +431,10 @@ class TestSmallAnswers:
         ("check", "wrong", "said"),
         [
             (checked_withdrawal, True, "withdraw: a bool is not the result of a withdrawal"),
-            (checked_withdrawal, None, "withdraw: a NoneType is not the result"),
+            (checked_withdrawal, None, "withdraw: None is not the result"),
             (checked_time, "now", "time: a str is not a time with a time zone"),
             (checked_time, dt.datetime(2026, 1, 1), "time: a datetime is not a time with a time zone"),  # noqa: DTZ001 - what is wrong with it
-            (checked_resting, None, "resting: a NoneType is not text that says why"),
+            (checked_resting, None, "resting: None is not text that says why"),
             (checked_service, 17, "service: the gateway returned a service that is not plain text"),
             (
                 checked_problems,

@@ -11,6 +11,7 @@ import pytest
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.approval import State, approval_table, approval_workflow
 from itsm_workflow.machine.definition import Roles, waits_for_a_person
+from itsm_workflow.text import kind_of
 from tests.support import workflows as zoo
 from tests.support.workflows import DEPLOY, DEPLOYMENT, Deployed, Stage
 
@@ -57,7 +58,12 @@ WRONG: list[tuple[str, object, str]] = [
     ("final", [Stage.REFUSED], "final: a list is not a frozenset of states"),
     ("final", frozenset({"live"}), "final: 'live' is not a member of the states"),
     ("roles", None, "roles: None is not Roles"),
-    ("roles", parts(asking="filing"), "roles: asking: 'filing' is not a member"),
+    ("roles", parts(asking="filing"), "roles: asking: 'filing' is not a member of the states; write Stage.FILING$"),
+    (
+        "roles",
+        parts(refused="nope"),
+        "roles: refused: 'nope' is not a member of the states; Stage has DRAFT, .*",
+    ),
     ("transitions", None, "transitions: None is not a tuple of Transition"),
     ("transitions", (*TABLE, 5), rf"transitions\[{len(TABLE)}\]: an int is not a Transition"),
     ("transitions", rows(trigger="deploy"), f"{LAST}: its trigger is a str, not a member of a StrEnum"),
@@ -69,15 +75,15 @@ WRONG: list[tuple[str, object, str]] = [
     ("transitions", rows(evidence=None), f"{LAST}: its evidence is None, not a class"),
     ("transitions", rows(evidence=(Deployed, 5)), f"{LAST}: its evidence is an int, not a class"),
     ("transitions", rows(evidence=()), f"{LAST}: its evidence is no class, not a class"),
-    ("transitions", rows(guard=None), "trigger deploy: its guard is a NoneType, not a function of Facts"),
-    ("transitions", rows(update=None), "trigger deploy: its update is a NoneType, not a function of Facts"),
+    ("transitions", rows(guard=None), "trigger deploy: its guard is None, not a function of Facts"),
+    ("transitions", rows(update=None), "trigger deploy: its update is None, not a function of Facts"),
     ("transitions", rows(note=None), f"{LAST}: its note is None, not text"),
     ("due", None, "due: None is not a mapping from states to due rules"),
     ("due", {**zoo.DUE, Stage.GRANTED: 5}, "due: the rule of state granted is an int, not a function"),
     ("due", dict.fromkeys((*zoo.DUE, "granted "), waits_for_a_person), "due: 'granted ' is not a member"),
     ("labels", None, "labels: None is not a mapping from states to names"),
     ("labels", {Stage.LIVE: "Live"}, "labels: of state live: a str is not a mapping from languages to names"),
-    ("labels", {"lvie": {"en": "Live"}}, "labels: lvie is not a member of Stage"),
+    ("labels", {"lvie": {"en": "Live"}}, "labels: lvie is not a member of Stage, which has DRAFT, .*REFUSED$"),
     ("labels", {Stage.LIVE: {"en": 5}}, "labels: of state live: a dict is not a mapping from languages to names"),
 ]
 
@@ -124,7 +130,9 @@ def test_the_table_of_an_approval_needs_states(states: Any) -> None:  # noqa: AN
 def test_a_workflow_of_an_approval_names_an_argument_of_another_type(argument: str, value: object, told: str) -> None:
     """By the name of the function that was called."""
     given: dict[str, Any] = {"states": Stage, "roles": zoo.roles(), argument: value}
-    with pytest.raises(TypeError, match=rf"^approval_workflow\({argument}=\.\.\.\) takes {told}$"):
+    with pytest.raises(
+        TypeError, match=rf"^approval_workflow\({argument}=\.{{3}}\) takes {told}, not {kind_of(value)}$"
+    ):
         approval_workflow("deployment", **given)
 
 
@@ -132,3 +140,14 @@ def test_a_row_of_another_type_is_named_by_its_place() -> None:
     """After the rows of the approval."""
     with pytest.raises(DefinitionError, match=rf"transitions\[{len(TABLE) + 1}\]: a str is not a Transition"):
         approval_workflow("deployment", states=Stage, roles=zoo.roles(), transitions=[DEPLOY, "deploy"])  # type: ignore[list-item] # the mistake
+
+
+def test_a_wrong_role_is_reported_once() -> None:
+    """Most of the library's own transitions contain it, and the host wrote none of them."""
+    roles = attrs.evolve(zoo.roles(), asking="filing", refused="nope")  # type: ignore[arg-type]  # the case
+    with pytest.raises(DefinitionError) as refused:
+        approval_workflow("deployment", states=Stage, roles=roles)
+    assert [one.partition(" is")[0] for one in refused.value.problems] == [  # type: ignore[attr-defined]  # a fact
+        "roles: asking: 'filing'",
+        "roles: refused: 'nope'",
+    ]

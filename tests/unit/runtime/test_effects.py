@@ -127,7 +127,7 @@ def test_what_is_no_effect_is_refused() -> None:
     ("listed", "problem"),
     [
         (Effect("start", nothing), "effects of state approved: an Effect is not a list; write [Effect(...)]"),
-        ([Effect("start", UNTYPED["none"])], "effect 'start' of state approved: a NoneType is not a function"),
+        ([Effect("start", UNTYPED["none"])], "effect 'start' of state approved: None is not a function"),
         (
             [Effect("start", nothing, UNTYPED["text"])],
             "effect 'start' of state approved: its aliases are a str, not a tuple; write aliases=(...,)",

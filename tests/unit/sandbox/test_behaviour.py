@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from random import Random
+from typing import Any
+
+import pytest
 
 from itsm_workflow.sandbox import LOADED, Behaviour, Sandbox
 from tests.support.stage import Cast, Stage, Standing
@@ -62,3 +65,30 @@ def test_tickets_of_a_loaded_server() -> None:
 def test_a_sandbox_takes_each_way_by_its_name() -> None:
     """What is not named is as it is by default."""
     assert Sandbox(start_delay=3.0, jam_chance=0.5).ledger.behaviour == Behaviour(start_delay=3.0, jam_chance=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("start_delay", "1", r"takes a number of seconds from 0 to \d+, not '1'$"),
+        ("start_spread", True, r"not True$"),
+        ("decision_delay", None, r"not None$"),
+        ("decision_spread", [], r"not \[\]$"),
+        ("race_window", "0", r"not '0'$"),
+        ("revive_chance", "1", r"takes a number from 0 to 1, not '1'$"),
+        ("early_refusal_chance", False, r"not False$"),
+        ("jam_chance", None, r"not None$"),
+    ],
+)
+def test_a_value_that_is_not_a_number_is_refused(name: str, value: Any, message: str) -> None:  # noqa: ANN401 - of any type
+    """When it is passed, not when a ticket is filed."""
+    with pytest.raises(TypeError, match=rf"^Behaviour\({name}=\.\.\.\) .*{message}"):
+        Behaviour(**{name: value})
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["start_delay", "revive_chance"])
+def test_a_number_out_of_bounds_is_refused(name: str, value: float) -> None:
+    """A chance above 1 is as wrong as a delay below 0."""
+    with pytest.raises(ValueError, match=rf"^Behaviour\({name}=\.\.\.\) takes a number"):
+        Behaviour(**{name: value})  # type: ignore[arg-type]  # both are numbers

@@ -319,7 +319,7 @@ class TestRefusing:
         assert problems_of({**ENOUGH, f"BKAPP_ITSM_{name}": text}) == {f"BKAPP_ITSM_{name}": rule}
 
     @pytest.mark.parametrize("name", ["BKAPP_ITSM_DEADLINE", "BKAPP_ITSM_APP_SECRET", "BKAPP_ITSM_VERSION"])
-    @pytest.mark.parametrize(("value", "kind"), [(5, "an int"), (None, "a NoneType"), (b"canary", "a bytes")])
+    @pytest.mark.parametrize(("value", "kind"), [(5, "an int"), (None, "None"), (b"canary", "a bytes")])
     def test_a_variable_that_is_not_text(self, name: str, value: Any, kind: str) -> None:  # noqa: ANN401 - wrong on purpose
         """A mapping of a host's own may hold anything; the value is not shown, since it may be a secret."""
         assert problems_of({**ENOUGH, name: value}) == {name: f"must be text, as environment variables are, not {kind}"}

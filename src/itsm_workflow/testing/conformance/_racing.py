@@ -88,7 +88,7 @@ def created(backend: StorageBackend, change_id: str) -> None:
 
 
 def bind(backend: StorageBackend, _pipe: object, meeting: Meeting, column: str, me: int, rounds: int) -> None:
-    """In each round, give the value that all want to a change of this racer: to a new one, or to one that it has."""
+    """In each round, give the contested value to a change of this racer: to a new one, or to one that it has."""
     own = f"own-{me}"
     created(backend, own)
     for number in range(rounds):

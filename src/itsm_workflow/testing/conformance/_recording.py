@@ -27,7 +27,7 @@ _WRITING = frozenset({"open", "commit", "close", "elsewhere"})
 
 
 class Pulse(Protocol):
-    """Notified of every call, so that another process can see how long the call takes."""
+    """A receiver of the beginning and the end of each call, so that another process can see how long it takes."""
 
     def begin(self, name: str, now: int) -> None:
         """Note the beginning of a call."""

@@ -106,7 +106,7 @@ class StillClock:
 
 
 class Silence(Observers):
-    """Hears nothing."""
+    """An observer that ignores everything."""
 
     def on_trouble(self, change_id: str, error: Exception, *, doing: str = "") -> None:
         """Log nothing: a refused trigger changes nothing, which the explored world shows."""

@@ -18,6 +18,7 @@ from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import Facts
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.policy import Policy
+from itsm_workflow.runtime.arguments import check_flag
 from itsm_workflow.settle import Step
 from itsm_workflow.testing.strategies.evidence import aimed, right
 from itsm_workflow.testing.strategies.values import NOW
@@ -263,6 +264,11 @@ class DrawnCallback:
 
 
 def callbacks(*, faults: bool = True) -> SearchStrategy[DrawnCallback]:
-    """Return a strategy of fates of callbacks; without faults, all are delivered, in any order."""
+    """Return a strategy of fates of callbacks; without faults, all are delivered, in any order.
+
+    Raises:
+        TypeError: ``faults`` is neither True nor False.
+    """
+    check_flag("callbacks(faults=...)", faults)
     fates = list(Fate) if faults else [Fate.DELIVERED]
     return st.builds(DrawnCallback, place=st.integers(0, 3), fate=st.sampled_from(fates))
