@@ -1,4 +1,4 @@
-"""Public names of a package, and modules, that are imported when they are first used.
+"""Lazy imports: the public names of a package, and modules, are imported when they are first used.
 
 So importing a package stays cheap, and loads an HTTP library, a framework or a test tool only for a name that needs it.
 """
@@ -35,7 +35,7 @@ def exports(package: str, names: Mapping[str, str]) -> tuple[Callable[[str], Any
     return imported, listed
 
 
-class _Later:
+class _LazyModule:
     """A module that is imported when one of its names is first used."""
 
     def __init__(self, name: str) -> None:
@@ -48,6 +48,6 @@ class _Later:
         return getattr(self._module, attribute)
 
 
-def later(module: str) -> Any:  # noqa: ANN401 - to a type checker, the caller imports the module itself
+def lazy_module(module: str) -> Any:  # noqa: ANN401 - to a type checker, the caller imports the module itself
     """Return an object with the names of a module, which is imported when the first of them is used."""
-    return _Later(module)
+    return _LazyModule(module)

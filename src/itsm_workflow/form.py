@@ -36,7 +36,7 @@ FIELDS_SIZE = 1024 * 1024
 _SHOWN = 60
 
 
-class Asked(TypedDict, total=False):
+class FormArguments(TypedDict, total=False):
     """The arguments of the host for a form, as the methods of `Workflow` take them."""
 
     title: Required[str]
@@ -46,7 +46,7 @@ class Asked(TypedDict, total=False):
     fields: Mapping[str, object] | None
 
 
-class ApplyArguments(Asked, total=False):
+class ApplyArguments(FormArguments, total=False):
     """The keyword arguments of `Workflow.apply`, as `Workflow.apply_many` takes them."""
 
     subject: Required[str]
@@ -84,10 +84,10 @@ def make_form(
     )
 
 
-def sound_parts(asked: Asked, problems: Sequence[Problem]) -> Asked:
+def sound_parts(arguments: FormArguments, problems: Sequence[Problem]) -> FormArguments:
     """Return the arguments with a placeholder for each wrong part, so that the other parts can be checked further."""
     wrong = {field for field, _, _ in problems}
-    names, fields = asked.get("approvers", ()), asked.get("fields")
+    names, fields = arguments.get("approvers", ()), arguments.get("fields")
     if "approvers" in wrong:
         names = ("somebody",)
     else:
@@ -97,10 +97,10 @@ def sound_parts(asked: Asked, problems: Sequence[Problem]) -> Asked:
     else:
         fields = {key: value for key, value in fields.items() if f"fields.{plain(key)}" not in wrong}
     return {
-        "title": "a title" if "title" in wrong else asked["title"],
-        "applicant": "somebody" if "applicant" in wrong else asked["applicant"],
+        "title": "a title" if "title" in wrong else arguments["title"],
+        "applicant": "somebody" if "applicant" in wrong else arguments["applicant"],
         "approvers": names,
-        "content": "" if "content" in wrong else asked.get("content", ""),
+        "content": "" if "content" in wrong else arguments.get("content", ""),
         "fields": fields,
     }
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, get_origin
 import attrs
 
 from itsm_workflow.clock import from_micros, to_micros
-from itsm_workflow.exports import later
+from itsm_workflow.exports import lazy_module
 from itsm_workflow.readonly import ReadOnlyDict
 from itsm_workflow.text import kind_of, plain
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import msgspec
 else:
     # Most programs that import this module use its JSON texts first, or alone.
-    cattrs, msgspec = later("cattrs"), later("msgspec")
+    cattrs, msgspec = lazy_module("cattrs"), lazy_module("msgspec")
 
 _DEPTH = 64
 _SHOWN = 60

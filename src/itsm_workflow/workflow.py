@@ -14,7 +14,7 @@ from itsm_workflow.callbacks.addresses import CallbackAddresses
 from itsm_workflow.callbacks.inbox import AFTER, Inbox
 from itsm_workflow.callbacks.parse import Incoming
 from itsm_workflow.clock import SystemClock
-from itsm_workflow.form import Asked
+from itsm_workflow.form import FormArguments
 from itsm_workflow.gateway.checked import any_host
 from itsm_workflow.gateway.protocol import CarriesSettings
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
@@ -202,8 +202,8 @@ class Workflow(BulkFiling):
             SettingsError: A setting that is needed to file is missing.
             StorageError: The store failed. Nothing was sent unless the change is stored, in ``applying``.
         """
-        asked = Asked(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
-        subject, form = self._filing.check(subject, asked, form_check)
+        arguments = FormArguments(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
+        subject, form = self._filing.check(subject, arguments, form_check)
         self._addresses.check()
         return self._filing.apply(subject, form, checked_person(actor, form.applicant)).change
 
@@ -226,8 +226,8 @@ class Workflow(BulkFiling):
             InvalidForm: The form has problems; the error lists all of them.
             SettingsError: A setting that is needed to file is missing.
         """
-        asked = Asked(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
-        return self._filing.preview(self._filing.check(subject, asked, form_check)[1])
+        arguments = FormArguments(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
+        return self._filing.preview(self._filing.check(subject, arguments, form_check)[1])
 
     def draft(
         self,
@@ -247,8 +247,8 @@ class Workflow(BulkFiling):
         Raises:
             InvalidForm: The form has problems; the error lists all of them. Nothing was stored.
         """
-        asked = Asked(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
-        subject, form = self._filing.check(subject, asked)
+        arguments = FormArguments(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
+        subject, form = self._filing.check(subject, arguments)
         return self._filing.draft(subject, form, checked_person(actor, form.applicant)).change
 
     def revise(
@@ -268,8 +268,8 @@ class Workflow(BulkFiling):
             InvalidForm: The form has problems; the error lists all of them. The draft is unchanged.
             TransitionRefused: The change is not a draft.
         """
-        asked = Asked(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
-        form = self._filing.check_form(asked)
+        arguments = FormArguments(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
+        form = self._filing.check_form(arguments)
         who = checked_person(actor, form.applicant)
         with self._listing_operations(change_id, who):
             return self._filing.revise(change_id, form, who).change

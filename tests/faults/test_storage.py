@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from itsm_workflow import Workflow
-    from itsm_workflow.form import Asked
+    from itsm_workflow.form import FormArguments
     from tests.faults.cases import Faults
     from tests.faults.damage import Whole
 
@@ -416,7 +416,7 @@ def test_s3_store_is_read_only(faults: Faults, folder: Path, tmp_path: Path, kin
         with FarWorld(0, f"{kind}:///{place}/changes") as world:
             workflow = world.workflow()
             waiting = file(workflow, OLD)
-            form: Asked = {"title": "t", "applicant": "alice", "approvers": ["carol"]}
+            form: FormArguments = {"title": "t", "applicant": "alice", "approvers": ["carol"]}
             drafted = workflow.draft(subject="collector-2", **form)
             world.store.close()
             asked = dict(world.ledger.requests)

@@ -24,7 +24,7 @@ from itsm_workflow.bkapi.retry import NO_RETRY
 from itsm_workflow.bkapi.transport import Transport
 from itsm_workflow.bkapi.upload import File
 from itsm_workflow.callbacks.asgi import asgi_app
-from itsm_workflow.callbacks.parse import Callback, Incoming, read_callback, respond
+from itsm_workflow.callbacks.parse import Callback, Incoming, call_receive, read_callback
 from itsm_workflow.callbacks.signer import HEADER, PROBE
 from itsm_workflow.callbacks.wsgi import wsgi_app
 from itsm_workflow.cli import main
@@ -202,7 +202,7 @@ class TestCallback:
         def prepare() -> Callable[[], object]:
             scene = Scene(place)
             receive, request = scene.workflow.receive, scene.callback(**facts)
-            return lambda: respond(receive, request)
+            return lambda: call_receive(receive, request)
 
         # What follows once it was believed is the same for all, and is struck here and there.
         assert leaks(prepare, within=(*CALLBACKS, f"{LIBRARY}/workflow.py")) == []

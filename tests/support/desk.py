@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from itsm_workflow import ChangeRequest, EffectCall
-    from itsm_workflow.form import Asked
+    from itsm_workflow.form import FormArguments
     from itsm_workflow.sandbox.ticket import Outgoing
 
 SUBJECT = "collector-42"
-ASKED: Asked = {"title": "接入 nginx 日志", "applicant": "alice", "approvers": ("carol", "dave")}
+ASKED: FormArguments = {"title": "接入 nginx 日志", "applicant": "alice", "approvers": ("carol", "dave")}
 
 
 class Desk:

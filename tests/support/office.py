@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow import ChangeRequest
-    from itsm_workflow.form import Asked
+    from itsm_workflow.form import FormArguments
     from itsm_workflow.sandbox import TicketView
     from itsm_workflow.storage.protocol import StorageBackend
 
@@ -35,7 +35,7 @@ def asked(
     approvers: Sequence[str] = ("carol", "dave"),
     content: str = "",
     fields: Mapping[str, object] | None = None,
-) -> Asked:
+) -> FormArguments:
     """Return the arguments with which a host applies."""
     return {
         "title": title,

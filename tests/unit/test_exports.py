@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from itsm_workflow.exports import later
+from itsm_workflow.exports import lazy_module
 
 ROOMS = (
     *("bkapi", "callbacks", "doctor", "gateway", "integrations", "lint", "machine", "sandbox", "settings", "settle"),
@@ -37,7 +37,7 @@ def test_an_unknown_name_raises_attribute_error(package: str) -> None:
 def test_a_module_for_later_is_imported_by_its_first_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not before, and its names are those of the module."""
     monkeypatch.delitem(sys.modules, "json.tool", raising=False)
-    module = later("json.tool")
+    module = lazy_module("json.tool")
 
     assert "json.tool" not in sys.modules
     assert module.main is importlib.import_module("json.tool").main

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from itsm_workflow.change import Form
 from itsm_workflow.errors import InvalidForm
-from itsm_workflow.form import Asked, check_person, check_shown, check_subject, make_form, normal_subject, shown
+from itsm_workflow.form import FormArguments, check_person, check_shown, check_subject, make_form, normal_subject, shown
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.testing import strategies as s
 from tests.support import examples as x
@@ -61,7 +61,7 @@ def test_only_title_and_applicant_must_be_given() -> None:
 
 def test_every_value_that_can_be_asked_for_is_taken() -> None:
     """What a host is told it may pass is what is looked at."""
-    assert set(Asked.__annotations__) == {one.name for one in attrs.fields(Form)}
+    assert set(FormArguments.__annotations__) == {one.name for one in attrs.fields(Form)}
 
 
 @pytest.mark.parametrize("names", [["bob", "carol"], ("bob", "carol"), {"bob", "carol"}, frozenset({"bob", "carol"})])

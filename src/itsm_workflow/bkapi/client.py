@@ -24,7 +24,7 @@ from itsm_workflow.bkapi.endpoint import check_seconds, check_timeout
 from itsm_workflow.bkapi.incoming import Reader, failed
 from itsm_workflow.bkapi.outgoing import REQUEST_ID_KEY
 from itsm_workflow.bkapi.prepare import copied, resolve
-from itsm_workflow.bkapi.request import Asked, build_request
+from itsm_workflow.bkapi.request import CallArguments, build_request
 from itsm_workflow.bkapi.response import DataResponse, Reply
 from itsm_workflow.bkapi.retry import NO_RETRY, Pace, RetryPolicy, send_patiently
 from itsm_workflow.bkapi.server_time import ServerTime
@@ -200,10 +200,10 @@ class ApiClient:
         for option, flag in (("raw", raw), ("raise_exception", raise_exception)):
             if not isinstance(flag, bool):
                 raise ValueError(f"{endpoint.name}: {option} must be True or False")  # noqa: TRY004 - as other options
-        asked = Asked(
+        arguments = CallArguments(
             context=context, files=files, timeout=timeout, deadline=deadline, budget=budget, retry=retry, tenant=tenant
         )
-        response = self._ask(endpoint, {} if params is None else params, asked)
+        response = self._ask(endpoint, {} if params is None else params, arguments)
         if response.error is not None and raise_exception:
             raise response.error
         return response if raw or not raise_exception else cast("T", response.data)
@@ -217,7 +217,7 @@ class ApiClient:
         budget: Budget | None = None,
     ) -> Reply[T] | GatewayRefused:
         """Call an endpoint and return a refusal instead of raising it; otherwise like `call`."""
-        response = self._ask(endpoint, params, Asked(context=context, budget=budget))
+        response = self._ask(endpoint, params, CallArguments(context=context, budget=budget))
         if response.error is None:
             return Reply(data=cast("T", response.data), request_id=response.request_id)
         if isinstance(response.error, GatewayRefused):
@@ -245,18 +245,20 @@ class ApiClient:
 
     # ---------------------------------------------------------------- steps of a call
 
-    def _ask(self, endpoint: Endpoint[T], params: Mapping[str, Any], asked: Asked) -> DataResponse[T]:
+    def _ask(self, endpoint: Endpoint[T], params: Mapping[str, Any], arguments: CallArguments) -> DataResponse[T]:
         """Make the call; a gateway's error is returned in the response, so that no traceback holds inner frames."""
         if not isinstance(params, Mapping):
             raise ValueError(f"{endpoint.name}: the parameters must be a mapping of names to values")  # noqa: TRY004 - one kind of error for all bad input
-        policy = self._policy(endpoint, asked)
-        request_id = asked.context.request_id or self._new_request_id()
+        policy = self._policy(endpoint, arguments)
+        request_id = arguments.context.request_id or self._new_request_id()
         log = CallLog(endpoint=endpoint, request_id=request_id, params=params)
-        known = secrets_of(asked.context, self.settings.app_secret, params)
+        known = secrets_of(arguments.context, self.settings.app_secret, params)
         log.secrets = spelled([*known, *without_frames(proxy_secrets, self.settings.proxy)])
         started = self._pace.monotonic()
         try:
-            call = resolve(endpoint, self.settings, asked.context, params, tenant=asked.tenant, request_id=request_id)
+            call = resolve(
+                endpoint, self.settings, arguments.context, params, tenant=arguments.tenant, request_id=request_id
+            )
             log.user, log.operator, log.tenant = call.user, call.context.operator, call.tenant
             final = params
             if endpoint.before_request is not None:
@@ -264,15 +266,17 @@ class ApiClient:
                 if not isinstance(final, Mapping):
                     raise ValueError(f"{endpoint.name}: before_request must return the parameters to send")
                 log.params = final
-                log.secrets += spelled(secrets_of(asked.context, self.settings.app_secret, final))
+                log.secrets += spelled(secrets_of(arguments.context, self.settings.app_secret, final))
             if endpoint.default_return_value is not None:
                 default = endpoint.default_return_value
                 log.outcome = "default"
                 data = default(final) if callable(default) else default
                 return DataResponse(is_success=True, data=data, request_id=request_id)
-            request = build_request(endpoint, self.settings, final, call, asked)
+            request = build_request(endpoint, self.settings, final, call, arguments)
             log.sending(request)
-            response = self._exchange(endpoint, request, policy, log, asked.patience(endpoint, self.settings))
+            response = self._exchange(
+                endpoint, request, policy, log, arguments.allowed_seconds(endpoint, self.settings)
+            )
             log.outcome, log.code = (response.error.code, log.code) if response.error else ("success", response.code)
             log.data = response.data
             return response
@@ -332,14 +336,14 @@ class ApiClient:
         gateway = f"{parts.scheme}://{parts.netloc}"
         return gateway, f"{endpoint.name} at {gateway}"
 
-    def _policy(self, endpoint: Endpoint[Any], asked: Asked) -> RetryPolicy:
+    def _policy(self, endpoint: Endpoint[Any], arguments: CallArguments) -> RetryPolicy:
         """Check the options of the call and return its retry policy."""
-        if asked.retry is not None and asked.retry.attempts > 1 and not endpoint.idempotent:
+        if arguments.retry is not None and arguments.retry.attempts > 1 and not endpoint.idempotent:
             raise ValueError(f"{endpoint.name} is not marked idempotent, so a retry could repeat its effect")
-        if asked.timeout is not None and not (check_seconds(asked.timeout) or check_timeout(asked.timeout)):
+        if arguments.timeout is not None and not (check_seconds(arguments.timeout) or check_timeout(arguments.timeout)):
             raise ValueError(f"{endpoint.name}: timeout must be a number of seconds above 0, or two of them")
-        if asked.deadline is not None and not check_seconds(asked.deadline):
+        if arguments.deadline is not None and not check_seconds(arguments.deadline):
             raise ValueError(f"{endpoint.name}: deadline must be a number of seconds above 0")
         if not endpoint.idempotent:
             return NO_RETRY
-        return asked.retry or endpoint.retry or self._retry
+        return arguments.retry or endpoint.retry or self._retry

@@ -46,8 +46,8 @@ class CallOptions(TypedDict, total=False):
 
 
 @attrs.frozen(kw_only=True)
-class Asked:
-    """The options of one call; each field as in `ApiClient.call`."""
+class CallArguments:
+    """The arguments of one call besides its endpoint and parameters; each field as in `ApiClient.call`."""
 
     context: RequestContext = BACKGROUND
     files: Mapping[str, File | IO[bytes]] | None = attrs.field(default=None, repr=False)
@@ -57,13 +57,13 @@ class Asked:
     retry: RetryPolicy | None = None
     tenant: str = ""
 
-    def patience(self, endpoint: Endpoint[Any], settings: Settings) -> float:
-        """Return the deadline of the call in seconds; a budget may shorten it."""
+    def allowed_seconds(self, endpoint: Endpoint[Any], settings: Settings) -> float:
+        """Return the seconds that the whole call may take; a budget may shorten them."""
         return self.deadline or endpoint.deadline or settings.deadline
 
 
 def build_request(
-    endpoint: Endpoint[Any], settings: Settings, params: Mapping[str, Any], call: CallFacts, asked: Asked
+    endpoint: Endpoint[Any], settings: Settings, params: Mapping[str, Any], call: CallFacts, arguments: CallArguments
 ) -> HttpRequest:
     """Return the request to send.
 
@@ -72,16 +72,16 @@ def build_request(
         settings: The application, the gateway and the defaults.
         params: The parameters, after the endpoint's hook.
         call: The facts of the call.
-        asked: The options of the call.
+        arguments: The options of the call.
 
     Raises:
         ValueError: A value cannot be encoded. The message names the value and does not quote it.
     """
-    return without_frames(_build, endpoint, settings, params, call, asked)
+    return without_frames(_build, endpoint, settings, params, call, arguments)
 
 
 def _build(
-    endpoint: Endpoint[Any], settings: Settings, params: Mapping[str, Any], call: CallFacts, asked: Asked
+    endpoint: Endpoint[Any], settings: Settings, params: Mapping[str, Any], call: CallFacts, arguments: CallArguments
 ) -> HttpRequest:
     url = build_url(endpoint, settings, params)
     sent: dict[str, str | Secret] = dict(headers(settings, call.context, call.request_id))
@@ -94,7 +94,7 @@ def _build(
     if endpoint.header_keys:
         params = {key: value for key, value in params.items() if key not in endpoint.header_keys}
     query = {} if endpoint.no_query_params else {REQUEST_ID_KEY: call.request_id}
-    params, files = take_files(endpoint.name, params, asked.files or {})
+    params, files = take_files(endpoint.name, params, arguments.files or {})
     if files and endpoint.method == "GET":
         raise ValueError(f"{endpoint.name}: files cannot be sent with GET, which has no body")
     text = build_query(endpoint.name, {**params, **query} if endpoint.method == "GET" else query)
@@ -103,7 +103,7 @@ def _build(
         body, sent["Content-Type"] = encode_form(endpoint.name, params, files)
     elif endpoint.method != "GET":
         body, sent["Content-Type"] = encode_json(params, what=f"{endpoint.name}: the parameters"), "application/json"
-    timeout = asked.timeout or endpoint.timeout or settings.timeout
+    timeout = arguments.timeout or endpoint.timeout or settings.timeout
     connect_timeout, read_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     return HttpRequest(
         endpoint=endpoint.name,
@@ -114,7 +114,9 @@ def _build(
         body=body,
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
-        deadline=min(asked.patience(endpoint, settings), asked.budget.left if asked.budget else math.inf),
+        deadline=min(
+            arguments.allowed_seconds(endpoint, settings), arguments.budget.left if arguments.budget else math.inf
+        ),
         fresh=endpoint.fresh_connection,
         max_bytes=endpoint.max_bytes,
     )

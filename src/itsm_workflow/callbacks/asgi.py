@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, refusal, respond
+from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, call_receive, refusal
 from itsm_workflow.secrets import without_frames
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def _answer(receive: Receive, head: Incoming, events: Events, patience: fl
         whole = await asyncio.wait_for(_with_body(head, events), patience)
     except TimeoutError:
         return refusal(408, "the request's body was not received in time")
-    return None if whole is None else await asyncio.to_thread(respond, receive, whole)
+    return None if whole is None else await asyncio.to_thread(call_receive, receive, whole)
 
 
 async def _with_body(incoming: Incoming, events: Events) -> Incoming | None:

@@ -16,7 +16,7 @@ from itsm_workflow.errors import (
     ItsmWorkflowError,
     TransitionRefused,
 )
-from itsm_workflow.exports import later
+from itsm_workflow.exports import lazy_module
 from itsm_workflow.gateway.asking import ask
 from itsm_workflow.gateway.protocol import SupportsTokenCheck
 from itsm_workflow.machine import evidence as ev
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.storage.protocol import Row
 else:
-    documents = later("itsm_workflow.storage.documents")
+    documents = lazy_module("itsm_workflow.storage.documents")
 
 AfterCallback = Literal["background", "inline", "later"]
 AFTER: tuple[str, ...] = get_args(AfterCallback)

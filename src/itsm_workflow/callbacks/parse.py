@@ -98,8 +98,8 @@ class Incoming:
     body: bytes = attrs.field(repr=False)
 
 
-def respond(receive: Receive, incoming: Incoming) -> CallbackResponse:
-    """Pass a request on, and return the response. Only the call holds its parts: no variable of a frame shows them."""
+def call_receive(receive: Receive, incoming: Incoming) -> CallbackResponse:
+    """Call `Workflow.receive` with the parts of a request, which no variable of a frame shows meanwhile."""
     return receive(method=incoming.method, path=incoming.path, headers=incoming.headers, body=incoming.body)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, respond
+from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, call_receive
 from itsm_workflow.secrets import without_frames
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def wsgi_app(receive: Receive) -> WSGIApplication:
             incoming = without_frames(_incoming, environ)
         finally:
             del environ  # it holds secrets, and a traceback from a later call may be shown with this frame's variables
-        answer = respond(receive, incoming)
+        answer = call_receive(receive, incoming)
         headers = [*answer.headers.items(), ("Content-Length", str(len(answer.body)))]
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
         return [answer.body]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, ItsmWorkflowError, StorageUnavailable
-from itsm_workflow.form import ApplyArguments, Asked, shown
+from itsm_workflow.form import ApplyArguments, FormArguments, shown
 from itsm_workflow.runtime.arguments import check_function
 from itsm_workflow.runtime.decisions import Decisions, checked_person
 from itsm_workflow.runtime.transact import repeat_on_conflict
@@ -89,7 +89,7 @@ class BulkFiling(Decisions):
 
     def _request(self, asked: ApplyArguments) -> _Request | InvalidForm:
         """Check the form and the actor of a request."""
-        parts = Asked(
+        parts = FormArguments(
             title=asked.get("title", ""),
             applicant=asked.get("applicant", ""),
             approvers=asked.get("approvers", ()),

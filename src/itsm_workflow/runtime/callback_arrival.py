@@ -1,4 +1,4 @@
-"""The evidence in the store that callbacks arrive, by which a pass looks rarely at waiting changes."""
+"""Whether callbacks arrive, read from the store: if they do, a pass looks at waiting changes less often."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import attrs
 
 from itsm_workflow.change import ChangeRequest, Entry, Form
 from itsm_workflow.errors import DefinitionError, StorageConflict, StorageCorrupt, StorageError, StorageSchemaError
-from itsm_workflow.exports import later
+from itsm_workflow.exports import lazy_module
 from itsm_workflow.machine.evidence import EffectNames
 from itsm_workflow.runtime.journal import WORKER
 from itsm_workflow.runtime.transact import repeat_on_conflict
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage import codec
     from itsm_workflow.storage.codec import Stored
 else:
-    codec = later("itsm_workflow.storage.codec")
+    codec = lazy_module("itsm_workflow.storage.codec")
 
 WORKFLOW = "itsm_workflow.catalogue"
 """The workflow of these rows. It is stored, so it does not follow the name of this module.

@@ -88,7 +88,7 @@ class Executor:
         return self._advance(stored, time=time)
 
     def act(self, stored: Stored, plan: Plan, time: PassTime) -> tuple[Stored, bool]:
-        """Claim and carry out a plan, and then those that follow, until the change is no longer due.
+        """Claim and carry out a send or a delivery, then plan and carry out again until the change is no longer due.
 
         Args:
             stored: The change for which the plan was made.
@@ -96,7 +96,7 @@ class Executor:
             time: As for `advance_stored`.
 
         Returns:
-            The change as stored afterwards, and whether the question of this plan was answered.
+            The change as stored afterwards, and whether this send or delivery was answered.
 
         Raises:
             StorageConflict: Another worker moved the change.
@@ -130,7 +130,7 @@ class Executor:
         return stored.due_at is not None and stored.due_at <= self._journal.clock.now()
 
     def plan(self, stored: Stored, *, forced: bool = False) -> Plan | Leave | None:
-        """Return the next question about a change, see `settle.plan`. Neither the store nor the gateway is asked.
+        """Return the plan for a change, see `settle.plan`. Neither the store nor the gateway is asked.
 
         Args:
             stored: The change.

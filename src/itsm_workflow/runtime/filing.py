@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from itsm_workflow.change import Form
-    from itsm_workflow.form import Asked, FormCheck, Problem
+    from itsm_workflow.form import FormArguments, FormCheck, Problem
     from itsm_workflow.gateway.protocol import FoundTicket
     from itsm_workflow.runtime.catalogue import Catalogue
     from itsm_workflow.runtime.executor import Executor
@@ -66,12 +66,12 @@ class Filing:
         self._key_prefix = key_prefix
         self._entropy = entropy
 
-    def check(self, subject: object, asked: Asked, form_check: FormCheck | None = None) -> tuple[str, Form]:
-        """Return the normalized subject, and the form built from the host's arguments.
+    def check(self, subject: object, arguments: FormArguments, form_check: FormCheck | None = None) -> tuple[str, Form]:
+        """Check the host's arguments by every rule that needs no call of the gateway; return the subject and the form.
 
         Args:
             subject: The thing to change.
-            asked: The host's arguments for the form.
+            arguments: The host's arguments for the form.
             form_check: A check of this form, in addition to the workflow's own.
 
         Raises:
@@ -82,16 +82,16 @@ class Filing:
             check_function("form_check", form_check)
         problems = list(check_subject(subject))
         try:
-            form = self.check_form(asked, form_check)
+            form = self.check_form(arguments, form_check)
         except InvalidForm as error:
             raise InvalidForm([*problems, *error.problems]) from None
         return normal_subject(subject), form
 
-    def check_form(self, asked: Asked, form_check: FormCheck | None = None) -> Form:
-        """Return the form built from the host's arguments.
+    def check_form(self, arguments: FormArguments, form_check: FormCheck | None = None) -> Form:
+        """Check the form's types, the gateway's rules and the host's own checks without a call; return the form.
 
         Args:
-            asked: The host's arguments for the form.
+            arguments: The host's arguments for the form.
             form_check: A check of this form, in addition to the workflow's own.
 
         Raises:
@@ -99,10 +99,10 @@ class Filing:
         """
         wrong: tuple[Problem, ...] = ()
         try:
-            form = make_form(**asked)
+            form = make_form(**arguments)
         except InvalidForm as error:
             wrong = error.problems
-            form = make_form(**sound_parts(asked, wrong))
+            form = make_form(**sound_parts(arguments, wrong))
         reported = {field for field, _, _ in wrong}
         problems = [
             *wrong,
@@ -118,8 +118,8 @@ class Filing:
         for field, name in users.items():
             wrong = list(check_user(field, name))
             if not wrong:
-                asked = attrs.evolve(form, applicant=str(plain(name)))
-                found = form_problems(self._gateway, asked)
+                named = attrs.evolve(form, applicant=str(plain(name)))
+                found = form_problems(self._gateway, named)
                 wrong = [(field, value, rule) for part, value, rule in found if part == "applicant"]
             problems += wrong
         return problems

@@ -16,7 +16,7 @@ from itsm_workflow.errors import (
     StorageSchemaError,
     StorageUnavailable,
 )
-from itsm_workflow.exports import later
+from itsm_workflow.exports import lazy_module
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.clock_skew import repair_future_times
 from itsm_workflow.machine.due import next_due, serves
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import Conflict, Row, StorageBackend, Write
 else:
     # They load cattrs and msgspec, which a process needs only once it opens a workflow.
-    codec, documents = later("itsm_workflow.storage.codec"), later("itsm_workflow.storage.documents")
+    codec, documents = lazy_module("itsm_workflow.storage.codec"), lazy_module("itsm_workflow.storage.documents")
 
 GATEWAY = "gateway"
 """The actor of entries that the gateway's answers decide."""
@@ -309,7 +309,7 @@ class Journal:
         return conflicts
 
     def announce(self, stored: Sequence[Prepared]) -> None:
-        """Wake who waits for the changes that were stored, and notify the observers of their entries."""
+        """Wake the callers that wait for the stored changes, and notify the observers of their entries."""
         wake_for(self.storage, {one.write.row.id for one in stored})
         for one in stored:
             for entry in one.entries:

@@ -1,4 +1,7 @@
-"""The looks of a pass: questions that only read the gateway, claimed in groups and asked a few at a time.
+"""The looks of a pass: questions that only read the gateway, claimed in groups and asked together or a few at a time.
+
+One call reads the results of the tickets of a group. The gateway is then asked separately about each ticket that has
+ended or whose steps must be seen, and each other question.
 
 A look that no callback asked for is claimed straight to its next time, so that if it shows nothing new, nothing more is
 written. What several looks show is stored in one commit.

@@ -24,7 +24,7 @@ from itsm_workflow.gateway.protocol import SupportsUndelivered
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.arguments import check_function, check_seconds, check_whole
-from itsm_workflow.runtime.channel import are_called_back
+from itsm_workflow.runtime.callback_arrival import are_called_back
 from itsm_workflow.runtime.isolation import POISON, Isolation
 from itsm_workflow.runtime.journal import GATEWAY, WORKER, Page
 from itsm_workflow.runtime.looks import Looks
@@ -133,7 +133,7 @@ class Reconciler:
             counted += ["unreadable"] * len(page.unreadable)
             while ours and left != 0 and not time.is_over():
                 group, ours = (ours, []) if left is None else (ours[:left], ours[left:])
-                done = self._settle(group, looks)
+                done = self._carry_out(group, looks)
                 counted += done
                 left = None if left is None else left - (len(done) - done.count("unreadable"))
             report = attrs.evolve(
@@ -206,7 +206,7 @@ class Reconciler:
                 planned.append((stored, plan))
         return planned, counted
 
-    def _settle(self, planned: Sequence[Planned], looks: Looks) -> list[str]:
+    def _carry_out(self, planned: Sequence[Planned], looks: Looks) -> list[str]:
         """Carry out the plans of a group of changes, and return an outcome for each: the name of a `Report`'s count.
 
         Changes that were not begun because the time was over are left out.
@@ -217,12 +217,12 @@ class Reconciler:
             if looks.time.is_over():
                 break
             if plan is None:
-                counted.append(self._isolation.process(stored, self._postpone, stored))
+                counted.append(self._isolation.process(stored, self._reschedule, stored))
             elif isinstance(plan.question, Send | Deliver):  # claimed alone: its lease must not age during other work
                 counted.append(self._isolation.process(stored, self.executor.act, stored, plan, looks.time))
         return counted
 
-    def _postpone(self, stored: Stored) -> tuple[Stored, bool]:
+    def _reschedule(self, stored: Stored) -> tuple[Stored, bool]:
         """Move the due time of a change that has no question."""
         return self.journal.commit_one(self.journal.prepare(stored, (), actor=WORKER, looked=True)), True
 

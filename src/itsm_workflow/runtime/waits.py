@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.budget import Budget
 from itsm_workflow.errors import StorageUnavailable, WaitTimeout, WorkflowClosed
-from itsm_workflow.exports import later
+from itsm_workflow.exports import lazy_module
 from itsm_workflow.runtime.arguments import check_seconds, check_text
 from itsm_workflow.runtime.status import why
 from itsm_workflow.runtime.wakeups import Waiter, registered, wake_all
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.storage.protocol import Row
 else:
-    asyncio = later("asyncio")  # a caller that awaits has loaded it
+    asyncio = lazy_module("asyncio")  # a caller that awaits has loaded it
 
 POLL_LEAST, POLL_MOST = 0.01, 3600.0
 """The bounds of the interval between two reads, in seconds."""

@@ -7,7 +7,7 @@ often a pass looks.
 
 from __future__ import annotations
 
-from itsm_workflow.settle.channel import callbacks_arrive
+from itsm_workflow.settle.callback_arrival import callbacks_arrive
 from itsm_workflow.settle.deciding import decide
 from itsm_workflow.settle.planning import plan
 from itsm_workflow.settle.questions import (

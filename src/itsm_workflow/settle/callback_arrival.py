@@ -1,4 +1,4 @@
-"""The judgement whether callbacks arrive."""
+"""Whether callbacks arrive, decided from the changes that moved last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The next question about a change."""
+"""The plan for a change: the next question, and the steps that claim it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plan(
     knows: Callable[[str], bool] = lambda _name: True,
     due_at: dt.datetime | None = None,
 ) -> Plan | Leave | None:
-    """Return the next question about a change, or `Leave` or None if it has no question now.
+    """Return the plan with the next question about a change, or `Leave` or None if it has no question now.
 
     The result holds for this version of the change and for this time. After None, the time of the next look moves;
     after `Leave` it does not, so that the change stays due for the other processes.

@@ -12,8 +12,8 @@ from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.policy import Policy
-from itsm_workflow.runtime import channel
-from itsm_workflow.runtime.channel import are_called_back
+from itsm_workflow.runtime import callback_arrival
+from itsm_workflow.runtime.callback_arrival import are_called_back
 from itsm_workflow.sandbox.ticket import CallbackOutcome
 from itsm_workflow.settle import Step
 from itsm_workflow.storage.protocol import Query, Write
@@ -225,7 +225,7 @@ def test_a_store_that_fails_ends_the_pass(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_in_a_busy_store_the_last_changes_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     """A part of the time that fits into one page, so that a channel that falls silent is noticed."""
-    monkeypatch.setattr(channel, "SAMPLE", 3)
+    monkeypatch.setattr(callback_arrival, "SAMPLE", 3)
     scene = Scene()
     for number in range(4):
         scene.end(f"early-{number}", heard=True)

@@ -337,7 +337,7 @@ def test_nothing_is_begun_once_the_time_is_over() -> None:
 
     over: Any = Over()
     commits = desk.store.commits
-    assert workflow._reconciler._settle([(stored, None)], over) == []
+    assert workflow._reconciler._carry_out([(stored, None)], over) == []
     assert desk.store.commits == commits
 
 

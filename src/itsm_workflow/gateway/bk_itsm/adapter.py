@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from itsm_workflow.bkapi.context import RequestContext
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, GatewayUnavailable
-from itsm_workflow.exports import later
+from itsm_workflow.exports import lazy_module
 from itsm_workflow.gateway.checked import page_url
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Standing, Unknown
 from itsm_workflow.machine.evidence import ENDED, TicketStatus, Withdrawal
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from itsm_workflow.settings import Settings
 else:
     # A host imports the class at its start; the HTTP libraries are loaded when it makes a gateway.
-    api = later("itsm_workflow.bkapi.client")
+    api = lazy_module("itsm_workflow.bkapi.client")
     forms, match, pages, reader, routing, search, service_form, services, wire = (
-        later(f"itsm_workflow.gateway.bk_itsm.{name}")
+        lazy_module(f"itsm_workflow.gateway.bk_itsm.{name}")
         for name in ["form", "match", "page", "reader", "routes", "search", "service_form", "services", "wire"]
     )
 

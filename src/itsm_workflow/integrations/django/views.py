@@ -12,7 +12,7 @@ from django.http import HttpResponse, RawPostDataException, UnreadablePostError
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, refusal, respond
+from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, call_receive, refusal
 from itsm_workflow.errors import InvalidForm
 from itsm_workflow.form import shown
 from itsm_workflow.integrations.django.answers import answering, failure, logger, success
@@ -49,7 +49,7 @@ def outside_transactions(view: ViewFunction) -> ViewFunction:
 def callback(request: HttpRequest, address: str = "") -> HttpResponse:  # noqa: ARG001 - the path is read as a whole
     """Receive a callback: store it as a hint that the change is due, and answer. The credential is checked first."""
     try:
-        answer = respond(get_workflow().receive, without_frames(_incoming, request))
+        answer = call_receive(get_workflow().receive, without_frames(_incoming, request))
     except Exception:  # noqa: BLE001 - whatever it is, it is logged
         # Django's page of an error shows the headers of the request, and one of them is the credential.
         logger.exception("A callback was not stored.")

@@ -1,4 +1,4 @@
-"""The workflow of a Django process: it takes care of database connections, and knows the host's transactions."""
+"""A `Workflow` for Django: closes broken database connections, and checks whether the host has a transaction open."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast
 from django.db import transaction
 
 from itsm_workflow.errors import GatewayNotAsked
-from itsm_workflow.form import Asked, shown
+from itsm_workflow.form import FormArguments, shown
 from itsm_workflow.integrations.django.connections import fresh_connections, with_fresh_connections
 from itsm_workflow.integrations.django.storage import DjangoBackend
 from itsm_workflow.runtime.decisions import checked_person
@@ -57,7 +57,7 @@ class DjangoWorkflow(Workflow):
         self._owned = tuple(owned)
         super().__init__(effects=with_fresh_connections(effects), **arguments)
 
-    def apply(self, *, send: Literal["now", "on_commit"] = "now", **asked: Unpack[ApplyArguments]) -> ChangeRequest:  # type: ignore[override]  # mypy compares no keywords with a typed dictionary
+    def apply(self, *, send: Literal["now", "on_commit"] = "now", **arguments: Unpack[ApplyArguments]) -> ChangeRequest:  # type: ignore[override]  # mypy compares no keywords with a typed dictionary
         """File a change, see `Workflow.apply`.
 
         Args:
@@ -66,7 +66,7 @@ class DjangoWorkflow(Workflow):
                 host's own rows: if it is undone, there is no change and no ticket. The change is returned in
                 ``applying``, and its request is sent after the commit; if the process ends before that, the next
                 `reconcile` sends it. Without an open transaction, it is the same as ``now``.
-            asked: The arguments of `Workflow.apply`.
+            arguments: The arguments of `Workflow.apply`.
 
         Raises:
             RuntimeError: A transaction is open, and the request would be sent in it: with ``now``, or because the
@@ -77,7 +77,7 @@ class DjangoWorkflow(Workflow):
             raise ValueError(f"apply(send=...) takes 'now' or 'on_commit', not {shown(send)}")
         if send == "now":
             self._check_outside("apply")
-            return super().apply(**asked)
+            return super().apply(**arguments)
         storage = self._journal.storage
         if not isinstance(storage, DjangoBackend):
             raise ValueError(  # noqa: TRY004 - it is the value of an argument that does not fit
@@ -85,8 +85,8 @@ class DjangoWorkflow(Workflow):
                 "django:// and the name of a database, such as django://default"
             )
         if not storage.in_host_transaction():
-            return super().apply(**asked)
-        return self._apply_in(storage, **asked)
+            return super().apply(**arguments)
+        return self._apply_in(storage, **arguments)
 
     def status(self, change_id: str, *, live: bool = False) -> Status:
         """Return the facts about a change that a page shows, see `Workflow.status`."""
@@ -113,10 +113,10 @@ class DjangoWorkflow(Workflow):
         subject: str,
         actor: str | None = None,
         form_check: Any = None,  # noqa: ANN401 - `Filing.check` checks it
-        **asked: Unpack[Asked],
+        **arguments: Unpack[FormArguments],
     ) -> ChangeRequest:
         """Store a submission in the host's transaction, and send it after the commit."""
-        name, form = self._filing.check(subject, asked, form_check)
+        name, form = self._filing.check(subject, arguments, form_check)
         self._addresses.check()
         try:
             with storage.joining():
