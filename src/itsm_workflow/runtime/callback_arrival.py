@@ -1,4 +1,4 @@
-"""Whether callbacks arrive, read from the store: if they do, a pass looks at waiting changes less often."""
+"""Finds out from the store whether callbacks arrive: if they do, a pass looks at waiting changes less often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether callbacks arrive, decided from the changes that moved last."""
+"""Decides whether callbacks arrive, from the changes that moved last."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ class TestLookUp:
     @pytest.mark.parametrize("other", [None, "7", {"id": "7"}, 7])
     def test_what_is_no_ticket_is_no_absence(self, other: object) -> None:
         """Whose it is cannot be told."""
-        with pytest.raises(GatewayProtocolError, match="it is a"):
+        with pytest.raises(GatewayProtocolError, match=r"it is (a|None)"):
             checked_found([other], any_host)
 
     def test_a_strangers_ticket_that_cannot_be_used_keeps_nobody_up(self) -> None:
