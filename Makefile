@@ -7,6 +7,9 @@ BIN := .venv/bin
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 # Three workers on two cores: a test that waits for a deadline leaves its core to another one.
 PARALLEL := -n $(shell expr $(CORES) \* 3 / 2) --dist worksteal
+# Four workers on any number of cores: a test that waits for its server leaves its core to another one, and ten
+# connections of each stay far below the hundred that PostgreSQL grants.
+ON_SERVERS := --services -n 4 --dist worksteal tests/services
 UV_OPTIONS := --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-strip-extras \
 	--no-header --no-emit-index-url --no-emit-find-links --quiet
 
@@ -51,7 +54,7 @@ test-all: install-dev
 	@$(BIN)/python -m pytest $(PARALLEL) --long $(ARGS)
 
 test-services: install-dev
-	@$(BIN)/python -m pytest --services -n 2 --dist loadscope tests/services $(ARGS)
+	@$(BIN)/python -m pytest $(ON_SERVERS) $(ARGS)
 
 smoke:
 	@requirements/smoke
@@ -66,7 +69,7 @@ conformance: install-dev
 	done
 
 coverage: install-dev
-	@$(BIN)/python -m pytest --services -n 2 --dist loadscope --cov --cov-report= --cov-fail-under=0 tests/services
+	@$(BIN)/python -m pytest $(ON_SERVERS) --cov --cov-report= --cov-fail-under=0
 	@$(BIN)/python -m pytest $(PARALLEL) --long --cov --cov-append --cov-report=term:skip-covered $(ARGS)
 
 faults: install-dev
