@@ -13,7 +13,7 @@ from itsm_workflow.text import counted, is_same_user
 if TYPE_CHECKING:
     import datetime as dt
 
-    from itsm_workflow.change import Attention, PlannedEffect, Suspicion
+    from itsm_workflow.change import Attempt, Attention, PlannedEffect, Suspicion
     from itsm_workflow.machine.definition import Facts
     from itsm_workflow.policy import Policy
 
@@ -129,18 +129,27 @@ def may_abandon(facts: Facts) -> str | None:
 
 
 def ticket_is_ours(facts: Facts) -> str | None:
-    """Require a ticket that answers this change's send or matches it, or an operator's reason to accept it."""
+    """Require a ticket that answers this change's send or matches it, or the override of another operator."""
     attempt, ticket = facts.attempt, facts.expect(ev.TicketConfirmed)
-    if ticket.channel is ev.Channel.OPERATOR and ticket.override.strip():
-        # While a send runs, its own ticket may still come. No look-up would then find the second ticket.
-        return "it is being sent: wait until its outcome is known" if attempt.phase is Phase.SENDING else None
-    hint = "; an operator can record it with override" if ticket.channel is ev.Channel.OPERATOR else ""
+    is_operators = ticket.channel is ev.Channel.OPERATOR
+    overrides = is_operators and bool(ticket.override.strip())
+    if overrides and attempt.phase is Phase.SENDING:  # no look-up would find its own ticket after that
+        return "it is being sent: wait until its outcome is known"
+    problem = _differs(ticket, attempt)
+    if problem is None or not overrides:
+        return f"{problem}; an operator can record it with override" if problem and is_operators else problem
+    if facts.actor.strip() and not is_same_user(facts.actor, attempt.creator):
+        return None
+    return f"{problem}; the applicant {attempt.creator} cannot override that: another person must"
+
+
+def _differs(ticket: ev.TicketConfirmed, attempt: Attempt) -> str | None:
     if ticket.channel is not ev.Channel.ANSWER and ticket.differences:
-        return f"the ticket differs from what was sent: {'; '.join(ticket.differences)}{hint}"
+        return f"the ticket differs from what was sent: {'; '.join(ticket.differences)}"
     if ticket.key != attempt.key:
-        return f"the ticket does not carry this change's key{hint}"
+        return "the ticket does not carry this change's key"
     if ticket.creator != attempt.creator:
-        return f"the ticket was created by {ticket.creator!r}, not by {attempt.creator!r}{hint}"
+        return f"the ticket was created by {ticket.creator!r}, not by {attempt.creator!r}"
     return None
 
 

@@ -190,7 +190,7 @@ class Decisions(Records):
             actor: The operator who found the ticket.
             ticket_id: The ticket's id, needed if several tickets have that number.
             override: The reason to bind a ticket that differs, or that the gateway does not show completely. Stored in
-                the history with the differences.
+                the history with the differences. The actor must then not be the applicant, in any spelling.
 
         Raises:
             InvalidForm: The number, the id, the actor or the reason for the override cannot be stored.

@@ -10,7 +10,7 @@ from itsm_workflow.gateway.bk_itsm.form import title_suffix
 from itsm_workflow.gateway.bk_itsm.match import TicketMatcher, found_ticket
 from itsm_workflow.gateway.bk_itsm.reader import unread
 from itsm_workflow.gateway.bk_itsm.services import BUILTIN_DISPLAY_TYPE, BUILTIN_NAME, number_of_builtin
-from itsm_workflow.gateway.bk_itsm.wire import TicketPage, TicketRow
+from itsm_workflow.gateway.bk_itsm.wire import FormField, TicketPage, TicketRow
 from itsm_workflow.sandbox import rendering
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class LedgerSearch:
         return [*tagged, *(one for one in others if self._shows_key(one, sent))]
 
     def _matcher(self, sent: SentTicket) -> TicketMatcher:
-        return TicketMatcher(sent, self._settings, builtin=self._builtin, page=self._page)
+        return TicketMatcher(sent, self._settings, builtin=self._builtin, page=self._page, fields=self._fields)
 
     def _builtin(self) -> tuple[str, str]:
         services = self._ledger.services.values()
@@ -96,6 +96,14 @@ class LedgerSearch:
         if len(found) != 1:
             return unread("SERVER_500_ERROR")
         return decode(rendering.info(self._ledger, found[0]), TicketPage, endpoint="get_ticket_info", request_id="")
+
+    def _fields(self, service: str) -> Sequence[FormField] | None:
+        known = self._ledger.services.get(int(service))
+        return (
+            None
+            if known is None
+            else [FormField(key=field.key, type=field.type, name=field.name) for field in known.form]
+        )
 
     def _compared(
         self, tickets: Sequence[tuple[Ticket, bool]], sent: SentTicket, *, in_full: bool = False

@@ -11,7 +11,8 @@ from itsm_workflow import Policy, State
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import InvalidForm, NotApproved, StorageConflict, TransitionRefused
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.sandbox import acting
+from itsm_workflow.sandbox import Draft, FieldSpec, Service, acting
+from itsm_workflow.sandbox.services import DEFAULT_SERVICES, TITLE
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.support.lost import apply_in_vain, file_behind_our_back, lose_every_answer, use_up_lookups
@@ -115,6 +116,41 @@ def test_each_part_must_be_what_was_sent(
     assert workflow.get(change.id).ticket is None
 
 
+@pytest.mark.parametrize(
+    ("more", "shown"),
+    [
+        ({"APPROVER": "mallory"}, "approvers: sent nothing, shows mallory"),
+        ({"reason": "only a test"}, "field reason: sent nothing, shows only a test"),
+    ],
+)
+def test_a_ticket_that_fills_in_what_was_not_sent_is_not_bound(more: dict[str, str], shown: str) -> None:
+    """She names a friend as the approver, whom the host left to the service, or tells the approvers something."""
+    form = (TITLE, FieldSpec(id=90, key="cluster", type="STRING", name="集群"))
+    optional = tuple(FieldSpec(id=91, key=key, type="TEXT", name=key, required=False) for key in ("APPROVER", "reason"))
+    service = Service(id=77, name="optional", form=(*form, *optional), open_form=False, approvers=("carol",))
+    with Office("memory://", services=(service, *DEFAULT_SERVICES)) as office:
+        workflow = office.workflow(office.settings(fast_approval=False, service_id=77, approver_field="APPROVER"))
+        lose_every_answer(office, "502", processed=False)
+        asks = asked(approvers=(), fields={"cluster": "c1"})
+        change = workflow.apply(subject=SUBJECT, **asks)
+        office.sandbox.faults.clear()
+        title = f"{change.form.title} #{change.expect_attempt().key[-8:]}"
+        people = (more.get("APPROVER", "carol"),)
+        with office.sandbox.locked() as ledger:
+            values = {"title": title, "cluster": "c1", **more}
+            hers = ledger.file(
+                Draft(title=title, creator="alice", service=service, values=values, approvers=people, tag="")
+            ).id
+        approve(office, hers, people[0])
+
+        use_up_lookups(office, workflow)
+
+        assert workflow.get(change.id).ticket is None
+        assert shown in attention_of(workflow, change)[1]
+        with pytest.raises(NotApproved):
+            workflow.require_approved(SUBJECT)
+
+
 def test_the_true_ticket_is_bound_beside_a_forged_one(office: Office, lost: tuple[Workflow, ChangeRequest]) -> None:
     """The forgery is reported, and keeps nothing away."""
     workflow, change = lost
@@ -177,6 +213,37 @@ def test_a_ticket_that_differs_is_bound_by_an_operators_recorded_override_alone(
     assert isinstance(recorded.evidence, ev.TicketConfirmed)
     assert recorded.evidence.override == "erin stands in for carol"
     assert recorded.evidence.differences == ("approvers: sent carol,dave, shows erin",)
+
+
+@pytest.mark.parametrize("actor", ["alice", "Alice", "ALICE"])
+def test_the_applicant_cannot_override_what_differs(office: Office, actor: str) -> None:
+    """With a ticket of another day, which carol approved for something else, she would approve her own change."""
+    workflow = office.workflow()
+    title = "lunch on Friday"
+    with office.sandbox.locked() as ledger:
+        values = {"title": title, "APPROVER": "carol", "APPROVAL_CONTENT": title}
+        service = ledger.services[2]
+        draft = Draft(title=title, creator="alice", service=service, values=values, approvers=("carol",), tag="")
+        lunch = ledger.file(draft)
+    approve(office, lunch.id, "carol")
+    office.pass_time(86400)
+    change = apply_in_vain(office, workflow)
+
+    with pytest.raises(TransitionRefused, match="the applicant alice cannot override that: another person must"):
+        workflow.record_ticket(change.id, sn=lunch.sn, actor=actor, override="it is mine")
+    assert workflow.get(change.id) == change
+    with pytest.raises(NotApproved):
+        workflow.require_approved(SUBJECT)
+
+
+def test_the_applicant_records_a_ticket_that_is_what_was_sent(office: Office) -> None:
+    """Nothing of it is left to her word, with a reason or without one."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+    sn = office.sandbox.ticket(file_behind_our_back(office, change)).sn
+    office.pass_time(5)
+
+    assert workflow.record_ticket(change.id, sn=sn, actor="alice", override="found it").state == State.PENDING
 
 
 def test_a_ticket_that_an_operator_bound_decides_the_change_although_it_differs(office: Office) -> None:

@@ -689,6 +689,19 @@ def test_every_guard_of_the_table_has_cases_both_ways() -> None:
     assert names == refused & names
 
 
+@pytest.mark.parametrize("actor", ["", " ", "alice", "ALICE", "\uff41lice", "alice\u200b"])
+def test_the_applicant_overrides_no_difference(actor: str) -> None:
+    """In any spelling, and without a name; a ticket that is what was sent needs no override."""
+    differs = x.confirmed(channel=ev.Channel.OPERATOR, differences=DIFFERS, override="bob is ill")
+    asked = attrs.evolve(x.facts(x.UNKNOWN, differs), actor=actor)
+    assert guards.ticket_is_ours(asked) == (
+        "the ticket differs from what was sent: approvers: sent bob, shows alice; "
+        "the applicant alice cannot override that: another person must"
+    )
+    alike = attrs.evolve(asked, evidence=x.confirmed(channel=ev.Channel.OPERATOR, override="bob is ill"))
+    assert guards.ticket_is_ours(alike) is None
+
+
 @pytest.mark.parametrize("actor", ["alice", "Alice", " alice ", "", " "])
 def test_the_applicant_attests_no_approval(actor: str) -> None:
     """Whoever asked has the most to gain; nor does somebody without a name."""

@@ -358,7 +358,8 @@ class BkItsmGateway:
         return RequestContext(user=self.settings.api_user, operator=request.attempt.creator)
 
     def _matcher(self, sent: SentTicket) -> match.TicketMatcher:
-        return match.TicketMatcher(sent, self.settings, builtin=self._services.builtin, page=self._reader.page_of)
+        read, fields = self._reader.page_of, self._forms.fields
+        return match.TicketMatcher(sent, self.settings, builtin=self._services.builtin, page=read, fields=fields)
 
     def _compared(
         self,

@@ -20,7 +20,7 @@ from itsm_workflow.gateway.protocol import FoundTicket
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from itsm_workflow.gateway.bk_itsm.wire import TicketPage, TicketRow
+    from itsm_workflow.gateway.bk_itsm.wire import FormField, TicketPage, TicketRow
     from itsm_workflow.gateway.protocol import SentTicket
     from itsm_workflow.settings import Settings
 
@@ -57,6 +57,7 @@ class TicketMatcher:
         settings: Name the fields that carry the parts of the form.
         builtin: Returns the number of the built-in service, or an empty string and the reason if it is not known.
         page: Returns the page of a row's ticket, or the reason why it cannot be read.
+        fields: Returns the fields of a service's form, or None if they are not known.
     """
 
     def __init__(
@@ -66,11 +67,13 @@ class TicketMatcher:
         *,
         builtin: Callable[[], tuple[str, str]],
         page: Callable[[TicketRow], TicketPage | str],
+        fields: Callable[[str], Sequence[FormField] | None],
     ) -> None:
         self._sent = sent
         self._settings = settings
         self._builtin = builtin
         self._page = page
+        self._fields = fields
         self._title = full_title(sent.form, sent.attempt.key, settings)
         self._other_title = other_title(sent.form, sent.attempt.key, settings)
         self._service: tuple[str, str] | None = None
@@ -175,6 +178,7 @@ class TicketMatcher:
         fields = [
             each for each in sent_fields(sent.form, sent.attempt, self._settings) if each[0] not in _SET_BY_SERVER
         ]
+        fields += self._left_out({_TITLE, *(key for key, _ in fields)}, shown)
         for key, value in sorted(fields, key=lambda field: field[0] != people):
             name, same = (f"field {key}", _same_value) if key != people else ("approvers", _same_people)
             if key not in shown:
@@ -185,6 +189,24 @@ class TicketMatcher:
                     yield _undecided(name, value, each), False
                 elif not is_same:
                     yield _both(name, value, each), True
+
+    def _left_out(self, sent: set[str], shown: Mapping[str, Sequence[object]]) -> list[tuple[str, object]]:
+        """Return the fields of the form that were not sent and are filled in, each with the value that it should have.
+
+        A person who files a ticket by hand can fill in an optional field, and so add an approver or a text for the
+        approvers. The server fills in the default of a field. The page also shows fields of later steps; they are not
+        compared.
+        """
+        service, settings = self._sent.attempt.service, self._settings
+        if service == FAST_APPROVAL:
+            return []  # all fields of its form were sent
+        wanted: dict[str, object] = dict.fromkeys((settings.approver_field, settings.content_field), "")
+        wanted |= {field.key: field.default for field in self._fields(service) or ()}
+        return [
+            (key, "" if value is None else value)
+            for key, value in wanted.items()
+            if key not in sent | _SET_BY_SERVER and not all(map(_is_empty, shown.get(key, ())))
+        ]
 
 
 def found_ticket(row: TicketRow, sent: SentTicket, parts: Parts, *, carries_key: bool, url: str) -> FoundTicket:

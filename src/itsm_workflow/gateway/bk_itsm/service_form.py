@@ -100,6 +100,13 @@ class ServiceForms:
             problems = problems if listed is None else self._problems(form, service, listed)
         return problems
 
+    def fields(self, service: str) -> Sequence[FormField] | None:
+        """Return a service's own list of fields, from the cache if it is there, or None if it cannot be read."""
+        remembered = self._memory.get(service)
+        if remembered is not None and self._elapsed() < remembered.until:
+            return remembered.fields
+        return self._listed(service)
+
     def _problems(self, form: Form, service: str, listed: Sequence[FormField] | None) -> Sequence[Problem]:
         # Every form has a title, so an empty list is not a list of fields.
         return list(_problems(form, service, listed, self._settings)) if listed else []

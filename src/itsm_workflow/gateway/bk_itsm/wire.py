@@ -194,6 +194,7 @@ class FormField:
         choice: The choices, a list of objects with ``key`` and ``name``; empty unless the service lists them.
         source_type: The source of the choices: ``CUSTOM`` means the list itself.
         show_type: 0 for a field that a condition hides.
+        default: The value of the field in a ticket whose create leaves it out.
     """
 
     key: str
@@ -203,6 +204,7 @@ class FormField:
     choice: Any = None
     source_type: str = ""
     show_type: Any = None
+    default: Any = None
 
 
 @attrs.frozen(kw_only=True)

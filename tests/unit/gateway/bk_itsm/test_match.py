@@ -17,7 +17,7 @@ from itsm_workflow.bkapi.envelope import decode
 from itsm_workflow.change import Form
 from itsm_workflow.gateway.bk_itsm.form import FAST_APPROVAL, build_body, title_suffix
 from itsm_workflow.gateway.bk_itsm.match import MAX_PAGES_READ, TicketMatcher, _both, _capped, _same_value, found_ticket
-from itsm_workflow.gateway.bk_itsm.wire import TicketPage, TicketRow
+from itsm_workflow.gateway.bk_itsm.wire import FormField, TicketPage, TicketRow
 from itsm_workflow.gateway.protocol import CreateRequest, SentTicket
 from itsm_workflow.testing import strategies as s
 from tests.support.gateways import NOW, attempt, create_request, settings, ticket
@@ -81,16 +81,25 @@ def matched(
     page: TicketPage | str,
     using: Settings | None = None,
     builtin: Callable[[], tuple[str, str]] = lambda: ("2", ""),
+    *,
+    listed: Sequence[FormField] | None = None,
 ) -> Parts:
     """Return what differs, and what is not shown."""
-    matcher = TicketMatcher(of, using or given_settings(of.attempt.service), builtin=builtin, page=lambda _: page)
+    using = using or given_settings(of.attempt.service)
+    matcher = TicketMatcher(of, using, builtin=builtin, page=lambda _: page, fields=lambda _: listed)
     return matcher.compare([row])[row.id]
 
 
-def compared(of: SentTicket, using: Settings | None = None, **changes: Any) -> Parts:
+def compared(
+    of: SentTicket, using: Settings | None = None, *, listed: Sequence[FormField] | None = None, **changes: Any
+) -> Parts:
     """Return what differs of a ticket with some changes."""
     using = using or given_settings(of.attempt.service)
-    return matched(of, *shown(of, using, **changes), using)
+    return matched(of, *shown(of, using, **changes), using, listed=listed)
+
+
+def no_fields(_service: str) -> None:
+    """Return the fields of a service that does not show them."""
 
 
 class TestRecorded:
@@ -398,10 +407,68 @@ class TestNotShown:
             asked.append(of.id)
             return attrs.evolve(page, id=of.id)
 
-        found = TicketMatcher(mine, using, builtin=lambda: ("2", ""), page=read_page).compare(rows)
+        found = TicketMatcher(mine, using, builtin=lambda: ("2", ""), page=read_page, fields=no_fields).compare(rows)
 
         assert asked == list(range(1, MAX_PAGES_READ + 1)) == [*range(1, 9)]
         assert [each for each, parts in found.items() if parts == ALIKE] == asked
+
+
+class TestLeftOut:
+    """Fields that were not sent, and that a ticket which was filed by hand fills in."""
+
+    LISTED = tuple(FormField(key=key) for key in ("title", "people", "cluster", "reason", "priority"))
+
+    @pytest.mark.parametrize("listed", [LISTED, None])
+    def test_approvers_whom_nobody_sent_differ(self, listed: Sequence[FormField] | None) -> None:
+        """The service would have asked its own; the setting names their field, whatever the server shows."""
+        using = given_settings(SERVICE, approver_field="people", content_field="reason")
+        what = sent(SERVICE, approvers=(), fields={"cluster": "c"})
+
+        differences, unseen = compared(what, using, listed=listed, fields={"reason": "a test", "people": "eve"})
+
+        assert differences == ("approvers: sent nothing, shows eve", "field reason: sent nothing, shows a test")
+        assert unseen == ()
+
+    def test_an_optional_field_that_was_left_empty_differs(self) -> None:
+        """Its text is shown to the approvers as well."""
+        what = sent(SERVICE, approvers=(), fields={"cluster": "c"})
+
+        assert compared(what, listed=self.LISTED, fields={"reason": "only a test"}) == (
+            ("field reason: sent nothing, shows only a test",),
+            (),
+        )
+
+    @pytest.mark.parametrize("value", [None, "", " ", [], "None"])
+    def test_an_optional_field_that_stays_empty_is_alike(self, value: object) -> None:
+        """The page shows every field of the form."""
+        what = sent(SERVICE, approvers=(), fields={"cluster": "c"})
+        assert compared(what, listed=self.LISTED, fields={"reason": value, "people": value}) == ALIKE
+
+    @pytest.mark.parametrize(("default", "value"), [("2", "2"), ("2", 2), (2, "2"), ([1], [1])])
+    def test_a_default_that_the_server_filled_in_is_alike(self, default: object, value: object) -> None:
+        """Any other value of the field is not."""
+        what, listed = sent(SERVICE, approvers=()), [FormField(key="level", default=default)]
+
+        assert compared(what, listed=listed, fields={"level": value}) == ALIKE
+        (problem,), _ = compared(what, listed=listed, fields={"level": "3"})
+        assert problem.startswith("field level: sent ")
+
+    def test_fields_of_other_steps_and_of_the_server_are_alike(self) -> None:
+        """The verdict is true from the beginning; the server keeps the status, the priority and the title itself."""
+        what = sent(SERVICE, approvers=())
+        filled = {"remark": "looks good", "current_status": "FINISHED", "priority": "1"}
+        assert compared(what, listed=self.LISTED, fields=filled) == ALIKE
+
+    def test_the_form_of_the_built_in_service_is_known(self) -> None:
+        """Each of its fields is sent, so the server is not asked."""
+
+        def asked(service: str) -> None:
+            raise AssertionError(service)
+
+        what = sent()
+        row, page = shown(what, given_settings())
+        matcher = TicketMatcher(what, given_settings(), builtin=lambda: ("2", ""), page=lambda _: page, fields=asked)
+        assert matcher.compare([row])[row.id] == ALIKE
 
 
 def test_who_decides_comes_first_of_many_differences() -> None:
@@ -441,7 +508,7 @@ def differences_of_ended(service: str = SERVICE, **changes: Any) -> Sequence[str
     """Return what differs of a ticket that ended, which its row and its page must agree on."""
     what, using = sent(service), given_settings(service, **changes.pop("using", {}))
     row, page = shown(what, using, **changes)
-    matcher = TicketMatcher(what, using, builtin=lambda: ("2", ""), page=lambda _: "not to be asked")
+    matcher = TicketMatcher(what, using, builtin=lambda: ("2", ""), page=lambda _: "not to be asked", fields=no_fields)
     by_row, by_page = matcher.differences(row), matcher.differences(page)
     assert by_row == by_page
     return by_row
