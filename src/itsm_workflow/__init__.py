@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from itsm_workflow.async_workflow import AsyncWorkflow
     from itsm_workflow.change import ChangeRequest, Entry, Form, Outcome
     from itsm_workflow.errors import (
         AlreadyApplied,
@@ -41,6 +42,7 @@ else:
     _exported, _listed = exports(
         __name__,
         {
+            "async_workflow": "AsyncWorkflow",
             "change": "ChangeRequest Entry Form Outcome",
             "errors": "AlreadyApplied ChangeNotFound InvalidForm ItsmWorkflowError NotApproved TransitionRefused",
             "form": "ApplyArguments",
@@ -78,6 +80,7 @@ __all__ = [
     "AlreadyApplied",
     "ApplyArguments",
     "ApprovalPolicy",
+    "AsyncWorkflow",
     "BkItsmGateway",
     "ChangeNotFound",
     "ChangeRequest",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, assert_type
 from itsm_workflow import (
     AlreadyApplied,
     ApplyArguments,
+    AsyncWorkflow,
     BkItsmGateway,
     ChangeRequest,
     CollectorForm,
@@ -192,6 +193,31 @@ async def follow(workflow: Workflow) -> str:
     except TimeoutError as error:
         return str(error)
     return change.state
+
+
+async def follow_in_tasks(workflow: Workflow) -> int:
+    """Use the awaited twins."""
+    async with AsyncWorkflow(workflow, threads=4) as changes:
+        change = await changes.apply(subject="collector-42", title="接入 nginx 日志", applicant="alice")
+        assert_type(change, ChangeRequest)
+        assert_type(await changes.wait(change.id, timeout=0.5), ChangeRequest)
+        assert_type(await changes.status(change.id, live=True), Status)
+        assert_type(await changes.newest("collector-42"), ChangeRequest | None)
+        assert_type(await changes.reconcile(limit=500, progress=print), Report)
+        async for found in changes.find(states=[State.PENDING]):
+            assert_type(found, ChangeRequest)
+
+        def subject_of(number: int) -> str:
+            return f"collector-{number}"
+
+        @changes.approval_required(subject_of)
+        async def expand(number: int) -> int:
+            return number
+
+        await changes.get(42)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # the id is a string
+        await changes.apply(subject="", titel="", applicant="")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] # misspelt
+        await expand("42")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # the number is a string
+        return await expand(await changes.in_thread(len, [1]))
 
 
 def mistakes(workflow: Workflow) -> None:
