@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Application = Callable[[Message, Events, Outgoing], Coroutine[object, object, None]]
 
 
+_POLICY_VIOLATION = 1008
+
+
 @attrs.frozen
 class _Event:
     """A message of the ASGI server. Its repr hides the message, which may hold a part of a body."""
@@ -39,8 +42,11 @@ def asgi_app(receive: Receive, *, patience: float = 5.0) -> Application:
     """
 
     async def application(scope: Message, events: Events, outgoing: Outgoing) -> None:
+        if scope["type"] != "http":
+            await _refuse(scope["type"], events, outgoing)
+            return
         try:
-            head = without_frames(_head, scope)
+            head = without_frames(head_of, scope)
         finally:
             del scope  # it holds secrets, and a traceback from a later call may be shown with this frame's variables
         answer = await _answer(receive, head, events, patience)
@@ -54,28 +60,60 @@ def asgi_app(receive: Receive, *, patience: float = 5.0) -> Application:
     return application
 
 
-def _head(scope: Message) -> Incoming:
-    if scope["type"] != "http":
-        raise ValueError(f"the callback's route accepts HTTP requests, not {scope['type']}")
+def head_of(scope: Message) -> Incoming:
+    """Return the request of a scope, without its body."""
     headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope.get("headers", ())}
     return Incoming(method=scope["method"], path=scope["path"], headers=headers, body=b"")
 
 
+async def _refuse(kind: str, events: Events, outgoing: Outgoing) -> None:
+    """Refuse a WebSocket, which the server answers with status 403; begin and end without any work for a lifespan.
+
+    Raises:
+        ValueError: The connection is of another kind, to which the protocol of ASGI has no answer.
+    """
+    if kind == "websocket":
+        await events()
+        await outgoing({"type": "websocket.close", "code": _POLICY_VIOLATION})
+    elif kind == "lifespan":
+        for step in ("startup", "shutdown"):
+            await events()
+            await outgoing({"type": f"lifespan.{step}.complete"})
+    else:
+        raise ValueError(f"the callback's route accepts HTTP requests, not {kind}")
+
+
 async def _answer(receive: Receive, head: Incoming, events: Events, patience: float) -> CallbackResponse | None:
+    whole = await with_body(head, events, patience)
+    if not isinstance(whole, Incoming):
+        return whole
+    return await asyncio.to_thread(call_receive, receive, whole)
+
+
+async def with_body(head: Incoming, events: Events, patience: float) -> Incoming | CallbackResponse | None:
+    """Return the request with its body, the refusal of a body that is late, or None if the client disconnected.
+
+    The body is read at most until it is known to be too large for a callback.
+    """
     try:
-        whole = await asyncio.wait_for(_with_body(head, events), patience)
+        body = await read_body(events, MAX_BODY, patience)
     except TimeoutError:
         return refusal(408, "the request's body was not received in time")
-    return None if whole is None else await asyncio.to_thread(call_receive, receive, whole)
+    return None if body is None else attrs.evolve(head, body=body)
 
 
-async def _with_body(incoming: Incoming, events: Events) -> Incoming | None:
-    """Read the body, at most until it is known to be too large; return None if the client disconnected."""
-    more = True
-    while more and len(incoming.body) <= MAX_BODY:
-        event = _Event(await events())
-        if event.message["type"] == "http.disconnect":
-            return None
-        incoming = attrs.evolve(incoming, body=incoming.body + event.message.get("body", b""))
-        more = event.message.get("more_body", False)
-    return incoming
+async def read_body(events: Events, limit: int, patience: float) -> bytes | None:
+    """Read the body of a request, at most until it has more bytes than the limit; None if the client disconnected.
+
+    Raises:
+        TimeoutError: The body was not received in time.
+    """
+    async with asyncio.timeout(patience):
+        body, more = b"", True
+        while more and len(body) <= limit:
+            event = _Event(await events())
+            if event.message["type"] == "http.disconnect":
+                return None
+            body += event.message.get("body", b"")
+            more = event.message.get("more_body", False)
+    return body

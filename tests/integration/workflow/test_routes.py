@@ -23,7 +23,7 @@ from tests.support.limits import PATIENCE
 from tests.support.office import SUBJECT, Office, asked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, MutableMapping
 
     from itsm_workflow import Workflow
     from itsm_workflow.callbacks.parse import CallbackResponse, Receive
@@ -171,9 +171,34 @@ def test_caller_who_leaves_is_not_answered(office: Office) -> None:
     assert (said, list(messages)) == ([], [])
 
 
-@pytest.mark.parametrize("scope", ["websocket", "lifespan"])
-def test_route_speaks_http_only(scope: str, office: Office) -> None:
-    """Another kind of connection is an error of the host's mount."""
-    application: Callable[..., Any] = asgi_app(office.workflow().receive)
-    with pytest.raises(ValueError, match=scope):
-        application({"type": scope}, None, None).send(None)
+def spoken(office: Office, kind: str) -> list[dict[str, Any]]:
+    """Connect to the route by another protocol than HTTP, and return what it sends."""
+    said: list[dict[str, Any]] = []
+
+    async def incoming() -> Any:  # noqa: ANN401 - a message of any kind
+        return {"type": f"{kind}.something"}
+
+    async def outgoing(message: MutableMapping[str, Any]) -> None:
+        said.append(dict(message))
+
+    asyncio.run(asgi_app(office.workflow().receive)({"type": kind}, incoming, outgoing))
+    return said
+
+
+def test_a_websocket_is_refused(office: Office) -> None:
+    """The server answers it with status 403, and logs no error."""
+    assert spoken(office, "websocket") == [{"type": "websocket.close", "code": 1008}]
+
+
+def test_a_lifespan_begins_and_ends(office: Office) -> None:
+    """Also on a server that requires one."""
+    assert [one["type"] for one in spoken(office, "lifespan")] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
+
+
+def test_an_unknown_protocol_is_an_error(office: Office) -> None:
+    """There is no answer to it."""
+    with pytest.raises(ValueError, match="unknown"):
+        spoken(office, "unknown")

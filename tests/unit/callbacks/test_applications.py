@@ -78,6 +78,13 @@ def test_wsgi_without_a_path_or_a_length() -> None:
     assert (request["path"], request["body"], stream.asked) == ("", b"", [])
 
 
+@pytest.mark.parametrize(("length", "read"), [(4, 4), (3 * MAX_BODY, MAX_BODY + 1)])
+def test_wsgi_reads_a_chunked_body(length: int, read: int) -> None:
+    """If the server says that the body has an end; and no more than shows that it is too large."""
+    request, _, _ = through_wsgi(b"x" * length, **{"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"})
+    assert len(request["body"]) == read
+
+
 @pytest.mark.parametrize("told", ["", "-1", "4.0", "\u0664", "x"])
 def test_wsgi_reads_nothing_for_a_length_that_is_no_number(told: str) -> None:
     """In other digits neither."""

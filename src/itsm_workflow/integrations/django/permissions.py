@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import SettingsError
 from itsm_workflow.integrations.django.settings import NAME, PERMISSION, imported
+from itsm_workflow.integrations.log_platform.routes import APPLY, VIEW, checked_permission
 from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-VIEW, APPLY = "view", "apply"
 _PERMISSIONS = {VIEW: "itsm_workflow.view_change", APPLY: "itsm_workflow.add_change"}
 
 
@@ -35,7 +35,4 @@ def is_permitted(request: HttpRequest, action: str, collector: str) -> bool:
         return bool(user is not None and user.is_active and user.has_perm(_PERMISSIONS[action]))
     if not callable(decide):
         raise SettingsError(f"{NAME}[{PERMISSION!r}] must name a function, not {kind_of(decide)}")
-    answer = decide(request, action, collector)
-    if not isinstance(answer, bool):
-        raise SettingsError(f"the function of {NAME}[{PERMISSION!r}] must return True or False, not {kind_of(answer)}")
-    return answer
+    return checked_permission(decide(request, action, collector), f"the function of {NAME}[{PERMISSION!r}]")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -12,13 +10,22 @@ from django.http import HttpResponse, RawPostDataException, UnreadablePostError
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, call_receive, refusal
-from itsm_workflow.errors import InvalidForm
-from itsm_workflow.form import shown
-from itsm_workflow.integrations.django.answers import answering, failure, logger, success
-from itsm_workflow.integrations.django.permissions import APPLY, VIEW, is_permitted
+from itsm_workflow.callbacks.parse import MAX_BODY, Incoming
+from itsm_workflow.integrations.django.answers import answering, http
+from itsm_workflow.integrations.django.permissions import is_permitted
 from itsm_workflow.integrations.django.process import get_workflow
-from itsm_workflow.integrations.log_platform import CollectorForm, collector_status
+from itsm_workflow.integrations.log_platform.answers import success
+from itsm_workflow.integrations.log_platform.routes import (
+    APPLY,
+    MAX_APPLICATION,
+    VIEW,
+    application_arguments,
+    not_permitted,
+    read_application,
+    receive_callback,
+    status_data,
+    subject_of,
+)
 from itsm_workflow.secrets import without_frames
 
 if TYPE_CHECKING:
@@ -27,14 +34,11 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from itsm_workflow.callbacks.parse import CallbackResponse
-    from itsm_workflow.change import ChangeRequest
     from itsm_workflow.integrations.django.workflow import DjangoWorkflow
 
     ViewFunction = Callable[..., HttpResponse]
 
-_MAX_APPLICATION = 256 * 1024
 _DIGITS = 10
-_TEXTS = ("title", "content")
 
 
 def outside_transactions(view: ViewFunction) -> ViewFunction:
@@ -48,16 +52,10 @@ def outside_transactions(view: ViewFunction) -> ViewFunction:
 @csrf_exempt
 def callback(request: HttpRequest, address: str = "") -> HttpResponse:  # noqa: ARG001 - the path is read as a whole
     """Receive a callback: store it as a hint that the change is due, and answer. The credential is checked first."""
-    try:
-        answer = call_receive(get_workflow().receive, without_frames(_incoming, request))
-    except Exception:  # noqa: BLE001 - whatever it is, it is logged
-        # Django's page of an error shows the headers of the request, and one of them is the credential.
-        logger.exception("A callback was not stored.")
-        answer = refusal(503, "the callback was not stored: list it as not delivered")
-    return _http(answer)
+    return _callback_http(receive_callback(get_workflow, without_frames(_incoming, request)))
 
 
-def _http(answer: CallbackResponse) -> HttpResponse:
+def _callback_http(answer: CallbackResponse) -> HttpResponse:
     response = HttpResponse(answer.body, status=answer.status, headers=dict(answer.headers))
     if answer.status == 405:  # noqa: PLR2004 - the method is not allowed
         response["Allow"] = "POST"
@@ -92,7 +90,7 @@ class CollectorView(View):
         """Check the permission, then call the method of the request's HTTP method."""
         collector = str(kwargs["collector_config_id"])
         if not self.has_permission(request, collector):
-            return failure(403, f"you may not {self.action} the application of collector {collector}", code=403)
+            return http(not_permitted(self.action, collector))
         response: HttpResponse = super().dispatch(request, *args, **kwargs)
         return response
 
@@ -106,7 +104,7 @@ class CollectorView(View):
 
     def get_subject(self, collector: str) -> str:
         """Return the subject of a collector's changes."""
-        return f"collector-{collector}"
+        return subject_of(collector)
 
 
 class StatusView(CollectorView):
@@ -116,7 +114,8 @@ class StatusView(CollectorView):
         """Return the status of a collector, the ticket's pages, and the fields of the form."""
         subject = self.get_subject(str(collector_config_id))
         workflow = self.get_workflow()
-        return success(status_data(workflow, workflow.newest(subject), live=request.GET.get("live") == "true"))
+        data = status_data(workflow, workflow.newest(subject), live=request.GET.get("live") == "true")
+        return http(success(data))
 
 
 class ApplyView(CollectorView):
@@ -127,10 +126,10 @@ class ApplyView(CollectorView):
     def post(self, request: HttpRequest, collector_config_id: object) -> HttpResponse:
         """File a change with the eight fields of `CollectorForm`, and return the status of the collector."""
         collector = str(collector_config_id)
-        asked = self.get_arguments(request, collector, _json_object(request))
+        asked = self.get_arguments(request, collector, read_application(request.body[: MAX_APPLICATION + 1]))
         workflow = self.get_workflow()
         change = workflow.apply(subject=self.get_subject(collector), **asked)
-        return success(status_data(workflow, change))
+        return http(success(status_data(workflow, change)))
 
     def get_arguments(self, request: HttpRequest, collector: str, body: dict[str, object]) -> dict[str, Any]:  # noqa: ARG002 - a host may need it
         """Return the arguments of `Workflow.apply`, without the subject.
@@ -143,57 +142,4 @@ class ApplyView(CollectorView):
         Raises:
             InvalidForm: The fields are invalid, or some are missing.
         """
-        texts = {name: body.pop(name, "") for name in _TEXTS}
-        approvers = body.pop("approvers", ())
-        return {
-            **texts,
-            "approvers": tuple(approvers) if isinstance(approvers, list) else approvers,
-            "applicant": request.user.get_username(),
-            "fields": CollectorForm.from_mapping(body).fields(),
-        }
-
-
-def status_data(workflow: DjangoWorkflow, change: ChangeRequest | None, *, live: bool = False) -> dict[str, object]:
-    """Return the data that the log platform's pages show.
-
-    Args:
-        workflow: The workflow.
-        change: The newest change of the collector; None if it never applied.
-        live: Whether to ask the gateway for the page to embed.
-    """
-    status = collector_status(change, workflow.definition)
-    data: dict[str, object] = {
-        "collect_itsm_status": status.value,
-        "collect_itsm_status_display": status.label,
-        "sn": None,
-        "ticket_url": None,
-        "iframe_ticket_url": None,
-        **dict.fromkeys(FIELDS),
-    }
-    if change is not None:
-        facts = workflow.status(change.id, live=live)
-        data |= {"sn": facts.sn, "ticket_url": facts.ticket_url, "iframe_ticket_url": facts.iframe_ticket_url}
-        data |= {name: facts.form.fields.get(name) for name in FIELDS}
-    return data
-
-
-FIELDS = tuple(name for name in CollectorForm.__annotations__)
-"""The names of the form's eight fields; no other fact has one of them, so that they cannot replace it."""
-
-
-def _json_object(request: HttpRequest) -> dict[str, object]:
-    """Return the JSON object in the body.
-
-    Raises:
-        InvalidForm: The body is too large, or is not a JSON object.
-    """
-    body = request.body[: _MAX_APPLICATION + 1]
-    if len(body) > _MAX_APPLICATION:
-        raise InvalidForm([("body", f"{len(body)} bytes", f"must have at most {_MAX_APPLICATION} bytes")])
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, Mapping):
-        raise InvalidForm([("body", shown(found), f"must be a JSON object with the fields {', '.join(FIELDS)}")])
-    return dict(found)
+        return {**application_arguments(body, request.user.get_username())}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from itsm_workflow.integrations.django.forms import CollectorRequestForm
-from itsm_workflow.integrations.django.views import FIELDS
+from itsm_workflow.integrations.log_platform.routes import FIELDS
 from tests.unit.integrations.django.test_views import FIELDS as SOUND
 
 
