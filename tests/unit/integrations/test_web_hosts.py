@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 STATUS, APPLY = "/itsm/42/collect_itsm_status/", "/itsm/42/apply_itsm_ticket/"
 JSON = "application/json"
+CHUNKED = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+"""The environment of a chunked request in WSGI: its length is not known, and the server ends its stream."""
 
 
 class Ask(Protocol):
@@ -56,7 +58,7 @@ def in_flask(workflow: Workflow) -> Ask:
         if not isinstance(sent, bytes):  # as a server passes a chunked body
             pieces = b"".join(sent)
             stream = io.BytesIO(pieces)
-            options = {"input_stream": stream, "environ_overrides": {"wsgi.input_terminated": True}}
+            options = {"input_stream": stream, "environ_overrides": CHUNKED}
         answer = client.open(path, method=method, headers={"X-User": user, **headers}, **options)
         return answer.status_code, answer.get_json(silent=True)
 
@@ -272,7 +274,7 @@ def test_flask_s_host_may_have_read_a_chunked_callback(desk: Desk, workflow: Wor
         request["path"],
         input_stream=stream,
         headers=request["headers"],
-        environ_overrides={"wsgi.input_terminated": True},
+        environ_overrides=CHUNKED,
     )
     assert answer.status_code == 200
 
