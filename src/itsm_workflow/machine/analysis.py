@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import itertools
 import re
 from collections.abc import Mapping
@@ -16,8 +17,7 @@ from itsm_workflow.machine.evidence import ApprovalAttested, Snapshot
 from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
-    import enum
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from itsm_workflow.machine.definition import Transition, WorkflowDefinition
 
@@ -51,6 +51,7 @@ def check(definition: WorkflowDefinition, *, roles: type, transition: type) -> N
             _ways_out,
             _overlaps,
             _grants,
+            _ways_back,
             _labels,
             _evidence,
             _due,
@@ -180,6 +181,21 @@ def _without_approval(definition: WorkflowDefinition, state: enum.StrEnum) -> It
     )
 
 
+def _ways_back(definition: WorkflowDefinition) -> Iterator[str]:
+    """Yield each row that leads from an approved change back to its ticket, whose old approval would grant it again."""
+    roles, initial = definition.roles, definition.initial
+    open_ticket = {roles.asking, roles.waiting, roles.undelivered}
+    approved = _reached(definition, start=roles.granted, avoided={initial, *open_ticket, *definition.final})
+    for row in moves(definition):
+        if row.dest in open_ticket:
+            for state in sorted(approved.intersection(row.sources)):
+                yield (
+                    f"trigger {row.trigger.value} leads from {state.value}, which follows an approval, to "
+                    f"{row.dest.value}, where that approval would grant the change again; let it lead to "
+                    f"{initial.value}, from which a new ticket is filed"
+                )
+
+
 def _is_approval(definition: WorkflowDefinition, row: Transition, source: object) -> bool:
     """Return whether a row is one of the library's own, by which the ticket's approval grants the change."""
     roles = definition.roles
@@ -191,17 +207,25 @@ def _is_approval(definition: WorkflowDefinition, row: Transition, source: object
     )
 
 
-def _reached(definition: WorkflowDefinition, *, approved: bool = True) -> set[object]:
-    """Return the states that can be reached from the initial state.
+def _reached(
+    definition: WorkflowDefinition,
+    *,
+    start: enum.StrEnum | None = None,
+    avoided: Collection[enum.StrEnum] = (),
+    approved: bool = True,
+) -> set[enum.StrEnum]:
+    """Return the states that can be reached.
 
     Args:
         definition: The workflow.
+        start: The state to start from; by default the initial state.
+        avoided: The states that are not entered.
         approved: Whether to follow the rows by which the ticket's approval grants the change.
     """
-    reached, frontier = set[object](), [definition.initial]
+    reached, frontier = set[enum.StrEnum](), [definition.initial if start is None else start]
     while frontier:
         state = frontier.pop()
-        if state not in reached:
+        if state not in reached and state not in avoided:
             reached.add(state)
             frontier += [
                 row.dest

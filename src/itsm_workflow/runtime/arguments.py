@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -43,13 +44,14 @@ def check_seconds(argument: str, value: object, *, least: float = 0, most: float
 
     Raises:
         TypeError: The value is not a number; a bool does not count as a number.
-        ValueError: The value is below ``least``, above ``most``, or NaN.
+        ValueError: The value is below ``least``, above ``most``, NaN, or an integer that no float can hold.
     """
     bounds = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:.0f}"
     rule = f"{argument} takes a number of seconds {bounds}"
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"{rule}, not {shown(value)}")
-    if not least <= value <= most:  # NaN compares false
+    too_large = value > sys.float_info.max and value != math.inf
+    if too_large or not least <= value <= most:  # NaN compares false
         raise ValueError(f"{rule}, not {shown(value)}")
 
 

@@ -151,6 +151,29 @@ def test_a_trigger_that_grants_without_the_tickets_approval_is_refused(row: Tran
     )
 
 
+def of_two_rounds(*added: Transition) -> dict[str, Any]:
+    """Return what lets an approved change be declined later, and a declined one be submitted again."""
+    rows = (*ROWS, move(Word.LOSE, Step.DONE, Step.DENIED), move(Word.ASK, Step.DENIED, Step.NEW), *added)
+    due = {**WAITS, Step.DONE: waits_for_a_person, Step.DENIED: waits_for_a_person}
+    return {"transitions": rows, "final": frozenset(), "due": due}
+
+
+@pytest.mark.parametrize("dest", [Step.ASKING, Step.WAITING, Step.LOST])
+@pytest.mark.parametrize("source", [Step.DONE, Step.DENIED])
+def test_a_way_from_an_approved_change_back_to_its_ticket_is_refused(source: Step, dest: Step) -> None:
+    """The ticket is approved already, so the next look would grant the change again without a new question."""
+    (problem,) = problems(**of_two_rounds(move(Word.FIND, source, dest)))
+    assert problem == (
+        f"trigger find leads from {source.value}, which follows an approval, to {dest.value}, where that approval "
+        "would grant the change again; let it lead to new, from which a new ticket is filed"
+    )
+
+
+def test_a_way_from_an_approved_change_to_a_new_ticket_is_accepted() -> None:
+    """It is submitted again, so a new ticket asks the approvers."""
+    assert small(**of_two_rounds(move(Word.FIND, Step.DONE, Step.NEW))).triggers("done") == ("lose", "find")
+
+
 def test_an_attested_approval_grants() -> None:
     """The evidence is the operator's, and a guard judges it."""
     definition = small(move(Word.ATTEST, Step.LOST, Step.DONE, evidence=ApprovalAttested, guard=holds_never))

@@ -406,6 +406,7 @@ def test_an_unknown_change_is_an_error(waiting: Waiting, wait: Wait) -> None:
         ({"timeout": "30"}, TypeError, r"\(timeout=\.\.\.\) takes a number of seconds of at least 0, not '30'"),
         ({"timeout": True}, TypeError, r"\(timeout=\.\.\.\) takes a number of seconds of at least 0, not True"),
         ({"timeout": -1}, ValueError, r"\(timeout=\.\.\.\) takes a number of seconds of at least 0, not -1"),
+        ({"timeout": 10**400}, ValueError, r"\(timeout=\.\.\.\) takes a number of seconds of at least 0, not 10+…"),
         ({"timeout": math.nan}, ValueError, r"\(timeout=\.\.\.\) takes a number of seconds of at least 0, not nan"),
         ({"poll": 0}, ValueError, r"\(poll=\.\.\.\) takes a number of seconds from 0\.01 to 3600, not 0"),
         ({"poll": 3601}, ValueError, r"\(poll=\.\.\.\) takes a number of seconds from 0\.01 to 3600, not 3601"),
