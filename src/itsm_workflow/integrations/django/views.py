@@ -11,6 +11,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from itsm_workflow.callbacks.parse import MAX_BODY, Incoming
+from itsm_workflow.callbacks.wsgi import read_at_most
 from itsm_workflow.integrations.django.answers import answering, http
 from itsm_workflow.integrations.django.permissions import is_permitted
 from itsm_workflow.integrations.django.process import get_workflow
@@ -65,8 +66,11 @@ def _callback_http(answer: CallbackResponse) -> HttpResponse:
 def _incoming(request: HttpRequest) -> Incoming:
     length = request.META.get("CONTENT_LENGTH") or ""
     is_large = len(length) > _DIGITS or not length.isdigit() or int(length) > MAX_BODY
+    # Django takes a body without a length as empty; a server that ends the stream lets us read a chunked one.
+    is_chunked = not length and request.META.get("wsgi.input_terminated")
+    stream = request.META["wsgi.input"] if is_chunked else request
     try:
-        body = request.read(MAX_BODY + 1) if is_large else request.body
+        body = read_at_most(stream, MAX_BODY + 1) if is_large else request.body
     except (RequestDataTooBig, RawPostDataException, UnreadablePostError):
         body = b""  # refused as a body that is not JSON
     return Incoming(method=request.method or "", path=request.path, headers=dict(request.headers), body=body)

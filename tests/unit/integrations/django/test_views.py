@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connections
@@ -93,6 +94,29 @@ def test_a_large_body_is_refused(desk: Desk, size: int) -> None:
     """Also one that is larger than what Django itself accepts."""
     del desk
     assert send(applied(), b"x" * size).status_code == 413
+
+
+@pytest.mark.parametrize(("size", "status"), [(0, 200), (MAX_BODY + 1, 413)])
+def test_a_chunked_callback_is_read_to_its_end(desk: Desk, size: int, status: int) -> None:
+    """It has no length, and the server says that the stream ends with it."""
+    change = applied()
+    sent = as_request(desk.decide(change))
+    headers = {name: text for name, text in sent["headers"].items() if name.lower() != "content-type"}
+    stream = Pieces(sent["body"] + b" " * size)
+    given: dict[str, Any] = {"wsgi.input": stream, "wsgi.input_terminated": True, "CONTENT_TYPE": "application/json"}
+    answer = browser().generic("POST", sent["path"], headers=headers, **given)
+
+    assert answer.status_code == status
+    assert stream.tell() <= MAX_BODY + 1
+    assert get_workflow().settle(change.id).state == State.APPROVED
+
+
+class Pieces(io.BytesIO):
+    """A stream whose reads return less than they are asked for."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read at most a thousand bytes."""
+        return super().read(1000 if size is None or size < 0 else min(size, 1000))
 
 
 def test_the_views_are_outside_of_the_transactions_of_all_databases() -> None:
