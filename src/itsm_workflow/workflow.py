@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import os
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import attrs
 
@@ -28,11 +28,13 @@ from itsm_workflow.runtime.executor import Executor
 from itsm_workflow.runtime.filing import Filing
 from itsm_workflow.runtime.gateway_calls import GatewayCalls
 from itsm_workflow.runtime.ids import ulid
+from itsm_workflow.runtime.joining import Joining
 from itsm_workflow.runtime.journal import Journal
 from itsm_workflow.runtime.observers import Observers
+from itsm_workflow.runtime.outside import check_outside, outside_transactions
 from itsm_workflow.runtime.reconciler import Reconciler
 from itsm_workflow.secrets import SecretURL, without_frames
-from itsm_workflow.storage.registry import open_storage
+from itsm_workflow.storage.registry import HostEngine, open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -55,12 +57,17 @@ if TYPE_CHECKING:
 class Workflow(BulkFiling):
     """Files change requests as tickets, and moves them until they end.
 
-    The methods that read changes are in `Records`, decisions of people in `Decisions`, `apply_many` in `BulkFiling`.
-    Threads may share one `Workflow`. Processes share the store.
+    The methods that read changes are in `Records`, decisions of people in `Decisions`, those of drafts in `Drafting`,
+    and `apply_many` is in `BulkFiling`. Threads may share one `Workflow`. Processes share the store.
+
+    If a transaction of the host is open in the database of the store, as far as the store knows, the methods that write
+    or that ask the gateway raise a RuntimeError: the transaction could be undone afterwards, and its locks would be
+    held while the gateway is asked. `apply` can join it.
 
     Args:
-        storage: The store of the changes: an open store, which the caller closes, or the URL of a store, such as
-            ``sqlite:///itsm.db``, which the workflow opens and `close` closes.
+        storage: The store of the changes: an open store, which the caller closes; the URL of a store, such as
+            ``sqlite:///itsm.db``, which the workflow opens and `close` closes; or the host's own engine of SQLAlchemy
+            for PostgreSQL or MariaDB, which stays open.
         gateway: The ticket system.
         definition: The state machine.
         effects: The effects to deliver after a state is entered, by state. If the definition names its effects, these
@@ -84,7 +91,7 @@ class Workflow(BulkFiling):
     def __init__(
         self,
         *,
-        storage: StorageBackend | str | SecretURL,
+        storage: StorageBackend | HostEngine | str | SecretURL,
         gateway: TicketGateway,
         definition: WorkflowDefinition = COLLECTOR_CHANGE,
         effects: Mapping[StateT, Sequence[Effect]] | None = None,
@@ -123,7 +130,7 @@ class Workflow(BulkFiling):
         self._addresses = CallbackAddresses(self._settings if callbacks else None)
         owner = ulid(self._clock.now(), entropy)
         self._closing = contextlib.ExitStack()
-        if isinstance(storage, SecretURL):  # opened last: nothing after this can fail and leave it open
+        if isinstance(storage, SecretURL | HostEngine):  # opened last: nothing after this can fail and leave it open
             storage = self._closing.enter_context(contextlib.closing(open_storage(storage)))
         journal = Journal(
             storage=storage,
@@ -153,6 +160,7 @@ class Workflow(BulkFiling):
             entropy=entropy,
         )
         super().__init__(journal, executor, filing)
+        self._joining = Joining(journal, executor, filing)
         self._inbox = Inbox(
             journal=journal,
             executor=executor,
@@ -177,6 +185,8 @@ class Workflow(BulkFiling):
         fields: Mapping[str, object] | None = None,
         actor: str | None = None,
         form_check: FormCheck | None = None,
+        send: Literal["now", "on_commit"] = "now",
+        within: object | None = None,
     ) -> ChangeRequest:
         """File a change: store the intent, send the request once, store its outcome.
 
@@ -193,100 +203,33 @@ class Workflow(BulkFiling):
             fields: The form's fields by key, as JSON values.
             actor: The user who files the change, for the history; the applicant by default.
             form_check: A check of this form, in addition to the workflow's own.
+            send: When to send the request. ``on_commit`` is for a transaction of the host, if the store is in the same
+                database: the store of the host's own engine of SQLAlchemy, or ``django://``. The change is stored in
+                this transaction, with the host's own rows: if it is undone, there is no change and no ticket. The
+                change is returned in ``applying``, and its request is sent after the host's commit; if the process
+                ends before that, the next `reconcile` sends it.
+            within: The host's open `Connection` or `Session` of SQLAlchemy, for ``on_commit``. With ``django://``, the
+                transaction is found without it; if none is open, the request is sent immediately.
 
         Raises:
             InvalidForm: The form has problems; the error lists all of them. Nothing was stored or sent.
             AlreadyApplied: A change of the subject is open.
+            RuntimeError: A transaction is open, and the request would be sent in it: with ``now``, or because the
+                gateway would have to be asked for the service. Nothing was stored or sent.
+            ValueError: ``send`` has another value, or the store cannot join the transaction.
             DefinitionError: Other processes have effects that this process does not name, and that would be lost.
             ServiceNotFound: The gateway does not have the service to file the ticket in.
             SettingsError: A setting that is needed to file is missing.
             StorageError: The store failed. Nothing was sent unless the change is stored, in ``applying``.
         """
         arguments = FormArguments(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
+        transaction = self._joining.find(send, within)
         subject, form = self._filing.check(subject, arguments, form_check)
         self._addresses.check()
-        return self._filing.apply(subject, form, checked_person(actor, form.applicant)).change
-
-    def preview(
-        self,
-        *,
-        subject: str,
-        title: str = "",
-        applicant: str = "",
-        approvers: Collection[str] = (),
-        content: str = "",
-        fields: Mapping[str, object] | None = None,
-        form_check: FormCheck | None = None,
-    ) -> Mapping[str, object]:
-        """Return the body that `apply` would send, with an example of a key. Nothing is sent or stored.
-
-        The arguments are those of `apply`, without ``actor``.
-
-        Raises:
-            InvalidForm: The form has problems; the error lists all of them.
-            SettingsError: A setting that is needed to file is missing.
-        """
-        arguments = FormArguments(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
-        return self._filing.preview(self._filing.check(subject, arguments, form_check)[1])
-
-    def draft(
-        self,
-        *,
-        subject: str,
-        title: str = "",
-        applicant: str = "",
-        approvers: Collection[str] = (),
-        content: str = "",
-        fields: Mapping[str, object] | None = None,
-        actor: str | None = None,
-    ) -> ChangeRequest:
-        """Store a draft. A draft does not claim its subject, so a subject may have several drafts.
-
-        The arguments are those of `apply`, without ``form_check``. The form must be complete, as for `apply`.
-
-        Raises:
-            InvalidForm: The form has problems; the error lists all of them. Nothing was stored.
-        """
-        arguments = FormArguments(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
-        subject, form = self._filing.check(subject, arguments)
-        return self._filing.draft(subject, form, checked_person(actor, form.applicant)).change
-
-    def revise(
-        self,
-        change_id: str,
-        *,
-        title: str = "",
-        applicant: str = "",
-        approvers: Collection[str] = (),
-        content: str = "",
-        fields: Mapping[str, object] | None = None,
-        actor: str | None = None,
-    ) -> ChangeRequest:
-        """Replace the whole form of a draft; the arguments are those of `draft`.
-
-        Raises:
-            InvalidForm: The form has problems; the error lists all of them. The draft is unchanged.
-            TransitionRefused: The change is not a draft.
-        """
-        arguments = FormArguments(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
-        form = self._filing.check_form(arguments)
         who = checked_person(actor, form.applicant)
-        with self._listing_operations(change_id, who):
-            return self._filing.revise(change_id, form, who).change
-
-    def submit(self, change_id: str, *, actor: str | None = None) -> ChangeRequest:
-        """Submit a draft and send the request, as `apply` does.
-
-        Raises:
-            InvalidForm: The form has problems; the error lists all of them. The change is still a draft.
-            TransitionRefused: The change is not a draft.
-            AlreadyApplied: Another change of the subject is open.
-            DefinitionError: As for `apply`.
-        """
-        self._addresses.check()
-        who = checked_person(actor, self.get(change_id).form.applicant)
-        with self._listing_operations(change_id, who):
-            return self._filing.submit(change_id, who).change
+        if transaction is not None:
+            return self._joining.apply(transaction, subject, form, who)
+        return self._filing.apply(subject, form, who).change
 
     # ---------------------------------------------------------------- settling
 
@@ -306,6 +249,7 @@ class Workflow(BulkFiling):
             del path, headers, body
         return self._inbox.receive(incoming)
 
+    @outside_transactions
     def settle(self, change_id: str) -> ChangeRequest:
         """Bring one change to what the gateway says now, and deliver its effects that are due.
 
@@ -318,6 +262,7 @@ class Workflow(BulkFiling):
         self._catalogue.note()
         return self._executor.advance(change_id, forced=True).change
 
+    @outside_transactions
     def reconcile(
         self,
         *,
@@ -354,9 +299,10 @@ class Workflow(BulkFiling):
                 both are None, and observers are notified. Nothing is stored, or cleared at the gateway.
         """
         check_flag("status(live=...)", live)
-        shown = super().status(change_id)
         if not live:
-            return shown
+            return super().status(change_id)
+        check_outside(self._journal.storage, "status(live=True)")
+        shown = super().status(change_id)
         standing, iframe = self._executor.calls.standing(self.get(change_id))
         return attrs.evolve(
             shown, iframe_ticket_url=iframe or None, ticket_status=None if standing is None else standing.value
@@ -371,7 +317,10 @@ class Workflow(BulkFiling):
                 gateway fails, the sentence is the same as without ``live``, and observers are notified.
         """
         check_flag("why(live=...)", live)
-        return self._why(change_id, self._executor.calls.standing(self.get(change_id))[0] if live else None)
+        if not live:
+            return self._why(change_id)
+        check_outside(self._journal.storage, "why(live=True)")
+        return self._why(change_id, self._executor.calls.standing(self.get(change_id))[0])
 
     def close(self, *, seconds: float | None = None) -> None:
         """Wait for looks in the background, end waits, and close the store if the workflow opened it by its URL.

@@ -14,6 +14,7 @@ from itsm_workflow.gateway.checked import GATEWAY_NAME, is_gateway_name
 from itsm_workflow.machine.definition import WorkflowDefinition
 from itsm_workflow.policy import Policy
 from itsm_workflow.secrets import SecretURL
+from itsm_workflow.storage.registry import HostEngine
 from itsm_workflow.text import kind_of
 
 _PROBLEM_PARTS = 3
@@ -190,8 +191,8 @@ def check_parts(parts: Mapping[str, Any], *, moments: Sequence[str]) -> None:
     for name, fits, wanted in (
         (
             "storage",
-            isinstance(storage, SecretURL) or _is_object_with("commit", storage),
-            "the URL of a store, such as sqlite:///itsm.db, or an open store, as open_storage(url) returns it",
+            isinstance(storage, SecretURL | HostEngine) or _is_object_with("history", storage),
+            "the URL of a store, such as sqlite:///itsm.db, or an open store, as open_storage returns it, or an engine",
         ),
         ("gateway", _is_object_with("create", gateway), "a TicketGateway, for example a BkItsmGateway"),
         (

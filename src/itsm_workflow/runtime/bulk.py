@@ -11,7 +11,9 @@ import attrs
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, ItsmWorkflowError, StorageUnavailable
 from itsm_workflow.form import ApplyArguments, FormArguments, shown
 from itsm_workflow.runtime.arguments import check_function
-from itsm_workflow.runtime.decisions import Decisions, checked_person
+from itsm_workflow.runtime.decisions import checked_person
+from itsm_workflow.runtime.drafting import Drafting
+from itsm_workflow.runtime.outside import outside_transactions
 from itsm_workflow.runtime.transact import repeat_on_conflict
 from itsm_workflow.storage.protocol import ConflictKind
 
@@ -39,9 +41,10 @@ class _Request:
     actor: str
 
 
-class BulkFiling(Decisions):
-    """Files many changes of a workflow in one call; the rest is in `Decisions`."""
+class BulkFiling(Drafting):
+    """Files many changes of a workflow in one call; the rest is in `Drafting`."""
 
+    @outside_transactions
     def apply_many(
         self,
         requests: Iterable[ApplyArguments],

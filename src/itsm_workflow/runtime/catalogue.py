@@ -81,6 +81,15 @@ class Catalogue:
         except _Unreadable as unreadable:
             self._observers.on_trouble(self._id, unreadable.error)
 
+    def is_stored(self) -> bool:
+        """Return whether the store has this process's effect names and no others, so that `check` stores nothing."""
+        try:
+            known = self._read()
+        except _Unreadable:
+            return False
+        names = known.change.effect_names if known else {}
+        return not (known and self._missing(known.change)) and self._merged(names) == names
+
     def note(self) -> None:
         """Store this process's effect names, once. It may lack names, since the caller does not submit a change.
 
@@ -141,7 +150,7 @@ class Catalogue:
         journal, now = self._journal, self._journal.clock.now()
         version = journal.definition.version
         before: Mapping[str, tuple[str, ...]] = known.change.effect_names if known else {}
-        names = _merged(before, journal.effects, journal.aliases)
+        names = self._merged(before)
         if names == before:
             return
         change = ChangeRequest(
@@ -168,6 +177,9 @@ class Catalogue:
         write, _ = self._codec.write(known, change, [entry], None, open_subject=None)
         if journal.storage.commit([write])[0] is not None:
             raise StorageConflict(change_id=self._id, kind=ConflictKind.VERSION.value)
+
+    def _merged(self, known: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return _merged(known, self._journal.effects, self._journal.aliases)
 
 
 def _merged(

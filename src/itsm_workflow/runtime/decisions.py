@@ -12,6 +12,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.declared_types import plain_texts
 from itsm_workflow.runtime.operations import METHODS, host_triggers
+from itsm_workflow.runtime.outside import outside_transactions
 from itsm_workflow.runtime.records import Records
 from itsm_workflow.runtime.transact import transact
 from itsm_workflow.settle import Step
@@ -41,6 +42,7 @@ class Decisions(Records):
         self._executor = executor
         self._filing = filing
 
+    @outside_transactions
     def fire(self, change_id: str, trigger: str, evidence: object, *, actor: str) -> ChangeRequest:
         """Fire a trigger of the host's own transitions, or ``raise_attention``, and deliver the effects due after it.
 
@@ -100,6 +102,7 @@ class Decisions(Records):
             allowed = self.allowed(change_id, actor=actor)
             raise refused.to_caller(operation=named, allowed=allowed) from refused.__cause__
 
+    @outside_transactions
     def withdraw(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Ask the gateway to withdraw the ticket, as soon as the ticket exists and is old enough.
 
@@ -117,6 +120,7 @@ class Decisions(Records):
                 return self.abandon(change_id, actor=actor, reason=reason)
         return self._fire(change_id, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
 
+    @outside_transactions
     def accept_after_withdrawal(self, change_id: str, *, actor: str, reason: str) -> ChangeRequest:
         """Let the ticket decide the change although its withdrawal was requested, and look at the ticket.
 
@@ -134,6 +138,7 @@ class Decisions(Records):
         self._fire(change_id, Trigger.ACCEPT_AFTER_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
         return self._executor.advance(change_id, forced=True).change
 
+    @outside_transactions
     def resend(self, change_id: str, *, actor: str, reason: str = "", evidence: str = "") -> ChangeRequest:
         """Send the request again with the same key, after the look-ups found no ticket.
 
@@ -158,6 +163,7 @@ class Decisions(Records):
             decided = ev.AbsenceAttested(reason=reason, evidence=evidence)
         return self._fire(change_id, Trigger.RESEND, decided, actor=actor)
 
+    @outside_transactions
     def abandon(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Abandon a draft, a submission that was never sent or whose ticket was not found, or an unproven approval.
 
@@ -176,6 +182,7 @@ class Decisions(Records):
             self._executor.advance(change_id, forced=True)
         return self._fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
 
+    @outside_transactions
     def record_ticket(
         self, change_id: str, *, sn: str, actor: str, ticket_id: str | None = None, override: str = ""
     ) -> ChangeRequest:
@@ -207,6 +214,7 @@ class Decisions(Records):
             confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id, override=override)
         return self._fire(change_id, Trigger.RECORD_TICKET, confirmed, actor=actor)
 
+    @outside_transactions
     def attest_approval(
         self, change_id: str, *, ticket_id: str, approver: str, evidence: str, actor: str
     ) -> ChangeRequest:
@@ -238,6 +246,7 @@ class Decisions(Records):
         attested = ev.ApprovalAttested(ticket_id=ticket_id, approver=approver, evidence=evidence)
         return self._fire(change_id, Trigger.ATTEST_APPROVAL, attested, actor=actor)
 
+    @outside_transactions
     def retry_effect(self, change_id: str, effect_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Deliver a parked effect again.
 
@@ -257,6 +266,7 @@ class Decisions(Records):
         evidence = ev.EffectRetry(effect=effect_id, reason=reason)
         return self._fire(change_id, Trigger.RETRY_EFFECT, evidence, actor=actor)
 
+    @outside_transactions
     def clear_attention(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Mark the change as reviewed: clear its attention.
 

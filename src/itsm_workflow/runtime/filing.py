@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.journal import Journal, Prepared
     from itsm_workflow.storage.codec import Stored
+    from itsm_workflow.storage.host_transactions import HostTransaction
 
 
 class Filing:
@@ -202,7 +203,7 @@ class Filing:
         """
         return self._gather(subject, form, actor, self._budget(), is_sent=False)()
 
-    def join_queued(self, subject: str, form: Form, actor: str) -> Prepared:
+    def join_queued(self, subject: str, form: Form, actor: str, transaction: HostTransaction) -> Prepared:
         """Store the submission of `prepare_queued` once, in a transaction of the host; the gateway is not asked.
 
         Returns:
@@ -212,7 +213,9 @@ class Filing:
             AlreadyApplied: A change of the subject is open.
             GatewayNotAsked: The gateway would have to be asked for the service.
         """
-        self.check_names()
+        if not self._catalogue.is_stored():
+            with transaction.apart():
+                self._catalogue.check()
         prepared = self._gather(subject, form, actor, self._budget().part(0), is_sent=False)()
         self._journal.commit_one(prepared, announced=False)
         return prepared

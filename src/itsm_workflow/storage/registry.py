@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast, runtime_checkable
 
 from itsm_workflow.errors import StorageError, StorageSchemaError, StorageUnavailable, describe
 from itsm_workflow.secrets import SecretURL, without_frames
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GROUP = "itsm_workflow.storage_backends"
+_SCHEMES = {"mariadb": "mysql"}
+"""The schemes of SQLAlchemy's dialects with another name."""
 _METHODS = ("commit", "get", "find", "history", "close", "from_url")
 
 
@@ -91,13 +93,41 @@ class RemovesScratch(Protocol):
         ...
 
 
-def open_storage(url: str | SecretURL, **options: object) -> StorageBackend:
-    """Open the store that a URL names.
+@runtime_checkable
+class HostEngine(Protocol):
+    """The host's own engine of SQLAlchemy: its pool of connections to one database."""
+
+    @property
+    def dialect(self) -> Any:  # noqa: ANN401 - the core does not import SQLAlchemy
+        """The kind of the database; its ``name`` is the scheme of a storage URL."""
+        ...
+
+    def connect(self) -> Any:  # noqa: ANN401 - as above
+        """Return a connection."""
+        ...
+
+
+@runtime_checkable
+class OpensEngine(Protocol):
+    """A backend class that can use the host's own engine."""
+
+    def from_engine(self, engine: Any, /, **options: Any) -> StorageBackend:  # noqa: ANN401 - as above
+        """Open the store in the database of the engine, which stays open when the store is closed.
+
+        Raises:
+            StorageError: The engine cannot be used, or an option is invalid.
+        """
+        ...
+
+
+def open_storage(url: str | SecretURL | HostEngine, **options: object) -> StorageBackend:
+    """Open the store that a URL names, or the one in the database of the host's own engine of SQLAlchemy.
 
     Args:
         url: ``memory://``, ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``json:///path``, or the URL of
-            any other installed backend.
-        options: Passed to the backend's ``from_url``.
+            any other installed backend; or an engine for PostgreSQL or MariaDB, which stays open when the store is
+            closed.
+        options: Passed to the backend's ``from_url``; for an engine, ``prefix`` and ``migrate``.
 
     Raises:
         StorageError: No backend of that scheme is installed, it cannot be imported, it was written for another version
@@ -105,9 +135,25 @@ def open_storage(url: str | SecretURL, **options: object) -> StorageBackend:
             URL may contain, whatever the backend raised.
         TypeError: The URL is not a str.
     """
+    if isinstance(url, HostEngine):
+        return _of_engine(url, options)
     url = SecretURL.of(url)  # replaces the text, which a traceback with local variables would show
     backend = backend_of(url)
     return handing_over(url, lambda text: backend.from_url(text, **options))
+
+
+def _of_engine(engine: HostEngine, options: dict[str, object]) -> StorageBackend:
+    """Open the store in the database of the host's engine."""
+    name = str(engine.dialect.name)
+    scheme = _SCHEMES.get(name, name)
+    backend: object = backend_of(f"{scheme}://")
+    if not isinstance(backend, OpensEngine):
+        raise StorageError(
+            f"the engine is for {name}, whose backend uses no engine of SQLAlchemy: pass an engine for PostgreSQL or "
+            f"MariaDB, or the URL of the store, which begins with {scheme}://",
+            scheme=scheme,
+        )
+    return backend.from_engine(engine, **options)
 
 
 def handing_over(url: SecretURL, work: Callable[[str], T]) -> T:

@@ -85,6 +85,8 @@ _BY_WORDS = (
     (re.compile(r"database .* does not exist"), Cause.NO_DATABASE),
     (re.compile(r"too many (clients|connections)|connection slots"), Cause.BUSY),
 )
+UNDO = "undo the transaction"
+OUTRUN = f"another transaction wrote the same data, which this one does not see: {UNDO}, and begin again"
 UNKNOWN = "whether it was stored is unknown: read the change again before you act on it"
 
 

@@ -26,13 +26,13 @@ from itsm_workflow.storage.protocol import (
     Write,
     cursor_at,
 )
-from itsm_workflow.storage.server_errors import UNKNOWN, Cause
-from itsm_workflow_backends.sql import _forks, _schema
+from itsm_workflow.storage.server_errors import UNDO, UNKNOWN, Cause
+from itsm_workflow_backends.sql import _forks, _host_transactions, _schema
 from itsm_workflow_backends.sql._engine import make_engine
-from itsm_workflow_backends.sql._errors import cause_of, translated, translating
+from itsm_workflow_backends.sql._errors import cause_of, original_of, translated, translating
 from itsm_workflow_backends.sql._statements import Statements, to_entry, to_row
 from itsm_workflow_backends.sql._url import PREFIX, Options, checked, parse
-from itsm_workflow_backends.sql._writing import write_boldly, write_carefully
+from itsm_workflow_backends.sql._writing import write_boldly, write_carefully, write_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
     from sqlalchemy.pool import ConnectionPoolEntry
 
+    from itsm_workflow_backends.sql._host_transactions import HostConnection
     from itsm_workflow_backends.sql._writing import Results
 
 T = TypeVar("T")
@@ -77,6 +78,11 @@ class SQLBackend:
             StorageSchemaError: The database has no store, or one of another schema.
         """
         options = checked(Options(prefix=prefix, migrate=migrate))
+        if engine.dialect.is_async:
+            raise StorageError(
+                "the engine is asynchronous, but the library calls the store from ordinary functions: pass an engine "
+                "of create_engine"
+            )
         if engine.dialect.name not in _DIALECTS:
             raise StorageError(
                 f"the engine is for {engine.dialect.name}, but the SQL backend needs PostgreSQL or MariaDB; for a "
@@ -136,6 +142,11 @@ class SQLBackend:
                 record.invalidate()
 
     @classmethod
+    def from_engine(cls, engine: Engine, /, **options: Any) -> Self:
+        """Open the store in the database of the host's engine, see `OpensEngine.from_engine`."""
+        return cls(engine, **options)
+
+    @classmethod
     def schema_of(cls, url: str, /) -> Schema:
         """Return the schema of the store, 0 if the database has none; nothing is written.
 
@@ -182,7 +193,8 @@ class SQLBackend:
         if not writes:
             return []
         ordered = sorted(writes, key=lambda write: write.row.id)
-        results = self._stored(ordered)
+        connection = self._joined_connection()
+        results = self._stored(ordered) if connection is None else self._stored_in(connection, ordered)
         return [results[write.row.id] for write in writes]
 
     def get(self, change_id: str, /) -> Row | None:
@@ -226,6 +238,15 @@ class SQLBackend:
         if self._owned:
             self._engine.dispose()
 
+    def host_transaction(self) -> HostConnection | None:
+        """Return a transaction that was joined in this context and is still open, see `JoinsTransactions`."""
+        return _host_transactions.open_in(self._place)
+
+    def transaction_to_join(self, within: object, /) -> HostConnection:
+        """Return the transaction of the host's connection, see `JoinsTransactions.transaction_to_join`."""
+        self._check_open()
+        return _host_transactions.connection_to_join(self._engine, self._place, within)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._place}>"
 
@@ -245,6 +266,23 @@ class SQLBackend:
                     return
         _schema.check_schema(found, self._place)
 
+    def _joined_connection(self) -> Connection | None:
+        """Return the host's connection, on which to commit, or None.
+
+        Raises:
+            StorageUnavailable: The commit may not join the host's transaction, which is still open.
+        """
+        connection = _host_transactions.connection_in_use(self._place)
+        transaction = self.host_transaction()
+        if connection is None and transaction is not None and not _host_transactions.is_apart(self._place):
+            raise StorageUnavailable(f"{_NOTHING_STORED}, since {transaction.refusal}. {transaction.advice}")
+        return connection
+
+    def _stored_in(self, connection: Connection, writes: Sequence[Write]) -> Results:
+        """Store writes in the host's transaction, which a refused write leaves usable; nothing is repeated."""
+        with translating(f"store {len(writes)} changes in {self._place}", outcome=UNDO):
+            return write_once(connection, self._statements, writes)
+
     def _stored(self, writes: Sequence[Write]) -> Results:
         """Store writes that are sorted by id, again from the beginning while nothing was committed."""
         write = write_boldly
@@ -260,7 +298,7 @@ class SQLBackend:
                 elif _is_cut(error) and not lost:
                     lost = True  # the pool replaces its connections, for example after a restart of the server
                 else:
-                    raise translated(error, doing, outcome=_NOTHING_STORED) from getattr(error, "orig", None)
+                    raise translated(error, doing, outcome=_NOTHING_STORED) from original_of(error)
         raise StorageUnavailable(
             f"cannot {doing}: other transactions were in the way {_ATTEMPTS} times; {_NOTHING_STORED}"
         )
@@ -283,17 +321,21 @@ class SQLBackend:
             except SQLAlchemyError as error:
                 if cause_of(error) is Cause.RACE:
                     raise
-                raise translated(error, doing, outcome=UNKNOWN) from getattr(error, "orig", None)
+                raise translated(error, doing, outcome=UNKNOWN) from original_of(error)
             return results
 
     def _read(self, work: Callable[[Connection], T], **about: str) -> T:
         doing = f"read from {self._place}"
+        joined = _host_transactions.connection_in_use(self._place)
+        if joined is not None:
+            with translating(doing, outcome=UNDO, **about):
+                return work(joined)
         try:
             with self._reading.connect() as connection:
                 return work(connection)
         except SQLAlchemyError as error:
             if not _is_cut(error):
-                raise translated(error, doing, **about) from getattr(error, "orig", None)
+                raise translated(error, doing, **about) from original_of(error)
         with translating(doing, **about), self._reading.connect() as connection:
             return work(connection)
 

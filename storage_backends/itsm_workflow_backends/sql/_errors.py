@@ -54,11 +54,20 @@ def translated(error: SQLAlchemyError, doing: str, *, outcome: str = "", **facts
     return StorageUnavailable(message, **facts)
 
 
+def original_of(error: SQLAlchemyError) -> BaseException | None:
+    """Return the driver's error, as the cause of that of this library, or None.
+
+    The error of SQLAlchemy quotes the parameters of the statement; that of the driver does not. The variables in its
+    traceback are the parameters too, or the password with which an engine of the host connects.
+    """
+    original: BaseException | None = getattr(error, "orig", None)
+    return None if original is None else original.with_traceback(None)
+
+
 @contextmanager
 def translating(doing: str, *, outcome: str = "", **facts: str) -> Iterator[None]:
     """Raise an error of SQLAlchemy in the block as an error of this library, see `translated`."""
     try:
         yield
     except SQLAlchemyError as error:
-        # The error of SQLAlchemy quotes the parameters of the statement; that of the driver does not.
-        raise translated(error, doing, outcome=outcome, **facts) from getattr(error, "orig", None)
+        raise translated(error, doing, outcome=outcome, **facts) from original_of(error)

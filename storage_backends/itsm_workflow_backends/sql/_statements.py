@@ -48,6 +48,7 @@ class Statements:
         entries: Reads ``limit`` entries of ``change_id`` after number ``after``.
         locked: Reads id, version and seq of the changes in ``ids``, and locks them in the order of their ids.
         rivals: Reads the change ``id``, and those that hold ``open_subject`` or ``ticket_key``.
+        newest_rivals: The same. In MariaDB, it also reads what was committed after a repeatable read began.
         create: Inserts a change.
         move: Updates a change that has the version ``read_version`` and the seq ``read_seq``.
         claim: Moves version and due time of such a change.
@@ -80,6 +81,7 @@ class Statements:
                 c.ticket_key == bindparam("ticket_key", type_=Text),
             )
         )
+        self.newest_rivals = self.rivals if is_postgresql else self.rivals.with_for_update()
         self.create = insert(changes)
         as_read = and_(
             c.id == bindparam("read_id"), c.version == bindparam("read_version"), c.seq == bindparam("read_seq")

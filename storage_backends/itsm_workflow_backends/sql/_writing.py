@@ -7,13 +7,15 @@ is undone and done again with a savepoint before each write; most transactions m
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from itsm_workflow.errors import StorageCorrupt
+from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.storage.checks import check_follows
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, Write
+from itsm_workflow.storage.server_errors import OUTRUN
 from itsm_workflow_backends.sql._statements import entry_values, row_values
 from itsm_workflow_backends.sql._together import claim_together, insert_together, move_together
 
@@ -62,6 +64,18 @@ def write_carefully(connection: Connection, statements: Statements, writes: Sequ
     return {write.row.id: _write_after_savepoint(connection, statements, write) for write in writes}
 
 
+def write_once(connection: Connection, statements: Statements, writes: Sequence[Write]) -> Results:
+    """Store writes in a transaction of the host, each after a savepoint; nothing is repeated.
+
+    The transaction may see less than what decides: if it is a repeatable read, rows as they were when it began.
+
+    Raises:
+        StorageUnavailable: Another transaction wrote what a write needs, and this transaction does not see it.
+        ValueError: As documented for `StorageBackend.commit`.
+    """
+    return {write.row.id: _write_once(connection, statements, write) for write in writes}
+
+
 def _matching(connection: Connection, statements: Statements, writes: Sequence[Write], results: Results) -> list[Write]:
     """Lock the changes of these writes, and return those writes whose version is the stored one."""
     if not writes:
@@ -99,24 +113,58 @@ def _write_after_savepoint(connection: Connection, statements: Statements, write
     )
 
 
+def _write_once(connection: Connection, statements: Statements, write: Write) -> Conflict | None:
+    savepoint = connection.begin_nested()
+    try:
+        is_stored = _try(connection, statements, write)
+    except IntegrityError:
+        savepoint.rollback()
+        is_stored = False
+    except BaseException:
+        with suppress(SQLAlchemyError):  # after a deadlock, MariaDB has undone the transaction with the savepoint
+            savepoint.rollback()
+        raise
+    else:
+        savepoint.commit()
+    if is_stored:
+        return None
+    conflict = _judge(connection, statements, write, newest=True)
+    if conflict is None:
+        raise StorageUnavailable(f"cannot store change {write.row.id}: {OUTRUN}")
+    return conflict
+
+
 def _write(connection: Connection, statements: Statements, write: Write) -> Conflict | None:
     """Store one write, or return its conflict."""
+    while not _try(connection, statements, write):
+        conflict = _judge(connection, statements, write)
+        if conflict is not None:
+            return conflict
+        # Another transaction brought the change to the expected version between the two statements.
+    return None
+
+
+def _try(connection: Connection, statements: Statements, write: Write) -> bool:
+    """Store one write, unless the change does not have the expected version, and return whether it was stored."""
     if not write.expected_version:
         connection.execute(statements.create, row_values(write.row))
     else:
         statement = statements.move if write.entries else statements.claim
-        while not connection.execute(statement, _moved(write)).rowcount:
-            conflict = _judge(connection, statements, write)
-            if conflict is not None:
-                return conflict
-            # Another transaction brought the change to the expected version between the two statements.
+        if not connection.execute(statement, _moved(write)).rowcount:
+            return False
     if write.entries:
         connection.execute(statements.append, [entry_values(entry) for entry in write.entries])
-    return None
+    return True
 
 
-def _judge(connection: Connection, statements: Statements, write: Write) -> Conflict | None:
+def _judge(connection: Connection, statements: Statements, write: Write, *, newest: bool = False) -> Conflict | None:
     """Return the conflict of a write that the database refused, or None if it would no longer refuse it.
+
+    Args:
+        connection: The connection.
+        statements: The statements.
+        write: The write.
+        newest: Whether to read rows that were committed after the transaction began, where the database can.
 
     Raises:
         ValueError: The version matches, but the entries do not follow the stored ones.
@@ -125,7 +173,8 @@ def _judge(connection: Connection, statements: Statements, write: Write) -> Conf
     sought = {"id": row.id, "open_subject": None, "ticket_key": None}
     if write.entries:
         sought |= {"open_subject": row.open_subject, "ticket_key": row.ticket_key}
-    found = [*connection.execute(statements.rivals, sought)]
+    rivals = statements.newest_rivals if newest else statements.rivals
+    found = [*connection.execute(rivals, sought)]
     version, seq = next(((each.version, each.seq) for each in found if each.id == row.id), (0, 0))
     if version != write.expected_version:
         return Conflict(kind=ConflictKind.VERSION, change_id=row.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import threading
@@ -169,17 +170,26 @@ def test_the_transaction_around_a_test_of_django_does_not_count(store: StorageBa
     assert store.get("c1") is None
 
 
+@contextlib.contextmanager
+def joining(store: DjangoBackend) -> Iterator[None]:
+    """Let the commits in the block join the open transaction."""
+    joined = store.transaction_to_join(None)
+    assert joined is not None
+    with joined.joining():
+        yield
+
+
 def test_joined_commits_belong_to_the_host_s_transaction(store: StorageBackend) -> None:
     """A refused one leaves it usable."""
     assert isinstance(store, DjangoBackend)
     store.commit([create("c1", open_subject="s")])
-    with transaction.atomic(using="kit"), store.joining():
+    with transaction.atomic(using="kit"), joining(store):
         [conflict] = store.commit([create("c2", open_subject="s")])
         assert conflict is not None
         assert conflict.holder == "c1"
         assert store.commit([create("c3")]) == [None]
     assert store.get("c3") is not None
-    with pytest.raises(RuntimeError, match="no"), transaction.atomic(using="kit"), store.joining():  # noqa: PT012 - undone
+    with pytest.raises(RuntimeError, match="no"), transaction.atomic(using="kit"), joining(store):  # noqa: PT012 - undone
         assert store.commit([create("c4")]) == [None]
         raise RuntimeError("no")
     assert store.get("c4") is None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import re
-import threading
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -23,6 +21,7 @@ from itsm_workflow.integrations.django.storage.queries import (
     to_entry,
     to_row,
 )
+from itsm_workflow.integrations.django.storage.transactions import DjangoTransaction, Joined
 from itsm_workflow.integrations.django.storage.writing import Writer
 from itsm_workflow.storage.checks import check_history, check_id, check_query, check_writes, is_keepable
 from itsm_workflow.storage.column_sizes import check_sizes
@@ -37,10 +36,10 @@ from itsm_workflow.storage.protocol import (
     Write,
     cursor_at,
 )
-from itsm_workflow.storage.server_errors import UNKNOWN, Cause
+from itsm_workflow.storage.server_errors import UNDO, UNKNOWN, Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -84,7 +83,7 @@ class DjangoBackend:
         self._writer = Writer(alias, changes, entries)
         self._place = f"the database {alias!r}"
         self._closed = False
-        self._joined = threading.local()
+        self._joined = Joined()
         found = self._doing("open the store in", lambda connection: _opened(connection, changes._meta.db_table))  # noqa: SLF001 - Django's documented attribute
         if not found:
             raise StorageSchemaError(_missing(alias), found=0, known=KNOWN)
@@ -168,14 +167,18 @@ class DjangoBackend:
         """Return whether the host has a transaction open on this thread's connection."""
         return self._doing("read from", host_transaction)
 
-    @contextlib.contextmanager
-    def joining(self) -> Iterator[None]:
-        """Let the commits of this thread in the block join the host's open transaction; they are not repeated."""
-        self._joined.depth = getattr(self._joined, "depth", 0) + 1
-        try:
-            yield
-        finally:
-            self._joined.depth -= 1
+    def host_transaction(self) -> DjangoTransaction | None:
+        """Return the host's open transaction on this thread's connection, see `JoinsTransactions`."""
+        return DjangoTransaction(self.alias, self._joined) if self.in_host_transaction() else None
+
+    def transaction_to_join(self, within: object, /) -> DjangoTransaction | None:
+        """Return the host's open transaction, see `JoinsTransactions.transaction_to_join`."""
+        if within is not None:
+            raise ValueError(
+                f"apply(within=...) is for the host's own connection of SQLAlchemy; the store {self.alias!r} of Django "
+                "finds the transaction itself: leave it out"
+            )
+        return self.host_transaction()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias}>"
@@ -195,7 +198,7 @@ class DjangoBackend:
         """
         if not self.in_host_transaction():
             return False
-        if getattr(self._joined, "depth", 0):
+        if self._joined.depth:
             return True
         raise StorageUnavailable(
             f"nothing was stored in {self._place}, since a transaction is open there: what it stores could still be "
@@ -258,9 +261,9 @@ class DjangoBackend:
     def _in_host_transaction(self, writes: Sequence[Write], doing: str) -> Results:
         """Write in the host's transaction, which a refused write leaves usable; nothing is repeated."""
         try:
-            return self._writer.write_carefully(writes)
+            return self._writer.write_once(writes)
         except Error as error:
-            raise translated(error, self.alias, doing, outcome="undo the transaction") from error.__cause__
+            raise translated(error, self.alias, doing, outcome=UNDO) from error.__cause__
 
     def _read(self, work: Callable[[], T], **about: str) -> T:
         return self._doing("read from", lambda _: work(), **about)

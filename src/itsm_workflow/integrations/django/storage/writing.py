@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import Q
 
-from itsm_workflow.errors import StorageCorrupt
+from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.integrations.django.storage.queries import ENTRY_COLUMNS, ROW_COLUMNS
 from itsm_workflow.storage.checks import check_follows
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, Write
+from itsm_workflow.storage.server_errors import OUTRUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,6 +68,32 @@ class Writer:
         """
         return {write.row.id: self._write_in_savepoint(write) for write in writes}
 
+    def write_once(self, writes: Sequence[Write]) -> Results:
+        """Store writes in a transaction of the host, each within a savepoint; nothing is repeated.
+
+        The transaction may see less than what decides: if it is a repeatable read, rows as they were when it began.
+
+        Raises:
+            StorageUnavailable: Another transaction wrote what a write needs, and this transaction does not see it.
+            ValueError: As documented for `StorageBackend.commit`.
+        """
+        return {write.row.id: self._write_once(write) for write in writes}
+
+    def _write_once(self, write: Write) -> Conflict | None:
+        try:
+            with transaction.atomic(using=self.alias):
+                if not write.expected_version:
+                    self._create([write])
+                    return None
+                if self._update(write):
+                    return None
+        except IntegrityError:
+            pass  # judged below
+        conflict = self._judge(write, newest=True)
+        if conflict is None:
+            raise StorageUnavailable(f"cannot store change {write.row.id}: {OUTRUN}")
+        return conflict
+
     def _write_in_savepoint(self, write: Write) -> Conflict | None:
         for _ in range(_TRIES):
             try:
@@ -93,22 +120,32 @@ class Writer:
 
     def _move(self, write: Write) -> Conflict | None:
         """Store a write of an existing change, or return its conflict."""
-        row, values = write.row, _moved(write)
-        as_read = self._rows().filter(id=row.id, version=write.expected_version, seq=row.seq - len(write.entries))
-        while not as_read.update(**values):
+        while not self._update(write):
             conflict = self._judge(write)
             if conflict is not None:
                 return conflict
             # Another transaction brought the change to the expected version between the two statements.
-        self._insert(self.entries, ENTRY_COLUMNS, write.entries)
         return None
+
+    def _update(self, write: Write) -> bool:
+        """Store a write of an existing change, and return whether the change had the expected version."""
+        row = write.row
+        as_read = self._rows().filter(id=row.id, version=write.expected_version, seq=row.seq - len(write.entries))
+        if not as_read.update(**_moved(write)):
+            return False
+        self._insert(self.entries, ENTRY_COLUMNS, write.entries)
+        return True
 
     def _insert(self, model: Any, columns: Sequence[str], values: Sequence[Row | EntryRow]) -> None:  # noqa: ANN401 - a model of Django
         for batch in _batches(values):
             model.objects.using(self.alias).bulk_create([model(**_values(value, columns)) for value in batch])
 
-    def _judge(self, write: Write) -> Conflict | None:
+    def _judge(self, write: Write, *, newest: bool = False) -> Conflict | None:
         """Return the conflict of a write that the database refused, or None if it would no longer refuse it.
+
+        Args:
+            write: The write.
+            newest: Whether to read rows that were committed after the transaction began, where the database can.
 
         Raises:
             ValueError: The version matches, but the entries do not follow the stored ones.
@@ -119,7 +156,10 @@ class Writer:
         for column, value in unique.items():
             if value is not None:
                 sought |= Q(**{column: value})
-        found = list(self._rows().filter(sought).values("id", "version", "seq", "open_subject", "ticket_key"))
+        rows = self._rows().filter(sought)
+        if newest and connections[self.alias].vendor == "mysql":  # only a locking read sees them in a repeatable read
+            rows = rows.select_for_update()
+        found = list(rows.values("id", "version", "seq", "open_subject", "ticket_key"))
         version, seq = next(((each["version"], each["seq"]) for each in found if each["id"] == row.id), (0, 0))
         if version != write.expected_version:
             return Conflict(kind=ConflictKind.VERSION, change_id=row.id)
