@@ -19,7 +19,7 @@ unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 
-.PHONY: help demo quick test test-all test-services smoke lowest conformance check lint types imports docs packaging coverage bench faults mutants mutants-all requirements clean install-demo install-dev
+.PHONY: help demo quick test test-all test-services smoke lowest conformance check lint types imports docs packaging coverage bench bench-peers faults mutants mutants-all requirements clean install-demo install-dev
 
 help:
 	@echo "make demo          run the demonstration: change requests against a stand-in of BK-ITSM on this machine"
@@ -33,6 +33,7 @@ help:
 	@echo "make check         lint, types, import contracts, documentation, packaging"
 	@echo "make docs          build the documentation into docs/_build/html"
 	@echo "make bench         measure changes, commits to files and servers, and the API client beside the libraries below them"
+	@echo "make bench-peers   install the other libraries with which make bench compares a change's life"
 	@echo "make coverage      run all tests, on servers too, and measure what they reach"
 	@echo "make faults        run the whole fault matrix: half an hour, and a table"
 	@echo "make mutants       break the library on purpose, and report what no test notices: known defects and a sample, an hour"
@@ -84,6 +85,9 @@ mutants-all: install-dev
 bench: install-dev
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+bench-peers: install-dev
+	@requirements/peers
+
 check: lint types imports docs packaging
 
 lint: install-dev
@@ -118,6 +122,7 @@ requirements: install-dev
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --extra testing --extra postgresql --extra mysql --extra celery --extra django --extra flask --extra fastapi --group dev pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --group build pyproject.toml -c requirements/dev.txt -o requirements/demo.txt
+	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --group peers -o requirements/peers.txt
 
 clean:
 	rm -rf .venv dist build docs/_build .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""How two ways of doing the same are compared: in turns, so that a busy machine slows both alike."""
+"""How ways of doing the same are compared: in turns, so that a busy machine slows all alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    Way = Callable[[], tuple[float, float]]
 
 
 @attrs.frozen(kw_only=True)
@@ -52,39 +54,71 @@ class Comparison:
         return low, high
 
 
-def compare(
-    first: Callable[[], object], second: Callable[[], object], *, rounds: int, times: int, calls: int = 1
-) -> Comparison:
-    """Do both ways in turns, so many times in each round; which one goes first changes with each turn.
+@attrs.frozen(kw_only=True)
+class Measured:
+    """One of several ways.
+
+    Attributes:
+        wall: Seconds, once, by round.
+        cpu: Seconds of processor time, once, by round.
+    """
+
+    wall: list[float]
+    cpu: list[float]
+
+
+def timed(act: Callable[[], object], calls: int = 1) -> Way:
+    """Return a way that does an act and measures it in this process.
+
+    Args:
+        act: What is measured.
+        calls: The number of calls in a turn; more than one if a call takes hardly longer than reading a clock.
+    """
+
+    def way() -> tuple[float, float]:
+        before, started = processor_time(), time.perf_counter()
+        for _call in range(calls):
+            act()
+        return (time.perf_counter() - started) / calls, (processor_time() - before) / calls
+
+    return way
+
+
+def in_turns(ways: Sequence[Way], *, rounds: int, times: int) -> list[Measured]:
+    """Go all ways in turns, so many times in each round; which one goes first changes with each turn.
 
     What counts of a round is the median of its turns: another process that takes the processor makes single turns long.
 
     Args:
-        first: One way.
-        second: The other way.
+        ways: Each returns the seconds, and those of processor time, that it took once.
         rounds: The number of rounds.
         times: The number of turns of each way in a round.
-        calls: The number of calls in a turn; more than one if a call takes hardly longer than reading a clock.
     """
-    ways = (first, second)
-    taken: tuple[list[float], list[float]] = ([], [])
-    used: tuple[list[float], list[float]] = ([], [])
+    found = [Measured(wall=[], cpu=[]) for _ in ways]
     for way in ways:
         way()  # connections, caches
     for _ in range(rounds):
-        turns: tuple[list[float], list[float]] = ([], [])
-        cpu: tuple[list[float], list[float]] = ([], [])
+        turns: list[list[tuple[float, float]]] = [[] for _ in ways]
         for number in range(times):
-            for index in (0, 1) if number % 2 else (1, 0):
-                way, before, started = ways[index], processor_time(), time.perf_counter()
-                for _call in range(calls):
-                    way()
-                turns[index].append((time.perf_counter() - started) / calls)
-                cpu[index].append((processor_time() - before) / calls)
-        for index in (0, 1):
-            taken[index].append(statistics.median(turns[index]))
-            used[index].append(statistics.median(cpu[index]))
-    return Comparison(first=taken[0], second=taken[1], cpu_first=used[0], cpu_second=used[1])
+            for place in range(len(ways)):
+                index = (place + number + 1) % len(ways)
+                turns[index].append(ways[index]())
+        for one, taken in zip(found, turns, strict=True):
+            one.wall.append(statistics.median(wall for wall, _ in taken))
+            one.cpu.append(statistics.median(cpu for _, cpu in taken))
+    return found
+
+
+def comparison(first: Measured, second: Measured) -> Comparison:
+    """Return two of several ways as a comparison."""
+    return Comparison(first=first.wall, second=second.wall, cpu_first=first.cpu, cpu_second=second.cpu)
+
+
+def compare(
+    first: Callable[[], object], second: Callable[[], object], *, rounds: int, times: int, calls: int = 1
+) -> Comparison:
+    """Compare two ways in turns, see `in_turns` and `timed`."""
+    return comparison(*in_turns([timed(first, calls), timed(second, calls)], rounds=rounds, times=times))
 
 
 def processor_time() -> float:

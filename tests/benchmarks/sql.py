@@ -15,7 +15,7 @@ from itsm_workflow import open_storage
 from itsm_workflow.testing.conformance._rows import create, follow
 from tests.benchmarks.raw_sql import RawConnection
 from tests.benchmarks.rounds import compare
-from tests.benchmarks.table import Row, micro
+from tests.benchmarks.table import Row, both
 from tests.services.servers import SERVERS, new_store
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ def rows_of(server: Server) -> list[Row]:
     return [
         Row(
             name=f"a transition in {server.name}, synced",
-            first=f"{first}: {micro(_each(single.first))} µs",
-            second=f"commit: {micro(_each(single.second))} µs, {micro(_each(single.cpu_second))} µs CPU",
+            first=f"{first}: {both(single.first, single.cpu_first, COMMITS)}",
+            second=f"commit: {both(single.second, single.cpu_second, COMMITS)}",
             value=f"{single.ratio:.2f} times the time",
             bound=f"at most {SLOWEST:g} times the time",
             kept=single.ratio <= SLOWEST,
@@ -124,10 +124,6 @@ def rows_of(server: Server) -> list[Row]:
     ]
 
 
-def _each(seconds: list[float], count: int = COMMITS) -> list[float]:
-    return [one / count for one in seconds]
-
-
 def _faster(name: str, first: str, found: Comparison, count: int, least: float) -> Row:
     """Return the row of a comparison that is judged by how many more transitions are stored in a second."""
     times = statistics.median(
@@ -135,8 +131,8 @@ def _faster(name: str, first: str, found: Comparison, count: int, least: float) 
     )
     return Row(
         name=name,
-        first=f"{first}; one after the other {micro(_each(found.first))} µs",
-        second=f"commit: {micro(_each(found.second, count))} µs, {micro(_each(found.cpu_second, count))} µs CPU",
+        first=f"{first}; one after the other {both(found.first, found.cpu_first, COMMITS)}",
+        second=f"commit: {both(found.second, found.cpu_second, count)}",
         value=f"{times:.2f} times as many a second",
         bound=f"at least {least:g} times as many",
         kept=times >= least,

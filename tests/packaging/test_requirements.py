@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.peer_lives import LIBRARIES
+from tests.benchmarks.peers import NAMES
+
 ROOT = Path(__file__).parents[2]
 PINS = sorted((ROOT / "requirements").glob("*.txt"))
+PEERS = ROOT / "requirements" / "peers.txt"
+"""The libraries that `make bench` compares with, in an environment of their own."""
 
 
 def pinned(path: Path) -> dict[str, str]:
@@ -54,12 +59,19 @@ def test_pins_name_no_address(path: Path) -> None:
     assert re.findall(r"://|--index|--find-links|@ ", path.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("path", PINS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [path for path in PINS if path != PEERS], ids=lambda path: path.name)
 def test_every_dependency_of_the_core_is_pinned(path: Path) -> None:
     """A fresh environment has all that the core needs, and what an editable install needs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = names([*project["dependencies"], *project["optional-dependencies"]["cli"]]) | {"hatchling", "editables"}
     assert sorted(needed - set(pinned(path))) == []
+
+
+def test_the_peers_are_pinned() -> None:
+    """`make bench` looks for exactly the packages that `make bench-peers` installs."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    assert set(NAMES) == names(groups["peers"]) == set(LIBRARIES)
+    assert sorted(set(NAMES) - set(pinned(PEERS))) == []
 
 
 def test_both_sets_pin_the_same_versions() -> None:
