@@ -41,7 +41,7 @@ class Outcome(enum.Enum):
 class StoppingPromises(Promises):
     """A writer that lost its turn does not write as if it still had it."""
 
-    @promise("multi_process")
+    @promise("multi_process", waits=True)
     def test_a_stopped_writer_does_not_write_over_others(self, open_backend: RecordedOpener) -> None:
         """A writer is stopped between its read and its commit, and at lines inside the commit, while another commits.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import attrs
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     Writes = list[Write]
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # cached_property needs a dictionary
 class Script:
     """The commits of a trial. Each change is written by one of them at most, so it has two states.
 
@@ -126,9 +127,9 @@ class Script:
         """Return the row of a change of the base."""
         return self.model.rows[self.named(name)]
 
-    @property
+    @cached_property
     def model(self) -> Model:
-        """The content of the store before the trial."""
+        """The content of the store before the trial, made once for all trials of the script; copy it to change it."""
         model = Model()
         for writes in self.base:
             for write in writes:
@@ -142,6 +143,7 @@ class Script:
 
     def after(self, write: Write) -> State:
         """Return the state of a change after this write."""
-        model = Model() if write in self.base[0] or write in self.base[1] else self.model
+        is_of_base = not write.expected_version and write.row.id in self.model.rows
+        model = Model() if is_of_base else self.model.copy()
         model.write(write)
         return model.get(write.row.id), model.entries.get(write.row.id, ())
