@@ -15,6 +15,7 @@ from tests.conformance import (
     zoo_races,
     zoo_sizes,
     zoo_spelling,
+    zoo_undoing,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ COLLECTION: Mapping[str, Mapping[Any, Caught]] = {
     "Sizes and numbers": zoo_sizes.ZOO,
     "Spelling and time": zoo_spelling.ZOO,
     "Races": zoo_races.ZOO,
-    "Errors, locks and power cuts": zoo_errors.ZOO,
+    "Errors, locks and power cuts": {**zoo_errors.ZOO, **zoo_undoing.ZOO},
     "Damage": zoo_damage.ZOO,
 }
 """By class of defect, the broken backends that need no server, and how each is caught."""

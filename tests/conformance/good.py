@@ -216,11 +216,15 @@ class OwnClasses(OneFile):
 class Journal(OneFile):
     """Changes in a file to which every commit appends, and of which every call replays every line."""
 
+    _doubtful = False
+
     def _read(self) -> Changes:
         changes, _ = self._replayed()
         return changes
 
     def _store(self, after: Changes, stored: Sequence[str]) -> None:
+        if self._doubtful:
+            raise StorageUnavailable(f"a failed write to {self._path} could not be undone: open it again")
         _, end = self._replayed()
         content = pickle.dumps({name: after[name] for name in stored})
         entry = memoryview(len(content).to_bytes(_LENGTH, "big") + hashlib.sha256(content).digest() + content)
@@ -235,7 +239,9 @@ class Journal(OneFile):
                     sync_directory(self._path.parent)
             except OSError:
                 # What was not synced must not be followed by a commit that is: no later sync reports its loss.
+                self._doubtful = True
                 file.truncate(end)
+                self._doubtful = False
                 raise
 
     def _replayed(self) -> tuple[Changes, int]:

@@ -190,12 +190,23 @@ def test_an_empty_store_is_not_written_to(tmp_path: Path, capsys: pytest.Capture
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == []
 
 
+def test_several_texts_choose_promises(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each promise that one of them names is tested, once."""
+    code, out, _ = checked(capsys, "memory://", "--only", "stale", "--only", "due_before", "--only", "due", "--json")
+    assert code == 0
+    tested = [result["promise"] for result in json.loads(out)["results"]]
+    assert {"a stale version loses", "due before", "a write without entries moves only the due time"} <= {*tested}
+    assert all("stale" in name or "due" in name for name in tested)
+    assert len(tested) == len({*tested})
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (("nothing://",), 2, "no storage backend is installed for nothing://"),
         (("sqlite:////nowhere/at/all/store",), 4, "its directory does not exist"),
         (("memory://", "--only", "no such promise"), 2, "no promise has 'no such promise' in its name"),
+        (("memory://", "--only", "stale", "--only", "other words"), 2, "no promise has 'other words' in its name"),
     ],
 )
 def test_what_cannot_be_checked_is_told(

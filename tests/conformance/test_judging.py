@@ -377,3 +377,11 @@ def test_a_call_that_never_returned_is_shown_as_such() -> None:
     """Without an end, and without an answer."""
     (line,) = timed([commit("p", 2, None, FIRST)], 0)
     assert line == "p      2.000 to           ms  commit([create 'c1']) did not return"
+
+
+@pytest.mark.parametrize(("which", "sentence"), [("a stale read", "of reads"), ("a stale claim", "")])
+def test_only_an_answer_of_a_read_quotes_the_sentence_of_reads(which: str, sentence: str) -> None:
+    """A promise about calls of all kinds quotes the sentence of the kind that is wrong."""
+    with pytest.raises(Shown) as caught:
+        judge(WRONG[which][1], of_reads="of reads")
+    assert caught.value.sentence == sentence

@@ -29,9 +29,9 @@ from itsm_workflow.testing.conformance._trials.stories import Trial
 from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
+from tests.conformance import zoo_errors, zoo_undoing
 from tests.conformance.profiles import SHORT
 from tests.conformance.zoo_errors import (
-    ZOO,
     KeepsItsJournalInMemory,
     KeepsTheLock,
     KeepsTheLockOfAReader,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     NewStore = Callable[[type], Callable[[], Callable[[], StorageBackend]]]
 
+ZOO = {**zoo_errors.ZOO, **zoo_undoing.ZOO}
 ROOT = Path(__file__).parents[2]
 SEES_LIBRARIES = bool(shutil.which("cc")) and sys.platform.startswith("linux")
 PROMISES = {

@@ -16,7 +16,7 @@ from itsm_workflow.testing.conformance._kit import Kit
 from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
-from tests.conformance import zoo_errors
+from tests.conformance import zoo_errors, zoo_undoing
 from tests.conformance.collection import COLLECTION
 from tests.conformance.good import FilePerChange, Journal, OneFile, PlainDict, TwoTables
 from tests.conformance.zoo import (
@@ -61,7 +61,7 @@ def new_store(tmp_path: Path) -> NewStore:
     return new
 
 
-SLOW = {SkipsAClaimThatMovesNothing, WritesTheRowBeforeItsEntries, *zoo_errors.ZOO}
+SLOW = {SkipsAClaimThatMovesNothing, WritesTheRowBeforeItsEntries, *zoo_errors.ZOO, *zoo_undoing.ZOO}
 """What they do is found after seconds, or in many trials."""
 FIRST = set({caught.promise: backend for backend, caught in reversed(ALL.items()) if backend not in SLOW}.values())
 """The first of each promise runs each time."""

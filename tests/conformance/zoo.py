@@ -17,6 +17,7 @@ import attrs
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, Cursor, EntryRows, Order, Query, Row, Rows, Write
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
+from itsm_workflow_backends.json_file._compactor import Compactor
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend, _queries
 from tests.conformance.caught import Caught
@@ -111,6 +112,19 @@ class SyncsEverySecondCommit(JSONFileBackend):
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         self._count += 1
         with nullcontext() if self._count % 2 else mock.patch.object(_log, "sync"):
+            return super().commit(writes)
+
+
+class CompactsWithoutASync(JSONFileBackend):
+    """Leaves the content of a compacted file to the operating system."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        def step(compactor: Compactor) -> None:
+            with mock.patch.object(_log, "sync"):
+                compact(compactor)
+
+        compact = Compactor.step
+        with mock.patch.object(Compactor, "step", step):
             return super().commit(writes)
 
 
@@ -435,6 +449,11 @@ ZOO = {
         "a power cut loses no acknowledged commit",
         "durable before returning",
         "A power cut erases an approval that was confirmed to a person.",
+    ),
+    CompactsWithoutASync: Caught(
+        "a power cut loses no acknowledged commit",
+        "durable before returning",
+        "All changes are gone after a power cut, because the file had just been compacted.",
     ),
     AcknowledgesBeforeWriting: Caught(
         "a killed process loses no acknowledged commit",

@@ -328,7 +328,7 @@ ZOO = {
     ),
     CorrectsTheLimit: Caught(
         "an invalid query is rejected",
-        "A limit below 1",
+        "A limit below 1 or of 2**63 - 1 or more",
         "A mistake of a caller shows one change instead of an error.",
     ),
     EncodesNames: Caught(

@@ -423,7 +423,7 @@ ZOO: dict[type, Caught] = {
     ),
     LetsATimeoutThrough: Caught(
         "a lock that is not given is not an empty answer",
-        "A read that fails raises",
+        "raised as one of the two",
         "A page on a busy system ends with an error of a lock that the host does not know.",
     ),
     TakesAnyVersionForItsOwn: Caught(

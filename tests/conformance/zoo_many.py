@@ -124,7 +124,7 @@ ZOO = {
         "Changes in the states of the end of a long list are not shown.",
     ),
     HasNumbersOf32Bits: Caught(
-        "large limits", "The maximum number of rows, at least 1.", "An export that asks for all rows fails."
+        "large limits", "The maximum number of rows, at least 1", "An export that asks for all rows fails."
     ),
     CutsHeavyPages: Caught(
         "heavy pages are whole",

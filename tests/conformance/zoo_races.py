@@ -363,7 +363,7 @@ ZOO = {
     ),
     FindsInACopy: Caught(
         "calls of processes have an order",
-        "Each write succeeds or conflicts independently",
+        "as of the last commit",
         "A list of open changes has one that this process has just ended.",
     ),
     ReadsFromAReplica: Caught(

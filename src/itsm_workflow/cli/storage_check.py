@@ -44,7 +44,12 @@ _OUTCOME, _SECONDS = len("not declared"), len("seconds")
     help="How thoroughly to test: quick takes a few minutes, thorough takes hours.",
 )
 @click.option("--runs", type=Whole(1), default=1, show_default=True, help="Repeat the whole check this many times.")
-@click.option("--only", default="", metavar="TEXT", help="Test only promises whose name contains this.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="TEXT",
+    help="Test only promises whose name contains this. Several texts: those whose name contains one of them.",
+)
 @click.option(
     "--patience",
     type=Seconds(0.1),
@@ -53,7 +58,9 @@ _OUTCOME, _SECONDS = len("not declared"), len("seconds")
     "The default is 120 seconds.",
 )
 @json_option
-def check(url: SecretURL, name: str, *, runs: int, only: str, patience: float | None, in_json: bool) -> Exit:
+def check(
+    url: SecretURL, name: str, *, runs: int, only: tuple[str, ...], patience: float | None, in_json: bool
+) -> Exit:
     """Test every promise of the storage port on a backend, each on an empty store.
 
     URL is the place for its stores: a path at which no store exists yet, or an empty store. A store that has data in
@@ -66,11 +73,11 @@ def check(url: SecretURL, name: str, *, runs: int, only: str, patience: float | 
     from itsm_workflow.testing.conformance._scratch import scratch_stores  # noqa: PLC0415 - the same
 
     abilities, scheme = _abilities(url), scheme_of(url)
-    words = only.replace("_", " ")
+    words = tuple(text.replace("_", " ") for text in only)
     try:
         chosen = promises_named(words)
-    except ValueError:
-        raise click.UsageError(f"no promise has {only!r} in its name") from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     run, report, left = 0, StorageReport(profile=name, abilities=abilities, results=()), list[str]()
     printer = _Printer(report, scheme, max(map(len, chosen)), in_json=in_json)
     load_ahead()

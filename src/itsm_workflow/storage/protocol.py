@@ -147,7 +147,7 @@ class Query:
         order: Ordered by due_at, rows without one are left out. Ordered by submission, rows that were never submitted
             are left out.
         after: Continue after this cursor.
-        limit: The maximum number of rows, at least 1.
+        limit: The maximum number of rows, at least 1 and less than 2**63 - 1.
     """
 
     ids: tuple[str, ...] | None = None
@@ -239,8 +239,8 @@ class StorageBackend(Protocol):
         two pages can be met twice or missed. Rows come whole, as `get` returns them.
 
         Raises:
-            ValueError: A limit below 1, a cursor that another order gave or whose id no row can have, a number over 64
-                bits.
+            ValueError: A limit below 1 or of 2**63 - 1 or more, a cursor that another order gave or whose id no row can
+                have, a number over 64 bits.
         """
         ...
 
@@ -248,7 +248,7 @@ class StorageBackend(Protocol):
         """Return entries ``after_seq + 1`` and on, at most ``limit``. Empty for an unknown id.
 
         Raises:
-            ValueError: A limit below 1, an ``after_seq`` below 0.
+            ValueError: A limit below 1 or of 2**63 - 1 or more, an ``after_seq`` below 0.
         """
         ...
 

@@ -117,7 +117,7 @@ def promise(
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as error:  # pytest's failures do not derive from Exception
-                broken = error.sentence if isinstance(error, DiffersFromTheModel) else sentence
+                broken = (isinstance(error, DiffersFromTheModel | Shown) and error.sentence) or sentence
                 error.finding = BrokenPromise(broken, recording)  # type: ignore[attr-defined]  # as notes are
                 error.add_note(f"A promise of the storage port is broken: {broken}")
                 lines = error.lines if isinstance(error, Shown) else ()

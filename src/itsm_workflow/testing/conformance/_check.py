@@ -22,7 +22,7 @@ from itsm_workflow.testing.conformance._shortest import Counterexample, shortest
 from itsm_workflow.testing.conformance._threads import DidNotReturn, unless, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from itsm_workflow.storage.protocol import StorageBackend
     from itsm_workflow.testing.conformance._recording import Call
@@ -98,7 +98,7 @@ def check_storage(
     *,
     abilities: frozenset[str] = frozenset(),
     profile: Profile = QUICK,
-    only: str = "",
+    only: str | Collection[str] = "",
     progress: Callable[[str], None] = lambda _: None,
     ended: Callable[[Result], None] = lambda _: None,
     patience: float | None = None,
@@ -110,7 +110,7 @@ def check_storage(
             Called once at first, once for each promise, and again to find the shortest counterexample.
         abilities: The abilities that the backend declares, see `ABILITIES`.
         profile: The thoroughness of the tests.
-        only: Test only the promises whose name contains this text.
+        only: Test only the promises whose name contains this text, or one of these texts.
         progress: Called with the name of each promise before it is tested.
         ended: Called with each result as soon as it is known, so that a check that is interrupted has the results so
             far.
@@ -123,7 +123,7 @@ def check_storage(
         TypeError: The abilities are not a frozenset, `new_store` does not return a callable that opens a backend, or
             the first store contains changes; then nothing was written.
         StorageError: The first store cannot be opened.
-        ValueError: An ability is unknown, or no promise has `only` in its name.
+        ValueError: An ability is unknown, or no promise has `only`, or one of its texts, in its name.
     """
     if patience is not None:
         profile = attrs.evolve(profile, patience=patience)
@@ -162,20 +162,23 @@ def check_storage(
     return StorageReport(profile=profile.name, abilities=abilities, results=listed, stopped=stopped)
 
 
-def promises_named(only: str) -> dict[str, tuple[str, Callable[..., None]]]:
-    """Return the promises whose name contains this text: by name, the method and its function.
+def promises_named(only: str | Collection[str]) -> dict[str, tuple[str, Callable[..., None]]]:
+    """Return the promises whose name contains this text, or one of these: by name, the method and its function.
+
+    Without a text, these are all promises.
 
     Raises:
-        ValueError: No promise has such a name.
+        ValueError: No promise has one of the texts in its name.
     """
+    texts = (only,) if isinstance(only, str) else tuple(only)
     named = {
         method.removeprefix("test_").replace("_", " "): (method, declared)
         for method, declared in Kit.all_promises().items()
     }
-    chosen = {name: found for name, found in named.items() if only in name}
-    if not chosen:
-        raise ValueError(f"no promise has {only!r} in its name")
-    return chosen
+    for text in texts:
+        if not any(text in name for name in named):
+            raise ValueError(f"no promise has {text!r} in its name")
+    return {name: found for name, found in named.items() if not texts or any(text in name for text in texts)}
 
 
 def _result_of(name: str, method: str, new_store: NewStore, kit: Kit) -> tuple[Result, bool]:

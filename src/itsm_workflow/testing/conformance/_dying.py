@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.conformance._recording import RecordedOpener
 
 _ACKNOWLEDGED = 25
+_LONG_COMMITS = 12
+_DOCUMENT = f'{{"long":"{"x" * 256 * 1024}"}}'
 _CUTS = (1, 2, 3, 4, 5, 6)
 """The numbers of commits after which the power is cut, each time on what the earlier cuts left."""
 
@@ -119,19 +121,20 @@ class DyingPromises(Promises):
     def test_a_power_cut_loses_no_acknowledged_commit(self, open_backend: RecordedOpener) -> None:
         """Data that was not yet synced to a file is lost in a power cut; no such data had been acknowledged.
 
-        The power is cut after creates, after an approval and after claims, each time after a different last commit.
+        The power is cut after creates, after an approval and after claims, each time after a different last commit;
+        then among commits with long documents, of which a backend may remove the obsolete ones.
 
         Port: "Store each write or say why not, and make all that were stored durable before returning."
         """
         model, known = Model(), set[Path]()
-        for cut, place in enumerate(_CUTS):
-            commits = _history(cut)[:place]
-            other = Other(synced_files, open_backend, open_backend, commits)
+        histories = [(_history(cut)[:place], False) for cut, place in enumerate(_CUTS)]
+        for commits, stops in (*histories, (_long_history(), True)):
+            other = Other(synced_files, open_backend, open_backend, commits, stops)
             try:
-                synced = other.receive()
+                made, synced = other.receive()
             finally:
                 other.close()
-            for writes in commits:
+            for writes in commits[:made]:
                 open_backend.recording.add("elsewhere", (f"commit({word(writes)}) -> {word([None] * len(writes))}",))
                 model = model.after(writes, [None] * len(writes))
             lost = _unsynced(synced or {})
@@ -198,6 +201,14 @@ def _history(cut: int) -> list[list[Write]]:
         [create(f"e{cut}"), follow(moved, state="pending")],
         [claim(kept, NOW + 60_000_000)],
     ]
+
+
+def _long_history() -> list[list[Write]]:
+    """Return commits to one change that make megabytes of its former documents obsolete."""
+    commits = [create("long", document=_DOCUMENT)]
+    while len(commits) < _LONG_COMMITS:
+        commits.append(follow(commits[-1].row, document=_DOCUMENT))
+    return [[write] for write in commits]
 
 
 def _cut_back(synced: dict[Path, bytes], known: set[Path]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from itsm_workflow.testing.conformance._base import NotRun, Promises, promise
+from itsm_workflow.testing.conformance._base import NotRun, Promises, promise, quoted
 from itsm_workflow.testing.conformance._reports import Shown
 from itsm_workflow.testing.conformance._trials import stories, verdicts
 from itsm_workflow.testing.conformance._trials.calls import CHANGES, LOCKS, READS, Kind
@@ -13,7 +13,7 @@ from itsm_workflow.testing.conformance._trials.plans import (
     Measure,
     Plan,
     failing,
-    failing_once,
+    failing_with_the_undo,
     findings_at_a_server,
     findings_at_lines,
     findings_in_files,
@@ -40,7 +40,8 @@ _WRITING = Plan(
         verdicts.not_stored: _COMMITS | {"reopen", "after"},
         verdicts.memory_ahead: _COMMITS | {"read", "open elsewhere", "read elsewhere"},
         verdicts.kept_lock: _COMMITS | {"open elsewhere", "read elsewhere", "elsewhere", "rival"},
-        verdicts.false_conflict: _COMMITS | {"first again", "second again", "third", "elsewhere", "reopen", "after"},
+        verdicts.false_conflict: _COMMITS
+        | {"instead", "released", "holder", "first again", "second again", "third", "elsewhere", "reopen", "after"},
     },
     kinds=CHANGES,
     faults=failing,
@@ -111,7 +112,7 @@ class ErrorPromises(Promises):
             judges={verdicts.not_durable: _ALL},
             kinds=Kind.SYNC,
             recorded=CHANGES,
-            faults=failing_once,
+            faults=failing_with_the_undo,
             interferences=(),
             every_fault=True,
         )
@@ -248,7 +249,9 @@ class ErrorPromises(Promises):
             known |= self._findings(open_backend, plan, judge)
         found = known[judge]
         if found is not None:
-            raise Shown(found.wrong, found.lines)
+            every_error = quoted(type(self).all_promises()["test_each_error_is_one_of_the_port"])
+            sentence = every_error if judge is verdicts.other_error else ""
+            raise Shown(found.wrong, found.lines, sentence)
 
     def _findings(self, open_backend: RecordedOpener, plan: Plan, judge: Judge) -> Findings:
         opener, server = open_backend.bare, server_of(open_backend.bare)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Identity = tuple[int, int]
 
+_SMALL = 64 * 1024
 _TO_WRITE = os.O_WRONLY | os.O_RDWR
 
 
@@ -50,6 +51,11 @@ class Watch:
     def synced(self) -> dict[str, bytes]:
         """Return the content of each file that would survive a power cut now."""
         return {path: self._synced.get(_identity(Path(path).stat()), b"") for path in self.files()}
+
+    def is_synced(self) -> bool:
+        """Return whether a power cut now would leave every file of some size as it is: a small one may be a note."""
+        large = {path: content for path, content in self.synced().items() if Path(path).stat().st_size > _SMALL}
+        return all(Path(path).read_bytes() == content for path, content in large.items())
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[0], str | os.PathLike) and arguments[2] & _TO_WRITE:
@@ -87,16 +93,33 @@ class Watch:
 
 
 def synced_files(
-    unused: StorageBackend, pipe: Connection, opener: Callable[[], StorageBackend], commits: Sequence[Sequence[Write]]
+    unused: StorageBackend,
+    pipe: Connection,
+    opener: Callable[[], StorageBackend],
+    commits: Sequence[Sequence[Write]],
+    stops: bool,  # noqa: FBT001  # passed on by Other
 ) -> None:
-    """Commit, and report the content of each file that would survive a power cut, or None if nothing was synced."""
+    """Commit, and report what would survive a power cut.
+
+    The report is the number of commits, and the content of each file, or None if nothing was synced.
+
+    Args:
+        unused: The store, opened before anything was watched.
+        pipe: For the report.
+        opener: Opens the store.
+        commits: The writes of each commit.
+        stops: Whether to make no further commit after one that leaves a file of some size which is not synced as it is.
+    """
     unused.close()
     watch = Watch()
     backend = opener()
-    before = watch.syncs
+    before, made = watch.syncs, 0
     for writes in commits:
         commit_all(backend, writes)
-    pipe.send(("done", watch.synced() if watch.syncs > before else None))
+        made += 1
+        if stops and not watch.is_synced():
+            break
+    pipe.send(("done", (made, watch.synced() if watch.syncs > before else None)))
     die()
 
 

@@ -237,7 +237,8 @@ class FindPromises(Promises):
     def test_an_invalid_query_is_rejected(self, backend: StorageBackend) -> None:
         """An invalid query raises an error.
 
-        Port: "A limit below 1, a cursor that another order gave or whose id no row can have, a number over 64 bits."
+        Port: "A limit below 1 or of 2**63 - 1 or more, a cursor that another order gave or whose id no row can have,
+        a number over 64 bits."
         """
         stored(backend, create("a", due_at=NOW))
         for query in (

@@ -84,7 +84,7 @@ class HistoryPromises(Promises):
     def test_an_invalid_page_is_rejected(self, backend: StorageBackend) -> None:
         """A page has at least one entry, and begins no earlier than the first entry.
 
-        Port: "A limit below 1, an ``after_seq`` below 0."
+        Port: "A limit below 1 or of 2**63 - 1 or more, an ``after_seq`` below 0."
         """
         stored(backend, create("c1"))
         for after_seq, limit in ((0, 0), (0, -1), (-1, 1)):

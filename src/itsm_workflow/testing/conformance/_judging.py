@@ -33,13 +33,17 @@ _MOST_ROWS = 4
 _MILLISECONDS = 1e6
 
 
-def judge(calls: Sequence[Call], held: Sequence[Row] | None = None, *, may_refuse: str = "") -> None:
+def judge(
+    calls: Sequence[Call], held: Sequence[Row] | None = None, *, may_refuse: str = "", of_reads: str = ""
+) -> None:
     """Check the calls of a race, which begins with an empty store.
 
     Args:
         calls: All calls of all threads and processes, with the times at which they began and ended.
         held: The rows that the store held afterwards, for the report.
         may_refuse: The process of which every commit may raise StorageUnavailable.
+        of_reads: The sentence that is broken if the answer that no order explains is that of a read, if it is not that
+            of the promise.
 
     Raises:
         Shown: A call raised another error than StorageUnavailable, every commit of a process raised it, find returned
@@ -52,14 +56,14 @@ def judge(calls: Sequence[Call], held: Sequence[Row] | None = None, *, may_refus
         if found is not None:
             state = "does not exist" if found.state[0] is None else f"is {word(found.state[0])}"
             rows = None if held is None else [row for row in held if row.id == change_id]
-            raise _shown(f"the change {change_id!r}", state, found, calls, rows)
+            raise _shown(f"the change {change_id!r}", state, found, calls, rows, of_reads)
     for column, name in (("open_subject", "the open subject"), ("ticket_key", "the ticket")):
         for value, ids in holders_of(column, calls).items():
             held_by = unexplained(operations_on_holders(column, value, ids, calls), None)
             if held_by is not None:
                 state = "is free" if held_by.state is None else f"is held by {held_by.state!r}"
                 rows = None if held is None else [row for row in held if getattr(row, column) == value]
-                raise _shown(f"{name} {value!r}", state, held_by, calls, rows)
+                raise _shown(f"{name} {value!r}", state, held_by, calls, rows, of_reads)
 
 
 def timed(calls: Iterable[Call], zero: int) -> tuple[str, ...]:
@@ -120,7 +124,14 @@ def _overlap(one: Call, other: Call) -> bool:
     return max(one.began, other.began) <= min(ends)
 
 
-def _shown(what: str, state: str, found: Unexplained[State], calls: Sequence[Call], rows: list[Row] | None) -> Shown:
+def _shown(  # noqa: PLR0917  # for judge alone
+    what: str,
+    state: str,
+    found: Unexplained[State],
+    calls: Sequence[Call],
+    rows: list[Row] | None,
+    of_reads: str,
+) -> Shown:
     wrong = min(found.candidates, key=lambda each: each.ended or 0)
     explained = _distinct(each.source for each in found.order)
     shown = explained[-_BEFORE:]
@@ -137,7 +148,8 @@ def _shown(what: str, state: str, found: Unexplained[State], calls: Sequence[Cal
         more = f" and {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else ""
         lines = (*lines, f"the store held {'; '.join(map(word, rows[:_MOST_ROWS])) or 'nothing of it'}{more}")
     message = f"no order of these calls explains their answers about {what}: it {state}"
-    return Shown(f"{message}, and {wrong.source.by} {wrong.meaning}", lines)
+    sentence = "" if wrong.source.name == "commit" else of_reads
+    return Shown(f"{message}, and {wrong.source.by} {wrong.meaning}", lines, sentence)
 
 
 def _distinct(sources: Iterable[Call]) -> list[Call]:

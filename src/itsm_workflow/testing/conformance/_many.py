@@ -46,7 +46,7 @@ class ManyPromises(Promises):
     def test_large_limits(self, backend: StorageBackend) -> None:
         """A limit and the number of an entry may be larger than 32 bits hold.
 
-        Port: "The maximum number of rows, at least 1."
+        Port: "The maximum number of rows, at least 1 and less than 2**63 - 1."
         """
         row = stored(backend, create("c1", entries=2))
         for limit in _LIMITS:

@@ -22,11 +22,13 @@ class Shown(AssertionError):
 
     Attributes:
         lines: What each process did and what the store held, one line each.
+        sentence: The sentence of the port that is broken, if it is not that of the promise; otherwise empty.
     """
 
-    def __init__(self, message: str, lines: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, lines: tuple[str, ...] = (), sentence: str = "") -> None:
         super().__init__(message, lines)
         self.lines = lines
+        self.sentence = sentence
 
     def __str__(self) -> str:
         """Return the message."""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._comparing import SENTENCES
 from itsm_workflow.testing.conformance._judging import judge
 from itsm_workflow.testing.conformance._partner import Partner
 from itsm_workflow.testing.conformance._processes import together
@@ -208,7 +209,7 @@ class SharingPromises(Promises):
         Port: "Each write succeeds or conflicts independently of the others, in any order the backend likes."
         """
         racers = [(me, self.profile.writes * _MIXED) for me in range(_PROCESSES)]
-        _race_processes(open_backend, mix, racers)
+        _race_processes(open_backend, mix, racers, of_reads=SENTENCES["get"])
 
     @promise("multi_process")
     def test_a_reader_elsewhere_sees_each_commit(self, open_backend: RecordedOpener) -> None:
@@ -243,7 +244,11 @@ def _race_threads(backend: RecordedBackend, work: Work, arguments: Sequence[tupl
 
 
 def _race_processes(
-    open_backend: RecordedOpener, work: Work, arguments: Sequence[tuple[object, ...]], first: Sequence[Write] = ()
+    open_backend: RecordedOpener,
+    work: Work,
+    arguments: Sequence[tuple[object, ...]],
+    first: Sequence[Write] = (),
+    of_reads: str = "",
 ) -> None:
     """Run the work in processes, and judge their calls together with the commit of the first writes before them."""
     with ExitStack() as opened:
@@ -252,10 +257,10 @@ def _race_processes(
             assert backend.commit([*first]) == [None] * len(first)
         for calls in together(work, open_backend, arguments, witnessed=True):
             open_backend.recording.calls += calls
-        _judge_after(opened.enter_context(closing(open_backend())))
+        _judge_after(opened.enter_context(closing(open_backend())), of_reads)
 
 
-def _judge_after(backend: RecordedBackend) -> None:
+def _judge_after(backend: RecordedBackend, of_reads: str = "") -> None:
     """Read what the store holds of each change that was written, and judge all calls."""
     calls = [call for call in backend.recording.calls if call.name == "commit"]
     written = {write.row.id for call in calls for write in call.arguments[0]}
@@ -263,4 +268,4 @@ def _judge_after(backend: RecordedBackend) -> None:
     held = [row for change_id in sorted(written) if (row := backend.get(change_id)) is not None]
     for row in held:
         whole_history(backend, row.id)
-    judge(backend.recording.calls, held)
+    judge(backend.recording.calls, held, of_reads=of_reads)

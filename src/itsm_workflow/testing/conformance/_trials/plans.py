@@ -111,9 +111,9 @@ def tearing(kind: Kind) -> Sequence[Fault]:
     return (calls.TORN, calls.SHORT) if kind is Kind.WRITE else failing(kind)
 
 
-def failing_once(_kind: Kind) -> Sequence[Fault]:
-    """Return the ways in which only this call fails."""
-    return (calls.EIO, calls.ENOSPC)
+def failing_with_the_undo(_kind: Kind) -> Sequence[Fault]:
+    """Return the ways in which only this call fails, and one in which all calls fail up to the end of the commit."""
+    return (calls.EIO, calls.ENOSPC, calls.EIO_FROM_THEN_ON)
 
 
 def stopping_before(_kind: Kind) -> Sequence[Fault]:

@@ -12,6 +12,8 @@ from itsm_workflow.testing.conformance._model import Model
 from itsm_workflow.testing.conformance._rows import NOW, claim, create, follow
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from itsm_workflow.storage.protocol import Row, Write
     from itsm_workflow.testing.conformance._trials.session import State
 
@@ -62,6 +64,16 @@ class Script:
         return [self.created("n8", open_subject=self.named("s1"))]
 
     @property
+    def instead(self) -> Writes:
+        """A commit for the unique values of `first` by another change, after `first` has failed and was not stored."""
+        return [self.created("n11", open_subject=self.named("s1"), ticket_key=self.named("t1"))]
+
+    @property
+    def released(self) -> Writes:
+        """A commit that releases the unique values of `instead`."""
+        return [follow(self.instead[0].row, open_subject=None, ticket_key=None)]
+
+    @property
     def last(self) -> Writes:
         """A commit after the store was opened again."""
         return [follow(self.old("c6"), entries=2)]
@@ -76,6 +88,14 @@ class Script:
         """By place in a story: commits of one write each that compete with no other."""
         made = self.created("n10", open_subject=self.named("s10"), ticket_key=self.named("t10"))
         return {"claiming": [claim(self.old("c2"), NOW)], "creating": [made]}
+
+    def otherwise(self, missing: Container[str]) -> Writes:
+        """Return the writes of the first three commits to these changes, but with entries of another actor."""
+        writes = [write for write in (*self.first, *self.second, *self.third) if write.row.id in missing]
+        return [
+            attrs.evolve(write, entries=tuple(attrs.evolve(line, actor="bob") for line in write.entries))
+            for write in writes
+        ]
 
     @property
     def late(self) -> Writes:

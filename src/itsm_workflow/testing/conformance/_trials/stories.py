@@ -149,6 +149,7 @@ def writing(stage: Stage, point: Point) -> Trial:
         opened = not trial.make("open elsewhere", b, "open").error
         if opened:
             trial.read("read elsewhere", b)
+            _take_instead(trial, a, b)
         for place in ("first", "second"):
             if trial.answer(place) is None:
                 trial.make(f"{place} again", a, "commit", getattr(script, place))
@@ -258,7 +259,9 @@ def killing(stage: FileStage, point: Point) -> Trial:
         except Died:
             trial.fault = f"process 1 is killed before {point.step}"
     with _staged(stage, trial) as start:
-        _look(trial, start(C))
+        c = start(C)
+        _look(trial, c)
+        _write_otherwise(trial, c)
     return trial
 
 
@@ -290,6 +293,17 @@ def _commit_twice(trial: Trial, actor: Actor) -> None:
         trial.make("second", actor, "commit", trial.script.second)
 
 
+def _take_instead(trial: Trial, actor: Actor, other: Actor) -> None:
+    """Give the unique values of a first commit that stored nothing to another change, and release them."""
+    script, elsewhere = trial.script, trial.contents("read elsewhere")
+    made = script.first[1].row.id
+    if trial.answer("first") is None and elsewhere is not None and elsewhere[made] == script.before(made):
+        if trial.make("instead", actor, "commit", script.instead).answer == [None]:
+            trial.make("released", actor, "commit", script.released)
+        else:
+            trial.make("holder", other, "find", Query(open_subject=script.named("s1"), workflow=script.workflow))
+
+
 def _disarm(trial: Trial, actor: Actor) -> None:
     struck = actor.disarm()
     trial.fault = f"{struck} {trial.point.fault.words}" if struck else ""
@@ -312,15 +326,35 @@ def _look(trial: Trial, actor: Actor) -> None:
         trial.make("close after", actor, "close")
 
 
+def _write_otherwise(trial: Trial, actor: Actor) -> None:
+    """Write again what was not stored, but with other entries: the same ones would hide what is left of the first."""
+    script, end = trial.script, trial.contents("at the end")
+    missing = {name for name in script.names if end is not None and end[name] == script.before(name)}
+    writes = script.otherwise(missing)
+    if trial.interrupted and writes and not trial.make("open once more", actor, "open").error:
+        trial.make("otherwise", actor, "commit", writes)
+        trial.read("read otherwise", actor)
+        trial.make("close once more", actor, "close")
+
+
 def failing_sync(stage: FileStage, point: Point) -> Trial:
-    """Commit twice while a sync fails, then cut the power: what was not synced is gone."""
-    trial = Trial(stage.reset(), point)
+    """Commit while a sync fails, then cut the power: what was not synced is gone.
+
+    A fault of all calls from the sync on ends with the commit, which may have tried to undo what it had written.
+    """
+    trial = Trial(script := stage.reset(), point)
     inodes = stage.inodes()
     with _staged(stage, trial) as start:
         a = start(A, spoiled=True)
         a.arm(point)
-        _commit_twice(trial, a)
-        _disarm(trial, a)
+        opened = not trial.make("open", a, "open").error
+        for place in ("first", "second", "third") if opened else ():
+            failed = trial.make(place, a, "commit", getattr(script, place)).error
+            if failed and point.fault.every_time and not trial.fault:  # type: ignore[union-attr]  # of a call on a file
+                _disarm(trial, a)
+                a.arm(Point())  # the calls are recorded on
+        if not trial.fault:
+            _disarm(trial, a)
     history = History(stage.base, inodes, stage.operations(), names_are_kept=stage.names_are_kept)
     trial.cut = True
     stage.put(history.files(history.moments[-1], ()))

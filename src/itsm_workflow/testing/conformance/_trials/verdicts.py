@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from itsm_workflow.storage.protocol import Conflict, ConflictKind
+import attrs
+
+from itsm_workflow.storage.protocol import Conflict, ConflictKind, EntryRow
 from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def not_stored(trial: Trial) -> str:
     after = trial.contents("after")
     if after is None:
         return ""
-    for place in ("first", "second", "third") if trial.interrupted else _UNDER_FAULT:
+    for place in ("first", "second", "third") if trial.interrupted or trial.cut else _UNDER_FAULT:
         answer = trial.answer(place)
         for number, write in enumerate(getattr(trial.script, place)):
             acknowledged = answer is not None and answer[number] is None
@@ -79,7 +81,35 @@ def not_whole(trial: Trial) -> str:
     (write,), end = trial.script.last, trial.contents("at the end")
     if end is not None and trial.answer("last") == [None] and end[write.row.id] != trial.script.after(write):
         return f"{write.row.id}: stored after a process was killed, but the store has {_said(end[write.row.id])}"
+    return _mixed(trial)
+
+
+def _mixed(trial: Trial) -> str:
+    """Return a change that has something of the interrupted commit after it was written in another way."""
+    step, end = trial.steps.get("otherwise"), trial.contents("read otherwise")
+    for place in ("open once more", "otherwise", "read otherwise"):
+        outcome = trial.outcome(place)
+        if outcome is not None and outcome.error:
+            return f"after a process was killed, the store cannot be used: {outcome.error}"
+    if step is None or end is None:
+        return ""
+    for write, conflict in zip(*step.arguments, trial.answer("otherwise") or (), strict=True):
+        name, right = write.row.id, trial.script.after(write)
+        if conflict is not None:
+            return f"{name}: answered with a {conflict.kind} conflict, but nothing of it was stored before the kill"
+        if end[name] != right:
+            return f"{name}: written again after a process was killed, but the store has {_differs(end[name], right)}"
     return ""
+
+
+def _differs(state: State, right: State) -> str:
+    """Return a state in words, with the first column of an entry that is not the right one."""
+    for line, must in zip(state[1], right[1], strict=False):
+        for name in attrs.fields_dict(EntryRow):
+            found, wanted = getattr(line, name), getattr(must, name)
+            if found != wanted:
+                return f"{_said(state)}; entry {must.seq} has the {name} {found!r}, must have {wanted!r}"
+    return _said(state)
 
 
 def not_made(trial: Trial) -> str:
@@ -149,8 +179,14 @@ def kept_lock(trial: Trial) -> str:
 
 def false_conflict(trial: Trial) -> str:
     """Return a conflict that is answered although no other writer was there, or its write was stored."""
+    if kept := _kept_value(trial):
+        return kept
     after = trial.contents("at the end") or trial.contents("after")
+    # If it is unknown whether the values were taken and released, the first commit may have a conflict.
+    skipped = {"first again"} if "instead" in trial.steps and trial.answer("released") != [None] else set[str]()
     for place in (*_UNDER_FAULT, *_AFTER_FAULT):
+        if place in skipped:
+            continue
         writes = getattr(trial.script, _AFTER_FAULT.get(place, place))
         for write, conflict in zip(writes, trial.answer(place) or [None] * len(writes), strict=True):
             if conflict is None:
@@ -159,6 +195,15 @@ def false_conflict(trial: Trial) -> str:
             repeated = place.endswith("again") and conflict.kind is ConflictKind.VERSION
             if not repeated or (after is not None and after[write.row.id] != trial.script.after(write)):
                 return f"{write.row.id}: answered with a {conflict.kind} conflict, but no other writer was there"
+    return ""
+
+
+def _kept_value(trial: Trial) -> str:
+    """Return a unique value that a failed commit keeps as taken, although no change has it, or a release that lost."""
+    answer, holder, released = trial.answer("instead"), trial.answer("holder"), trial.answer("released")
+    for conflict in (*(answer or ()), *(released or ())):
+        if conflict is not None and (released or (holder is not None and not holder.rows)):
+            return f"{conflict.change_id}: answered with a {conflict.kind} conflict, but no other change has its values"
     return ""
 
 

@@ -1,0 +1,79 @@
+"""Broken backends that go on wrongly after a commit that failed or was interrupted: each a good one with one defect.
+
+Each is next to the promise of the kit that catches it.
+"""
+
+# ruff: noqa: D102  # a class says what is broken, the port says what each method is for
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING
+
+from itsm_workflow.storage.protocol import Conflict, ConflictKind
+from itsm_workflow_backends.json_file import JSONFileBackend
+from tests.conformance.caught import Caught
+from tests.conformance.good import TwoTables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from itsm_workflow.storage.protocol import Write
+    from tests.conformance.good import Changes
+
+
+class KeepsASubjectAsTaken(JSONFileBackend):
+    """Notes in memory that a subject is taken while its change is written, and keeps the note if that fails."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        taken: dict[str | None, str] = vars(self).setdefault("taken", {})
+        subjects = {write.row.open_subject: write.row.id for write in writes if write.row.open_subject}
+        if any(taken.setdefault(subject, name) != name for subject, name in subjects.items()):
+            return [Conflict(kind=ConflictKind.SUBJECT, change_id=write.row.id) for write in writes]
+        answer = super().commit(writes)
+        for subject in subjects:
+            del taken[subject]
+        return answer
+
+
+class IgnoresAFailedUndo(JSONFileBackend):
+    """Removes what a failed write has left, and does not look whether it was removed."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        try:
+            return super().commit(writes)
+        finally:
+            self._shared._sync_failed = False
+
+
+class KeepsEntriesOfAnInterruptedCommit(TwoTables):
+    """Stores entries in a commit before that of their rows, and hides them until then, also from the next write."""
+
+    def _store(self, after: Changes, stored: Sequence[str]) -> None:
+        known = [name for name in stored if name in self._read()]
+        lines = [(name, line.seq, pickle.dumps(line)) for name in known for line in after[name][1]]
+        with self._connected() as connection, connection:
+            connection.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?)", lines)
+        super()._store(after, stored)
+
+    def _read(self) -> Changes:
+        return {name: (row, lines[: row.seq]) for name, (row, lines) in super()._read().items()}
+
+
+ZOO: dict[type, Caught] = {
+    KeepsASubjectAsTaken: Caught(
+        "an error is not answered as a conflict",
+        "nothing of it was stored",
+        "After one failed write, no other change can be filed for its collector until the process is restarted.",
+    ),
+    IgnoresAFailedUndo: Caught(
+        "a failed sync is not answered as stored",
+        "cannot be written or synced",
+        "An approval is gone after a power cut, because it was written after data that the disk had lost.",
+    ),
+    KeepsEntriesOfAnInterruptedCommit: Caught(
+        "a process killed at any call leaves whole commits",
+        "every other write whole or not at all",
+        "The history says that a change was approved by a person whose approval was never stored.",
+    ),
+}
