@@ -13,7 +13,7 @@ import attrs
 import rich_click as click
 from click.core import ParameterSource
 
-from itsm_workflow.cli.hosts import advice_for, check_set_up
+from itsm_workflow.cli.hosts import advice_for, checked_set_up
 from itsm_workflow.cli.values import store_url
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import ItsmWorkflowError, StorageUnavailable
@@ -88,8 +88,7 @@ class Place:
             stored: Whether stored changes are needed; otherwise a store in memory is enough.
         """
         if self.has_app:
-            with self._app() as workflow:
-                check_set_up(f"--app {self.app}")
+            with checked_set_up(f"--app {self.app}", self._app()) as workflow:
                 yield workflow
             return
         if stored and not self.app:

@@ -5,6 +5,7 @@ Django itself is not needed here: a small package of that name raises what Djang
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,7 @@ def make():
     )
 """
 HINT = "set DJANGO_SETTINGS_MODULE and call django.setup() at the top of that module, before it imports models"
+OF_THE_HOST = frozenset({"django", "host_app", "host_models"})
 READY = "import django.apps; django.apps.apps.ready = True"
 
 
@@ -88,15 +90,19 @@ def host(office: Office, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     before = set(sys.modules)
     yield office
     for name in set(sys.modules) - before:
-        if name.split(".")[0] in {"django", "host_app", "host_models"}:
+        if name.split(".")[0] in OF_THE_HOST:
             del sys.modules[name]
     sys.modules.update(installed)
 
 
 def write_app(host: Office, *, first: str = "", inside: str = "pass") -> None:
-    """Write the application, with what its module does first and what its function does before it makes a workflow."""
+    """Write the application, with what its module does first and what its function does before it makes a workflow.
+
+    The next command imports it, and what it imports, as a new process does.
+    """
     (host.folder / "host_app.py").write_text(HOST.format(first=first, inside=inside), encoding="utf-8")
-    sys.modules.pop("host_app", None)
+    for name in [name for name in sys.modules if name.split(".")[0] in OF_THE_HOST]:
+        del sys.modules[name]
 
 
 def approved(host: Office) -> str:
@@ -160,6 +166,17 @@ def test_an_application_that_cannot_be_loaded_claims_and_starts_nothing(host: Of
 
     assert (host.folder / "changes.db").read_bytes() == stored
     write_app(host, first=READY)
+    assert host.run("reconcile", "--app", "host_app:make").code == 0
+    [effect] = host.run("show", change, "--json").json["effects"]
+    assert (effect["status"], effect["attempts"]) == ("delivered", 1)
+
+
+def test_a_registry_that_the_application_did_not_import_does_not_concern_it(host: Office) -> None:
+    """Something else in the process has imported Django, and uses none of it."""
+    change = approved(host)
+    write_app(host)
+    assert not importlib.import_module("django.apps").apps.ready
+
     assert host.run("reconcile", "--app", "host_app:make").code == 0
     [effect] = host.run("show", change, "--json").json["effects"]
     assert (effect["status"], effect["attempts"]) == ("delivered", 1)
