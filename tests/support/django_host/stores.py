@@ -30,16 +30,23 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 
 
-def use(database: Mapping[str, Any]) -> None:
-    """Let the alias mean a database from now on, in the threads that have not used it yet and in this one."""
+def use(database: Mapping[str, Any]) -> str:
+    """Return the alias of a database, which means it in all threads until `leave`; the first one's is `ALIAS`."""
     from django.db import connections  # noqa: PLC0415 - Django is set up by then
 
-    if connections.settings.get(ALIAS) == {**_DEFAULTS, **database}:
-        return
-    if ALIAS in connections.settings:
-        connections[ALIAS].close()
-        del connections[ALIAS]
-    connections.settings[ALIAS] = {**_DEFAULTS, **database}
+    wanted, aliases = {**_DEFAULTS, **database}, _aliases()
+    for alias in aliases:
+        if connections.settings[alias] == wanted:
+            return alias
+    alias = f"{ALIAS}_{len(aliases) + 1}" if aliases else ALIAS
+    connections.settings[alias] = wanted
+    return alias
+
+
+def _aliases() -> list[str]:
+    from django.db import connections  # noqa: PLC0415 - as above
+
+    return [alias for alias in connections.settings if alias == ALIAS or alias.startswith(f"{ALIAS}_")]
 
 
 def open_store(database: Mapping[str, Any]) -> StorageBackend:
@@ -47,8 +54,7 @@ def open_store(database: Mapping[str, Any]) -> StorageBackend:
     setup.set_up()
     from itsm_workflow import open_storage  # noqa: PLC0415 - Django is set up by now
 
-    use(database)
-    return open_storage(f"django://{ALIAS}")
+    return open_storage(f"django://{use(database)}")
 
 
 def migrate(database: Mapping[str, Any]) -> None:
@@ -56,18 +62,17 @@ def migrate(database: Mapping[str, Any]) -> None:
     setup.set_up()
     from django.core.management import call_command  # noqa: PLC0415 - as above
 
-    use(database)
-    call_command("migrate", "itsm_workflow", database=ALIAS, verbosity=0, skip_checks=True)
+    call_command("migrate", "itsm_workflow", database=use(database), verbosity=0, skip_checks=True)
 
 
 def leave() -> None:
-    """Close this thread's connection to the database."""
+    """Close this thread's connections to the databases, and forget their aliases."""
     from django.db import connections  # noqa: PLC0415 - as above
 
-    if ALIAS in connections.settings:
-        connections[ALIAS].close()
-        del connections[ALIAS]
-        del connections.settings[ALIAS]
+    for alias in _aliases():
+        connections[alias].close()
+        del connections[alias]
+        del connections.settings[alias]
 
 
 def database_of(url: str) -> dict[str, Any]:
