@@ -96,24 +96,28 @@ async def with_body(head: Incoming, events: Events, patience: float) -> Incoming
     The body is read at most until it is known to be too large for a callback.
     """
     try:
-        body = await read_body(events, MAX_BODY, patience)
+        return await read_body(head, events, MAX_BODY, patience)
     except TimeoutError:
         return refusal(408, "the request's body was not received in time")
-    return None if body is None else attrs.evolve(head, body=body)
 
 
-async def read_body(events: Events, limit: int, patience: float) -> bytes | None:
-    """Read the body of a request, at most until it has more bytes than the limit; None if the client disconnected.
+async def read_body(incoming: Incoming, events: Events, limit: int, patience: float) -> Incoming | None:
+    """Return the request with its body, which is read at most until it has more bytes than the limit.
+
+    No frame has the body in a variable of its own: it may hold the server's token.
+
+    Returns:
+        The request, or None if the client disconnected.
 
     Raises:
         TimeoutError: The body was not received in time.
     """
+    more = True
     async with asyncio.timeout(patience):
-        body, more = b"", True
-        while more and len(body) <= limit:
+        while more and len(incoming.body) <= limit:
             event = _Event(await events())
             if event.message["type"] == "http.disconnect":
                 return None
-            body += event.message.get("body", b"")
+            incoming = attrs.evolve(incoming, body=incoming.body + event.message.get("body", b""))
             more = event.message.get("more_body", False)
-    return body
+    return incoming

@@ -146,12 +146,13 @@ def router(  # noqa: C901 - the three routes are functions in it
         if answer is not None:
             return _response(answer)
         try:
-            body = await read_body(request.receive, MAX_APPLICATION, patience)
+            head = without_frames(head_of, request.scope)
+            whole = await read_body(head, request.receive, MAX_APPLICATION, patience)
         except TimeoutError:
             return _response(failure(408, "the request's body was not received in time"))
-        if body is None:
+        if whole is None:
             return _response(None)
-        apply = functools.partial(routes.apply, collector, person=str(who), body=body)
+        apply = functools.partial(routes.apply, collector, person=str(who), body=whole.body)
         return _response(await workflow.in_thread(apply, content_type=request.headers.get("Content-Type", "")))
 
     return made
