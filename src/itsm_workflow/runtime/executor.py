@@ -88,7 +88,7 @@ class Executor:
         return self._advance(stored, time=time)
 
     def act(self, stored: Stored, plan: Plan, time: PassTime) -> tuple[Stored, bool]:
-        """Claim and carry out a send or a delivery, then plan and carry out again until the change is no longer due.
+        """Claim and carry out a send or a delivery, and then every further plan of the change that is due.
 
         Args:
             stored: The change for which the plan was made.
