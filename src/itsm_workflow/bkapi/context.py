@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import attrs
@@ -11,8 +12,6 @@ from itsm_workflow.secrets import Secret, without_frames
 from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from itsm_workflow.settings import Settings
 
 NO_SECRET = Secret("")
@@ -47,14 +46,29 @@ class RequestContext:
     request_id: str = ""
 
     def __attrs_post_init__(self) -> None:
-        """Check the flag, since a text such as ``no`` is true.
+        """Check each value: a login that is no `Secret` would be shown, and a flag such as ``no`` is true.
 
         Raises:
-            TypeError: ``no_request`` is neither True nor False.
+            TypeError: A value has the wrong type; the message names its field.
         """
-        flag: object = self.no_request
-        if not isinstance(flag, bool):
-            raise TypeError(f"RequestContext(no_request=...) takes True or False, not {kind_of(flag)}")
+        for name, wanted, takes in _TYPES:
+            value = getattr(self, name)
+            if not isinstance(value, wanted):
+                raise TypeError(f"RequestContext({name}=...) takes {takes}, not {kind_of(value)}")
+        for key, login in self.logins.items():
+            if not isinstance(key, str):
+                raise TypeError(f"RequestContext(logins=...) takes names as text, not {kind_of(key)}")
+            if not isinstance(login, Secret):
+                raise TypeError(f"RequestContext(logins={{{key!a}: ...}}) takes a Secret, not {kind_of(login)}")
+
+
+_TYPES: tuple[tuple[str, type, str], ...] = (
+    *((name, str, "text") for name in ("user", "operator", "tenant", "language", "request_id")),
+    *((name, Secret, "a Secret") for name in ("access_token", "bk_token", "bk_ticket")),
+    ("logins", Mapping, "a dictionary of Secrets"),
+    ("no_request", bool, "True or False"),
+)
+"""By field, its type, and what the argument takes."""
 
 
 BACKGROUND = RequestContext()

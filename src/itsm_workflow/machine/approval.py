@@ -219,7 +219,11 @@ def approval_workflow(
     _check("approval_workflow", states=states, roles=roles, transitions=transitions, due_rules=own_rules)
     first = next(iter(states)) if initial is None else initial
     _check("approval_workflow", initial=first)
-    rows = (*approval_table(states, first, roles), *transitions)
+    own = tuple(transitions)
+    for number, row in enumerate(own):
+        if not isinstance(row, Transition):
+            raise TypeError(f"approval_workflow(transitions=...): item {number} is {kind_of(row)}, not a Transition")
+    rows = (*approval_table(states, first, roles), *own)
     sources = {state for row in rows for state in _left_by(row)}
     rules: dict[object, DueRule] = {state: waits_for_a_person for state in states if state in sources}
     rules |= {roles.asking: due.asking_due, roles.waiting: due.waiting_due, roles.undelivered: due.undelivered_due}
@@ -239,11 +243,11 @@ def approval_workflow(
     )
 
 
-def _left_by(row: object) -> Iterator[object]:
-    """Yield the states that a row leaves; a row of the wrong type is reported when the definition is built."""
-    sources, dest = getattr(row, "sources", ()), getattr(row, "dest", None)
-    if dest is not None and isinstance(sources, tuple | list):
-        yield from (source for source in sources if source is not dest)
+def _left_by(row: Transition) -> Iterator[object]:
+    """Yield the states that a row leaves; a field of the wrong type is reported when the definition is built."""
+    sources: object = row.sources
+    if row.dest is not None and isinstance(sources, tuple | list):
+        yield from (source for source in sources if source is not row.dest)
 
 
 def _have_members(states: object) -> bool:

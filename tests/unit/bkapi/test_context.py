@@ -87,3 +87,28 @@ def test_a_flag_that_is_not_a_bool_is_refused(value: Any) -> None:  # noqa: ANN4
         TypeError, match=r"^RequestContext\(no_request=\.\.\.\) takes True or False, not (a str|an int|None)$"
     ):
         RequestContext(no_request=value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "takes"),
+    [
+        *((name, 5, "text, not an int") for name in ("user", "operator", "tenant", "language", "request_id")),
+        ("user", None, "text, not None"),
+        *((name, "canary", "a Secret, not a str") for name in ("access_token", "bk_token", "bk_ticket")),
+        ("logins", [("skey", "canary")], "a dictionary of Secrets, not a list"),
+        ("logins", {5: NO_SECRET}, "names as text, not an int"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_by_its_field(field: str, value: Any, takes: str) -> None:  # noqa: ANN401 - of any type
+    """A login as plain text would be shown wherever the context is."""
+    given: dict[str, Any] = {field: value}
+    with pytest.raises(TypeError) as raised:
+        RequestContext(**given)
+    assert str(raised.value) == f"RequestContext({field}=...) takes {takes}"
+
+
+def test_a_login_that_is_no_secret_is_refused_by_its_name() -> None:
+    """The message names the login and does not show it."""
+    given: dict[str, Any] = {"logins": {"skey": "canary"}}
+    with pytest.raises(TypeError, match=r"^RequestContext\(logins=\{'skey': \.\.\.\}\) takes a Secret, not a str$"):
+        RequestContext(**given)

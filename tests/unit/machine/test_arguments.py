@@ -137,8 +137,9 @@ def test_a_workflow_of_an_approval_names_an_argument_of_another_type(argument: s
 
 
 def test_a_row_of_another_type_is_named_by_its_place() -> None:
-    """After the rows of the approval."""
-    with pytest.raises(DefinitionError, match=rf"transitions\[{len(TABLE) + 1}\]: a str is not a Transition"):
+    """Among the rows that the host wrote: those of the approval are not in its code."""
+    message = r"^approval_workflow\(transitions=\.\.\.\): item 1 is a str, not a Transition$"
+    with pytest.raises(TypeError, match=message):
         approval_workflow("deployment", states=Stage, roles=zoo.roles(), transitions=[DEPLOY, "deploy"])  # type: ignore[list-item] # the mistake
 
 
