@@ -1,7 +1,8 @@
-"""A proof at scale: Celery workers that are killed every few seconds, and the books afterwards.
+"""A proof at scale: Celery workers that are killed every few seconds, a database that crashes, the books afterwards.
 
-`python -m tests.scale.celery --changes 20000 --workers 4 --json`. It needs PostgreSQL and RabbitMQ, or Redis with
-``--broker redis``, as `make test-services` does. The exit code is 1 if anything was lost or doubled.
+`python -m tests.scale.celery --changes 20000 --workers 4 --json`. It needs the programs of PostgreSQL, for a server of
+its own that it crashes, and RabbitMQ, or Redis with ``--broker redis``. The exit code is 1 if anything was lost or
+doubled.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.services.servers import POSTGRESQL, RABBITMQ_URL, REDIS_URL, new_store
-from tests.support.celery_run import CeleryRun, new_queue
+from tests.services.servers import RABBITMQ_URL, REDIS_URL
+from tests.support.celery_run import CeleryRun
+from tests.support.own_postgresql import own_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.support.own_postgresql import OwnPostgresql
+
 BROKERS = {"amqp": RABBITMQ_URL, "redis": REDIS_URL}
+_LOOK = 0.5  # seconds from one look at the number of tickets to the next
 
 
 def arguments_of(given: Sequence[str]) -> argparse.Namespace:
@@ -31,16 +36,17 @@ def arguments_of(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--concurrency", type=int, default=2, help="processes in the pool of each worker")
     parser.add_argument("--kill-every", type=float, default=3.0, help="seconds from one kill to the next")
+    parser.add_argument("--crashes", type=int, default=2, help="crashes of the database, at equal parts of the tickets")
     parser.add_argument("--broker", choices=BROKERS, default="amqp")
     parser.add_argument("--seed", type=int, default=1, help="of the kills and the decisions")
     parser.add_argument("--json", action="store_true", help="print the summary as one line of JSON")
     return parser.parse_args(given)
 
 
-def prove(options: argparse.Namespace, store: str, folder: Path) -> dict[str, Any]:
+def prove(options: argparse.Namespace, database: OwnPostgresql, folder: Path) -> dict[str, Any]:
     """Run the changes to their ends, and return the summary."""
     began = time.monotonic()
-    with CeleryRun(store=store, broker=BROKERS[options.broker], folder=folder, seed=options.seed) as run:
+    with CeleryRun(store=database.url, broker=BROKERS[options.broker], folder=folder, seed=options.seed) as run:
         run.start(options.workers, concurrency=options.concurrency)
         run.start_beat()
         over = threading.Event()
@@ -49,14 +55,26 @@ def prove(options: argparse.Namespace, store: str, folder: Path) -> dict[str, An
             while not over.wait(options.kill_every):
                 run.kill()
 
-        killer = threading.Thread(target=kill_again_and_again)
-        killer.start()
+        crashed = 0
+
+        def crash_sometimes() -> None:
+            nonlocal crashed
+            while crashed < options.crashes and not over.wait(_LOOK):
+                if len(run.sandbox.tickets()) > options.changes * (crashed + 1) // (options.crashes + 1):
+                    database.crash()
+                    database.start()
+                    crashed += 1
+
+        disturbers = [threading.Thread(target=disturb) for disturb in (kill_again_and_again, crash_sometimes)]
+        for disturber in disturbers:
+            disturber.start()
         try:
             run.apply(options.changes)
             run.finish()
         finally:
             over.set()
-            killer.join()
+            for disturber in disturbers:
+                disturber.join()
         seconds = time.monotonic() - began
         report, deliveries = run.audit(), run.deliveries()
     tickets = len(run.sandbox.tickets())
@@ -73,20 +91,20 @@ def prove(options: argparse.Namespace, store: str, folder: Path) -> dict[str, An
         "findings": list(report.findings[:20]),
         "workers": options.workers,
         "kills": run.killed,
+        "database_crashes": crashed,
         "resent_by_an_operator": run.resent,
         "broker": options.broker,
         "seed": options.seed,
         "seconds": round(seconds, 1),
-        "ok": report.ok and report.requests == tickets == options.changes,
+        "ok": report.ok and report.requests == tickets == options.changes and crashed == options.crashes,
     }
 
 
 def main(given: Sequence[str]) -> int:
     """Run the proof on an empty store, and print the summary."""
     options = arguments_of(given)
-    name = new_queue().replace("-", "_")
-    with new_store(POSTGRESQL, name) as store, tempfile.TemporaryDirectory() as folder:
-        summary = prove(options, store, Path(folder))
+    with own_postgresql() as database, tempfile.TemporaryDirectory() as folder:
+        summary = prove(options, database, Path(folder))
     lines = [json.dumps(summary)] if options.json else [f"{name}: {value}" for name, value in summary.items()]
     print("\n".join(lines))  # noqa: T201 - a command
     return 0 if summary["ok"] else 1

@@ -21,6 +21,7 @@ import redis
 from itsm_workflow import State
 from itsm_workflow.audit import AuditReport, Delivery, audit
 from itsm_workflow.change import AttentionReason
+from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.sandbox import Sandbox
 from tests.support.celery_host import Host, Place
 from tests.support.celery_report import has_ended, report
@@ -169,10 +170,18 @@ class CeleryRun:
         """
         for number in range(len(self.subjects), len(self.subjects) + count):
             self.subjects.append(f"collector-{number}")
-            change = self.workflow.draft(
-                subject=self.subjects[-1], title=self.subjects[-1], applicant="alice", approvers=["carol"]
-            )
-            self.host.submit.apply_async((change.id,))
+            self.host.submit.apply_async((self._draft(self.subjects[-1]),))
+
+    def _draft(self, subject: str) -> str:
+        """Draft a change, and return its id. If the store does not answer, look first whether the draft is in it."""
+        is_new = True
+        while True:
+            with contextlib.suppress(StorageUnavailable):
+                found = None if is_new else next(self.workflow.find(subject=subject), None)
+                is_new = False
+                if found is None:
+                    found = self.workflow.draft(subject=subject, title=subject, applicant="alice", approvers=["carol"])
+                return found.id
 
     def lose_messages(self) -> int:
         """Remove all messages that wait on the broker, and return their number."""
@@ -198,7 +207,14 @@ class CeleryRun:
 
     def finish(self) -> None:
         """Wait until every change has ended and its effects are delivered; act as an operator where one is needed."""
-        until(self._has_ended)
+
+        def ended() -> bool:
+            try:
+                return self._has_ended()
+            except StorageUnavailable:
+                return False  # the database restarts
+
+        until(ended)
 
     def audit(self) -> AuditReport:
         """Compare the store with the ticket system's ledger and the host's log, row by row."""
