@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import Facts, Roles, Transition, WorkflowDefinition, waits_for_a_person
     from itsm_workflow.policy import Policy
     from itsm_workflow.runtime.effects import Effect, EffectCall
+    from itsm_workflow.runtime.finding import FoundPage
     from itsm_workflow.runtime.observers import Observer
     from itsm_workflow.runtime.reconciler import Report
     from itsm_workflow.runtime.status import Status
@@ -53,6 +54,7 @@ else:
             "machine.definition": "Facts Roles Transition WorkflowDefinition waits_for_a_person",
             "policy": "Policy",
             "runtime.effects": "Effect EffectCall",
+            "runtime.finding": "FoundPage",
             "runtime.observers": "Observer",
             "runtime.reconciler": "Report",
             "runtime.status": "Status",
@@ -90,6 +92,7 @@ __all__ = [
     "Entry",
     "Facts",
     "Form",
+    "FoundPage",
     "InvalidForm",
     "ItsmWorkflowError",
     "NotApproved",

@@ -241,6 +241,9 @@ class AsyncWorkflow:
 
         return changes()
 
+    @_twin_of(Workflow.find_page)
+    def find_page(self) -> None: ...
+
     @_twin_of(Workflow.history)
     def history(self) -> None: ...
 

@@ -69,6 +69,15 @@ def test_the_source_in_c_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
     assert sorted(sources - set(wheel.namelist())) == []
 
 
+def test_the_files_of_the_django_app_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    """Templates, the style sheet and the translations."""
+    app = ROOT / "src/itsm_workflow/integrations/django"
+    folders = [app / name for name in ("templates", "static", "locale")]
+    files = {path.relative_to(ROOT / "src").as_posix() for one in folders for path in one.rglob("*.*")}
+    assert {path.rpartition(".")[2] for path in files} == {"html", "css", "po", "mo"}
+    assert sorted(files - set(wheel.namelist())) == []
+
+
 def test_the_command_is_an_entry_point(wheel: zipfile.ZipFile) -> None:
     """Installing the wheel makes the command."""
     assert dict(entry_points(wheel)["console_scripts"]) == {"itsm-workflow": "itsm_workflow.cli:main"}

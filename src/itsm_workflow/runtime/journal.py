@@ -145,17 +145,20 @@ class Journal:
 
         It is damaged, a newer version wrote it, or a due rule of the host failed on it.
         """
-        for rows in paging.pages(self.storage, query):
-            page = Page()
-            for row in rows:
-                try:
-                    page.changes.append(self.read(row))
-                except StorageUnavailable:
-                    raise  # it concerns all changes
-                except Exception as error:  # noqa: BLE001 - a host's due rule may raise anything
-                    page.unreadable.append((row, error))
-                    self._observers.on_trouble(row.id, error, doing="the change cannot be read")
-            yield page
+        return map(self.read_rows, paging.pages(self.storage, query))
+
+    def read_rows(self, rows: Sequence[Row]) -> Page:
+        """Return the changes in rows as a page; observers are notified of each change that cannot be read."""
+        page = Page()
+        for row in rows:
+            try:
+                page.changes.append(self.read(row))
+            except StorageUnavailable:
+                raise  # it concerns all changes
+            except Exception as error:  # noqa: BLE001 - a host's due rule may raise anything
+                page.unreadable.append((row, error))
+                self._observers.on_trouble(row.id, error, doing="the change cannot be read")
+        return page
 
     def rows(self, query: Query) -> Iterator[Row]:
         """Yield the rows that match, page by page, without decoding them, so damaged rows are included."""

@@ -9,25 +9,18 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import attrs
 
-from itsm_workflow.change import AttentionReason
-from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved
 from itsm_workflow.form import normal_subject, shown
 from itsm_workflow.machine.graph import Graph
-from itsm_workflow.runtime.arguments import (
-    check_function,
-    check_known,
-    check_states,
-    check_text,
-    checked_age,
-    checked_names,
-)
+from itsm_workflow.readonly import ReadOnlyDict
+from itsm_workflow.runtime.arguments import check_function, check_text, check_whole
 from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE
+from itsm_workflow.runtime.finding import FoundPage, page_query, query_of, token_of
 from itsm_workflow.runtime.operations import allowed_operations
 from itsm_workflow.runtime.status import effects_of, status_of, why
 from itsm_workflow.runtime.waits import Waits
 from itsm_workflow.storage.checks import check_query
-from itsm_workflow.storage.protocol import Order, Query
+from itsm_workflow.storage.protocol import Order, Query, cursor_at
 from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
@@ -139,27 +132,9 @@ class Records:
             ValueError: A state is not one of the definition, a reason is not an `AttentionReason`, or ``older_than`` is
                 negative or reaches back before the year 1.
         """
-        for name, text in (("subject", subject), ("sn", sn)):
-            if text is not None:
-                check_text(f"find({name}=...)", text)
         if on_damage is not None:
             check_function("find(on_damage=...)", on_damage)
-        before = None
-        if older_than is not None:
-            now = self._journal.clock.now()
-            before = to_micros(now - checked_age("find(older_than=...)", older_than, now))
-        in_states = None if states is None else checked_names("find", "states", states)
-        reasons = None if attention is None else checked_names("find", "attention", attention)
-        check_states("find(states=...)", in_states or (), self.definition)
-        check_known("find(attention=...)", reasons or (), AttentionReason, "the reasons of attention")
-        query = Query(
-            workflow=self.definition.name,
-            states=in_states,
-            attention=reasons,
-            subject=None if subject is None else unicodedata.normalize("NFC", subject),
-            ticket_sns=None if sn is None else (sn,),
-            updated_before=before,
-        )
+        query = query_of("find", self.definition, self._journal.clock.now(), states, attention, subject, sn, older_than)
         return self._found(query, on_damage)
 
     def _found(self, query: Query, on_damage: Callable[[str, Exception], object] | None) -> Iterator[ChangeRequest]:
@@ -168,6 +143,52 @@ class Records:
                 if on_damage is not None:
                     on_damage(row.id, error)
             yield from (stored.change for stored in page.changes)
+
+    def find_page(
+        self,
+        *,
+        states: Iterable[str] | None = None,
+        attention: Iterable[str] | None = None,
+        subject: str | None = None,
+        sn: str | None = None,
+        older_than: dt.timedelta | None = None,
+        drafted_within: dt.timedelta | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> FoundPage:
+        """Return one page of the changes that match, for a list that a person turns over.
+
+        The order is that of the ids, or with ``older_than`` alone, that of the last entry, so that an index has it. A
+        change that matches throughout is on one of the pages; one that moves between two calls can be on two, or on
+        none.
+
+        Args:
+            states: As for `find`, like the following ones.
+            attention: As for `find`.
+            subject: As for `find`.
+            sn: As for `find`.
+            older_than: As for `find`.
+            drafted_within: Only changes that were drafted at most this long ago, by the time in their ids.
+            after: The `FoundPage.next` of the page before, which was found with the same filters.
+            limit: The maximum number of changes on the page, those that cannot be read included.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: A filter has a value that nothing can match, see `find`, the limit is below 1, or ``after`` is
+                not a token of these filters.
+            StorageError: The store failed.
+        """
+        check_whole("find_page(limit=...)", limit, least=1)
+        journal, now = self._journal, self._journal.clock.now()
+        query = query_of("find_page", self.definition, now, states, attention, subject, sn, older_than)
+        query = page_query(query, now, drafted_within=drafted_within, after=after)
+        rows = list(islice(journal.rows(attrs.evolve(query, limit=limit + 1)), limit + 1))
+        page = journal.read_rows(rows[:limit])
+        return FoundPage(
+            changes=tuple(stored.change for stored in page.changes),
+            unreadable=ReadOnlyDict({row.id: error for row, error in page.unreadable}),
+            next=token_of(cursor_at(rows[limit - 1], query.order)) if len(rows) > limit else None,
+        )
 
     def history(self, change_id: str) -> list[Entry]:
         """Return a change's complete history, oldest entry first, after checking its chain of digests.

@@ -238,8 +238,8 @@ CALLS: dict[str, Callable[[DjangoWorkflow, str], object]] = {
     "why": lambda workflow, one: workflow.why(one, live=True),
 }
 READS = {
-    "get", "find", "newest", "history", "allowed", "graph", "resolve", "other_workflows", "require_approved",
-    "approval_required", "wait", "wait_async",
+    "get", "find", "find_page", "newest", "history", "allowed", "graph", "resolve", "other_workflows",
+    "require_approved", "approval_required", "wait", "wait_async",
 }  # fmt: skip
 
 
