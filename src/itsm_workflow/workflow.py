@@ -15,7 +15,7 @@ from itsm_workflow.callbacks.inbox import AFTER, Inbox
 from itsm_workflow.callbacks.parse import Incoming
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.form import FormArguments
-from itsm_workflow.gateway.checked import any_host
+from itsm_workflow.gateway.checked import any_host, page_url
 from itsm_workflow.gateway.protocol import CarriesSettings
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.policy import Policy
@@ -299,11 +299,15 @@ class Workflow(BulkFiling):
                 both are None, and observers are notified. Nothing is stored, or cleared at the gateway.
         """
         check_flag("status(live=...)", live)
-        if not live:
-            return super().status(change_id)
-        check_outside(self._journal.storage, "status(live=True)")
+        calls = self._executor.calls
+        if live:
+            check_outside(self._journal.storage, "status(live=True)")
         shown = super().status(change_id)
-        standing, iframe = self._executor.calls.standing(self.get(change_id))
+        # The address was checked when the ticket was recorded, and by the settings of that time.
+        shown = attrs.evolve(shown, ticket_url=page_url(shown.ticket_url, calls.shows) or None)
+        if not live:
+            return shown
+        standing, iframe = calls.standing(self.get(change_id))
         return attrs.evolve(
             shown, iframe_ticket_url=iframe or None, ticket_status=None if standing is None else standing.value
         )

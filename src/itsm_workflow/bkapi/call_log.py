@@ -274,6 +274,11 @@ def shown(value: object, secrets: Sequence[Secret], *, limit: int | None) -> str
     return text if limit is None or len(text) <= limit else text[: max(limit - 3, 0)] + "..."[:limit]
 
 
+def masked(value: Mapping[str, object]) -> dict[str, object]:
+    """Return a whole copy of a JSON object in which the values of keys that name a secret are replaced by stars."""
+    return _Shortened((), whole=True).mapping(value)
+
+
 class _Shortened:
     """Copies a value of any size, shortened or whole, with its secrets masked."""
 
@@ -284,6 +289,7 @@ class _Shortened:
         self._characters = None if whole else _TEXT
 
     def of(self, key: str, value: Any) -> object:  # noqa: ANN401 - JSON, or a value that the caller mistook for it
+        """Return the copy of the value of a key."""
         self._left -= 1
         if isinstance(value, str):
             if key == "callback_url":
@@ -298,16 +304,17 @@ class _Shortened:
         if isinstance(value, Secret) or _is_secret(key):
             return STARS
         if isinstance(value, Mapping):
-            return self._mapping(value)
+            return self.mapping(value)
         if isinstance(value, list | tuple):
             return [self.of(key, each) for each in value[: self._items] if self._left > 0]
         if attrs.has(type(value)):
-            return self._mapping(
+            return self.mapping(
                 {field.name: getattr(value, field.name) for field in attrs.fields(type(value)) if field.repr}
             )
         return f"<{type(value).__name__}>"
 
-    def _mapping(self, value: Mapping[Any, Any]) -> dict[str, object]:
+    def mapping(self, value: Mapping[Any, Any]) -> dict[str, object]:
+        """Return the copy of a mapping."""
         found: dict[str, object] = {}
         for key, each in value.items():
             if self._left <= 0 or len(found) == self._items:

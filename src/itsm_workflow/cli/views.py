@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.change import Decider, Form
-from itsm_workflow.machine.labels import labels_of
+from itsm_workflow.machine.labels import FOR_PROGRAMS, labels_of
 from itsm_workflow.runtime.status import describe_decider
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Entry
     from itsm_workflow.machine.definition import WorkflowDefinition
 
-_HIDDEN = frozenset({"owner", "digest", "seen_at", "number", "url"})
+
 _LONGEST = 60
 
 
@@ -101,7 +101,7 @@ def evidence_text(evidence: object) -> str:
         pairs = [
             (field.name, getattr(evidence, field.name))
             for field in attrs.fields(kind)
-            if field.name not in _HIDDEN and getattr(evidence, field.name) != field.default
+            if field.name not in FOR_PROGRAMS and getattr(evidence, field.name) != field.default
         ]
     else:
         pairs = list(evidence.items()) if isinstance(evidence, Mapping) else []

@@ -1,20 +1,20 @@
-"""Display names, in Chinese and English, of outcomes, reasons of attention and triggers, and of a change's state."""
+"""Display names, in Chinese and English, of a change's state, and of what its history and an operator's page name."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from itsm_workflow.change import AttentionReason, Outcome, Phase
 from itsm_workflow.machine.approval import LABELS, State, Trigger
 from itsm_workflow.machine.engine import OPENING
+from itsm_workflow.machine.evidence import Channel, TicketStatus, Withdrawal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
 
-    Label = Mapping[str, str]
+Label = Mapping[str, str]
 
 OUTCOMES: Mapping[str, Label] = {
     Outcome.APPROVED: {"zh": "已通过", "en": "Approved"},
@@ -76,6 +76,87 @@ TRIGGERS: Mapping[str, Label] = {
     Trigger.FAIL_EFFECT: {"zh": "后置动作执行失败", "en": "Note that the effect failed"},
     Trigger.RETRY_EFFECT: {"zh": "重试后置动作", "en": "Retry the effect"},
 }
+
+FACTS: Mapping[str, Label] = {
+    "ambiguous": {"zh": "单号不唯一", "en": "number not unique"},
+    "answered": {"zh": "ITSM 已应答", "en": "the gateway answered"},
+    "approval_step": {"zh": "有审批节点", "en": "approval step"},
+    "approve_result": {"zh": "审批结果为通过", "en": "result is approval"},
+    "approver": {"zh": "审批人", "en": "approver"},
+    "attempt": {"zh": "第几次执行", "en": "delivery"},
+    "channel": {"zh": "来源", "en": "known by"},
+    "closed_by": {"zh": "最后处理人", "en": "closed by"},
+    "creator": {"zh": "提单人", "en": "creator"},
+    "deciders": {"zh": "审批意见", "en": "decided"},
+    "decision": {"zh": "审批字段", "en": "decision field"},
+    "differences": {"zh": "与提单内容的差异", "en": "differences"},
+    "effect": {"zh": "后置动作", "en": "effect"},
+    "effects": {"zh": "后置动作", "en": "effects"},
+    "error": {"zh": "错误", "en": "error"},
+    "evidence": {"zh": "依据", "en": "evidence"},
+    "facts": {"zh": "事实", "en": "facts"},
+    "final": {"zh": "不再重试", "en": "permanent"},
+    "form": {"zh": "表单", "en": "form"},
+    "gateway": {"zh": "单据系统", "en": "gateway"},
+    "id": {"zh": "单据 ID", "en": "ticket id"},
+    "inconclusive": {"zh": "无法读取的部分", "en": "could not be read"},
+    "key": {"zh": "关联键", "en": "key"},
+    "looked_up": {"zh": "已查询确认", "en": "looked up"},
+    "message": {"zh": "信息", "en": "message"},
+    "override": {"zh": "人工确认的理由", "en": "override"},
+    "problem": {"zh": "问题", "en": "problem"},
+    "reason": {"zh": "原因", "en": "reason"},
+    "remote_code": {"zh": "错误码", "en": "code"},
+    "result_status": {"zh": "审批结果接口的状态", "en": "status with the result"},
+    "service": {"zh": "流程服务", "en": "service"},
+    "sn": {"zh": "单号", "en": "ticket"},
+    "status": {"zh": "单据状态", "en": "status"},
+    "step_running": {"zh": "有进行中的节点", "en": "a step is running"},
+    "ticket_id": {"zh": "单据 ID", "en": "ticket id"},
+    "until": {"zh": "租约到期时间", "en": "leased until"},
+    "withdrawal": {"zh": "撤单结果", "en": "withdrawal"},
+    "word": {"zh": "ITSM 原状态", "en": "status word"},
+}
+"""The names of the facts that an entry's evidence shows to people."""
+
+VALUES: Mapping[object, Label] = {
+    True: {"zh": "是", "en": "yes"},
+    False: {"zh": "否", "en": "no"},
+    Channel.ANSWER: {"zh": "提单应答", "en": "the answer to the request"},
+    Channel.LOOKUP: {"zh": "查询", "en": "a look-up"},
+    Channel.CALLBACK: {"zh": "回调", "en": "a callback"},
+    Channel.OPERATOR: {"zh": "人工登记", "en": "an operator"},
+    TicketStatus.RUNNING: {"zh": "处理中", "en": "running"},
+    TicketStatus.SUSPENDED: {"zh": "已挂起", "en": "suspended"},
+    TicketStatus.FINISHED: {"zh": "已结束", "en": "finished"},
+    TicketStatus.TERMINATED: {"zh": "已终止", "en": "terminated"},
+    TicketStatus.REVOKED: {"zh": "已撤销", "en": "revoked"},
+    TicketStatus.OTHER: {"zh": "其他", "en": "other"},
+    Withdrawal.DONE: {"zh": "已撤单", "en": "withdrawn"},
+    Withdrawal.NOT_YET: {"zh": "暂不能撤单", "en": "not possible yet"},
+    Withdrawal.ENDED: {"zh": "单据已结束", "en": "the ticket had ended"},
+    Withdrawal.UNKNOWN: {"zh": "结果未知", "en": "result unknown"},
+    **dict[object, Label](ATTENTION.items()),
+}
+"""The names of the values in an entry's evidence."""
+
+FOR_PROGRAMS = frozenset({"owner", "digest", "seen_at", "number", "url", "at", "trace"})
+"""The facts of an entry's evidence that only programs need."""
+
+OPERATIONS: Mapping[str, Label] = {
+    "settle": {"zh": "立即核对单据", "en": "Look at the ticket now"},
+    "submit": {"zh": "提交草稿", "en": "Submit the draft"},
+    "record_ticket": {"zh": "登记单据", "en": "Record a ticket"},
+    "resend": {"zh": "重新提单", "en": "Send again"},
+    "attest_approval": {"zh": "证明审批通过", "en": "Attest the approval"},
+    "withdraw": {"zh": "撤单", "en": "Withdraw"},
+    "accept_after_withdrawal": {"zh": "撤单后仍以单据为准", "en": "Accept the ticket after all"},
+    "abandon": {"zh": "放弃", "en": "Abandon"},
+    "clear_attention": {"zh": "标记为已处理", "en": "Mark as reviewed"},
+    "retry_effect": {"zh": "重试后置动作", "en": "Retry an effect"},
+    "fire(raise_attention)": {"zh": "转人工处理", "en": "Raise attention"},
+}
+"""The names of the operations that an operator carries out on a change, see `Workflow.allowed`."""
 
 UNKNOWN: Label = {"zh": "提单确认中", "en": "Looking for the ticket"}
 """The name of the asking state while the result of the create is unknown."""

@@ -32,7 +32,7 @@ class Status:
             was rejected.
         outcome_labels: The outcome's display name, by language; empty while the change is open.
         attention_labels: The display name of the reason of attention, by language; empty if no person needs to look.
-        ticket_url: The ticket's page, or None.
+        ticket_url: The ticket's page, or None; also None if the settings do not allow pages of its host.
         iframe_ticket_url: The ticket's page for embedding, or None.
         ticket_status: The ticket's current status at the gateway, such as ``running`` or ``suspended``; None unless the
             gateway was asked for it and answered. It is not stored: a ticket that is suspended has not ended.

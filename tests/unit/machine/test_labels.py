@@ -11,7 +11,18 @@ import pytest
 from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, LABELS, State
 from itsm_workflow.machine.engine import OPENING
-from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, TRIGGERS, UNDELIVERED, UNKNOWN, labels_of
+from itsm_workflow.machine.evidence import Channel, TicketStatus, Withdrawal
+from itsm_workflow.machine.labels import (
+    ATTENTION,
+    FACTS,
+    FOR_PROGRAMS,
+    OUTCOMES,
+    TRIGGERS,
+    UNDELIVERED,
+    UNKNOWN,
+    VALUES,
+    labels_of,
+)
 from tests.support import examples as x
 
 if TYPE_CHECKING:
@@ -19,6 +30,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from itsm_workflow.change import ChangeRequest
+
+
+def test_every_fact_of_an_entry_has_a_name_or_is_for_programs() -> None:
+    """In both languages, whatever evidence the trigger has."""
+    fields = {field.name for kind in COLLECTOR_CHANGE.evidence_types.values() for field in attrs.fields(kind)} | {
+        "form"
+    }
+    assert set(FACTS) == fields - FOR_PROGRAMS
+    assert set(FOR_PROGRAMS) <= fields
+    assert set(VALUES) == {True, False, *Channel, *TicketStatus, *Withdrawal, *AttentionReason}
+    for labels in (FACTS, VALUES):
+        assert {frozenset(names) for names in labels.values()} == {frozenset({"zh", "en"})}
+        assert all(re.search("[\u4e00-\u9fff]", names["zh"]) and names["en"].isascii() for names in labels.values())
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from django.contrib import admin
 from django.urls import path
 
+from itsm_workflow.integrations.django.admin.detail import change_page
 from itsm_workflow.integrations.django.admin.listing import list_page
 from itsm_workflow.integrations.django.admin.pages import page_view
 from itsm_workflow.integrations.django.models import Change
@@ -32,7 +33,10 @@ class ChangeAdmin(admin.ModelAdmin):
 
     def get_urls(self) -> Sequence[object]:
         """Return the routes of the pages, which replace all routes of Django's own."""
-        return [path("", page_view(self, list_page), name="itsm_workflow_change_changelist")]
+        return [
+            path("", page_view(self, list_page), name="itsm_workflow_change_changelist"),
+            path("<str:change_id>/change/", page_view(self, change_page), name="itsm_workflow_change_change"),
+        ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - as Django calls it
         """Return False: a change is filed by the project's own pages."""

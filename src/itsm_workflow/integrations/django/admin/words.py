@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import get_language
 
-from itsm_workflow.machine.labels import ATTENTION, labels_of
+from itsm_workflow.machine.approval import LABELS, State
+from itsm_workflow.machine.labels import ATTENTION, UNDELIVERED, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +35,9 @@ def change_label(definition: WorkflowDefinition, change: ChangeRequest) -> str:
 
 
 def state_label(definition: WorkflowDefinition, state: str) -> str:
-    """Return the label of a state."""
-    return label(definition.labels.get(definition.states(state), {}), state)
+    """Return the label of a state, as an operator of the library reads it."""
+    labels = definition.labels.get(definition.states(state), {})
+    return label(UNDELIVERED if labels == LABELS[State.FAILED_CALLBACK] else labels, state)
 
 
 def attention_label(reason: AttentionReason) -> str:

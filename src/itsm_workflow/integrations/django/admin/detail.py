@@ -1,0 +1,92 @@
+"""The page of one change: where it is and what it waits for, its facts, its form, and its history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+
+from itsm_workflow.bkapi.call_log import masked
+from itsm_workflow.integrations.django.admin.pages import rendered
+from itsm_workflow.integrations.django.admin.picture import picture
+from itsm_workflow.integrations.django.admin.timeline import MOST, decider_text, text_of, timeline
+from itsm_workflow.integrations.django.admin.words import attention_label, change_label, label, tone
+from itsm_workflow.machine.labels import OUTCOMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from django.contrib.admin import ModelAdmin
+    from django.http import HttpRequest, HttpResponse
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.workflow import Workflow
+
+
+def change_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, change_id: str) -> HttpResponse:
+    """Return the page of a change."""
+    definition, status, entries = workflow.definition, workflow.status(change_id), workflow.history(change_id)
+    change = workflow.get(change_id)
+    state = change_label(definition, change)
+    return rendered(
+        admin,
+        request,
+        "change",
+        change.subject,
+        change=change,
+        state=state,
+        tone=tone(definition, change.state),
+        attention=_attention(change),
+        why=workflow.why(change_id),
+        picture=picture(definition, entries, _("The workflow; the current state is %s") % state),
+        facts=[(name, text) for name, text in _facts(change) if text],
+        ticket_url=status.ticket_url,
+        form=_form(change),
+        effects=change.effects,
+        timeline=timeline(definition, entries),
+        left_out=max(len(entries) - MOST, 0),
+    )
+
+
+def _attention(change: ChangeRequest) -> Mapping[str, object] | None:
+    attention = change.attention
+    if attention is None:
+        return None
+    return {
+        "label": attention_label(attention.reason),
+        "since": attention.since,
+        "facts": [(name, text_of(name, text)) for name, text in attention.facts.items()],
+    }
+
+
+def _facts(change: ChangeRequest) -> Iterator[tuple[str, object]]:
+    decision, attempt = change.decision, change.attempt
+    yield _("Id"), change.id
+    yield _("Outcome"), label(OUTCOMES[change.outcome], change.outcome.value) if change.outcome else ""
+    if decision is not None:
+        yield _("Decided by"), "; ".join(map(decider_text, decision.deciders))
+        attested = _("%(actor)s attests it: %(evidence)s")
+        if decision.attested_by:
+            yield _("Attested by"), attested % {"actor": decision.attested_by, "evidence": decision.evidence}
+    yield _("Ticket id"), change.ticket.id if change.ticket else ""
+    if attempt is not None:
+        yield _("Key"), attempt.key
+        yield _("Attempts"), attempt.number
+        yield _("Last problem"), attempt.problem
+        yield _("Last look-up"), attempt.look_problem
+    yield _("Made"), change.created_at
+    yield _("Last entry"), change.updated_at
+    yield _("Ended"), change.ended_at
+
+
+def _form(change: ChangeRequest) -> Sequence[tuple[str, str]]:
+    """Return the form as names and texts; secrets among its fields are masked, as in the log."""
+    form = change.form
+    fixed = [
+        (_("Title"), form.title),
+        (_("Applicant"), form.applicant),
+        (_("Approvers"), ", ".join(form.approvers)),
+        (_("Content"), form.content),
+    ]
+    own = {**form.fields, **change.data}
+    return [(name, text) for name, text in fixed if text] + [(name, str(value)) for name, value in masked(own).items()]
