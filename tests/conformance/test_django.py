@@ -12,6 +12,7 @@ import pytest
 
 from itsm_workflow.integrations.django.storage import DjangoBackend
 from itsm_workflow.testing import StorageConformance
+from itsm_workflow.testing.conformance import QUICK
 from itsm_workflow.testing.conformance._crashing import CrashPromises
 from itsm_workflow.testing.conformance._dying import DyingPromises
 from itsm_workflow.testing.conformance._errors import ErrorPromises
@@ -75,3 +76,10 @@ class TestDjangoOnSQLite(StorageConformance):
                 connection.execute("PRAGMA journal_mode=DELETE")
         yield partial(stores.open_store, {"ENGINE": ENGINE, "NAME": str(path), "OPTIONS": OPTIONS})
         stores.leave()
+
+
+@pytest.mark.long
+class TestDjangoOnSQLiteMoreOften(TestDjangoOnSQLite):
+    """With as many trials as a backend's author gets."""
+
+    profile = QUICK

@@ -139,9 +139,11 @@ class FileStage:
         self.record, self._names = folder / "record", folder / "names"
         self.script = Script()
         self.folders: tuple[Path, ...] = _EVERYWHERE
-        self.making = self._make()
+        calls = self._make()
+        self.making = [call for call in calls if call.kind is not Kind.OPEN]
         self._paths = _made_paths(self.making)
         self.folders = tuple(sorted({path.parent for path in self._paths}))
+        self._paths |= _opened_beside(calls, self._paths)
         self._base = {path: (path.read_bytes(), path.stat().st_mode) for path in self._known()}
 
     def reset(self) -> Script:
@@ -205,7 +207,7 @@ class FileStage:
 
     def _make(self) -> list[Operation]:
         """Make the store, and return the recorded calls, with a note before and after each commit."""
-        self.kinds, kinds = CHANGES, self.kinds
+        self.kinds, kinds = CHANGES | Kind.OPEN, self.kinds
         actor = self.actor("")
         actor.arm(Point())
         outcomes = [actor.perform("open")]
@@ -324,6 +326,15 @@ def _recorded(record: Path) -> list[Operation]:
 def _made_paths(operations: Iterable[Operation]) -> set[Path]:
     made = [operation for operation in operations if operation.kind & _MADE and not operation.failed]
     return {Path(operation.other or operation.path) for operation in made}
+
+
+def _opened_beside(operations: Iterable[Operation], made: Iterable[Path]) -> set[Path]:
+    """Return the files that were opened and that made ones are named after: a trial may be the first to write to them.
+
+    Other files of the folder can be a person's own, and are left alone.
+    """
+    opened = {Path(one.path) for one in operations if one.kind is Kind.OPEN and not one.failed}
+    return {path for path in opened for one in made if one.parent == path.parent and one.name.startswith(path.name)}
 
 
 def _numbered(operations: Sequence[Operation], kinds: Kind) -> list[list[tuple[int, Operation]]]:

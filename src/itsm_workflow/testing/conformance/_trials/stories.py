@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.storage.protocol import Query
+from itsm_workflow.testing.conformance._base import NotRun
 from itsm_workflow.testing.conformance._reports import Shown
 from itsm_workflow.testing.conformance._trials.calls import KILLED_BEFORE
 from itsm_workflow.testing.conformance._trials.crash import History
@@ -273,7 +274,9 @@ def creating(stage: FileStage, point: Point) -> Trial:
         a = start(A, spoiled=True)
         a.arm(point)
         try:
-            trial.make("open", a, "open")
+            made = trial.make("open", a, "open")
+            if not point.at and made.error.startswith("StorageSchemaError"):
+                raise NotRun("it is about a store that is made when it is opened, and opening this one makes none")
             trial.make("close", a, "close")
             a.disarm()
         except Died:
