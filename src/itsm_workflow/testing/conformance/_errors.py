@@ -264,7 +264,9 @@ class ErrorPromises(Promises):
             strict = "fsync" in self.abilities
             return run_where_calls_are_seen(findings_in_files, opener, plan, judge, measure=measure, strict=strict)
         except NotRun as missing:
-            if not plan.interferences or plan.interferences == _HELD_BACK or not self._breaks(open_backend):
+            if not plan.interferences:
+                raise
+            if plan.interferences == _HELD_BACK or not self._breaks(open_backend):
                 raise NotRun(f"{missing}; {_OTHER_WAYS}") from None
             return findings_at_lines(opener, plan, judge, measure)
 
