@@ -67,7 +67,8 @@ class AsyncWorkflow:
     """The methods of a `Workflow` for tasks of asyncio: each runs in a thread, so that the event loop is not blocked.
 
     Every public method of `Workflow` is here under its name, with its parameters, its result and its errors; `wait` is
-    `Workflow.wait_async`. The functions that a caller passes, such as ``progress``, are called in the thread.
+    `Workflow.wait_async`, and `effect` is left out, since it is used where the workflow is created. The functions that
+    a caller passes, such as ``progress``, are called in the thread.
 
     The task can be cancelled at any time. A call that has not begun is dropped. A call that has begun goes on in its
     thread and ends as if the task had waited for it: the change is stored as after any call, so it is settled, or due

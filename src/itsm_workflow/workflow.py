@@ -23,7 +23,7 @@ from itsm_workflow.runtime.arguments import check_deadline, check_flag, check_pa
 from itsm_workflow.runtime.bulk import BulkFiling
 from itsm_workflow.runtime.catalogue import Catalogue
 from itsm_workflow.runtime.decisions import checked_person
-from itsm_workflow.runtime.effects import EffectRegistry
+from itsm_workflow.runtime.effects import Effect, EffectRegistry
 from itsm_workflow.runtime.executor import Executor
 from itsm_workflow.runtime.filing import Filing
 from itsm_workflow.runtime.gateway_calls import GatewayCalls
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from itsm_workflow.form import FormCheck
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.machine.definition import WorkflowDefinition
-    from itsm_workflow.runtime.effects import Effect, StateT
+    from itsm_workflow.runtime.effects import EffectFunction, StateT
     from itsm_workflow.runtime.observers import Observer
     from itsm_workflow.runtime.reconciler import Report
     from itsm_workflow.runtime.status import Status
@@ -126,7 +126,7 @@ class Workflow(BulkFiling):
         deadline = dt.timedelta(seconds=self._settings.deadline if self._settings else 0)
         check_deadline(self.policy, deadline)
         self._clock = clock or SystemClock()
-        registry, notified = EffectRegistry(definition, effects or {}), Observers(observers)
+        self._effects, notified = EffectRegistry(definition, effects or {}), Observers(observers)
         self._addresses = CallbackAddresses(self._settings if callbacks else None)
         owner = ulid(self._clock.now(), entropy)
         self._closing = contextlib.ExitStack()
@@ -137,8 +137,8 @@ class Workflow(BulkFiling):
             definition=definition,
             policy=self.policy,
             clock=self._clock,
-            effects=registry.names,
-            aliases=registry.aliases,
+            effects=self._effects.names,
+            aliases=self._effects.aliases,
             observers=notified,
         )
         self._catalogue = Catalogue(journal=journal, observers=notified)
@@ -150,7 +150,7 @@ class Workflow(BulkFiling):
             deadline=deadline,
             shows=self._settings.shows_pages_of if self._settings else any_host,
         )
-        executor = Executor(journal=journal, calls=calls, effects=registry, observers=notified, owner=owner)
+        executor = Executor(journal=journal, calls=calls, effects=self._effects, observers=notified, owner=owner)
         filing = Filing(
             journal=journal,
             executor=executor,
@@ -171,6 +171,36 @@ class Workflow(BulkFiling):
             around=self._around_look,
         )
         self._reconciler = Reconciler(journal=journal, executor=executor, gateway=gateway, observers=notified)
+
+    def effect(
+        self, state: str, *, name: str = "", aliases: tuple[str, ...] = ()
+    ) -> Callable[[EffectFunction], EffectFunction]:
+        """Return a decorator that makes a function an effect of a state, as ``effects=`` does for an `Effect`.
+
+        For example::
+
+            @workflow.effect(State.APPROVED)
+            def start_collector(call: EffectCall) -> None: ...
+
+        Use it where the workflow is created: a change that entered the state before has no such effect.
+
+        Args:
+            state: The state after whose entry the function is called.
+            name: The name that is stored with each change that plans the effect; by default that of the function. A
+                function that is renamed needs its earlier name, here or as an alias.
+            aliases: Earlier names of the effect.
+
+        Raises:
+            DefinitionError: From the decorator: the workflow does not have the state, another effect has the name, or
+                the definition names its effects and this is not one of them.
+        """
+
+        def add(run: EffectFunction) -> EffectFunction:
+            self._effects.add(state, Effect(name or getattr(run, "__name__", ""), run, aliases))
+            self._journal.aliases, self._journal.effects = self._effects.aliases, self._effects.names
+            return run
+
+        return add
 
     # ---------------------------------------------------------------- filing
 

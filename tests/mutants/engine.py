@@ -45,9 +45,7 @@ VERDICTS = {
 }
 _LATER = Path("later.json")
 _REWRITING = "ignore::pytest.PytestAssertRewriteWarning"  # Hypothesis is imported before, once for all
-# Tests named "more often" repeat others with more trials: a mutation that lives through those costs minutes more here.
-_ONCE = "not MoreOften"
-_PYTEST = ("-x", "-q", "--long", "-k", _ONCE, "-p", "no:cacheprovider", "-W", _REWRITING, "-o", "timeout=60")
+_PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-W", _REWRITING, "-o", "timeout=60")
 
 
 def main(part: str, names: Mapping[str, str]) -> int:
@@ -98,7 +96,9 @@ def _try_loaded(part: str, mutations: Sequence[Mutation], report: Callable[[Muta
 
     importing = coverage_of_library()
     importing.start()
-    code = pytest.main([*_PYTEST, *PARTS[part].tests], plugins=[Loaded(mutations, note, importing)])
+    code = pytest.main(
+        [*_PYTEST, *PARTS[part].options, *PARTS[part].tests], plugins=[Loaded(mutations, note, importing)]
+    )
     _LATER.write_text(json.dumps(later), encoding="utf-8")
     return int(code)
 
@@ -111,12 +111,14 @@ def _try_the_rest(
     children = Children(report)
     for mutation in mutations:
         if measured.is_imported(mutation):
-            children.start(mutation, _writing(mutation, PARTS[part].tests), measured.cost_of_all)
+            children.start(
+                mutation, _writing(mutation, (*PARTS[part].options, *PARTS[part].tests)), measured.cost_of_all
+            )
             continue
         reaching = measured.reaching(mutation) if mutation.name in unplaced else []
         tests = list(dict.fromkeys((*reaching, *measured.starters)))
         if tests:
-            children.start(mutation, _writing(mutation, tests), measured.cost_of(tests))
+            children.start(mutation, _writing(mutation, (*PARTS[part].options, *tests)), measured.cost_of(tests))
         else:
             report(mutation, SURVIVED)
     children.finish()

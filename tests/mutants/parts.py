@@ -36,10 +36,17 @@ class Part:
         places: Its folders and modules, below the package.
         tests: The tests that must notice. A mutation is tried with those of its own part only, so that its verdict
             does not depend on which other parts are tried.
+        are_long: Whether the long ones among the tests are used, too.
     """
 
     places: tuple[str, ...]
     tests: tuple[str, ...]
+    are_long: bool = True
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of pytest."""
+        return ("--long",) if self.are_long else ()
 
     def modules(self, tree: Path) -> list[str]:
         """Return the part's modules in a tree, as mutations name them."""
@@ -160,6 +167,7 @@ PARTS: Mapping[str, Part] = {
             *_named("checks", "table", "files", "registry", under="tests/unit/storage"),
             *_all_but(_OF_THE_KIT | _OF_AN_INTEGRATION, under="tests/conformance"),
         ),
+        are_long=False,  # they crash and spoil every call: a mutation that lives would cost a quarter of an hour
     ),
     # The judges of the storage check. A promise is left out: what one of its assertions would miss, the comparison of
     # its calls with the model finds, so that without the assertion the same backends are reported.

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 StateT = TypeVar("StateT", bound=str)
 """The states of a workflow: a mapping of them has the members of one enum as keys, or texts."""
 
+EffectFunction = TypeVar("EffectFunction", bound="Callable[[EffectCall], object]")
+"""The function of an effect, which a decorator returns as it is."""
+
 
 @attrs.frozen(kw_only=True)
 class EffectCall:
@@ -78,7 +81,20 @@ class EffectRegistry:
     """
 
     def __init__(self, definition: WorkflowDefinition, effects: Mapping[StateT, Sequence[Effect]]) -> None:
-        given = {str(state): _checked(state, listed) for state, listed in effects.items()}
+        self._definition = definition
+        self._take({str(state): tuple(_checked(state, listed)) for state, listed in effects.items()})
+
+    def add(self, state: str, effect: Effect) -> None:
+        """Add an effect of a state, after those that the state has.
+
+        Raises:
+            DefinitionError: As for the constructor; nothing was added.
+        """
+        (added,) = _checked(state, [effect])
+        self._take({**self._given, str(state): (*self._given.get(str(state), ()), added)})
+
+    def _take(self, given: Mapping[str, tuple[Effect, ...]]) -> None:
+        definition = self._definition
         every = {
             state: [name for one in listed for name in (one.name, *one.aliases)] for state, listed in given.items()
         }
@@ -88,6 +104,7 @@ class EffectRegistry:
             problems = list(_not_named(definition, named, given))
         if problems:
             raise DefinitionError("; ".join(problems), problems=tuple(problems))
+        self._given = given
         listing = {state: tuple(one.name for one in listed) for state, listed in given.items() if listed}
         # Each change that is submitted holds this mapping.
         self.names: Mapping[str, tuple[str, ...]] = ReadOnlyDict(named or listing)

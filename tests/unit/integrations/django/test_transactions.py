@@ -246,7 +246,7 @@ READS = {
 def test_every_method_either_only_reads_or_is_refused_in_a_transaction() -> None:
     """A new method of `Workflow` is put into one of the two."""
     names = {name for name in dir(DjangoWorkflow) if not name.startswith("_")}
-    assert names == {*CALLS, *READS, "receive", "close", "definition"}
+    assert names == {*CALLS, *READS, "receive", "close", "definition", "effect"}
 
 
 def test_a_method_that_writes_or_asks_is_refused_in_a_transaction(hosted: Desk) -> None:
