@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,8 @@ def shown(browser_of: As, change: ChangeRequest, **options: Any) -> str:
 
 def words(page: str) -> str:
     """Return the text of a page without its tags."""
-    return re.sub(r"\s+", " ", re.sub(r"<(style|script|title)\b.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL))
+    text = re.sub(r"<(style|script|title)\b.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(text))
 
 
 def decided(desk: Desk, **given: Any) -> ChangeRequest:

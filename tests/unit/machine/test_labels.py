@@ -16,6 +16,7 @@ from itsm_workflow.machine.labels import (
     ATTENTION,
     FACTS,
     FOR_PROGRAMS,
+    OPERATIONS,
     OUTCOMES,
     TRIGGERS,
     UNDELIVERED,
@@ -23,6 +24,7 @@ from itsm_workflow.machine.labels import (
     VALUES,
     labels_of,
 )
+from itsm_workflow.runtime.operations import METHODS
 from tests.support import examples as x
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from itsm_workflow.change import ChangeRequest
+
+
+def test_every_operation_of_a_person_has_a_name() -> None:
+    """A `revise` takes a whole form, and `receive` is called for the gateway."""
+    assert set(OPERATIONS) == {*METHODS.values(), "settle", "fire(raise_attention)"} - {"revise", "receive"}
 
 
 def test_every_fact_of_an_entry_has_a_name_or_is_for_programs() -> None:

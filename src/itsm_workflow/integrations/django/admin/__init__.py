@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from django.contrib import admin
 from django.urls import path
 
+from itsm_workflow.integrations.django.admin.acting import operation_page
 from itsm_workflow.integrations.django.admin.detail import change_page
 from itsm_workflow.integrations.django.admin.listing import list_page
 from itsm_workflow.integrations.django.admin.pages import page_view
@@ -28,7 +29,8 @@ __all__ = ["ChangeAdmin"]
 class ChangeAdmin(admin.ModelAdmin):
     """The pages of changes in Django's admin.
 
-    To look, a user needs Django's permission ``itsm_workflow.view_change`` or ``itsm_workflow.change_change``.
+    To look, a user needs Django's permission ``itsm_workflow.view_change`` or ``itsm_workflow.change_change``; to act,
+    the second one.
     """
 
     def get_urls(self) -> Sequence[object]:
@@ -36,6 +38,11 @@ class ChangeAdmin(admin.ModelAdmin):
         return [
             path("", page_view(self, list_page), name="itsm_workflow_change_changelist"),
             path("<str:change_id>/change/", page_view(self, change_page), name="itsm_workflow_change_change"),
+            path(
+                "<str:change_id>/do/<slug:operation>/",
+                page_view(self, operation_page, acts=True),
+                name="itsm_workflow_change_operation",
+            ),
         ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - as Django calls it

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 
 from itsm_workflow.bkapi.call_log import masked
+from itsm_workflow.integrations.django.admin.operations import buttons
 from itsm_workflow.integrations.django.admin.pages import rendered
 from itsm_workflow.integrations.django.admin.picture import picture
 from itsm_workflow.integrations.django.admin.timeline import MOST, decider_text, text_of, timeline
@@ -38,6 +39,7 @@ def change_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, cha
         tone=tone(definition, change.state),
         attention=_attention(change),
         why=workflow.why(change_id),
+        buttons=buttons(workflow, change, request.user.get_username()) if admin.has_change_permission(request) else (),
         picture=picture(definition, entries, _("The workflow; the current state is %s") % state),
         facts=[(name, text) for name, text in _facts(change) if text],
         ticket_url=status.ticket_url,

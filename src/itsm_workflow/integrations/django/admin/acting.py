@@ -1,0 +1,101 @@
+"""The page that confirms an operation: what it does, to which change, and why. It acts by POST only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from itsm_workflow.errors import InvalidForm, ItsmWorkflowError
+from itsm_workflow.integrations.django.admin.operations import buttons, from_route, operation_label, operation_of
+from itsm_workflow.integrations.django.admin.pages import logger, rendered
+from itsm_workflow.integrations.django.admin.words import change_label, tone
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+    from django.http import HttpRequest, HttpResponse
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.integrations.django.admin.operations import Operation
+    from itsm_workflow.workflow import Workflow
+
+_SEEN = "seen"
+
+
+class OperationForm(forms.Form):
+    """The form of an operation on a change as the operator has seen it."""
+
+    data: Any  # of the request; Django replaces it as well
+    seen = forms.CharField(widget=forms.HiddenInput, max_length=64)
+
+    def __init__(self, data: Any, operation: Operation, change: ChangeRequest) -> None:  # noqa: ANN401 - of a request
+        super().__init__(data, initial={_SEEN: change.updated_at.isoformat()})
+        self._seen = change.updated_at.isoformat()
+        self.fields.update(operation.fields(change))
+
+    def clean(self) -> dict[str, Any]:
+        """Reject an operation on a change that has moved since the page was shown."""
+        given = dict(super().clean() or {})
+        if given.pop(_SEEN, None) != self._seen:
+            self.data = {**self.data.dict(), _SEEN: self._seen}
+            raise forms.ValidationError(_("The change request has moved since; look at it again, then confirm."))
+        return given
+
+
+def operation_page(
+    admin: ModelAdmin, request: HttpRequest, workflow: Workflow, change_id: str, operation: str
+) -> HttpResponse:
+    """Return the page that confirms an operation; a POST with a valid form carries it out."""
+    change, actor, name = workflow.get(change_id), request.user.get_username(), from_route(operation)
+    back = HttpResponseRedirect(reverse("admin:itsm_workflow_change_change", args=[change_id]))
+    possible = {str(one["name"]) for one in buttons(workflow, change, actor)}
+    chosen = operation_of(workflow, change, name) if operation in possible else None
+    label = operation_label(name)
+    if chosen is None:
+        messages.error(request, _("“%s” is not possible for this change request now.") % label)
+        return back
+    form = OperationForm(request.POST if request.method == "POST" else None, chosen, change)
+    if form.is_valid() and _carried_out(request, workflow, chosen, change, form, label):
+        return back
+    return rendered(
+        admin,
+        request,
+        "operation",
+        label,
+        form=form,
+        change=change,
+        meaning=chosen.meaning,
+        is_dangerous=chosen.is_dangerous,
+        state=change_label(workflow.definition, change),
+        tone=tone(workflow.definition, change.state),
+    )
+
+
+def _carried_out(  # noqa: PLR0917 - private
+    request: HttpRequest, workflow: Workflow, chosen: Operation, change: ChangeRequest, form: OperationForm, label: str
+) -> bool:
+    """Carry the operation out, and return whether it was; a refusal is shown at the form."""
+    actor = request.user.get_username()
+    try:
+        after = chosen.call(workflow, change, actor, form.cleaned_data)
+    except InvalidForm as error:
+        for field, _value, rule in error.problems:
+            form.add_error(field if field in form.fields else None, f"{field}: {rule}")
+        return False
+    except (ItsmWorkflowError, RuntimeError) as error:
+        # A RuntimeError is raised in an open transaction, which only the project can have opened.
+        logger.warning("The operation %r of %s on change %s was refused: %s", label, actor, change.id, error)
+        form.add_error(None, str(error))
+        return False
+    done = _("“%(operation)s” was carried out; the change request is now: %(state)s.")
+    messages.success(request, done % {"operation": label, "state": change_label(workflow.definition, after)})
+    for one in after.effects:
+        if one.error and one.attempts > {each.id: each.attempts for each in change.effects}.get(one.id, 0):
+            messages.warning(
+                request, _("The effect %(name)s failed: %(error)s") % {"name": one.name, "error": one.error}
+            )
+    return True
