@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.urls import path
 
 from itsm_workflow.integrations.django.admin.acting import operation_page
+from itsm_workflow.integrations.django.admin.bulk import bulk_page
 from itsm_workflow.integrations.django.admin.detail import change_page
 from itsm_workflow.integrations.django.admin.listing import list_page
 from itsm_workflow.integrations.django.admin.pages import page_view
@@ -37,6 +38,7 @@ class ChangeAdmin(admin.ModelAdmin):
         """Return the routes of the pages, which replace all routes of Django's own."""
         return [
             path("", page_view(self, list_page), name="itsm_workflow_change_changelist"),
+            path("bulk/<slug:kind>/", page_view(self, bulk_page, acts=True), name="itsm_workflow_change_bulk"),
             path("<str:change_id>/change/", page_view(self, change_page), name="itsm_workflow_change_change"),
             path(
                 "<str:change_id>/do/<slug:operation>/",

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from itsm_workflow.change import AttentionReason
+from itsm_workflow.integrations.django.admin.bulk import LABELS
 from itsm_workflow.integrations.django.admin.pages import changes_of, rendered
 from itsm_workflow.integrations.django.admin.words import attention_label, change_label, state_label, tone
 
@@ -96,6 +97,9 @@ def list_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow) -> Ht
         is_filtered=any(text for name, text in first.items()),
         rows=list(_rows(workflow.definition, found)) if found else [],
         unreadable=[{"id": one, "error": str(error)} for one, error in found.unreadable.items()] if found else [],
+        bulk=[(name, label) for name, (label, _meaning) in LABELS.items()]
+        if admin.has_change_permission(request)
+        else [],
         next=f"?{following.urlencode()}" if found and found.next else "",
         first=f"?{first.urlencode()}" if request.GET.get("after") else "",
     )

@@ -45,7 +45,8 @@ def _check_visible(text: str) -> None:
         raise ValidationError(_("This text cannot be seen."), code="invisible")
 
 
-def _reason() -> forms.CharField:
+def reason_field() -> forms.CharField:
+    """Return the field of the reason, which is required."""
     return _text(_("Reason"), help_text=_("It stays in the history, with your name."), rows=3)
 
 
@@ -67,7 +68,7 @@ class Operation:
 
 
 def _with_reason(_change: ChangeRequest) -> Mapping[str, forms.Field]:
-    return {"reason": _reason()}
+    return {"reason": reason_field()}
 
 
 def _method(name: str) -> Call:
@@ -131,7 +132,7 @@ OPERATIONS_OF_METHODS: Mapping[str, Operation] = {
     "resend": Operation(
         meaning=_("Sends the request again with the same key. If a ticket exists after all, there may be two."),
         fields=lambda _change: {
-            "reason": _reason(),
+            "reason": reason_field(),
             "evidence": _text(
                 _("Evidence"),
                 required=False,
@@ -180,7 +181,7 @@ OPERATIONS_OF_METHODS: Mapping[str, Operation] = {
         meaning=_("Delivers an effect again that failed too often."),
         fields=lambda change: {
             "effect": forms.ChoiceField(label=_("Effect"), choices=parked(change)),
-            "reason": _reason(),
+            "reason": reason_field(),
         },
         call=_retry_effect,
     ),
