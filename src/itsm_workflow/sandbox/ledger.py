@@ -10,7 +10,7 @@ A ledger is not thread-safe: callers in several threads must hold a lock around 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -75,10 +75,10 @@ class Ledger:
         self._clock = clock
         self._install = f"{random.getrandbits(64):x}"
         self._tickets: list[Ticket] = []
+        self._by_sn: defaultdict[str, list[Ticket]] = defaultdict(list)
         self._failed: dict[str, None] = {}
         self._outbox: list[Outgoing] = []
         self._days: Counter[str] = Counter()
-        self._ids = 0
         self._fields = 0
         self._comments = 0
 
@@ -102,16 +102,14 @@ class Ledger:
         Raises:
             LookupError: no ticket has the id.
         """
-        for ticket in self._tickets:
-            if ticket.id == ticket_id:
-                return ticket
-        message = f"No ticket of the sandbox has the id {ticket_id}."
-        raise LookupError(message)
+        if not 0 < ticket_id <= len(self._tickets):
+            message = f"No ticket of the sandbox has the id {ticket_id}."
+            raise LookupError(message)
+        return self._tickets[ticket_id - 1]  # `_store` counts from 1
 
     def by_sn(self, sn: object) -> list[Ticket]:
         """Find every ticket with a number, newest first; case and trailing blanks are ignored."""
-        wanted = collate(sn)
-        return [ticket for ticket in self.newest_first() if collate(ticket.sn) == wanted]
+        return self._by_sn.get(collate(sn), [])[::-1]
 
     def one(self, sn: object) -> Ticket:
         """Find the ticket with a number, as an endpoint does.
@@ -185,20 +183,20 @@ class Ledger:
         return f"REQ{day}{self._days[day]:06d}"
 
     def _store(self, draft: Draft, sn: str) -> Ticket:
-        self._ids += 1
-        now = self.now()
+        number, now = len(self._tickets) + 1, self.now()
         ticket = Ticket(
-            id=self._ids,
+            id=number,
             sn=sn,
             draft=draft,
             first_field_id=self._fields + 1,
             created_at=now,
             update_at=now,
             updated_by=[draft.creator],
-            dynamic_keys=tuple(self._random_key(f"{self._ids}.{name}") for name, _, _ in draft.dynamic),
+            dynamic_keys=tuple(self._random_key(f"{number}.{name}") for name, _, _ in draft.dynamic),
         )
         self._fields += len(draft.dynamic) + len(draft.values) + 8
         self._tickets.append(ticket)
+        self._by_sn[collate(sn)].append(ticket)
         self.note(ticket, "create")
         return ticket
 
