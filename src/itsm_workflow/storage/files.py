@@ -55,10 +55,14 @@ def unavailable(doing: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
-        if error.errno == errno.ENOENT and os.path.isdir(path.parent):  # noqa: PTH112  # which Path.is_dir may raise
-            advice = "the file does not exist"
-        raise StorageUnavailable(f"cannot {doing} {path}: {advice}", path=str(path)) from error
+        raise _unavailable_error(doing, path, error) from error
+
+
+def _unavailable_error(doing: str, path: Path, error: OSError) -> StorageUnavailable:
+    advice = _ADVICE.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
+    if error.errno == errno.ENOENT and os.path.isdir(path.parent):  # noqa: PTH112  # which Path.is_dir may raise
+        advice = "the file does not exist"
+    return StorageUnavailable(f"cannot {doing} {path}: {advice}", path=str(path))
 
 
 def look_at(path: Path) -> os.stat_result | None:
@@ -67,11 +71,12 @@ def look_at(path: Path) -> os.stat_result | None:
     Raises:
         StorageUnavailable: The path is not a regular file, or the file has several names.
     """
-    with unavailable("look at", path):
-        try:
-            found = path.lstat()
-        except FileNotFoundError:
-            return None
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unavailable_error("look at", path, error) from error
     kind = stat.S_IFMT(found.st_mode)
     if kind != stat.S_IFREG:
         what = _KINDS.get(kind, "not a regular file")

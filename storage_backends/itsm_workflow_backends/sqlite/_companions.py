@@ -10,6 +10,7 @@ opens the files, because closing one would release SQLite's locks on it.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import attrs
@@ -18,8 +19,6 @@ from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.storage.files import look_at
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     Identity = tuple[int, int]
 
 
@@ -29,11 +28,11 @@ class Companions:
 
     Attributes:
         path: The path of the database.
-        files: The path of each file and its identity, or None if the file does not exist.
+        files: The path of each file, as text, and its identity, or None if the file does not exist.
     """
 
     path: Path
-    files: tuple[tuple[Path, Identity | None], ...]
+    files: tuple[tuple[str, Identity | None], ...]
 
     @classmethod
     def at(cls, path: Path) -> Self:
@@ -42,9 +41,8 @@ class Companions:
         Raises:
             StorageUnavailable: One of them is not a regular file.
         """
-        return cls(
-            path, tuple((file, identity_of(look_at(file))) for file in (_named(path, "-wal"), _named(path, "-shm")))
-        )
+        files = (log_of(path), _named(path, "-shm"))
+        return cls(path, tuple((str(file), identity_of(look_at(file))) for file in files))
 
     @property
     def complete(self) -> bool:
@@ -64,8 +62,8 @@ class Companions:
 
     def replaced(self) -> Path | None:
         """Return the path of a file that was replaced by another file, or None."""
-        for file, before in self.files:
-            now = identity_of(look_at(file))
+        for name, before in self.files:
+            now = identity_of(look_at(file := Path(name)))
             if now is not None and now != before:
                 return file
         return None
@@ -76,7 +74,7 @@ class Companions:
         Args:
             outcome: A clause that describes the known outcome of the call.
         """
-        gone = next((file for file, _ in self.files if look_at(file) is None), self.files[0][0])
+        gone = next((file for file, _ in self.files if look_at(Path(file)) is None), self.files[0][0])
         return StorageUnavailable(
             f"{gone} was removed while the store was open{outcome}. The committed changes will be written to "
             f"{self.path} when the last process closes the store: do not put another file in its place, close the "
@@ -141,5 +139,10 @@ def identity_of(found: os.stat_result | None) -> Identity | None:
     return None if found is None else (found.st_dev, found.st_ino)
 
 
+def log_of(path: Path) -> Path:
+    """Return the path of the log of a database."""
+    return _named(path, "-wal")
+
+
 def _named(path: Path, end: str) -> Path:
-    return path.with_name(path.name + end)
+    return Path(f"{path}{end}")

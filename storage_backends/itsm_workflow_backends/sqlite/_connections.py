@@ -22,7 +22,7 @@ from itsm_workflow.storage.files import check_writable, look_at
 from itsm_workflow_backends.sqlite import _forks, _marking
 from itsm_workflow_backends.sqlite._companions import Companions, check_companions, identity_of, replaced_error
 from itsm_workflow_backends.sqlite._creation import create_if_missing
-from itsm_workflow_backends.sqlite._errors import is_of_disk, translated
+from itsm_workflow_backends.sqlite._errors import FOREIGN, is_of_disk, translation
 from itsm_workflow_backends.sqlite._opening import (
     check_before_writing,
     check_finished,
@@ -75,7 +75,8 @@ class Connections:
             pass
 
     def _start(self) -> None:
-        self._mutex = threading.Condition()
+        self._mutex = threading.RLock()
+        self._calls = threading.Condition(self._mutex)
         self._writers = threading.Lock()
         self._idle = []
         # The number of open connections, idle or in use, and the log that all of them have opened.
@@ -97,6 +98,7 @@ class Connections:
     @contextmanager
     def reading(self, **about: str) -> Iterator[sqlite3.Connection]:
         """Yield a connection for statements that read; an error of SQLite gets the facts in ``about``."""
+        self._reset_after_fork()
         with self._lent("read", "", **about) as connection:
             check_not_newer(connection, self._path)
             yield connection
@@ -146,8 +148,10 @@ class Connections:
 
     def commit(self, connection: sqlite3.Connection) -> None:
         """Commit the transaction of a connection for writing: the only statement whose failure can leave it stored."""
-        with translated(self._path, "write to", outcome=_UNKNOWN):
+        try:
             connection.execute("COMMIT")
+        except FOREIGN as error:
+            raise translation(error, self._path, "write to", outcome=_UNKNOWN) from error
 
     def _mark(self, connection: sqlite3.Connection) -> None:
         """Copy the log into the file and mark the file, so that a loss of the log after later commits is noticed."""
@@ -194,13 +198,13 @@ class Connections:
         """Before a fork, wait for the calls of other threads, and keep new calls waiting."""
         with self._mutex:
             self._held = True
-            self._mutex.wait_for(lambda: self._busy.keys() <= {threading.get_ident()}, self._timeout)
+            self._calls.wait_for(lambda: self._busy.keys() <= {threading.get_ident()}, self._timeout)
 
     def release(self) -> None:
         """After a fork, let calls begin again."""
         with self._mutex:
             self._held = False
-            self._mutex.notify_all()
+            self._calls.notify_all()
 
     def close_inherited(self) -> None:
         """In a forked child, close the connections that no call was using."""
@@ -213,31 +217,29 @@ class Connections:
         self._start()
         self._unusable = interrupted
 
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Wait until no fork is in progress, and count a call of this thread as unfinished during the block."""
-        me = threading.get_ident()
+    def _begin_call(self, me: int) -> None:
+        """Wait until no fork is in progress, and count a call of this thread as unfinished."""
         with self._mutex:
-            if me not in self._busy and not self._mutex.wait_for(lambda: not self._held, self._timeout):
+            if self._held and me not in self._busy and not self._calls.wait_for(lambda: not self._held, self._timeout):
                 raise StorageUnavailable(
                     f"cannot use {self._path}: a fork of this process took longer than {self._timeout} s: try again",
                     path=str(self._path),
                 )
             self._busy[me] = self._busy.get(me, 0) + 1
-        try:
-            yield
-        finally:
-            with self._mutex:
-                self._busy[me] -= 1
-                if not self._busy[me]:
-                    del self._busy[me]
-                    self._mutex.notify_all()
+
+    def _end_call(self, me: int) -> None:
+        with self._mutex:
+            self._busy[me] -= 1
+            if not self._busy[me]:
+                del self._busy[me]
+                if self._held:
+                    self._calls.notify_all()
 
     @contextmanager
     def _lent(self, doing: str, outcome: str, **about: str) -> Iterator[sqlite3.Connection]:
-        connection = None
-        self._reset_after_fork()
-        with self._counted(), translated(self._path, doing, outcome=outcome, **about):
+        connection, me = None, threading.get_ident()
+        self._begin_call(me)
+        try:
             try:
                 connection = self._take()
                 yield connection
@@ -247,9 +249,14 @@ class Connections:
                 self._doubtful = self._doubtful or is_of_disk(error)
                 raise
             self._give_back(connection)
+        except FOREIGN as error:
+            raise translation(error, self._path, doing, outcome=outcome, **about) from error
+        finally:
+            self._end_call(me)
 
     def _take(self) -> sqlite3.Connection:
         found = look_at(self._path)
+        idle: list[sqlite3.Connection] = []
         with self._mutex:
             if self._closed:
                 raise StorageUnavailable(f"the store {self._path} was closed: open it again", path=str(self._path))
@@ -264,15 +271,14 @@ class Connections:
                 )
             if self._checked is not None and self._checked != identity_of(found):
                 self._refuse_replaced(found)
-        if (lost := self._change_of_log()) is not None:
-            with self._mutex:
-                idle, self._idle = self._idle, []
-            for connection in idle:
-                self._shut(connection)
-            raise lost
-        with self._mutex:
-            if self._idle:
+            if (lost := self._change_of_log()) is not None:
+                idle, self._idle = self._idle, idle
+            elif self._idle:
                 return self._idle.pop()
+        for connection in idle:
+            self._shut(connection)
+        if lost is not None:
+            raise lost
         return self._open()
 
     def _change_of_log(self, outcome: str = "") -> StorageError | None:

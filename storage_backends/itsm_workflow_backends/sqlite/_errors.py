@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+FOREIGN = (sqlite3.Error, UnicodeDecodeError)
+"""The errors that ``sqlite3`` raises; the second one if its message quotes damaged bytes."""
+
 _PRIMARY = 0xFF
 _CORRUPT = frozenset(
     {
@@ -49,25 +52,30 @@ def is_undecodable(error: BaseException) -> bool:
 
 
 @contextmanager
-def translated(path: Path, doing: str, *, outcome: str = "", **about: str) -> Iterator[None]:
-    """Raise an error of ``sqlite3`` in the block as an error of this library.
+def translated(path: Path, doing: str, *, outcome: str = "") -> Iterator[None]:
+    """Raise an error of ``sqlite3`` in the block as an error of this library, see `translation`."""
+    try:
+        yield
+    except FOREIGN as error:
+        raise translation(error, path, doing, outcome=outcome) from error
 
-    ``sqlite3`` also raises UnicodeDecodeError, if its message quotes damaged bytes.
+
+def translation(
+    error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str, *, outcome: str = "", **about: str
+) -> StorageCorrupt | StorageUnavailable:
+    """Return the error of this library for one of `FOREIGN`.
 
     Args:
+        error: The error that ``sqlite3`` raised.
         path: The path of the file.
         doing: The attempted action, as in "cannot <doing>".
         outcome: A clause that describes the known outcome of the action.
         about: Further attributes of the error.
     """
-    try:
-        yield
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        extended = getattr(error, "sqlite_errorcode", 0)
-        code = extended & _PRIMARY
-        facts = {"path": str(path), "sqlite_error": getattr(error, "sqlite_errorname", type(error).__name__), **about}
-        if code in _CORRUPT or is_undecodable(error):
-            damaged = f"cannot {doing} {path}: it is damaged or not a store ({error}){outcome}"
-            raise StorageCorrupt(damaged, **facts) from error
-        advice = _ADVICE.get(extended) or _ADVICE.get(code) or str(error)
-        raise StorageUnavailable(f"cannot {doing} {path}: {advice}{outcome}", **facts) from error
+    extended = getattr(error, "sqlite_errorcode", 0)
+    code = extended & _PRIMARY
+    facts = {"path": str(path), "sqlite_error": getattr(error, "sqlite_errorname", type(error).__name__), **about}
+    if code in _CORRUPT or is_undecodable(error):
+        return StorageCorrupt(f"cannot {doing} {path}: it is damaged or not a store ({error}){outcome}", **facts)
+    advice = _ADVICE.get(extended) or _ADVICE.get(code) or str(error)
+    return StorageUnavailable(f"cannot {doing} {path}: {advice}{outcome}", **facts)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.storage.files import look_at
+from itsm_workflow_backends.sqlite._companions import log_of
 from itsm_workflow_backends.sqlite._schema import APPLICATION_ID, BACKUP_ID, MARKED_ID
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def check_log_is_own(path: Path) -> None:
 
 def log_size(path: Path) -> int:
     """Return the size of the log in bytes, or 0 if it does not exist."""
-    found = look_at(path.with_name(f"{path.name}-wal"))
+    found = look_at(log_of(path))
     return 0 if found is None else found.st_size
 
 
