@@ -79,13 +79,13 @@ def test_threads_share_a_transaction(backend: SQLiteBackend) -> None:
     assert present(backend, "c1").version == 2
 
 
-def test_only_the_stores_version_is_read_before_a_write(backend: SQLiteBackend) -> None:
+def test_a_write_reads_only_which_columns_it_changes(backend: SQLiteBackend) -> None:
     """The statements that write decide whether there is a conflict; only its kind is then read."""
     done: list[str] = []
     row = stored(backend, create("c2"))
     _statements(backend, done)
     backend.commit([follow(row, ticket_key="g:1")])
-    assert [line.split()[0] for line in done] == ["BEGIN", "PRAGMA", "UPDATE", "UPDATE", "INSERT", "COMMIT"]
+    assert [line.split()[0] for line in done] == ["BEGIN", "PRAGMA", "SELECT", "UPDATE", "INSERT", "COMMIT"]
     done.clear()
     backend.commit([create("c3")])
     assert [line.split()[0] for line in done] == ["BEGIN", "PRAGMA", "INSERT", "INSERT", "COMMIT"]
@@ -94,17 +94,43 @@ def test_only_the_stores_version_is_read_before_a_write(backend: SQLiteBackend) 
         Conflict(kind=ConflictKind.TICKET, change_id="c1", holder="c2")
     ]
     words = [line.split()[0] for line in done[done.index("BEGIN IMMEDIATE") :]]
-    assert words == ["BEGIN", "PRAGMA", "UPDATE", *["SELECT"] * 5, "ROLLBACK"]
+    assert words == ["BEGIN", "PRAGMA", "SELECT", "UPDATE", *["SELECT"] * 5, "ROLLBACK"]
 
 
-@pytest.mark.parametrize("statement", ["CLAIM_ROW", "UPDATE_OFTEN"])
+@pytest.mark.parametrize(
+    ("change", "columns"),
+    [
+        ({}, set()),
+        ({"state": "approved", "open_subject": None}, {"state", "open_subject"}),
+        ({"ticket_key": "g:1", "ticket_sn": "1", "attention": "overdue"}, {"ticket_key", "ticket_sn", "attention"}),
+        ({"workflow": "v", "subject": "t", "submission": 2}, {"workflow", "subject", "submission"}),
+    ],
+)
+def test_an_update_names_only_indexed_columns_that_change(
+    backend: SQLiteBackend, change: dict[str, Any], columns: set[str]
+) -> None:
+    """SQLite writes the index entry of each column that an UPDATE names; the due time and the last one always move."""
+    done: list[str] = []
+    row = present(backend, "c1")
+    write = follow(row, **change)
+    _statements(backend, done)
+    assert backend.commit([write]) == [None]
+    [update] = [line for line in done if line.startswith("UPDATE")]
+    named = {part.partition(" = ")[0] for part in update.partition(" SET ")[2].partition(" WHERE ")[0].split(", ")}
+    assert named & {*_queries._SELDOM} == columns
+    assert present(backend, "c1") == attrs.evolve(write.row, form=row.form)
+
+
+@pytest.mark.parametrize("statement", ["CLAIM_ROW", "SELECT_CHANGED", "update_row"])
 def test_a_write_that_finds_no_row_is_not_acknowledged(
     backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
     """If the row is there when it is read again, the store is damaged."""
     row = present(backend, "c1")
     with monkeypatch.context() as damaged:
-        damaged.setattr(_queries, statement, f"{getattr(_queries, statement)} AND 0")
+        whole = getattr(_queries, statement)
+        broken = (lambda changed: f"{whole(changed)} AND 0") if callable(whole) else f"{whole} AND 0"
+        damaged.setattr(_queries, statement, broken)
         with pytest.raises(StorageCorrupt, match="cannot write change c1: the store refused it without a conflict"):
             backend.commit([claim(row, 5) if statement == "CLAIM_ROW" else follow(row, state="approved")])
     assert present(backend, "c1") == row

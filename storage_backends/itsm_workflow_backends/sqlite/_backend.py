@@ -171,7 +171,7 @@ def _check_not_lost(connection: sqlite3.Connection, change_id: str) -> None:
 
 
 def _write(connection: sqlite3.Connection, write: Write) -> Conflict | None:
-    """Store one write, or return its conflict; the store is read only after a statement has failed."""
+    """Store one write, or return its conflict; what it conflicts with is read only then."""
     refusal = None
     try:
         is_stored = _update(connection, write) if write.expected_version else _insert(connection, write)
@@ -197,11 +197,13 @@ def _insert(connection: sqlite3.Connection, write: Write) -> bool:
 
 
 def _update(connection: sqlite3.Connection, write: Write) -> bool:
-    """Return whether the row was as the write expects it; if not, or if it fails, nothing was changed."""
+    """Return whether the row is as the write expects it; if not, or if it fails, nothing was changed."""
     if not write.entries:
         return bool(connection.execute(sql.CLAIM_ROW, sql.claim_values(write)).rowcount)
-    connection.execute(sql.UPDATE_SELDOM, sql.seldom_values(write))
-    return bool(connection.execute(sql.UPDATE_OFTEN, sql.often_values(write)).rowcount)
+    changed = connection.execute(sql.SELECT_CHANGED, sql.changed_values(write)).fetchone()
+    if changed is None:
+        return False
+    return bool(connection.execute(sql.update_row(changed), sql.update_values(write, changed)).rowcount)
 
 
 def _conflict(connection: sqlite3.Connection, write: Write) -> Conflict | None:

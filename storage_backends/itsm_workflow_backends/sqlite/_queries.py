@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from itertools import compress
 from operator import attrgetter
 from typing import TYPE_CHECKING, cast
 
@@ -29,8 +31,8 @@ def _listed(columns: Sequence[str]) -> str:
 SELECT_ROW = f"SELECT {_listed(_ROW_COLUMNS)} FROM changes WHERE id = ?"  # noqa: S608
 INSERT_ROW = f"INSERT INTO changes ({_listed(_ROW_COLUMNS)}) VALUES ({', '.join('?' * len(_ROW_COLUMNS))})"  # noqa: S608
 _EXPECTED = "id = ? AND version = ? AND seq = ?"
-# An UPDATE writes the index entries of all columns that it names, also of those that keep their values. Most writes
-# leave these columns as they are, so they are updated by a statement of their own, and only if one of them differs.
+# An UPDATE writes the index entries of all columns that it names, also of those that keep their values. So it names
+# those of the following columns that differ from the stored ones, and of most writes none does.
 _SELDOM = (
     "workflow",
     "state",
@@ -46,15 +48,8 @@ _OFTEN = tuple(column for column in _ROW_COLUMNS if column not in {"id", "form",
 _row_values, _seldom_values, _often_values, _entry_values = (
     cast("Values", attrgetter(*columns)) for columns in (_ROW_COLUMNS, _SELDOM, _OFTEN, _ENTRY_COLUMNS)
 )
-UPDATE_SELDOM = (
-    f"UPDATE changes SET {', '.join(f'{column} = ?' for column in _SELDOM)} "  # noqa: S608
-    f"WHERE {_EXPECTED} AND ({_listed(_SELDOM)}) IS NOT ({', '.join('?' * len(_SELDOM))})"
-)
-"""The first of two statements: it fails if another change holds the subject or the ticket."""
-UPDATE_OFTEN = (
-    f"UPDATE changes SET {', '.join(f'{column} = ?' for column in _OFTEN)}, form = coalesce(?, form) WHERE {_EXPECTED}"  # noqa: S608
-)
-"""The second of two statements: it changes no row if the version or the number of entries is another one."""
+SELECT_CHANGED = f"SELECT {', '.join(f'{column} IS NOT ?' for column in _SELDOM)} FROM changes WHERE {_EXPECTED}"  # noqa: S608
+"""Shows which columns a write changes; it finds no row if the version or the number of entries is another one."""
 CLAIM_ROW = f"UPDATE changes SET version = ?, due_at = ? WHERE {_EXPECTED}"  # noqa: S608
 INSERT_ENTRY = f"INSERT INTO entries ({_listed(_ENTRY_COLUMNS)}) VALUES ({', '.join('?' * len(_ENTRY_COLUMNS))})"  # noqa: S608
 SELECT_ENTRIES = f"SELECT {_listed(_ENTRY_COLUMNS)} FROM entries WHERE change_id = ? AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
@@ -109,15 +104,26 @@ def expected_values(write: Write) -> tuple[Value, ...]:
     return write.row.id, write.expected_version, write.row.seq - len(write.entries)
 
 
-def seldom_values(write: Write) -> tuple[Value, ...]:
-    """Return the parameters of `UPDATE_SELDOM`."""
-    values = _seldom_values(write.row)
-    return (*values, *expected_values(write), *values)
+def changed_values(write: Write) -> tuple[Value, ...]:
+    """Return the parameters of `SELECT_CHANGED`."""
+    return (*_seldom_values(write.row), *expected_values(write))
 
 
-def often_values(write: Write) -> tuple[Value, ...]:
-    """Return the parameters of `UPDATE_OFTEN`."""
-    return (*_often_values(write.row), write.row.form, *expected_values(write))
+@functools.cache
+def update_row(changed: tuple[int, ...]) -> str:
+    """Return the statement that updates a row; it fails if another change holds the subject or the ticket.
+
+    Args:
+        changed: The row that `SELECT_CHANGED` returned.
+    """
+    named = ", ".join(f"{column} = ?" for column in (*_OFTEN, *compress(_SELDOM, changed)))
+    return f"UPDATE changes SET {named}, form = coalesce(?, form) WHERE {_EXPECTED}"  # noqa: S608
+
+
+def update_values(write: Write, changed: tuple[int, ...]) -> tuple[Value, ...]:
+    """Return the parameters of `update_row`."""
+    row = write.row
+    return (*_often_values(row), *compress(_seldom_values(row), changed), row.form, *expected_values(write))
 
 
 def claim_values(write: Write) -> tuple[Value, ...]:
