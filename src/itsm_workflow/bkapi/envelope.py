@@ -197,7 +197,9 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
 
 def clean(text: str, *, limit: int = MAX_MESSAGE) -> str:
     """Return a text from outside, cut and without control characters or direction marks, for a log or a terminal."""
-    kept = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text[: 4 * limit])
+    kept = text[: 4 * limit]
+    if not kept.isprintable():  # the same categories, but that a plain space counts as printable
+        kept = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in kept)
     words = " ".join(kept.split())
     return words if len(words) <= limit else words[: limit - 1] + "…"
 

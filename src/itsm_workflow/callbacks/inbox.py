@@ -92,7 +92,7 @@ class Inbox:
         if isinstance(callback, CallbackResponse):
             return callback
         try:
-            is_news = self._store_hint(callback)
+            hinted = self._store_hint(callback)
         except ChangeNotFound:
             return refusal(401, "not a callback of this application")
         except TransitionRefused as refused:
@@ -103,8 +103,8 @@ class Inbox:
         except Exception as error:  # noqa: BLE001 - the store, or a host's due rule, may raise anything
             self._observers.on_trouble(callback.change_id, error, doing="the callback could not be stored")
             return refusal(503, "the callback was not stored: list it as not delivered")
-        if is_news:
-            self._look(callback)
+        if hinted is not None:
+            self._look(callback, hinted)
         return ACCEPTED
 
     def close(self, seconds: float | None = None) -> None:
@@ -128,23 +128,22 @@ class Inbox:
             late = "looks after callbacks did not end in time; their changes stay due for the next reconcile"
             self._observers.on_trouble("", ItsmWorkflowError(late))
 
-    def _store_hint(self, callback: Callback) -> bool:
-        """Store the hint, and return whether it is new and needs a look."""
+    def _store_hint(self, callback: Callback) -> Stored | None:
+        """Store the hint, and return the change with it if the hint is new and needs a look."""
         heard = ev.CallbackHeard(sn=callback.sn, digest=callback.digest, number=callback.number)
 
-        def once() -> bool:
+        def once() -> Stored | None:
             row = self._journal.row(callback.change_id)
             if self._repeats_the_last_while_due(row, callback):
-                return False
+                return None
             stored = self._journal.read(row)
             prepared = self._journal.prepare(stored, [Step(Trigger.RECEIVE_CALLBACK, heard)], actor="callback")
-            is_news, last = prepared.is_news, stored.change.heard
-            if not is_news:
-                if (last is not None and last.digest == callback.digest) or self._is_soon_due(stored):
-                    return False
-                prepared = self._due_soon(stored)
-            self._journal.commit_one(prepared)
-            return is_news
+            if prepared.is_news:
+                return self._journal.commit_one(prepared)
+            last = stored.change.heard
+            if (last is None or last.digest != callback.digest) and not self._is_soon_due(stored):
+                self._journal.commit_one(self._due_soon(stored))
+            return None
 
         return repeat_on_conflict(once)  # another writer may have stored a duplicate of this callback
 
@@ -167,11 +166,11 @@ class Inbox:
         until = self._journal.clock.now() + self._journal.policy.soon
         return self._journal.prepare_claim(stored, (), until=until, actor="callback")
 
-    def _look(self, callback: Callback) -> None:
+    def _look(self, callback: Callback, hinted: Stored) -> None:
         if callable(self._after):
             self._queue(self._after, callback.change_id)
         elif self._after == "inline":
-            self._look_into(callback)
+            self._look_into(callback, hinted)
         elif self._after == "background":
             try:
                 self._threads().submit(self._look_into, callback)
@@ -194,12 +193,15 @@ class Inbox:
             queueing = "the change could not be queued; the next reconcile looks at it"
             self._observers.on_trouble(change_id, error, doing=queueing)
 
-    def _look_into(self, callback: Callback) -> None:
+    def _look_into(self, callback: Callback, hinted: Stored | None = None) -> None:
         is_nested, self._current.is_looking = getattr(self._current, "is_looking", False), True
         try:
             with self._around():
                 self._check_token(callback)
-                self._executor.advance(callback.change_id)
+                if hinted is None:
+                    self._executor.advance(callback.change_id)
+                else:  # not read again: if another worker moved the change meanwhile, the claim of the look is refused
+                    self._executor.advance_stored(hinted)
         except Exception as error:  # noqa: BLE001 - a thread has no caller to raise it to; the hint is stored
             self._observers.on_trouble(callback.change_id, error, doing=_LATER)
         finally:

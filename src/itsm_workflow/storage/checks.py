@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _SEQUENCES_OF_CHARACTERS = (str, bytes, bytearray, memoryview)
 _LONGEST_SHOWN = 128
+_NUMBER = {int}
+_LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 @attrs.frozen
@@ -215,7 +217,8 @@ def _check_columns(value: Row | EntryRow, columns: Iterable[_Columns], where: Ca
     # The messages are made only for a column that breaks a rule: every write passes here.
     for some in columns:
         found = some.read(value)
-        if some.of_texts and _are_keepable_together(found):
+        given = [one for one in found if one is not None] if some.optional else found
+        if _are_keepable_together(given) if some.of_texts else _are_sound_numbers(given):
             continue
         is_sound = _is_sound_text if some.of_texts else _is_sound_number
         for name, column in zip(some.names, found, strict=True):
@@ -223,7 +226,7 @@ def _check_columns(value: Row | EntryRow, columns: Iterable[_Columns], where: Ca
                 _refuse_column(f"{where()} {name}", column, some)
 
 
-def _are_keepable_together(columns: tuple[Any, ...]) -> bool:
+def _are_keepable_together(columns: Iterable[Any]) -> bool:
     """Return whether all columns are texts that could be kept as one text; each of them can then be kept as well."""
     try:
         return is_keepable("".join(columns))
@@ -231,12 +234,16 @@ def _are_keepable_together(columns: tuple[Any, ...]) -> bool:
         return False
 
 
+def _are_sound_numbers(columns: Sequence[Any]) -> bool:
+    return not columns or (_NUMBER.issuperset(map(type, columns)) and min(columns) >= _LEAST and max(columns) <= _MOST)
+
+
 def _is_sound_text(value: object) -> bool:
     return isinstance(value, str) and is_keepable(value)
 
 
 def _is_sound_number(value: object) -> bool:
-    return type(value) is int and -(2**63) <= value < 2**63
+    return type(value) is int and _LEAST <= value <= _MOST
 
 
 def _refuse_column(what: str, column: object, columns: _Columns) -> None:
@@ -280,7 +287,7 @@ def _check_number(what: str, value: object, *, optional: bool = False) -> None:
 
 def _check_size(what: str, number: object) -> None:
     # `in range` would be slow: it searches value by value for an instance of a subclass of int.
-    if isinstance(number, int) and not -(2**63) <= number < 2**63:
+    if isinstance(number, int) and not _LEAST <= number <= _MOST:
         raise ValueError(f"{what} must fit into 64 bits, not {_shown(number)}")
 
 

@@ -89,7 +89,8 @@ def _escaped(raw: bytes) -> str:
 def _page(connection: sqlite3.Connection, query: Query) -> Rows:
     size, searched = query.limit, True
     while True:
-        found = _found(connection, attrs.evolve(query, limit=size), searched=searched)
+        sized = query if size == query.limit else attrs.evolve(query, limit=size)
+        found = _found(connection, sized, searched=searched)
         if searched and not _is_whole(connection, query, ended=len(found) <= size):
             logger.warning("the index of %s is damaged: run `itsm-workflow storage repair`", _index_of(query))
             searched = False

@@ -73,6 +73,19 @@ def test_open_subject_is_already_applied(office: Office) -> None:
     assert len(office.sandbox.tickets()) == 1
 
 
+def test_open_subject_is_already_applied_beside_a_draft(office: Office) -> None:
+    """A draft of the subject, older or newer than its open change, is neither revised nor submitted."""
+    workflow = office.workflow()
+    drafts = [workflow.draft(subject=SUBJECT, **asked(title=title)) for title in ("older", "filed", "newer")]
+    filed = workflow.submit(drafts[1].id)
+
+    with pytest.raises(AlreadyApplied) as caught:
+        workflow.apply(subject=SUBJECT, **asked(title="once more"))
+
+    assert caught.value.change_id == filed.id
+    assert [workflow.get(drafts[0].id), workflow.get(drafts[2].id)] == [drafts[0], drafts[2]]
+
+
 def test_spellings_that_look_alike_make_one_ticket(office: Office) -> None:
     """Decomposed letters are the same subject; blanks around it and invisible characters are refused."""
     workflow = office.workflow()

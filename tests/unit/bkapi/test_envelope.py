@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import enum
 import json
+import sys
+import unicodedata
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -233,6 +236,14 @@ class TestForeignText:
 
         assert once == clean(once)
         assert once.isprintable()
+
+    @pytest.mark.parametrize("category", ["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"])
+    def test_every_control_and_separator_is_a_space(self, category: str) -> None:
+        """In a text without any other such character, so that nothing else makes the text unprintable."""
+        every = (each for each in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(each) == category)
+        characters = list(islice(every, 500))
+        assert characters
+        assert [each for each in characters if clean(f"a{each}b") != "a b"] == []
 
     def test_a_word_for_a_code_is_cleaned_too(self) -> None:
         """It goes into errors and logs."""

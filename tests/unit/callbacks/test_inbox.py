@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from itsm_workflow import ChangeRequest, Workflow
-    from itsm_workflow.storage.protocol import Write
+    from itsm_workflow.storage.protocol import Row, Write
 
 REFUSED = refusal(401, "not a callback of this application")
 NOT_STORED = refusal(503, "the callback was not stored: list it as not delivered")
@@ -580,6 +580,38 @@ def test_a_look_after_a_callback_asks_only_what_is_due() -> None:
     assert isinstance(callback, Callback)
     inbox._look_into(callback)
     assert desk.ledger.requests["get_ticket_info"] == before
+
+
+def test_an_inline_look_reads_the_change_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on from the change as the hint was stored."""
+    desk, workflow, change = opened(after_callback="inline")
+    desk.decide(change)
+    reads: list[str] = []
+
+    def get(change_id: str) -> Row | None:
+        reads.append(change_id)
+        return desk.store.inner.get(change_id)
+
+    monkeypatch.setattr(desk.store, "get", get)
+    assert knock(workflow, change.id) == ACCEPTED
+    assert reads == [change.id]
+    assert workflow.get(change.id).state == State.APPROVED
+
+
+def test_an_inline_look_gives_way_to_another_worker() -> None:
+    """The other worker looks between the hint and the look, so the change is no longer due."""
+    desk, workflow, change = opened(after_callback="inline")
+    other = desk.workflow()
+
+    def look_first(_writes: Sequence[Write]) -> None:
+        desk.store.after = lambda _: None
+        other.reconcile()
+
+    desk.store.after = look_first
+    before = desk.ledger.requests["get_ticket_info"]
+    assert knock(workflow, change.id) == ACCEPTED
+    assert desk.ledger.requests["get_ticket_info"] == before + 1
+    assert troubles(desk) == [(change.id, CallbackTokenInvalid)]
 
 
 @pytest.mark.parametrize("part", ["row", "read", "prepare", "commit_one"])

@@ -54,6 +54,27 @@ def test_every_field_of_a_write_has_the_type_that_the_port_declares(
         check_writes([make(name, value)])
 
 
+@pytest.mark.parametrize("value", [0.0, False, b"", [], ()], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("name", attrs.fields_dict(Row))
+def test_an_empty_value_of_another_type_is_not_taken_for_none(name: str, value: object) -> None:
+    """A column may have no value; then it is None."""
+    with pytest.raises(TypeError, match=rf"\b{name}\b"):
+        check_writes([_row(name, value)])
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        *((_row, name) for name, field in attrs.fields_dict(Row).items() if "None" not in str(field.type)),
+        *((_entry, name) for name in attrs.fields_dict(EntryRow)),
+    ],
+)
+def test_a_column_that_must_have_a_value_is_not_none(make: Callable[[str, Any], Write], name: str) -> None:
+    """Also if all others have one."""
+    with pytest.raises(TypeError, match=rf"\b{name}\b"):
+        check_writes([make(name, None)])
+
+
 @pytest.mark.parametrize("value", [object(), 1.5, True, b"x", ["x"]], ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("name", attrs.fields_dict(Query))
 def test_every_field_of_a_query_has_the_type_that_the_port_declares(name: str, value: Any) -> None:
