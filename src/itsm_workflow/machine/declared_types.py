@@ -13,7 +13,7 @@ import itertools
 import math
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import attrs
@@ -21,8 +21,10 @@ import attrs
 from itsm_workflow.readonly import ReadOnlyDict
 from itsm_workflow.text import plain, unstorable, with_article
 
-Check: TypeAlias = Callable[[object], Iterator[tuple[str, str]]]
-"""A generator of ``(path below the value, rule)`` for every problem of a value."""
+Problems: TypeAlias = Iterable[tuple[str, str]]
+"""``(path below the value, rule)`` for every problem of a value."""
+
+Check: TypeAlias = Callable[[object], Problems]
 
 _DEPTH = 64
 _KEYS = 500
@@ -118,7 +120,7 @@ def wrong_json(value: object) -> list[str]:
     return _listed(_json(value))
 
 
-def _listed(problems: Iterator[tuple[str, str]]) -> list[str]:
+def _listed(problems: Problems) -> list[str]:
     """Return the first problems, each on one line of limited length."""
     first = list(itertools.islice(problems, _LISTED + 1))
     lines = [f"{path.lstrip('.')[:_SHOWN] or 'it'} {rule[:_SHOWN]}" for path, rule in first[:_LISTED]]
@@ -152,13 +154,14 @@ def _optional(kind: object, arguments: tuple[Any, ...]) -> Check:
     if len(others) != 1:
         raise UndeclarableError(str(kind))
     inner = _check_of(others[0])
-    return lambda value: iter(()) if value is None else inner(value)
+    return lambda value: () if value is None else inner(value)
 
 
 def _literal(values: tuple[object, ...]) -> Check:
-    def check(value: object) -> Iterator[tuple[str, str]]:
-        if not any(type(value) is type(one) and value == one for one in values):
-            yield "", f"must be one of {', '.join(map(repr, values))}, not {type(value).__name__}"
+    def check(value: object) -> Problems:
+        if any(type(value) is type(one) and value == one for one in values):
+            return ()
+        return [("", f"must be one of {', '.join(map(repr, values))}, not {type(value).__name__}")]
 
     return check
 
@@ -219,44 +222,39 @@ def _fields(kind: type) -> Check:
 
 
 def _instance(kind: type, rule: str) -> Check:
-    def check(value: object) -> Iterator[tuple[str, str]]:
-        if not isinstance(value, kind):
-            yield "", f"{rule}, not {type(value).__name__}"
+    def check(value: object) -> Problems:
+        return () if isinstance(value, kind) else [("", f"{rule}, not {type(value).__name__}")]
 
     return check
 
 
-def _text(value: object) -> Iterator[tuple[str, str]]:
+def _text(value: object) -> Problems:
     if not isinstance(value, str):
-        yield "", _must_be("text", value)
-    elif rule := unstorable(value):
-        yield "", rule
+        return [("", _must_be("text", value))]
+    rule = unstorable(value)
+    return [("", rule)] if rule else ()
 
 
-def _truth(value: object) -> Iterator[tuple[str, str]]:
-    if not isinstance(value, bool):
-        yield "", _must_be("True or False", value)
+def _truth(value: object) -> Problems:
+    return () if isinstance(value, bool) else [("", _must_be("True or False", value))]
 
 
-def _whole(value: object) -> Iterator[tuple[str, str]]:
+def _whole(value: object) -> Problems:
     if type(value) is not int:
-        yield "", _must_be("a whole number", value)
-    elif value.bit_length() > _BITS:
-        yield "", f"must be a whole number of at most {_BITS} bits"
+        return [("", _must_be("a whole number", value))]
+    return [("", f"must be a whole number of at most {_BITS} bits")] if value.bit_length() > _BITS else ()
 
 
-def _number(value: object) -> Iterator[tuple[str, str]]:
+def _number(value: object) -> Problems:
     if type(value) is not float:
-        yield "", _must_be("a float", value)
-    elif not math.isfinite(value):
-        yield "", f"must be a finite number, not {value}"
+        return [("", _must_be("a float", value))]
+    return () if math.isfinite(value) else [("", f"must be a finite number, not {value}")]
 
 
-def _time(value: object) -> Iterator[tuple[str, str]]:
+def _time(value: object) -> Problems:
     if not isinstance(value, dt.datetime):
-        yield "", _must_be("a datetime", value)
-    elif value.tzinfo is None:
-        yield "", "must have a time zone"
+        return [("", _must_be("a datetime", value))]
+    return [("", "must have a time zone")] if value.tzinfo is None else ()
 
 
 def _json(value: object) -> Iterator[tuple[str, str]]:

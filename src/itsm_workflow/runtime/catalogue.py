@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from itsm_workflow.runtime.observers import Observers
     from itsm_workflow.storage import codec
     from itsm_workflow.storage.codec import Stored
+    from itsm_workflow.storage.protocol import Row
 else:
     codec = lazy_module("itsm_workflow.storage.codec")
 
@@ -58,6 +59,8 @@ class Catalogue:
         self._observers = observers
         self._codec = codec.Codec({EffectNames.__name__: EffectNames})
         self._is_noted = False
+        # The row hardly ever changes, so it is decoded only if it is not the one that was decoded last.
+        self._last: tuple[Row | None, Stored | None] = (None, None)
 
     def check(self) -> None:
         """Store this process's effect names, and raise if it lacks names of its definition's version.
@@ -117,10 +120,16 @@ class Catalogue:
             if getattr(error, "change_id", None) == self._id:
                 raise _Unreadable(error) from error
             raise
-        try:
-            return None if row is None else self._codec.read(row)
-        except (StorageCorrupt, StorageSchemaError) as error:
-            raise _Unreadable(error) from error
+        if row is None:
+            return None
+        last, stored = self._last
+        if row != last:
+            try:
+                stored = self._codec.read(row)
+            except (StorageCorrupt, StorageSchemaError) as error:
+                raise _Unreadable(error) from error
+            self._last = (row, stored)
+        return stored
 
     def _missing(self, known: ChangeRequest) -> dict[str, list[str]]:
         """Return, by state, the names that the store has and this process lacks."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self
 
@@ -195,7 +194,7 @@ def _check_write(write: Write, place: int) -> None:
         _check_instance(f"write {place} of the commit: row", row, Row)
     if not _is(row.id, str):
         _check_text(f"write {place} of the commit: id", row.id)
-    _check_columns(row, _ROW, partial(_place_of, row))
+    _check_columns(row, _ROW)
     if not _is_sound_number(expected):
         _check_number(f"change {row.id!r}: expected_version", expected)
         _check_size(f"change {row.id!r}: expected_version", expected)
@@ -204,7 +203,7 @@ def _check_write(write: Write, place: int) -> None:
     for number, entry in enumerate(entries):
         if not _is(entry, EntryRow):
             raise TypeError(f"change {row.id!r}: entries[{number}] must be of type EntryRow, not {_type_of(entry)}")
-        _check_columns(entry, _ENTRY, partial(_place_of, entry))
+        _check_columns(entry, _ENTRY)
 
 
 def _place_of(value: Row | EntryRow) -> str:
@@ -213,7 +212,7 @@ def _place_of(value: Row | EntryRow) -> str:
     return f"change {value.change_id!r}: entry {_shown(value.seq)}"
 
 
-def _check_columns(value: Row | EntryRow, columns: Iterable[_Columns], where: Callable[[], str]) -> None:
+def _check_columns(value: Row | EntryRow, columns: Iterable[_Columns]) -> None:
     # The messages are made only for a column that breaks a rule: every write passes here.
     for some in columns:
         found = some.read(value)
@@ -223,7 +222,7 @@ def _check_columns(value: Row | EntryRow, columns: Iterable[_Columns], where: Ca
         is_sound = _is_sound_text if some.of_texts else _is_sound_number
         for name, column in zip(some.names, found, strict=True):
             if not (is_sound(column) or (column is None and some.optional)):
-                _refuse_column(f"{where()} {name}", column, some)
+                _refuse_column(f"{_place_of(value)} {name}", column, some)
 
 
 def _are_keepable_together(columns: Iterable[Any]) -> bool:

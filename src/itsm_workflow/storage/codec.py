@@ -112,9 +112,10 @@ class Codec:
             document = before.document
         else:
             document = _checked_size(document_text(change, head, columns), change)
-        unchanged = before is not None and before.form == form
+        if before is not None and before.form == form:
+            columns["form"] = None
         row = Row(
-            **{**columns, "form": None if unchanged else form},
+            **columns,
             version=version,
             open_subject=open_subject,
             due_at=None if due_at is None else to_micros(due_at),

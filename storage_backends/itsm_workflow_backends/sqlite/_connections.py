@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 from itsm_workflow.errors import StorageError, StorageUnavailable
 from itsm_workflow.storage.files import check_writable, look_at
 from itsm_workflow_backends.sqlite import _forks, _marking
-from itsm_workflow_backends.sqlite._companions import Companions, check_companions, identity_of, replaced_error
+from itsm_workflow_backends.sqlite._companions import Companions, check_companions, identity_of, log_of, replaced_error
 from itsm_workflow_backends.sqlite._creation import create_if_missing
 from itsm_workflow_backends.sqlite._errors import FOREIGN, is_of_disk, translation
 from itsm_workflow_backends.sqlite._opening import (
@@ -62,7 +62,7 @@ class Connections:
             timeout: The number of seconds to wait for other threads and processes.
             as_it_is: Neither make nor migrate a store.
         """
-        self._path = path
+        self._path, self._log_path = path, log_of(path)
         self._as_it_is = as_it_is
         self._timeout = timeout
         self._checked: Identity | None = None
@@ -170,7 +170,7 @@ class Connections:
 
     def _copy_log(self) -> None:
         """Copy the log into the file if it has grown; a failure is logged, because the last commit was stored."""
-        size = _marking.log_size(self._path)
+        size = _marking.log_size(self._log_path)
         if size < self._copy_at:
             return
         try:
@@ -179,7 +179,7 @@ class Connections:
         except StorageError as error:
             logger.warning("the log of %s was not copied into it: %s", self._path, error)
         # Because of a reader, a part of the log may not have been copied.
-        self._copy_at = _marking.LOG_BYTES + _marking.log_size(self._path)
+        self._copy_at = _marking.LOG_BYTES + _marking.log_size(self._log_path)
 
     def close(self) -> None:
         """Close the idle connections now, and those in use as soon as their calls end."""

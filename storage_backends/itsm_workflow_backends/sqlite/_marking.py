@@ -37,7 +37,7 @@ SETTINGS = ("wal_autocheckpoint = 0", "journal_size_limit = 0")
 
 def is_without_log(connection: sqlite3.Connection, path: Path) -> bool:
     """Return whether the file's log is missing."""
-    return _application_id(connection) == MARKED_ID and not log_size(path)
+    return _application_id(connection) == MARKED_ID and not log_size(log_of(path))
 
 
 def check_log(connection: sqlite3.Connection, path: Path) -> None:
@@ -63,7 +63,7 @@ def check_log_is_own(path: Path) -> None:
         StorageCorrupt: The log belongs to another store.
     """
     # In this order: a process that turns the backup into a store removes the mark before it begins the log.
-    if log_size(path) and is_backup(path):
+    if log_size(log_of(path)) and is_backup(path):
         raise StorageCorrupt(
             f"cannot open {path}: it is a backup, and {path.name}-wal next to it is the write-ahead log of the store "
             "that was there before, which would damage the backup. Nothing was changed: restore the backup with "
@@ -72,9 +72,9 @@ def check_log_is_own(path: Path) -> None:
         )
 
 
-def log_size(path: Path) -> int:
-    """Return the size of the log in bytes, or 0 if it does not exist."""
-    found = look_at(log_of(path))
+def log_size(log: Path) -> int:
+    """Return the size of the log at the path in bytes, or 0 if it does not exist."""
+    found = look_at(log)
     return 0 if found is None else found.st_size
 
 

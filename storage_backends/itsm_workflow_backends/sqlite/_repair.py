@@ -27,7 +27,7 @@ from itsm_workflow.storage.files import (
     unavailable,
 )
 from itsm_workflow_backends.sqlite import _queries as sql
-from itsm_workflow_backends.sqlite._companions import empty_error
+from itsm_workflow_backends.sqlite._companions import empty_error, log_of
 from itsm_workflow_backends.sqlite._errors import translated
 from itsm_workflow_backends.sqlite._marking import check_log_is_own, is_without_log, log_size
 from itsm_workflow_backends.sqlite._opening import check_finished, close_without_checkpoint, connect, repaired_name
@@ -117,9 +117,9 @@ def _exclusive_connection(path: Path, timeout: float) -> Iterator[sqlite3.Connec
                 path=str(path),
             ) from error
         finally:
-            if held and not log_size(path):
+            if held and not log_size(log_of(path)):
                 # SQLite has made the log for this connection; other processes would take it for one without content.
-                path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
+                log_of(path).unlink(missing_ok=True)
             close_without_checkpoint(connection)
 
 
