@@ -105,6 +105,18 @@ def test_a_renamed_effect_is_delivered_under_its_old_name_and_planned_once(world
 # ---------------------------------------------------------------- submitting
 
 
+def test_names_that_another_process_adds_later_are_noticed(world: World) -> None:
+    """Also by a process that has submitted changes before, and has read the names then."""
+    early = world.workflow()
+    world.apply(early, subject="collector-1")
+    world.apply(early, subject="collector-2")
+    later = world.workflow(effects={State.APPROVED: [Effect("start", world._start), Effect("tell", print)]})
+    world.apply(later, subject="collector-3")
+
+    with pytest.raises(DefinitionError, match="tell"):
+        world.apply(early, subject="collector-4")
+
+
 @pytest.mark.parametrize("act", ["apply", "submit"])
 def test_submitting_without_an_effect_that_the_store_knows_is_refused(act: str, world: World) -> None:
     """It would be lost. The error names it and the ways out; nothing is stored or filed."""
