@@ -168,7 +168,7 @@ class Host:
         self.submit: Any = self.app.task(name="host.submit", **options)(self._submit_task())
         self.app.task(name="host.submit_left", **options)(self._submit_left_task())
         left = {"task": "host.submit_left", "schedule": 1.0, "options": {"expires": 1.0}}
-        self.app.conf.beat_schedule.update(self.tasks.reconcile_every(1.0), **{"host.submit_left": left})
+        self.app.conf.beat_schedule.update(self.tasks.reconcile_every(1.0, seconds=10.0), **{"host.submit_left": left})
 
     def _submit_task(self) -> Callable[[str], None]:
         def submit(change_id: str) -> None:

@@ -182,20 +182,20 @@ def _filter(ledger: Ledger, body: Mapping[str, Any]) -> list[Ticket]:
 def _matches(ticket: Ticket, body: Mapping[str, Any], times: Mapping[str, Any], members: Mapping[str, Any]) -> bool:
     created, end = ticket.created_at, ticket.end_at
     username = body.get("username")
-    return all(
-        (
-            not body.get("creator") or ticket.draft.creator == body["creator"],
-            not body.get("tag") or (ticket.draft.tag is not None and collate(ticket.draft.tag) == collate(body["tag"])),
-            not body.get("project_key") or str(body["project_key"]) == "0",
-            "service_id__in" not in members or str(ticket.service.id) in map(str, members["service_id__in"]),
-            "bk_biz_id__in" not in members or "-1" in map(str, members["bk_biz_id__in"]),
-            "current_status__in" not in members or ticket.status.value in members["current_status__in"],
-            "create_at__gte" not in times or created >= times["create_at__gte"],
-            "create_at__lte" not in times or created <= times["create_at__lte"],
-            "end_at__gte" not in times or (end is not None and end >= times["end_at__gte"]),
-            "end_at__lte" not in times or (end is not None and end <= times["end_at__lte"]),
-            not username or (ticket.status is Status.RUNNING and username in ticket.processors),
+    return bool(
+        (not body.get("creator") or ticket.draft.creator == body["creator"])
+        and (
+            not body.get("tag") or (ticket.draft.tag is not None and collate(ticket.draft.tag) == collate(body["tag"]))
         )
+        and (not body.get("project_key") or str(body["project_key"]) == "0")
+        and ("service_id__in" not in members or str(ticket.service.id) in map(str, members["service_id__in"]))
+        and ("bk_biz_id__in" not in members or "-1" in map(str, members["bk_biz_id__in"]))
+        and ("current_status__in" not in members or ticket.status.value in members["current_status__in"])
+        and ("create_at__gte" not in times or created >= times["create_at__gte"])
+        and ("create_at__lte" not in times or created <= times["create_at__lte"])
+        and ("end_at__gte" not in times or (end is not None and end >= times["end_at__gte"]))
+        and ("end_at__lte" not in times or (end is not None and end <= times["end_at__lte"]))
+        and (not username or (ticket.status is Status.RUNNING and username in ticket.processors))
     )
 
 
