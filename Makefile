@@ -19,7 +19,7 @@ unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 
-.PHONY: help demo quick test test-all test-services smoke lowest conformance check lint types imports docs packaging coverage bench bench-peers faults mutants mutants-all requirements clean install-demo install-dev
+.PHONY: help demo quick test test-all test-services test-browser smoke lowest conformance check lint types imports docs packaging coverage bench bench-peers faults mutants mutants-all requirements clean install-demo install-dev
 
 help:
 	@echo "make demo          run the demonstration: change requests against a stand-in of BK-ITSM on this machine"
@@ -27,6 +27,7 @@ help:
 	@echo "make test          run the tests, but for the long ones"
 	@echo "make test-all      run all tests"
 	@echo "make test-services run the tests that need PostgreSQL, MariaDB, Redis and RabbitMQ on this machine; a missing server fails them"
+	@echo "make test-browser  run the tests of the Django admin in Chromium; they fail if the machine has none"
 	@echo "make smoke         install what a user installs on every Python from 3.11 to 3.14 of this machine, and try it"
 	@echo "make lowest        run the tests of the machine, the codec, the client and the Django app with the lowest versions of the dependencies"
 	@echo "make conformance   try every promise of the storage port a hundred times on each of our backends (an hour)"
@@ -40,7 +41,7 @@ help:
 	@echo "make mutants-all   the same with every mutation: most of a day; it can be interrupted and goes on"
 	@echo "make requirements  pin the newest versions again (needs a package index)"
 	@echo "make clean         remove .venv and everything that was built"
-	@echo "ARGS=... is passed on to demo, test, test-all, bench and coverage, PYTHON=... picks the interpreter."
+	@echo "ARGS=... is passed on to demo, test, test-all, test-browser, bench and coverage, PYTHON=... picks the interpreter."
 
 demo: install-demo
 	@$(BIN)/itsm-workflow demo $(ARGS)
@@ -56,6 +57,10 @@ test-all: install-dev
 
 test-services: install-dev
 	@$(BIN)/python -m pytest $(ON_SERVERS) $(ARGS)
+
+test-browser: install-dev
+	@requirements/browser
+	@$(BIN)/python -m pytest --browser tests/browser $(ARGS)
 
 smoke:
 	@requirements/smoke
@@ -123,6 +128,7 @@ requirements: install-dev
 	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --extra testing --extra postgresql --extra mysql --extra celery --extra django --extra flask --extra fastapi --group dev pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --group build pyproject.toml -c requirements/dev.txt -o requirements/demo.txt
 	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --group peers -o requirements/peers.txt
+	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --group browser -c requirements/dev.txt -o requirements/browser.txt
 
 clean:
 	rm -rf .venv dist build docs/_build .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

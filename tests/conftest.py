@@ -28,6 +28,8 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that run more tests."""
     parser.addoption("--long", action="store_true", help="run the long tests as well")
+    parser.addoption("--browser", action="store_true", help="run the tests below tests/browser, which need Chromium")
+    parser.addoption("--pictures", action="store_true", help="let the tests below tests/browser replace docs/pictures")
     parser.addoption("--services", action="store_true", help="run the tests below tests/services, which need servers")
 
 

@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 PINS = sorted((ROOT / "requirements").glob("*.txt"))
 PEERS = ROOT / "requirements" / "peers.txt"
 """The libraries that `make bench` compares with, in an environment of their own."""
+BROWSER = ROOT / "requirements" / "browser.txt"
+"""What `make test-browser` installs besides the packages of dev.txt."""
 
 
 def pinned(path: Path) -> dict[str, str]:
@@ -59,7 +61,7 @@ def test_pins_name_no_address(path: Path) -> None:
     assert re.findall(r"://|--index|--find-links|@ ", path.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("path", [path for path in PINS if path != PEERS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [path for path in PINS if path not in {PEERS, BROWSER}], ids=lambda path: path.name)
 def test_every_dependency_of_the_core_is_pinned(path: Path) -> None:
     """A fresh environment has all that the core needs, and what an editable install needs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -72,6 +74,16 @@ def test_the_peers_are_pinned() -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
     assert set(NAMES) == names(groups["peers"]) == set(LIBRARIES)
     assert sorted(set(NAMES) - set(pinned(PEERS))) == []
+
+
+def test_the_tests_in_a_browser_change_no_other_package() -> None:
+    """They run in the same environment."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    more, large = pinned(BROWSER), pinned(ROOT / "requirements" / "dev.txt")
+    assert names(groups["browser"]) <= set(more)
+    assert {name: large[name] for name in set(more) & set(large)} == {
+        name: more[name] for name in set(more) & set(large)
+    }
 
 
 def test_both_sets_pin_the_same_versions() -> None:
