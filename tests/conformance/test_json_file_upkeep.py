@@ -24,6 +24,8 @@ from itsm_workflow.testing.conformance._rows import (
 )
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
 from itsm_workflow_backends.json_file._format import encode_header, new_header
+from itsm_workflow_backends.json_file._replay import Replay
+from itsm_workflow_backends.json_file._rewrite import entry_bytes, row_bytes
 from tests.conformance.json_lines import damage, lines_of, rewrite, rows_of, small_store
 
 if TYPE_CHECKING:
@@ -319,3 +321,17 @@ def test_a_new_file_keeps_owner_and_mode(path: Path) -> None:
     backend.compact()
     assert path.stat().st_mode & 0o777 == 0o640
     backend.close()
+
+
+def test_a_change_is_counted_whether_it_has_entries_or_not(tmp_path: Path) -> None:
+    """Compaction is decided by the size without obsolete lines, in which a row counts once."""
+    replay = Replay(tmp_path / "store.jsonl")
+    sizes = []
+    for write in (create("c1", entries=0), create("c2"), claim(create("c1", entries=0).row, NOW)):
+        before = replay.live
+        assert replay.commit([write]) == [None]
+        sizes.append(replay.live - before)
+
+    assert sizes[0] == row_bytes(create("c1", entries=0).row)
+    assert sizes[1] == row_bytes(create("c2").row) + entry_bytes(entry("c2", 1))
+    assert sizes[2] == 0

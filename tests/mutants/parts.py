@@ -164,7 +164,7 @@ PARTS: Mapping[str, Part] = {
     "backends": Part(
         places=("itsm_workflow_backends",),
         tests=(
-            *_named("checks", "table", "files", "registry", under="tests/unit/storage"),
+            *_named("checks", "files", "group_commit", "json_lines", "registry", "table", under="tests/unit/storage"),
             *_all_but(_OF_THE_KIT | _OF_AN_INTEGRATION, under="tests/conformance"),
         ),
         are_long=False,  # they crash and spoil every call: a mutation that lives would cost a quarter of an hour
