@@ -47,7 +47,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def _is_of_icon(said: ConsoleMessage) -> bool:
     """Return whether a message is no error, or says that the project has no icon, for which browsers ask."""
-    return said.type != "error" or said.location["url"].endswith("/favicon.ico")
+    url: str = said.location["url"]
+    return bool(said.type != "error") or url.endswith("/favicon.ico")
 
 
 class _Server(ThreadingMixIn, WSGIServer):
