@@ -200,7 +200,7 @@ def _children(node: ast.AST) -> Iterator[tuple[tuple[str, int | None], ast.AST]]
 
 
 def _is_left_alone(parent: ast.AST, field: str, child: ast.AST) -> bool:
-    if is_assertion(child) or _cuts(parent, child):
+    if is_assertion(child) or _cuts(parent, child) or _is_display_name(child):
         return True
     if field in {"annotation", "returns", "decorator_list", "type_params"} or isinstance(child, ast.JoinedStr):
         return True
@@ -218,6 +218,15 @@ def _is_left_alone(parent: ast.AST, field: str, child: ast.AST) -> bool:
         return True  # a type checker alone looks at it
     calls = parent.func if isinstance(parent, ast.Call) else None
     return calls is not None and field == "args" and ast.unparse(calls) == "cast"
+
+
+def _is_display_name(child: ast.AST) -> bool:
+    """Whether a dictionary is a name for people in two languages: what exactly it says is nobody's promise."""
+    return (
+        isinstance(child, ast.Dict)
+        and [key.value if isinstance(key, ast.Constant) else None for key in child.keys] == ["zh", "en"]
+        and all(isinstance(value, ast.Constant) for value in child.values)
+    )
 
 
 def _cuts(parent: ast.AST, child: ast.AST) -> bool:

@@ -305,6 +305,13 @@ def test_how_far_a_foreign_text_is_cut_is_left_alone() -> None:
     assert told("a = clean(b, limit=2 * c)")[1:] == ["limit=2 * c -> limit=2 // c", "2 * c -> 3 * c"]
 
 
+def test_a_display_name_is_left_alone() -> None:
+    """A name for people in two languages; any other dictionary is changed."""
+    assert told("a = {'zh': '已终止', 'en': 'terminated'}") == []
+    assert told("a = {'zh': '已终止', 'en': b()}") != []
+    assert told("a = {'en': 'terminated'}") != []
+
+
 def test_another_name_for_a_type_is_left_alone() -> None:
     """Nothing looks into it when the program runs; what is made of a subscript inside a function is another thing."""
     aliases = "W = tuple['F', 'C']\nL: TypeAlias = dict['F', 1]\nU = int | 'F'\n"
