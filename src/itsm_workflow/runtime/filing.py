@@ -386,13 +386,12 @@ class Filing:
             AlreadyApplied: A change of the subject is open.
         """
         journal, definition = self._journal, self._journal.definition
-        states = tuple(state.value for state in definition.states if state.value not in definition.final)
-        rows = list(journal.rows(Query(workflow=definition.name, subject=subject, states=states)))
-        for row in rows:
-            if row.open_subject is not None:
-                raise AlreadyApplied(subject=subject, change_id=row.id)
-        drafts = journal.read_rows([row for row in rows if row.state == definition.initial]).changes
-        return drafts[-1] if drafts else None  # the last by id, since a query is ordered by id
+        for row in journal.rows(Query(open_subject=journal.held(subject))):
+            raise AlreadyApplied(subject=subject, change_id=row.id)
+        draft = None  # ends as the last by id, since a query is ordered by id
+        for page in journal.pages(Query(workflow=definition.name, subject=subject, states=(definition.initial.value,))):
+            draft = page[-1] if page else draft
+        return draft
 
     def _new_id(self) -> str:
         return ulid(self._journal.clock.now(), self._entropy)
