@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         InvalidForm,
         ItsmWorkflowError,
         NotApproved,
+        NotPermitted,
         TransitionRefused,
     )
     from itsm_workflow.form import ApplyArguments
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from itsm_workflow.runtime.effects import Effect, EffectCall
     from itsm_workflow.runtime.finding import FoundPage
     from itsm_workflow.runtime.observers import Observer
+    from itsm_workflow.runtime.permissions import Act, Authorize
     from itsm_workflow.runtime.reconciler import Report
     from itsm_workflow.runtime.status import Status
     from itsm_workflow.secrets import Secret
@@ -45,7 +47,9 @@ else:
         {
             "async_workflow": "AsyncWorkflow",
             "change": "ChangeRequest Entry Form Outcome",
-            "errors": "AlreadyApplied ChangeNotFound InvalidForm ItsmWorkflowError NotApproved TransitionRefused",
+            "errors": (
+                "AlreadyApplied ChangeNotFound InvalidForm ItsmWorkflowError NotApproved NotPermitted TransitionRefused"
+            ),
             "form": "ApplyArguments",
             "gateway.bk_itsm.adapter": "BkItsmGateway",
             "integrations.log_platform": "CollectorForm",
@@ -56,6 +60,7 @@ else:
             "runtime.effects": "Effect EffectCall",
             "runtime.finding": "FoundPage",
             "runtime.observers": "Observer",
+            "runtime.permissions": "Act Authorize",
             "runtime.reconciler": "Report",
             "runtime.status": "Status",
             "secrets": "Secret",
@@ -79,10 +84,12 @@ else:
 
 __all__ = [
     "COLLECTOR_CHANGE",
+    "Act",
     "AlreadyApplied",
     "ApplyArguments",
     "ApprovalPolicy",
     "AsyncWorkflow",
+    "Authorize",
     "BkItsmGateway",
     "ChangeNotFound",
     "ChangeRequest",
@@ -96,6 +103,7 @@ __all__ = [
     "InvalidForm",
     "ItsmWorkflowError",
     "NotApproved",
+    "NotPermitted",
     "Observer",
     "Outcome",
     "Policy",

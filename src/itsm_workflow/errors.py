@@ -8,6 +8,7 @@
     ├── InvalidForm                 the arguments of a change are invalid
     ├── TransitionRefused           the machine refused a trigger
     ├── AlreadyApplied              the subject has an open change       (502)
+    ├── NotPermitted                the host does not permit a person's act
     ├── NotApproved                 the subject's change is not approved (504)
     ├── ChangeNotFound              no change has that id, subject or sn
     ├── AmbiguousChange             several changes match that name
@@ -38,21 +39,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from itsm_workflow.text import escaped
+from itsm_workflow.text import short, short_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_LINE = 200
 _LISTED = 100
-
-
-def _short(text: str, limit: int = 200) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}…"
-
-
-def _line(text: str, limit: int = 200) -> str:
-    return escaped(_short(text, limit))
 
 
 class ItsmWorkflowError(Exception):
@@ -100,7 +92,7 @@ class InvalidForm(ItsmWorkflowError):
     problems: tuple[tuple[str, str, str], ...]
 
     def __init__(self, problems: Iterable[tuple[str, str, str]]) -> None:
-        listed = tuple(dict.fromkeys((_short(field), value, rule) for field, value, rule in problems))
+        listed = tuple(dict.fromkeys((short(field), value, rule) for field, value, rule in problems))
         lines = "; ".join(f"{field}={value}: {rule}" for field, value, rule in listed[:_LISTED])
         lines += f"; and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
         super().__init__(f"the arguments were refused, nothing was stored or sent: {lines}", problems=listed)
@@ -131,7 +123,7 @@ class TransitionRefused(ItsmWorkflowError):
         named = str(operation or trigger)
         possible = "" if allowed is None else f"; allowed now: {', '.join(allowed) or 'nothing'}"
         super().__init__(
-            f"{_line(named)} was refused in state {state}: {_line(reason, 10_000)}{possible}",
+            f"{short_line(named)} was refused in state {state}: {short_line(reason, 10_000)}{possible}",
             state=str(state),
             trigger=str(trigger),
             reason=reason,
@@ -159,6 +151,25 @@ class AlreadyApplied(ItsmWorkflowError):
             subject=subject,
             change_id=change_id,
         )
+
+
+class NotPermitted(ItsmWorkflowError):
+    """The host does not permit a person's act, see ``Workflow(authorize=...)``. Nothing was stored or sent.
+
+    ``act`` is the act's `Act.name`; ``change_id`` is empty if the change does not exist yet.
+    """
+
+    code = "person.not_permitted"
+    actor: str
+    act: str
+    subject: str
+    change_id: str
+
+    def __init__(self, *, actor: str, act: str, subject: str, change_id: str = "") -> None:
+        who = f"{short(actor)!r} may not {short_line(act)}"
+        on = f"change {change_id} of subject {subject!r}" if change_id else f"subject {subject!r}"
+        facts = {"actor": actor, "act": act, "subject": subject, "change_id": change_id}
+        super().__init__(f"{who} on {on}: ask a person who may; nothing was stored or sent", **facts)
 
 
 class NotApproved(ItsmWorkflowError):
@@ -191,7 +202,7 @@ class ChangeNotFound(ItsmWorkflowError):
             advice = f"a change of workflow {workflow} has it: name the application of that workflow (--app)"
         elif by_id:
             searched, advice = "id", "Workflow.resolve finds a change by its id, subject or sn"
-        super().__init__(f"no change has the {searched} {_short(name)!r}; {advice}", name=name, workflow=workflow)
+        super().__init__(f"no change has the {searched} {short(name)!r}; {advice}", name=name, workflow=workflow)
 
 
 class AmbiguousChange(ItsmWorkflowError):
@@ -387,13 +398,3 @@ class GatewayMistake(GatewayProtocolError):
     """A gateway adapter raised, or returned a value of the wrong type. The gateway may have carried out the request."""
 
     code = "gateway.mistake"
-
-
-def describe(error: BaseException) -> str:
-    """Return an error as one short line that can be stored, for any error."""
-    try:
-        text = f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - an error whose own __str__ fails
-        text = type(error).__name__
-    line = " ".join(text.split()).replace("\0", "\\0").encode(errors="backslashreplace").decode()
-    return line if len(line) <= _LINE else line[: _LINE - 1] + "…"

@@ -36,6 +36,7 @@ _UNDRAWN = frozenset(
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _FOUR_BYTES = re.compile("[\U00010000-\U0010ffff]")
 _MOST_LISTED = 5
+_LINE = 200
 
 
 def with_article(name: str) -> str:
@@ -151,3 +152,23 @@ def steers(character: str) -> bool:
 def escaped(text: str) -> str:
     """Return a text with such characters as the escape sequences of Python literals."""
     return "".join(each.encode("unicode_escape").decode() if steers(each) else each for each in text)
+
+
+def short(text: str, limit: int = 200) -> str:
+    """Return a text, cut off after some characters."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def short_line(text: str, limit: int = 200) -> str:
+    """Return a text as one line of a message: cut off, and escaped as `escaped` does."""
+    return escaped(short(text, limit))
+
+
+def describe(error: BaseException) -> str:
+    """Return an error as one short line that can be stored, for any error."""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - an error whose own __str__ fails
+        text = type(error).__name__
+    line = " ".join(text.split()).replace("\0", "\\0").encode(errors="backslashreplace").decode()
+    return line if len(line) <= _LINE else line[: _LINE - 1] + "…"

@@ -32,6 +32,7 @@ from itsm_workflow.runtime.joining import Joining
 from itsm_workflow.runtime.journal import Journal
 from itsm_workflow.runtime.observers import Observers
 from itsm_workflow.runtime.outside import check_outside, outside_transactions
+from itsm_workflow.runtime.permissions import Act, Permissions
 from itsm_workflow.runtime.reconciler import Reconciler
 from itsm_workflow.secrets import SecretURL, without_frames
 from itsm_workflow.storage.registry import HostEngine, open_storage
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.runtime.effects import EffectFunction, StateT
     from itsm_workflow.runtime.observers import Observer
+    from itsm_workflow.runtime.permissions import Authorize
     from itsm_workflow.runtime.reconciler import Report
     from itsm_workflow.runtime.status import Status
     from itsm_workflow.settings import Settings
@@ -81,6 +83,9 @@ class Workflow(BulkFiling):
         after_callback: When to look at the change of a callback: in a ``background`` thread, ``inline`` before the
             callback is answered, ``later`` by `reconcile`, or a function that puts the change's id into a task queue.
         observers: Notified of every committed entry, and of errors that are not raised to a caller.
+        authorize: A function ``authorize(actor, act, change)`` that returns whether a person may carry out an `Act`; by
+            default everybody may. It is asked once before each act, when the arguments were checked and before anything
+            is stored or sent. A refusal raises `NotPermitted`, and is logged.
         clock: Source of the current time.
         entropy: Source of random bytes for ids and keys.
     """
@@ -101,6 +106,7 @@ class Workflow(BulkFiling):
         callbacks: bool = True,
         after_callback: AfterCallback | Callable[[str], object] = "background",
         observers: Sequence[Observer] = (),
+        authorize: Authorize | None = None,
         clock: Clock | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -118,6 +124,7 @@ class Workflow(BulkFiling):
             "callbacks": callbacks,
             "after_callback": after_callback,
             "observers": observers,
+            "authorize": authorize,
             "clock": clock,
             "entropy": entropy,
         }
@@ -159,7 +166,7 @@ class Workflow(BulkFiling):
             key_prefix=self._settings.key_prefix if self._settings else "",
             entropy=entropy,
         )
-        super().__init__(journal, executor, filing)
+        super().__init__(journal, executor, filing, Permissions(authorize))
         self._joining = Joining(journal, executor, filing)
         self._inbox = Inbox(
             journal=journal,
@@ -243,6 +250,7 @@ class Workflow(BulkFiling):
 
         Raises:
             InvalidForm: The form has problems; the error lists all of them. Nothing was stored or sent.
+            NotPermitted: The host refuses it.
             AlreadyApplied: A change of the subject is open.
             RuntimeError: A transaction is open, and the request would be sent in it: with ``now``, or because the
                 gateway would have to be asked for the service. Nothing was stored or sent.
@@ -257,6 +265,7 @@ class Workflow(BulkFiling):
         subject, form = self._filing.check(subject, arguments, form_check)
         self._addresses.check()
         who = checked_person(actor, form.applicant)
+        self._permissions.check(who, Act("apply", subject), None)
         if transaction is not None:
             return self._joining.apply(transaction, subject, form, who)
         return self._filing.apply(subject, form, who).change

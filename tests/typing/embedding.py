@@ -7,9 +7,11 @@ import logging
 from typing import TYPE_CHECKING, assert_type
 
 from itsm_workflow import (
+    Act,
     AlreadyApplied,
     ApplyArguments,
     AsyncWorkflow,
+    Authorize,
     BkItsmGateway,
     ChangeRequest,
     CollectorForm,
@@ -20,6 +22,7 @@ from itsm_workflow import (
     InvalidForm,
     ItsmWorkflowError,
     NotApproved,
+    NotPermitted,
     Outcome,
     Policy,
     Report,
@@ -70,6 +73,20 @@ def title_is_short(form: Form) -> list[Problem]:
     return [("title", form.title, "must have at most 60 characters")] if len(form.title) > 60 else []
 
 
+def may(actor: str, act: Act, change: ChangeRequest | None) -> bool:
+    """Permit operators everything, and applicants their own changes."""
+    own = change is None or change.form.applicant == actor
+    return actor == "olga" or (own and act.name in {"apply", "withdraw"} and act.subject.startswith("collector-"))
+
+
+def may_not(actor: str, act: Act, change: ChangeRequest | None) -> str:
+    """Answer in words, which is a mistake."""
+    return f"{actor} {act} {change}"
+
+
+AUTHORIZE: Authorize = may
+
+
 def build(*, url: str = "memory://") -> Workflow:
     """Build the workflow from variables whose types are inferred."""
     effects = {
@@ -85,6 +102,7 @@ def build(*, url: str = "memory://") -> Workflow:
         form_check=title_is_short,
         policy=Policy(),
         after_callback="background",
+        authorize=may,
     )
 
 
@@ -108,6 +126,8 @@ def file(workflow: Workflow, form: CollectorForm) -> str:
         )
     except InvalidForm as error:
         return "; ".join(f"{field}: {rule}" for field, _, rule in error.problems)
+    except NotPermitted as error:
+        return f"{error.actor} {error.act} {error.subject} {error.change_id}"
     except AlreadyApplied as error:
         return str(error.code)
     assert_type(change, ChangeRequest)
@@ -223,5 +243,6 @@ async def follow_in_tasks(workflow: Workflow) -> int:
 def mistakes(workflow: Workflow) -> None:
     """Make mistakes that a checker reports."""
     workflow.apply(subject="collector-42", titel="", applicant="alice")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] # misspelt
+    Workflow(storage="memory://", gateway=BkItsmGateway(Settings.from_env()), authorize=may_not)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # returns text
     workflow.reconcile(limt=5)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] # misspelt
     Effect("start", "start_collection")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # a name, not a function

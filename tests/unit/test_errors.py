@@ -20,11 +20,12 @@ from itsm_workflow.errors import (
     InvalidForm,
     ItsmWorkflowError,
     NotApproved,
+    NotPermitted,
     StorageConflict,
     TransitionRefused,
-    describe,
 )
 from itsm_workflow.machine.approval import State, Trigger
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +56,7 @@ FACTS: dict[type[ItsmWorkflowError], Any] = {
         state="draft", trigger="approve", reason="it leads nowhere", allowed=["revise", "submit"]
     ),
     AlreadyApplied: lambda: AlreadyApplied(subject="collector-1", change_id="C1"),
+    NotPermitted: lambda: NotPermitted(actor="bob", act="withdraw", subject="collector-1", change_id="C1"),
     NotApproved: lambda: NotApproved(subject="collector-1", state="pending", why="it waits for bob"),
     ChangeNotFound: lambda: ChangeNotFound(name="C9"),
     AmbiguousChange: lambda: AmbiguousChange(name="REQ7", candidates=["C1", "C2"]),
@@ -204,6 +206,19 @@ def test_a_refusal_where_nothing_is_allowed_says_so() -> None:
             AlreadyApplied(subject="collector-1", change_id="C1"),
             "subject 'collector-1' already has an open change, C1: wait until it ends, or withdraw it first",
             {"subject": "collector-1", "change_id": "C1"},
+        ),
+        (
+            NotPermitted(actor="bob\n", act="fire(a\nb)", subject="c-1"),
+            ("'bob\\n' may not fire(a\\nb) on subject 'c-1': ask a person who may; nothing was stored or sent"),
+            {"actor": "bob\n", "act": "fire(a\nb)", "subject": "c-1", "change_id": ""},
+        ),
+        (
+            NotPermitted(actor="bob", act="withdraw", subject="collector-1", change_id="C1"),
+            (
+                "'bob' may not withdraw on change C1 of subject 'collector-1': ask a person who may; nothing was "
+                "stored or sent"
+            ),
+            {"actor": "bob", "act": "withdraw", "subject": "collector-1", "change_id": "C1"},
         ),
         (
             NotApproved(subject="collector-1", state=None, why="no change was ever submitted for it"),

@@ -227,6 +227,10 @@ def test_a_subject_that_is_a_member_of_an_enum_is_kept_as_its_text() -> None:
             r"^Workflow\(observers=...\) takes a list of objects .*, not a builtin_function",
         ),
         ({"observers": [print]}, r"^Workflow\(observers=...\) takes a list of objects with on_entry and on_trouble$"),
+        (
+            {"authorize": True},
+            r"^Workflow\(authorize=...\) takes a function of the actor, the act and .*, not a bool$",
+        ),
         ({"clock": 3}, r"^Workflow\(clock=...\) takes a Clock, not an int$"),
         (
             {"entropy": b"x"},

@@ -26,7 +26,8 @@ from itsm_workflow.cli import (
 from itsm_workflow.cli.exits import Exit, exit_of
 from itsm_workflow.cli.operations import COMMANDS, commands_of
 from itsm_workflow.cli.output import clean, note
-from itsm_workflow.errors import InvalidForm, ItsmWorkflowError, TransitionRefused, describe
+from itsm_workflow.errors import InvalidForm, ItsmWorkflowError, TransitionRefused
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

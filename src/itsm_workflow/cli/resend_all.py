@@ -15,7 +15,7 @@ from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.troubles import troubles
 from itsm_workflow.cli.values import Whole
-from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.errors import NotPermitted, TransitionRefused
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
@@ -62,6 +62,8 @@ def _resent(workflow: Workflow, change: ChangeRequest, actor: str, reason: str) 
         after = workflow.resend(change.id, actor=actor, reason=reason)
     except TransitionRefused as refused:
         return _row(workflow.get(change.id), f"refused: {refused.reason}")
+    except NotPermitted:
+        return _row(change, f"refused: {actor} is not permitted to resend it")
     return _row(after, "sent" if after.sn else "it is not known yet whether there is a ticket")
 
 

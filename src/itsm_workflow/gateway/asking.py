@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from itsm_workflow.errors import GatewayError, GatewayMistake, ItsmWorkflowError, StorageUnavailable, describe
+from itsm_workflow.errors import GatewayError, GatewayMistake, ItsmWorkflowError, StorageUnavailable
 from itsm_workflow.gateway.checked import (
     checked_answer,
     checked_problems,
@@ -31,7 +31,7 @@ from itsm_workflow.gateway.protocol import (
     Unknown,
 )
 from itsm_workflow.machine.evidence import Channel
-from itsm_workflow.text import kind_of
+from itsm_workflow.text import describe, kind_of
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -212,6 +212,11 @@ def check_parts(parts: Mapping[str, Any], *, moments: Sequence[str]) -> None:
         ("callbacks", isinstance(parts["callbacks"], bool), "True or False"),
         ("after_callback", callable(after) or after in moments, f"{', '.join(moments)} or a function"),
         ("observers", _are_observers(parts["observers"]), "a list of objects with on_entry and on_trouble"),
+        (
+            "authorize",
+            parts["authorize"] is None or callable(parts["authorize"]),
+            "a function of the actor, the act and the change",
+        ),
         ("clock", clock is None or _is_object_with("boot", clock), "a Clock"),
         ("entropy", callable(parts["entropy"]), "a function of a number of bytes, such as os.urandom"),
     ):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import attrs
 
-from itsm_workflow.errors import AlreadyApplied, InvalidForm, ItsmWorkflowError, StorageUnavailable
+from itsm_workflow.errors import AlreadyApplied, InvalidForm, ItsmWorkflowError, NotPermitted, StorageUnavailable
 from itsm_workflow.form import ApplyArguments, FormArguments, shown
 from itsm_workflow.runtime.arguments import check_function
 from itsm_workflow.runtime.decisions import checked_person
 from itsm_workflow.runtime.drafting import Drafting
 from itsm_workflow.runtime.outside import outside_transactions
+from itsm_workflow.runtime.permissions import Act
 from itsm_workflow.runtime.transact import repeat_on_conflict
 from itsm_workflow.storage.protocol import ConflictKind
 
@@ -41,6 +42,10 @@ class _Request:
     actor: str
 
 
+_Refused: TypeAlias = InvalidForm | NotPermitted
+"""The error of a request for which nothing is stored."""
+
+
 class BulkFiling(Drafting):
     """Files many changes of a workflow in one call; the rest is in `Drafting`."""
 
@@ -65,8 +70,8 @@ class BulkFiling(Drafting):
 
         Returns:
             The results, in the order of the requests. Each is the change, as `apply` returns it, or the error that
-            `apply` would raise, such as `InvalidForm`. The second request for a subject gets `AlreadyApplied`, unless
-            nothing was stored for the first.
+            `apply` would raise, such as `InvalidForm` or `NotPermitted`. The second request for a subject gets
+            `AlreadyApplied`, unless nothing was stored for the first.
 
         Raises:
             TypeError: ``requests`` is not a list of dictionaries, one of them lacks ``subject`` or has an unknown key,
@@ -90,8 +95,8 @@ class BulkFiling(Drafting):
                     progress(results[-1])
         return results
 
-    def _request(self, asked: ApplyArguments) -> _Request | InvalidForm:
-        """Check the form and the actor of a request."""
+    def _request(self, asked: ApplyArguments) -> _Request | _Refused:
+        """Check the form, the actor and the permission of a request."""
         parts = FormArguments(
             title=asked.get("title", ""),
             applicant=asked.get("applicant", ""),
@@ -101,12 +106,14 @@ class BulkFiling(Drafting):
         )
         try:
             subject, form = self._filing.check(asked["subject"], parts, asked.get("form_check"))
-            return _Request(subject=subject, form=form, actor=checked_person(asked.get("actor"), form.applicant))
+            actor = checked_person(asked.get("actor"), form.applicant)
         except InvalidForm as error:
             return error
+        refused = self._permissions.refusal(actor, Act("apply", subject), None)
+        return refused or _Request(subject=subject, form=form, actor=actor)
 
     def _store(
-        self, page: Sequence[_Request | InvalidForm], filed: dict[str, str]
+        self, page: Sequence[_Request | _Refused], filed: dict[str, str]
     ) -> Sequence[Stored | ItsmWorkflowError]:
         """Store the submissions of a page as not sent yet; return the change as stored, or the error, of each request.
 
@@ -119,9 +126,9 @@ class BulkFiling(Drafting):
         while rest:
             prepared: dict[int, Prepared] = {}
             taken = set[str]()
-            postponed: list[tuple[int, _Request | InvalidForm]] = []
+            postponed: list[tuple[int, _Request | _Refused]] = []
             for at, one in rest:
-                if isinstance(one, InvalidForm):
+                if not isinstance(one, _Request):
                     found[at] = one
                 elif one.subject in filed:
                     found[at] = AlreadyApplied(subject=one.subject, change_id=filed[one.subject])

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.change import WITHDRAW
-from itsm_workflow.errors import TransitionRefused, describe
+from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.effects import EffectCall
 from itsm_workflow.runtime.journal import WORKER
 from itsm_workflow.runtime.transact import transact
 from itsm_workflow.settle import Step
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from itsm_workflow.runtime.effects import EffectRegistry

@@ -13,6 +13,7 @@ from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.declared_types import plain_texts
 from itsm_workflow.runtime.operations import METHODS, host_triggers
 from itsm_workflow.runtime.outside import outside_transactions
+from itsm_workflow.runtime.permissions import Act
 from itsm_workflow.runtime.records import Records
 from itsm_workflow.runtime.transact import transact
 from itsm_workflow.settle import Step
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.filing import Filing
     from itsm_workflow.runtime.journal import Journal, Prepared
+    from itsm_workflow.runtime.permissions import Permissions
     from itsm_workflow.storage.codec import Stored
 
 
@@ -35,10 +37,11 @@ class Decisions(Records):
         journal: The changes.
         executor: The executor that advances a change after a decision.
         filing: The filing that compares a ticket which a person found with what was sent.
+        permissions: The host's permissions.
     """
 
-    def __init__(self, journal: Journal, executor: Executor, filing: Filing) -> None:
-        super().__init__(journal, executor.knows)
+    def __init__(self, journal: Journal, executor: Executor, filing: Filing, permissions: Permissions) -> None:
+        super().__init__(journal, executor.knows, permissions)
         self._executor = executor
         self._filing = filing
 
@@ -61,12 +64,31 @@ class Decisions(Records):
         """
         named = plain(trigger)
         trigger = named if isinstance(named, str) else str(trigger)  # the name that the engine uses
+        actor = self._permitted(change_id, f"fire({trigger})", actor, getattr(evidence, "reason", ""))
         return self._fire(change_id, trigger, evidence, actor=actor, is_host=True)
+
+    def _permitted(self, change_id: str, act: str, actor: str, reason: object = "") -> str:
+        """Return the checked name of a person, if the host permits the act.
+
+        Raises:
+            InvalidForm: The actor or the reason contains characters that cannot be stored.
+            NotPermitted: The host refuses the act.
+        """
+        actor = checked_person(actor, actor, reason)
+        if self._permissions.are_asked:  # otherwise the change is not read
+            change = self.get(change_id)
+            self._permissions.check(actor, Act(act, change.subject), change)
+        return actor
+
+    def _decide(self, change_id: str, trigger: Trigger, evidence: object, *, actor: str) -> ChangeRequest:
+        """Fire a trigger of the library, if the host permits the act whose method is named after it."""
+        actor = self._permitted(change_id, METHODS[trigger], actor, getattr(evidence, "reason", ""))
+        return self._fire(change_id, trigger, evidence, actor=actor)
 
     def _fire(
         self, change_id: str, trigger: str, evidence: object, *, actor: str, is_host: bool = False
     ) -> ChangeRequest:
-        actor = checked_person(actor, actor, getattr(evidence, "reason", ""))
+        """Fire a trigger for a person whose name and permission were checked, and advance the change."""
         if type(evidence) in self.definition.evidence_types.values():
             evidence = plain_texts(evidence)
 
@@ -113,11 +135,12 @@ class Decisions(Records):
         Raises:
             TransitionRefused: The change is a draft, which `abandon` gives up, or has ended.
         """
+        actor = self._permitted(change_id, "withdraw", actor, reason)
         change = self.get(change_id)
         # A draft that the gateway refused was never sent either: its form can be corrected.
         if change.state == self.definition.roles.asking and change.was_never_sent:
             with contextlib.suppress(TransitionRefused):  # another worker has begun to send it
-                return self.abandon(change_id, actor=actor, reason=reason)
+                return self._fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
         return self._fire(change_id, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
 
     @outside_transactions
@@ -135,7 +158,7 @@ class Decisions(Records):
         Raises:
             TransitionRefused: The change has no delivered withdrawal that is unresolved, or the reason is empty.
         """
-        self._fire(change_id, Trigger.ACCEPT_AFTER_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
+        self._decide(change_id, Trigger.ACCEPT_AFTER_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
         return self._executor.advance(change_id, forced=True).change
 
     @outside_transactions
@@ -161,7 +184,7 @@ class Decisions(Records):
             if problems:
                 raise InvalidForm(problems)
             decided = ev.AbsenceAttested(reason=reason, evidence=evidence)
-        return self._fire(change_id, Trigger.RESEND, decided, actor=actor)
+        return self._decide(change_id, Trigger.RESEND, decided, actor=actor)
 
     @outside_transactions
     def abandon(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
@@ -174,11 +197,9 @@ class Decisions(Records):
             TransitionRefused: The ticket is known and the gateway decides it, or the look-ups have not ended yet. When
                 they have ended, `attention` says that a person decides, and its facts say whether the gateway answered.
         """
+        actor = self._permitted(change_id, "abandon", actor, reason)
         attention = self.get(change_id).attention
         if attention is not None and attention.reason is AttentionReason.NOT_STARTED:
-            problems = check_person(plain(actor), reason)
-            if problems:
-                raise InvalidForm(problems)
             self._executor.advance(change_id, forced=True)
         return self._fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
 
@@ -210,6 +231,7 @@ class Decisions(Records):
         problems += check_person(plain(actor), override, field="override")
         if problems:
             raise InvalidForm(problems)
+        actor = self._permitted(change_id, "record_ticket", actor)
         with self._listing_operations(change_id, actor):
             confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id, override=override)
         return self._fire(change_id, Trigger.RECORD_TICKET, confirmed, actor=actor)
@@ -244,7 +266,7 @@ class Decisions(Records):
         if problems:
             raise InvalidForm(problems)
         attested = ev.ApprovalAttested(ticket_id=ticket_id, approver=approver, evidence=evidence)
-        return self._fire(change_id, Trigger.ATTEST_APPROVAL, attested, actor=actor)
+        return self._decide(change_id, Trigger.ATTEST_APPROVAL, attested, actor=actor)
 
     @outside_transactions
     def retry_effect(self, change_id: str, effect_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
@@ -264,7 +286,7 @@ class Decisions(Records):
         if problems:
             raise InvalidForm(problems)
         evidence = ev.EffectRetry(effect=effect_id, reason=reason)
-        return self._fire(change_id, Trigger.RETRY_EFFECT, evidence, actor=actor)
+        return self._decide(change_id, Trigger.RETRY_EFFECT, evidence, actor=actor)
 
     @outside_transactions
     def clear_attention(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
@@ -274,7 +296,7 @@ class Decisions(Records):
             TransitionRefused: The change has no attention, or it is ``self_approved`` and the actor is the applicant,
                 in any spelling: another person has to review it.
         """
-        return self._fire(change_id, Trigger.CLEAR_ATTENTION, ev.Decision(reason=reason), actor=actor)
+        return self._decide(change_id, Trigger.CLEAR_ATTENTION, ev.Decision(reason=reason), actor=actor)
 
 
 def _library_trigger(state: str, trigger: str) -> TransitionRefused:

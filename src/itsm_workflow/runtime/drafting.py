@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.form import FormArguments
 from itsm_workflow.runtime.decisions import Decisions, checked_person
 from itsm_workflow.runtime.outside import outside_transactions
+from itsm_workflow.runtime.permissions import Act
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -59,10 +60,13 @@ class Drafting(Decisions):
 
         Raises:
             InvalidForm: The form has problems; the error lists all of them. Nothing was stored.
+            NotPermitted: The host refuses it.
         """
         arguments = FormArguments(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
         subject, form = self._filing.check(subject, arguments)
-        return self._filing.draft(subject, form, checked_person(actor, form.applicant)).change
+        who = checked_person(actor, form.applicant)
+        self._permissions.check(who, Act("draft", subject), None)
+        return self._filing.draft(subject, form, who).change
 
     @outside_transactions
     def revise(
@@ -84,7 +88,7 @@ class Drafting(Decisions):
         """
         arguments = FormArguments(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
         form = self._filing.check_form(arguments)
-        who = checked_person(actor, form.applicant)
+        who = self._permitted(change_id, "revise", checked_person(actor, form.applicant))
         with self._listing_operations(change_id, who):
             return self._filing.revise(change_id, form, who).change
 
@@ -99,6 +103,8 @@ class Drafting(Decisions):
             DefinitionError: As for `apply`.
         """
         self._executor.calls.addresses.check()
-        who = checked_person(actor, self.get(change_id).form.applicant)
+        change = self.get(change_id)
+        who = checked_person(actor, change.form.applicant)
+        self._permissions.check(who, Act("submit", change.subject), change)
         with self._listing_operations(change_id, who):
             return self._filing.submit(change_id, who).change

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from itsm_workflow.change import WITHDRAW
-from itsm_workflow.errors import DefinitionError, describe
+from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.analysis import wrong_effects
 from itsm_workflow.readonly import ReadOnlyDict
-from itsm_workflow.text import kind_of
+from itsm_workflow.text import describe, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from itsm_workflow.errors import GatewayError, GatewayMistake, SettingsError, describe
+from itsm_workflow.errors import GatewayError, GatewayMistake, SettingsError
 from itsm_workflow.gateway.asking import ask, bounded, create_ticket, read_ticket, standing_of, time_of
 from itsm_workflow.gateway.checked import any_host, checked_found, checked_withdrawal
 from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused, SentTicket, Unknown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.settle import Lookup, LookupAnswer, Read, ReadAnswer, Send, SendAnswer, Sweep
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     import datetime as dt

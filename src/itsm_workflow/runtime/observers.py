@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from itsm_workflow.errors import ItsmWorkflowError, describe
+from itsm_workflow.errors import ItsmWorkflowError
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

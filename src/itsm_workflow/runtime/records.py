@@ -17,6 +17,7 @@ from itsm_workflow.runtime.arguments import check_function, check_text, check_wh
 from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE
 from itsm_workflow.runtime.finding import FoundPage, page_query, query_of, token_of
 from itsm_workflow.runtime.operations import allowed_operations
+from itsm_workflow.runtime.permissions import Act, Permissions
 from itsm_workflow.runtime.status import effects_of, status_of, why
 from itsm_workflow.runtime.waits import Waits
 from itsm_workflow.storage.checks import check_query
@@ -44,10 +45,14 @@ class Records:
     Args:
         journal: The changes.
         knows: A function that returns whether this process can deliver the named effect; None if it delivers none.
+        permissions: The host's permissions; by default every act is permitted.
     """
 
-    def __init__(self, journal: Journal, knows: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self, journal: Journal, knows: Callable[[str], bool] | None = None, permissions: Permissions | None = None
+    ) -> None:
         self._journal = journal
+        self._permissions = permissions or Permissions()
         self._knows = knows
         self._waits = Waits(journal, knows)
 
@@ -210,7 +215,8 @@ class Records:
         Args:
             change_id: The change.
             actor: The user who would carry the operation out, since some of them need another person than the
-                applicant; by default any other user.
+                applicant, and ``Workflow(authorize=...)`` may refuse some; by default any other user, with every
+                permission.
 
         Raises:
             ChangeNotFound: The workflow has no change with this id.
@@ -218,9 +224,12 @@ class Records:
         if actor is not None:
             check_text("allowed(actor=...)", actor)
         journal, change = self._journal, self.get(change_id)
-        return allowed_operations(
+        found = allowed_operations(
             journal.definition, change, now=journal.clock.now(), policy=journal.policy, actor=actor
         )
+        if actor is None:
+            return found
+        return tuple(name for name in found if self._permissions.allow(actor, Act(name, change.subject), change))
 
     def status(self, change_id: str) -> Status:
         """Return the facts about a change that a page shows."""

@@ -10,11 +10,12 @@ import difflib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast, runtime_checkable
 
-from itsm_workflow.errors import StorageError, StorageSchemaError, StorageUnavailable, describe
+from itsm_workflow.errors import StorageError, StorageSchemaError, StorageUnavailable
 from itsm_workflow.secrets import SecretURL, without_frames
 from itsm_workflow.storage.abilities import SupportsMigration
 from itsm_workflow.storage.protocol import PROTOCOL_VERSION, Schema, StorageBackend
 from itsm_workflow.storage.url import scheme_of
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from itsm_workflow import Policy, State
+from itsm_workflow import Act, NotPermitted, Policy, State
 from itsm_workflow.change import AttentionReason, EffectStatus, Outcome
 from itsm_workflow.errors import InvalidForm, TransitionRefused
 from itsm_workflow.machine.evidence import Concern
@@ -39,6 +39,29 @@ def given_up(office: Office, workflow: Workflow) -> ChangeRequest:
     """Return a change that was abandoned while its ticket's flow had not started."""
     change = told(office, workflow)
     return workflow.abandon(change.id, actor="ops", reason="its flow never started")
+
+
+def test_an_abandonment_that_the_host_refuses_does_not_read_the_ticket(office: Office) -> None:
+    """The look before an abandonment asks the gateway, and could move the change; one permission allows both."""
+    change = told(office, office.workflow())
+    asked_for: list[Act] = []
+    permitted: list[bool] = [False]
+
+    def may(_actor: str, act: Act, _change: object) -> bool:
+        asked_for.append(act)
+        return permitted[-1]
+
+    workflow = office.workflow(authorize=may)
+    before = office.sandbox.ledger.requests.copy()
+    with pytest.raises(NotPermitted):
+        workflow.abandon(change.id, actor="ops")
+    assert workflow.get(change.id) == change
+    assert office.sandbox.ledger.requests == before
+    assert asked_for == [Act("abandon", SUBJECT)]
+
+    permitted.append(True)
+    assert workflow.abandon(change.id, actor="ops").state == State.REJECTED
+    assert asked_for == [Act("abandon", SUBJECT)] * 2
 
 
 def passes(office: Office, workflow: Workflow, hours: float) -> None:

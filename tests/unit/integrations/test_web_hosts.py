@@ -109,6 +109,16 @@ def post(ask: Ask, data: object = APPLICATION, path: str = APPLY, **headers: str
     return ask("POST", path, sent(data), **{"Content-Type": JSON, **headers})
 
 
+@pytest.mark.parametrize("host", HOSTS)
+def test_an_application_that_the_workflow_does_not_permit_is_answered_with_403(desk: Desk, host: str) -> None:
+    """As one that the route's own hook refuses, with the same code; nothing is sent."""
+    asked = HOSTS[host](desk.workflow(authorize=lambda *_: False))
+    status, answer = post(asked)
+    assert (status, answer["code"], answer["result"]) == (403, 403, False)
+    assert "'alice' may not apply on subject 'collector-42'" in answer["message"]
+    assert desk.ledger.tickets() == ()
+
+
 # ---------------------------------------------------------------- callbacks
 
 

@@ -16,7 +16,6 @@ from itsm_workflow.errors import (
     GatewayRefused,
     GatewayTimeout,
     GatewayUnavailable,
-    describe,
 )
 from itsm_workflow.gateway.bk_itsm.log import deciders_in
 from itsm_workflow.gateway.bk_itsm.search import plain_number
@@ -30,6 +29,7 @@ from itsm_workflow.gateway.bk_itsm.wire import (
 )
 from itsm_workflow.gateway.protocol import TicketResult
 from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus, Withdrawal
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from itsm_workflow.bkapi.envelope import clean
-from itsm_workflow.errors import GatewayError, ServiceNotFound, SettingsError, describe
+from itsm_workflow.errors import GatewayError, ServiceNotFound, SettingsError
 from itsm_workflow.gateway.bk_itsm.form import FAST_APPROVAL
 from itsm_workflow.gateway.bk_itsm.wire import GET_SERVICES
 from itsm_workflow.gateway.protocol import Service
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

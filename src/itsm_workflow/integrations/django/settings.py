@@ -14,10 +14,10 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
-from itsm_workflow.errors import SettingsError, describe
+from itsm_workflow.errors import SettingsError
 from itsm_workflow.secrets import Secret, without_frames
 from itsm_workflow.settings import VARIABLES, Settings
-from itsm_workflow.text import kind_of
+from itsm_workflow.text import describe, kind_of
 
 NAME = "ITSM_WORKFLOW"
 ARGUMENTS, PERMISSION = "ARGUMENTS", "PERMISSION"

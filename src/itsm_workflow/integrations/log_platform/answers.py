@@ -14,6 +14,7 @@ from itsm_workflow.errors import (
     InvalidForm,
     ItsmWorkflowError,
     NotApproved,
+    NotPermitted,
     ServiceNotFound,
     SettingsError,
     StorageError,
@@ -28,11 +29,15 @@ logger: logging.Logger = logging.getLogger("itsm_workflow.routes")
 FAILED = 500
 """The code of an error for which the log platform has no number of its own."""
 
+NOT_PERMITTED = 403
+"""The code of an answer to a person without the permission."""
+
 _STATUS: Mapping[type[ItsmWorkflowError], int] = {
     InvalidForm: 400,
     AlreadyApplied: 409,
     TransitionRefused: 409,
     NotApproved: 403,
+    NotPermitted: 403,
     ServiceNotFound: 502,
     GatewayError: 502,
     StorageError: 503,
@@ -85,7 +90,8 @@ def of_error(error: ItsmWorkflowError) -> PlatformAnswer:
     problems = None
     if isinstance(error, InvalidForm):
         problems = [{"field": field, "value": value, "rule": rule} for field, value, rule in error.problems]
-    return failure(status, str(error), code=error.platform_code or FAILED, errors=problems)
+    code = NOT_PERMITTED if isinstance(error, NotPermitted) else error.platform_code or FAILED
+    return failure(status, str(error), code=code, errors=problems)
 
 
 def answer_to(request: str, call: Callable[[], PlatformAnswer]) -> PlatformAnswer:

@@ -16,7 +16,7 @@ import attrs
 from itsm_workflow.callbacks.parse import call_receive, refusal
 from itsm_workflow.errors import InvalidForm, SettingsError
 from itsm_workflow.form import shown
-from itsm_workflow.integrations.log_platform.answers import answer_to, failure, logger, success
+from itsm_workflow.integrations.log_platform.answers import NOT_PERMITTED, answer_to, failure, logger, success
 from itsm_workflow.integrations.log_platform.form import CollectorForm
 from itsm_workflow.integrations.log_platform.status import collector_status
 from itsm_workflow.text import kind_of
@@ -150,7 +150,7 @@ def checked_permission(answer: object, hook: str) -> bool:
 
 def not_permitted(action: str, collector: str) -> PlatformAnswer:
     """Return the answer to a person without the permission."""
-    return failure(403, f"you may not {action} the application of collector {collector}", code=403)
+    return failure(403, f"you may not {action} the application of collector {collector}", code=NOT_PERMITTED)
 
 
 @attrs.frozen(kw_only=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from itsm_workflow.errors import StorageError, describe
+from itsm_workflow.errors import StorageError
 from itsm_workflow.storage.protocol import Query, Rows, StorageBackend
 from itsm_workflow.testing.conformance._base import Misused
 from itsm_workflow.testing.conformance._reports import place_of
 from itsm_workflow.testing.conformance._threads import DidNotReturn, within
 from itsm_workflow.testing.conformance._wording import word
-from itsm_workflow.text import counted
+from itsm_workflow.text import counted, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
