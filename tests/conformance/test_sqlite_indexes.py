@@ -297,6 +297,28 @@ def _walk(find: Callable[[Query], Rows], order: Order, limit: int) -> list[str]:
     raise AssertionError(f"the walk does not end: {names}")
 
 
+@pytest.mark.parametrize("workflow", [None, "collector_change"])
+@pytest.mark.parametrize("emptied", ["sqlite_autoindex_changes_1", "changes"])
+def test_a_damaged_page_that_looks_empty_is_no_empty_store(path: Path, emptied: str, workflow: str | None) -> None:
+    """The page at the root of the index or of the table says that it has no cells."""
+    page, content = _page_of(path, emptied), bytearray(path.read_bytes())
+    content[page.start + 3 : page.start + 5] = b"\0\0"
+    path.write_bytes(content)
+
+    with (
+        closing(SQLiteBackend(path)) as backend,
+        pytest.raises(StorageCorrupt, match=r"^cannot (list the changes: |read .* is damaged)"),
+    ):
+        backend.find(Query(workflow=workflow))
+
+
+def test_a_store_without_changes_of_a_workflow_is_not_damaged(path: Path, tmp_path: Path) -> None:
+    """Neither is one without any change."""
+    with closing(SQLiteBackend(path)) as backend, closing(SQLiteBackend(tmp_path / "new.db")) as new:
+        assert backend.find(Query(workflow="another")).rows == ()
+        assert new.find(Query()).rows == new.find(Query(workflow="collector_change")).rows == ()
+
+
 @pytest.mark.parametrize("limit", [1, 5, 7])
 @pytest.mark.parametrize("index", ORDERS)
 @pytest.mark.parametrize("bit", [1, 4, 0x10, 0x80], ids="{:02x}".format)

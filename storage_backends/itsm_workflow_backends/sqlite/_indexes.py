@@ -40,13 +40,25 @@ def find(connection: sqlite3.Connection, query: Query) -> Rows:
     If the index entries of all rows of a page are damaged, the page is longer than its limit, up to an intact entry.
 
     Raises:
-        StorageCorrupt: The query names a subject, and the two indexes give different results.
+        StorageCorrupt: The query names a subject, and the two indexes give different results; or all changes are asked
+            for, and none is found although the store has some.
     """
     # In one transaction, because a commit of another process between the statements would look like damage.
     connection.execute("BEGIN")
     page = _page(connection, query)
+    if not page.rows and query == Query(workflow=query.workflow, limit=query.limit):
+        _check_empty(connection, query.workflow)
     connection.execute("COMMIT")
     return page
+
+
+def _check_empty(connection: sqlite3.Connection, workflow: str | None) -> None:
+    """Raise an error if no change was found and the store has some: a damaged page can look empty."""
+    if not connection.execute(sql.SELECT_IS_EMPTY, (workflow,)).fetchone()[0]:
+        raise StorageCorrupt(
+            "cannot list the changes: the store has some, but its index or its table shows none, so it is damaged: run "
+            "`itsm-workflow storage repair`"
+        )
 
 
 def other_holder(connection: sqlite3.Connection, column: str, value: str, change_id: str) -> str | None:

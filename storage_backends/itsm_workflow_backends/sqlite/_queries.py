@@ -63,6 +63,12 @@ _SORTED = {
     Order.UPDATED_AT: "updated_at, id",
     Order.SUBMISSION: "submission DESC, id",
 }
+# Of one workflow, the first rows of the table alone are looked at: it can have very many of other workflows.
+SELECT_IS_EMPTY = """
+    SELECT NOT EXISTS (
+        SELECT 1 FROM (SELECT workflow FROM changes NOT INDEXED LIMIT 1000) WHERE ?1 IS NULL OR workflow = ?1
+    ) AND (EXISTS (SELECT 1 FROM changes NOT INDEXED) OR NOT EXISTS (SELECT 1 FROM entries NOT INDEXED))
+"""
 SELECT_VERSION = "SELECT version, seq FROM changes WHERE id = ?"
 SELECT_HOLDER = {
     (column, index): f"SELECT rowid, id FROM changes INDEXED BY {index} WHERE {column} = ? AND id <> ?"  # noqa: S608
