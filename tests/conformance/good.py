@@ -1,4 +1,4 @@
-"""Correct backends of other builds than those that ship: a dictionary, one file, a journal, many files, two tables.
+"""Correct backends of other builds than those that ship: a dictionary, one file, two journals, many files, two tables.
 
 Those with files are slow: each call reads everything, and each commit of the first of them writes everything anew.
 """
@@ -39,6 +39,7 @@ from itsm_workflow.storage.protocol import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from io import FileIO
 
     Changes = dict[str, tuple[Row, tuple[EntryRow, ...]]]
 
@@ -226,23 +227,31 @@ class Journal(OneFile):
         if self._doubtful:
             raise StorageUnavailable(f"a failed write to {self._path} could not be undone: open it again")
         _, end = self._replayed()
-        content = pickle.dumps({name: after[name] for name in stored})
-        entry = memoryview(len(content).to_bytes(_LENGTH, "big") + hashlib.sha256(content).digest() + content)
+        entry = self._encoded(pickle.dumps({name: after[name] for name in stored}))
         with self._path.open("r+b" if end else "wb", buffering=0) as file:
-            file.truncate(end)  # what a crash left of a commit
+            self._cut(file, end)  # what a crash left of a commit
             file.seek(end)
             try:
-                while entry:
-                    entry = entry[file.write(entry) :]
+                self._write(file, memoryview(entry))
                 os.fsync(file.fileno())
                 if not end:
                     sync_directory(self._path.parent)
             except OSError:
                 # What was not synced must not be followed by a commit that is: no later sync reports its loss.
                 self._doubtful = True
-                file.truncate(end)
+                self._cut(file, end)
                 self._doubtful = False
                 raise
+
+    def _cut(self, file: FileIO, end: int) -> None:
+        file.truncate(end)
+
+    def _write(self, file: FileIO, entry: memoryview) -> None:
+        while entry:
+            entry = entry[file.write(entry) :]
+
+    def _encoded(self, content: bytes) -> bytes:
+        return len(content).to_bytes(_LENGTH, "big") + hashlib.sha256(content).digest() + content
 
     def _replayed(self) -> tuple[Changes, int]:
         """Return the changes, and the place where the last whole commit ends."""
@@ -257,6 +266,34 @@ class Journal(OneFile):
                 return changes, end
             changes |= pickle.loads(content)  # noqa: S301  # its own
             end = stop
+
+
+class CheckedJournal(Journal):
+    """A journal that tells a commit whose end is missing from one that was damaged, and reports the latter."""
+
+    abilities: ClassVar[frozenset[str]] = Journal.abilities | {"checksums"}
+
+    def _encoded(self, content: bytes) -> bytes:
+        length = len(content).to_bytes(_LENGTH, "big")
+        return length + hashlib.sha256(length).digest() + hashlib.sha256(content).digest() + content
+
+    def _replayed(self) -> tuple[Changes, int]:
+        data = self._data() or b""
+        changes: Changes = {}
+        end = 0
+        while len(data) >= (start := end + _LENGTH + 2 * _DIGEST):
+            length, digests = data[end : end + _LENGTH], data[end + _LENGTH : start]
+            stop = start + int.from_bytes(length, "big")
+            content = data[start:stop]
+            is_torn = len(data) < stop
+            right = hashlib.sha256(length).digest() + (b"" if is_torn else hashlib.sha256(content).digest())
+            if not digests.startswith(right):
+                raise StorageCorrupt(f"{self._path} is damaged from byte {end} on", path=str(self._path))
+            if is_torn:
+                break
+            changes |= pickle.loads(content)  # noqa: S301  # its own
+            end = stop
+        return changes, end
 
 
 class FilePerChange(OneFile):
@@ -316,14 +353,18 @@ class TwoTables(OneFile):
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path)) as connection:
-            connection.execute(f"PRAGMA journal_mode = {self.journal}")
-            connection.execute("PRAGMA synchronous = EXTRA")
-            connection.execute("CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, data BLOB)")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS entries (id TEXT, seq INTEGER, data BLOB, PRIMARY KEY (id, seq))"
-            )
+        with closing(self._connect()) as connection:
             yield connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, check_same_thread=False)
+        connection.execute(f"PRAGMA journal_mode = {self.journal}")
+        connection.execute("PRAGMA synchronous = EXTRA")
+        connection.execute("CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, data BLOB)")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS entries (id TEXT, seq INTEGER, data BLOB, PRIMARY KEY (id, seq))"
+        )
+        return connection
 
     def _read(self) -> Changes:
         with self._connected() as connection:

@@ -184,7 +184,7 @@ def test_a_forked_process_ends_with_its_parent(tmp_path: Path) -> None:
 def fork_and_wait(backend: RecordedBackend, _pipe: Connection, started: str) -> None:
     """Fork a process that announces itself and waits, as this one does."""
 
-    def wait() -> None:
+    def wait(_: Connection) -> None:
         with open(started, "w", encoding="utf-8") as file:  # noqa: PTH123 - a FIFO
             file.write(str(os.getpid()))
         signal.pause()

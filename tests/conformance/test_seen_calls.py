@@ -26,6 +26,7 @@ from itsm_workflow.testing.conformance._trials.calls import (
     READS,
     SHORT,
     TORN,
+    TORN_AT_END,
     Fault,
     Kind,
     decoded,
@@ -190,6 +191,9 @@ def test_a_write_can_be_cut_short(tmp_path: Path, way: str) -> None:
     (trial,) = seen(tmp_path, write_ten, Kind.WRITE, TORN, 1)
     assert (short(trial.operations), trial.result) == (["write a 01234", "write a failed"], "ENOSPC"), way
     assert (tmp_path / "a").read_bytes() == b"01234"
+    (trial,) = seen(tmp_path, write_ten, Kind.WRITE, TORN_AT_END, 1)
+    assert (short(trial.operations), trial.result) == (["write a 012345678", "write a failed"], "ENOSPC"), way
+    assert (tmp_path / "a").read_bytes() == b"012345678"
 
 
 @pytest.mark.skipif("preloaded" not in WAYS, reason="it needs a C compiler, and Linux")

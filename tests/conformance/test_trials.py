@@ -30,6 +30,7 @@ from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance import zoo_errors, zoo_undoing
+from tests.conformance.good import CheckedJournal
 from tests.conformance.profiles import SHORT
 from tests.conformance.zoo_errors import (
     KeepsItsJournalInMemory,
@@ -38,12 +39,14 @@ from tests.conformance.zoo_errors import (
     RemembersAFailedWrite,
     RepeatsACommit,
 )
+from tests.conformance.zoo_undoing import TakesAFailedWriteForNone, WritesOverATornCommit
 from tests.support.long import long_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from itsm_workflow.storage.protocol import StorageBackend
+    from itsm_workflow.testing.conformance._trials.calls import Fault, Kind
 
     NewStore = Callable[[type], Callable[[], Callable[[], StorageBackend]]]
 
@@ -86,6 +89,20 @@ def test_without_its_check_a_broken_backend_would_pass(backend: type, new_store:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(
+    ("backend", "faults"), [(TakesAFailedWriteForNone, "tearing"), (WritesOverATornCommit, "killing")]
+)
+def test_without_the_fault_that_leaves_most_of_a_write_it_would_pass(
+    backend: type, faults: str, new_store: NewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next commit is longer than a half of a write, so it covers what a write that was torn there has left."""
+    every: Callable[[Kind], Sequence[Fault]] = getattr(_errors, faults)
+    monkeypatch.setattr(_errors, faults, lambda kind: every(kind)[:1])
+    name, abilities = ZOO[backend].promise, backend.abilities  # type: ignore[attr-defined]  # of each backend
+    assert check_storage(new_store(backend), abilities=abilities, only=name).broken == {}
+
+
+@pytest.mark.long
 def test_promises_about_the_same_trials_make_them_once(new_store: NewStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A check does not wait for the same trials four times."""
     made: list[object] = []
@@ -112,7 +129,9 @@ def test_trials_that_several_promises_judge_are_judged_by_each(backend: type, on
     assert list(report.broken) == [ZOO[backend].promise]
 
 
-@pytest.mark.parametrize("backend", long_after(1, [each for each in ZOO if issubclass(each, JSONFileBackend)]))
+@pytest.mark.parametrize(
+    "backend", long_after(1, [each for each in ZOO if issubclass(each, (JSONFileBackend, CheckedJournal))])
+)
 def test_it_is_caught_without_a_c_compiler(
     backend: type,
     new_store: NewStore,
@@ -120,8 +139,8 @@ def test_it_is_caught_without_a_c_compiler(
 ) -> None:
     """If its calls are made by Python."""
     monkeypatch.setattr(preload, "shim", lambda: None)
-    name = ZOO[backend].promise
-    report = check_storage(new_store(backend), abilities=JSONFileBackend.abilities, only=name)
+    name, abilities = ZOO[backend].promise, backend.abilities  # type: ignore[attr-defined]  # of each backend
+    report = check_storage(new_store(backend), abilities=abilities, only=name)
     assert list(report.broken) == [name]
 
 
@@ -170,7 +189,8 @@ def test_a_kill_is_reported_with_the_call_before_which_it_came(new_store: NewSto
     abilities, name = KeepsItsJournalInMemory.abilities, ZOO[KeepsItsJournalInMemory].promise
     (result,) = check_storage(new_store(KeepsItsJournalInMemory), abilities=abilities, only=name).results
     assert re.fullmatch(
-        r"where process 1 is killed before its step \d+ \((write to|sync of) store\d+\)", result.calls[0]
+        r"where process 1 is killed (?:before|in the middle of) its step \d+ \((write to|sync of) store\d+\)",
+        result.calls[0],
     )
 
 

@@ -18,14 +18,19 @@ from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance import zoo_errors, zoo_undoing
 from tests.conformance.collection import COLLECTION
-from tests.conformance.good import FilePerChange, Journal, OneFile, PlainDict, TwoTables
+from tests.conformance.good import CheckedJournal, FilePerChange, Journal, OneFile, PlainDict, TwoTables
 from tests.conformance.zoo import (
     IgnoresTheVersion,
     MovesUpdatedAtOnAClaim,
     ReturnsAConflictAsSuccess,
 )
 from tests.conformance.zoo_answers import SkipsAClaimThatMovesNothing
-from tests.conformance.zoo_races import WritesTheRowBeforeItsEntries
+from tests.conformance.zoo_races import (
+    KeepsItsConnection,
+    KeepsItsLog,
+    SharesItsLockAcrossAFork,
+    WritesTheRowBeforeItsEntries,
+)
 from tests.conformance.zoo_sizes import CountsEntriesInTwoBytesWithoutSign
 
 if TYPE_CHECKING:
@@ -41,7 +46,7 @@ if TYPE_CHECKING:
 ALL: dict[Backend, Caught] = {backend: caught for members in COLLECTION.values() for backend, caught in members.items()}
 GOOD: tuple[Backend, ...] = (
     *(MemoryBackend, SQLiteBackend, JSONFileBackend),
-    *(PlainDict, OneFile, Journal, FilePerChange, TwoTables),
+    *(PlainDict, OneFile, Journal, CheckedJournal, FilePerChange, TwoTables),
 )
 
 
@@ -131,6 +136,14 @@ class TestJournal(TestOneFile):
 
 
 @pytest.mark.long
+class TestCheckedJournal(TestOneFile):
+    """A good backend, which appends to its file and reports damage to it."""
+
+    abilities = CheckedJournal.abilities
+    build = CheckedJournal
+
+
+@pytest.mark.long
 class TestTwoTables(TestOneFile):
     """A good backend, which keeps two tables in SQLite."""
 
@@ -158,6 +171,16 @@ def test_a_backend_with_many_files_raises_no_alarm(only: str, new_store: NewStor
     report = check_storage(new_store(FilePerChange), abilities=FilePerChange.abilities, only=only)
     assert report.broken == {}
     assert report.count(PromiseOutcome.KEPT) == len(report.results)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("backend", [SharesItsLockAcrossAFork, KeepsItsConnection, KeepsItsLog])
+def test_without_its_check_a_backend_that_shares_across_a_fork_would_pass(
+    backend: Backend, new_store: NewStore
+) -> None:
+    """Each of the three promises about forks catches one that the others do not."""
+    report = check_storage(new_store(backend), abilities=backend.abilities, only="forked process")
+    assert list(report.broken) == [ALL[backend].promise]
 
 
 @pytest.mark.long

@@ -18,9 +18,10 @@ from unittest import mock
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, EntryRows, Order, Row, Write
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.conformance.caught import Caught
-from tests.conformance.good import OneFile, PlainDict
+from tests.conformance.good import OneFile, PlainDict, TwoTables
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
     from multiprocessing.connection import Connection
 
@@ -305,6 +306,38 @@ class LocksOncePerProcess(OneFile):
             yield self._read()
 
 
+class KeepsItsConnection(TwoTables):
+    """Keeps its connection to SQLite in a forked process, with what a thread of the parent was reading from it."""
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        if "connection" not in vars(self):
+            self.connection = self._connect()
+        yield self.connection
+
+    def close(self) -> None:
+        super().close()
+        if connection := vars(self).pop("connection", None):
+            connection.close()
+
+
+class KeepsItsLog(KeepsItsConnection):
+    """Lets no thread be in a call at a fork, and keeps its connection to SQLite, whose log its parent removes."""
+
+    journal = "WAL"
+    calls = threading.RLock()
+
+    @contextmanager
+    def _opened(self) -> Iterator[Changes]:
+        with self.calls, super()._opened() as changes:
+            yield changes
+
+
+if hasattr(os, "register_at_fork"):
+    calls = KeepsItsLog.calls
+    os.register_at_fork(before=calls.acquire, after_in_parent=calls.release, after_in_child=calls.release)
+
+
 ZOO = {
     LocksOncePerProcess: Caught(
         "objects of one process do not lose each others writes",
@@ -401,6 +434,16 @@ ZOO = {
         "shared by the threads of a process",
         "A worker of a server stands still from its first commit on.",
         patience=5.0,
+    ),
+    KeepsItsConnection: Caught(
+        "a forked process works on what its parent stored since",
+        "the store behind it is shared by processes",
+        "A worker of a server writes over what the server has stored since it was started, and spoils the file.",
+    ),
+    KeepsItsLog: Caught(
+        "a forked process goes on without its parent",
+        "the store behind it is shared by processes",
+        "A service that becomes a daemon files tickets for changes that no other process can see.",
     ),
     LocksTheProcess: Caught(
         "a stopped writer does not write over others",

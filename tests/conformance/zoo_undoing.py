@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from itsm_workflow.storage.protocol import Conflict, ConflictKind
 from itsm_workflow_backends.json_file import JSONFileBackend
 from tests.conformance.caught import Caught
-from tests.conformance.good import TwoTables
+from tests.conformance.good import CheckedJournal, TwoTables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from io import FileIO
 
     from itsm_workflow.storage.protocol import Write
     from tests.conformance.good import Changes
@@ -60,6 +61,31 @@ class KeepsEntriesOfAnInterruptedCommit(TwoTables):
         return {name: (row, lines[: row.seq]) for name, (row, lines) in super()._read().items()}
 
 
+class TakesAFailedWriteForNone(CheckedJournal):
+    """Takes it that a write that failed has written nothing, and writes the next commit over a part of what it left."""
+
+    failed = False
+
+    def _write(self, file: FileIO, entry: memoryview) -> None:
+        self.failed = True
+        super()._write(file, entry)
+        self.failed = False
+
+    def _cut(self, file: FileIO, end: int) -> None:
+        if not self.failed:
+            super()._cut(file, end)
+
+
+class WritesOverATornCommit(CheckedJournal):
+    """Writes the next commit over what a killed process has left of one, whose end stays after a shorter commit."""
+
+    abilities = CheckedJournal.abilities - {"fsync"}  # with it, the promise about power cuts catches it as well
+
+    def _cut(self, file: FileIO, end: int) -> None:
+        if self._doubtful:
+            super()._cut(file, end)
+
+
 ZOO: dict[type, Caught] = {
     KeepsASubjectAsTaken: Caught(
         "an error is not answered as a conflict",
@@ -75,5 +101,15 @@ ZOO: dict[type, Caught] = {
         "a process killed at any call leaves whole commits",
         "every other write whole or not at all",
         "The history says that a change was approved by a person whose approval was never stored.",
+    ),
+    TakesAFailedWriteForNone: Caught(
+        "a failed write does not spoil the next",
+        "does not affect the following ones",
+        "After a disk was full for a moment, the store is reported as damaged, and no change can be read.",
+    ),
+    WritesOverATornCommit: Caught(
+        "a process killed at any call leaves whole commits",
+        "every other write whole or not at all",
+        "After a deployment has killed a process, the first shorter commit makes the whole store unreadable.",
     ),
 }

@@ -17,7 +17,7 @@ from itsm_workflow.testing.conformance._trials.plans import (
     findings_at_a_server,
     findings_at_lines,
     findings_in_files,
-    killing_before,
+    killing,
     stopping_before,
     tearing,
 )
@@ -120,7 +120,7 @@ class ErrorPromises(Promises):
 
     @promise("durable", "multi_process")
     def test_a_failed_write_does_not_spoil_the_next(self, open_backend: RecordedOpener) -> None:
-        """After a write that was made in part, the following commits are stored whole, or raise.
+        """After a write that was made in part, to a half or but for its last byte, later commits are whole, or raise.
 
         Port: "A commit that raised does not affect the following ones: each of them is stored whole, or raises as
         well."
@@ -135,7 +135,7 @@ class ErrorPromises(Promises):
             "last",
             "at the end",
         }
-        plan = Plan(story=stories.writing, judges={verdicts.lost_later: shown}, kinds=CHANGES, faults=tearing)
+        plan = Plan(story=stories.writing, judges={verdicts.lost_later: shown}, kinds=CHANGES, faults=tearing, least=2)
         self._try(open_backend, plan)
 
     @promise("durable", "multi_process")
@@ -185,7 +185,9 @@ class ErrorPromises(Promises):
 
     @promise("durable", "multi_process")
     def test_a_process_killed_at_any_call_leaves_whole_commits(self, open_backend: RecordedOpener) -> None:
-        """After a kill at a call on a file, also one of a library in C, acknowledged commits are there, others whole.
+        """After a kill at a call on a file, or in the middle of a write, acknowledged commits are there, others whole.
+
+        The calls of a library in C count as well.
 
         Port: "A power cut or a crash at any moment leaves every acknowledged write, and every other write whole or not
         at all."
@@ -194,10 +196,11 @@ class ErrorPromises(Promises):
             story=stories.killing,
             judges={verdicts.not_whole: _ALL},
             kinds=CHANGES,
-            faults=killing_before,
+            faults=killing,
+            least=2,
             interferences=(),
             every_call=True,
-            times=2,
+            times=3,
         )
         self._try(open_backend, plan)
 
@@ -212,7 +215,8 @@ class ErrorPromises(Promises):
             story=stories.creating,
             judges={verdicts.not_made: _ALL},
             kinds=CHANGES,
-            faults=killing_before,
+            faults=killing,
+            least=2,
             interferences=(),
             every_call=True,
         )

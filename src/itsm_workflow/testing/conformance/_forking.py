@@ -1,7 +1,8 @@
-"""The promise about a backend object that is used on in both processes after a fork."""
+"""The promises about a backend object that is used on after a fork, by both processes or by the forked one alone."""
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -12,17 +13,18 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import NotRun, Promises, promise
 from itsm_workflow.testing.conformance._judging import judge
-from itsm_workflow.testing.conformance._processes import Other, at_line
+from itsm_workflow.testing.conformance._processes import Other, at_line, packages_of
 from itsm_workflow.testing.conformance._racing import created, mix, tried
 from itsm_workflow.testing.conformance._recording import portable
 from itsm_workflow.testing.conformance._reports import Failure, Shown
-from itsm_workflow.testing.conformance._rows import create, found, present, stored, whole_history
+from itsm_workflow.testing.conformance._rows import create, follow, found, present, stored, whole_history
 from itsm_workflow.testing.conformance._trials.runner import end_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
 
     from itsm_workflow.testing.conformance._recording import Call, RecordedBackend, RecordedOpener
@@ -30,7 +32,12 @@ if TYPE_CHECKING:
 _FORKED = "the forked process"
 _PARENT = "its parent"
 _FORKS = 4
-"""The lines inside of a commit at which the process forks."""
+"""The lines inside of a commit at which the process forks, and the forked process begins while the commit goes on."""
+_LATER_FORKS = 10
+"""The lines inside of a commit, and of a find, at which it forks, and the forked process begins after its parent."""
+_MOST_MISSED = 2
+_TURNS = 2
+_EVERYTHING = Query(limit=1000)
 _PAUSE = 1.0
 _LEAD = 0.25
 """The seconds that the forked process has for a commit, which a lock that both processes hold does not prevent."""
@@ -49,73 +56,214 @@ class ForkingPromises(Promises):
 
         Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
         """
-        if not hasattr(os, "fork"):
-            raise NotRun("this system has no fork")
-        recording = open_backend.recording
-        limit = recording.pace.blocked
-        other = Other(fork_and_go_on, open_backend, self.profile.writes, limit, name=_PARENT, witnessed=True)
-        try:
-            recording.calls += other.receive()
-        finally:
-            other.close()
-        backend = open_backend()
-        try:
-            held = [present(backend, change_id) for change_id in found(backend)]
-            for row in held:
-                whole_history(backend, row.id)
-            judge(recording.calls, held, may_refuse=_FORKED)
-            stored(backend, create("after"))
-        finally:
-            backend.close()
+        _judged(open_backend, fork_and_go_on, self.profile.writes)
+
+    @promise("multi_process")
+    def test_a_forked_process_works_on_what_its_parent_stored_since(self, open_backend: RecordedOpener) -> None:
+        """A process forks while a thread of it is inside of a call, and commits twice before the forked process begins.
+
+        The thread has read a part of the store, or has begun a transaction, which the forked process does not go on
+        with: it reads and writes the store as it is then, or is refused with StorageUnavailable.
+
+        Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
+        """
+        _judged(open_backend, fork_and_go_first)
+
+    @promise("multi_process")
+    def test_a_forked_process_goes_on_without_its_parent(self, open_backend: RecordedOpener) -> None:
+        """A process forks and closes its backend, as one that becomes a daemon does; the forked process uses it on.
+
+        It does so in turns with a process that opens the store, reads and writes it, and closes it. The forked process
+        may be refused with StorageUnavailable.
+
+        Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
+        """
+        _judged(open_backend, fork_and_close, visits=_TURNS)
 
 
-def fork_and_go_on(backend: RecordedBackend, _pipe: Connection, steps: int, limit: float) -> None:
+def _judged(open_backend: RecordedOpener, work: Callable[..., None], *arguments: object, visits: int = 0) -> None:
+    """Let another process do this, visit the store whenever it waits for that, read everything, and judge all calls."""
+    if not hasattr(os, "fork"):
+        raise NotRun("this system has no fork")
+    recording = open_backend.recording
+    other = Other(work, open_backend, recording.pace.blocked, *arguments, name=_PARENT, witnessed=True)
+    try:
+        for number in range(visits):
+            other.receive()
+            _visit(open_backend, number)
+            other.send(None)
+        recording.calls += other.receive()
+    finally:
+        other.close()
+    backend = open_backend()
+    try:
+        held = [present(backend, change_id) for change_id in found(backend)]
+        for row in held:
+            whole_history(backend, row.id)
+        judge(recording.calls, held, may_refuse=_FORKED)
+        stored(backend, create("after"))
+    finally:
+        backend.close()
+
+
+def _visit(open_backend: RecordedOpener, number: int) -> None:
+    """Open the store, write to each change and create one, and close it."""
+    backend = open_backend()
+    try:
+        _go_on_with(backend, found(backend), f"visit{number}")
+    finally:
+        backend.close()
+
+
+def _go_on_with(backend: RecordedBackend, names: Iterable[str], new: str) -> None:
+    """Read these changes, write to those that are there, and create one; stop when the store is unavailable."""
+    with suppress(StorageUnavailable):
+        for change_id in names:
+            row = backend.get(change_id)
+            if row is not None:
+                backend.commit([follow(row)])
+        backend.commit([create(new)])
+
+
+def fork_and_go_on(backend: RecordedBackend, _pipe: Connection, limit: float, steps: int) -> None:
     """Use the store, fork, and go on in both processes; add the calls of the forked process to those of this one."""
     created(backend, "first")
-    with _forked(backend, lambda: mix(backend, None, _Alone(), 2, steps)) as ours:
+    with _forked(backend, lambda _: mix(backend, None, _Alone(), 2, steps)) as ours:
         mix(backend, None, _Alone(), 1, steps)
         backend.recording.calls += _calls_of_the_child(ours, limit)
     mix(backend, None, _Alone(), 3, steps)
-    with at_line(0, lambda: None) as lines:
-        created(backend, "counted")
-    for number in range(_FORKS):
-        _fork_inside_a_commit(backend, number, 1 + number * lines[0] // _FORKS, limit)
+    for number, line in enumerate(_lines(backend, lambda: created(backend, "counted"), _FORKS)):
+        _fork_inside_a_commit(backend, number, line, limit)
     created(backend, "last")
+
+
+def fork_and_go_first(backend: RecordedBackend, _pipe: Connection, limit: float) -> None:
+    """Fork inside of finds and commits, and let the forked process begin after two commits of this one."""
+    created(backend, "first")
+    numbers, missed = itertools.count(), 0
+    for call in (lambda: backend.find(_EVERYTHING), lambda: created(backend, f"inside{next(numbers)}")):
+        for line in _lines(backend, call, _LATER_FORKS):
+            missed += not _fork_and_commit_twice(backend, call, line, next(numbers), limit)
+            if missed == _MOST_MISSED:
+                return
+
+
+def fork_and_close(backend: RecordedBackend, pipe: Connection, limit: float) -> None:
+    """Use the store, fork, write, and close it; then let the forked process go on, in turns with another one."""
+    created(backend, "first")
+
+    def take_turns(messages: Connection) -> None:
+        for number in range(_TURNS):
+            messages.recv()
+            visits = [f"visit{before}" for before in range(number)]
+            _go_on_with(backend, ["first", "second", *visits], f"forked{number}")
+            messages.send(("calls", ()))
+        messages.recv()
+
+    with _forked(backend, take_turns) as child:
+        _go_on_with(backend, ["first"], "second")
+        backend.close()
+        for _ in range(_TURNS):
+            child.send(None)
+            _calls_of_the_child(child, limit)
+            pipe.send(("turn", None))
+            pipe.recv()
+        child.send(None)
+        backend.recording.calls += _calls_of_the_child(child, limit)
+
+
+def _lines(backend: RecordedBackend, call: Callable[[], object], count: int) -> list[int]:
+    """Return lines of the backend's own code inside of a call, at equal distances from the first on."""
+    with at_line(0, lambda: None, of=packages_of(backend.bare)) as lines:
+        call()
+    return sorted({1 + number * lines[0] // count for number in range(count)})
 
 
 def _fork_inside_a_commit(backend: RecordedBackend, number: int, line: int, limit: float) -> None:
     """Fork while a thread is at that line of a commit, where it waits until then."""
-    inside, go_on = threading.Event(), threading.Event()
 
-    def pause() -> None:
-        inside.set()
-        go_on.wait(_PAUSE)  # not longer: a backend may delay the fork until the commit has ended
-        time.sleep(_LEAD)
-
-    def commit() -> None:
-        with suppress(StorageUnavailable), at_line(line, pause):
-            backend.commit([create(f"inside{number}")])
-        inside.set()
-
-    def go_on_there() -> None:
+    def go_on_there(_: Connection) -> None:
         with suppress(StorageUnavailable):
             backend.get("first")
         tried(backend, create(f"forked{number}"))
 
-    thread = threading.Thread(target=commit, daemon=True)
-    thread.start()
-    inside.wait()
-    with _forked(backend, go_on_there) as ours:
-        go_on.set()
-        calls = _calls_of_the_child(ours, limit, f", which was forked while a thread of {_PARENT} was in commit,")
-        thread.join(limit)
-        if thread.is_alive():
-            raise Shown(f"blocked: a commit of {_PARENT}, which forked meanwhile, did not return within {limit:g} s")
+    inside = _Inside(backend, lambda: backend.commit([create(f"inside{number}")]), line, lead=_LEAD)
+    with _forked(backend, go_on_there) as child:
+        inside.go_on()
+        calls = _calls_of_the_child(child, limit, f", which was forked while a thread of {_PARENT} was in commit,")
+        inside.join(limit)
     backend.recording.calls += calls
 
 
+def _fork_and_commit_twice(
+    backend: RecordedBackend, call: Callable[[], object], line: int, number: int, limit: float
+) -> bool:
+    """Fork while a thread is at that line of a call, and commit twice before the forked process begins.
+
+    Return False if the backend has delayed the fork until the call had ended, or has refused the forked process, which
+    may have taken as long as its time-out: then other lines show little.
+    """
+
+    def go_on_there(messages: Connection) -> None:
+        messages.recv()
+        _go_on_with(backend, ("first", f"second{number}"), f"forked{number}")
+
+    inside = _Inside(backend, call, line)
+    with _forked(backend, go_on_there) as child:
+        inside.go_on()
+        inside.join(limit)
+        _go_on_with(backend, ["first"], f"second{number}")
+        child.send(None)
+        calls = _calls_of_the_child(child, limit)
+    backend.recording.calls += calls
+    return inside.held and not any(isinstance(call.outcome, StorageUnavailable) for call in calls)
+
+
+class _Inside:
+    """A thread that makes a call, and waits inside of it while the process forks.
+
+    Args:
+        backend: The backend.
+        call: The call.
+        line: The line of the backend's own code at which it waits.
+        lead: The seconds that it waits on after the fork.
+
+    Attributes:
+        held: Whether it was there when the process had forked.
+    """
+
+    def __init__(self, backend: RecordedBackend, call: Callable[[], object], line: int, *, lead: float = 0.0) -> None:
+        self._call, self._line, self._lead, self._packages = call, line, lead, packages_of(backend.bare)
+        self._there, self._forked = threading.Event(), threading.Event()
+        self.held = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        self._there.wait()
+
+    def go_on(self) -> None:
+        """Let the thread go on."""
+        self._forked.set()
+
+    def join(self, limit: float) -> None:
+        """Wait for the end of the call."""
+        self._thread.join(limit)
+        if self._thread.is_alive():
+            raise Shown(f"blocked: a call of {_PARENT}, which forked meanwhile, did not return within {limit:g} s")
+
+    def _run(self) -> None:
+        with suppress(Exception), at_line(self._line, self._pause, of=self._packages):
+            self._call()  # its error is recorded, and judged
+        self._there.set()
+
+    def _pause(self) -> None:
+        self._there.set()
+        # Not longer: a backend may delay the fork until the call has ended.
+        self.held = self._forked.wait(_PAUSE)
+        time.sleep(self._lead)
+
+
 @contextmanager
-def _forked(backend: RecordedBackend, work: Callable[[], None]) -> Iterator[Connection]:
+def _forked(backend: RecordedBackend, work: Callable[[Connection], None]) -> Iterator[Connection]:
     """Work in a forked process, and yield the pipe over which it reports; it is killed after the block."""
     ours, theirs = multiprocessing.Pipe()
     with warnings.catch_warnings():
@@ -123,6 +271,7 @@ def _forked(backend: RecordedBackend, work: Callable[[], None]) -> Iterator[Conn
         child = os.fork()
     if not child:
         end_with_parent()
+        ours.close()
         _in_the_child(backend, theirs, work)
         os._exit(0)
     theirs.close()
@@ -135,11 +284,11 @@ def _forked(backend: RecordedBackend, work: Callable[[], None]) -> Iterator[Conn
         ours.close()
 
 
-def _in_the_child(backend: RecordedBackend, pipe: Connection, work: Callable[[], None]) -> None:
+def _in_the_child(backend: RecordedBackend, pipe: Connection, work: Callable[[Connection], None]) -> None:
     recording = backend.recording
     recording.by, recording.pulse, recording.calls, recording.pending = _FORKED, _Announced(pipe), [], {}
     try:
-        work()
+        work(pipe)
         backend.close()
         pipe.send(("calls", [portable(call) for call in recording.calls]))
     except BaseException as error:  # noqa: BLE001  # its parent reports it

@@ -279,12 +279,20 @@ def die() -> None:
 
 
 @contextmanager
-def at_line(line: int, act: Callable[[], object]) -> Iterator[list[int]]:
-    """Act after that many lines of Python in the block, not counting the port's; yield the number so far."""
+def at_line(line: int, act: Callable[[], object], *, of: frozenset[str] = frozenset()) -> Iterator[list[int]]:
+    """Act after that many lines of Python in the block, not counting the port's; yield the number so far.
+
+    Args:
+        line: The number of the line, from 1; 0 for none.
+        act: Called before that line.
+        of: Count only lines of these packages at the top; by default, of all.
+    """
     lines = [0]
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401  # itself
         if frame.f_code.co_filename.startswith(_NOT_THE_BACKENDS_OWN):
+            return None
+        if of and _package_of(frame.f_globals.get("__name__", "")) not in of:
             return None
         if event == "line":
             lines[0] += 1
@@ -298,6 +306,16 @@ def at_line(line: int, act: Callable[[], object]) -> Iterator[list[int]]:
         yield lines
     finally:
         sys.settrace(before)
+
+
+def packages_of(backend: StorageBackend) -> frozenset[str]:
+    """Return the packages at the top in which the class of a backend and those that it derives from are written."""
+    packages = {_package_of(each.__module__) for each in type(backend).__mro__}
+    return frozenset(packages - {"builtins", "typing", "abc"})
+
+
+def _package_of(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def check_prefix(backend: StorageBackend, change_id: str) -> int:

@@ -73,6 +73,12 @@ class Act(IntEnum):
     """A write is cut short, and the write of its rest fails; another call fails."""
     STOP = 6
     """The process is stopped before the call."""
+    TORN_AT_END = 7
+    """A write leaves its last byte out, and the write of that byte fails; another call fails."""
+    KILL_WITHIN = 8
+    """A write leaves its last byte out, and the process is killed; it is killed before another call."""
+    ALL_BUT_ONE = 9
+    """A write leaves its last byte out."""
 
 
 @attrs.frozen
@@ -103,6 +109,9 @@ KILLED_BEFORE = Fault("is not made, since the process is killed", Act.KILL_BEFOR
 KILLED_AFTER = Fault("is the last one of the process, which is killed", Act.KILL_AFTER)
 SHORT = Fault("writes half of it", Act.SHORT)
 TORN = Fault("writes half of it and fails with ENOSPC", Act.TORN, errno.ENOSPC)
+TORN_AT_END = Fault("writes all but its last byte and fails with ENOSPC", Act.TORN_AT_END, errno.ENOSPC)
+KILLED_WITHIN = Fault("writes all but its last byte, and the process is killed", Act.KILL_WITHIN)
+KILLS = {KILLED_BEFORE: "before", KILLED_WITHIN: "in the middle of"}
 STOP = Fault("is not made, since the process is stopped", Act.STOP)
 
 

@@ -104,9 +104,12 @@ class Patched:
         act = Act.NOTHING
         if self._at and (self._calls == self._at or (self._fault.every_time and self._calls > self._at)):
             act = self._fault.act
-        if act is Act.TORN:
+        if act is Act.KILL_WITHIN and kind is not Kind.WRITE:
+            act = Act.KILL_BEFORE
+        if act in {Act.TORN, Act.TORN_AT_END}:
             self._torn = descriptor if kind is Kind.WRITE else -1
-            act = Act.SHORT if kind is Kind.WRITE else Act.FAIL
+            part = Act.SHORT if act is Act.TORN else Act.ALL_BUT_ONE
+            act = part if kind is Kind.WRITE else Act.FAIL
         else:
             if kind is Kind.WRITE and descriptor >= 0 and descriptor == self._torn:
                 act = Act.FAIL
@@ -156,12 +159,16 @@ class Patched:
             self._add(Operation(Kind.WRITE, path, inode=inode, failed=1))
             raise OSError(self._fault.error, os.strerror(self._fault.error), path)
         whole = memoryview(data).cast("B")
-        part = whole[: len(whole) // 2] if act is Act.SHORT and len(whole) > 1 else whole
+        part = whole
+        if act is Act.SHORT and len(whole) > 1:
+            part = whole[: len(whole) // 2]
+        elif act in {Act.ALL_BUT_ONE, Act.KILL_WITHIN} and len(whole) > 1:
+            part = whole[:-1]
         done = write(part)
         if self._watched(path):
             place = os.lseek(descriptor, 0, os.SEEK_CUR) - done if at is None else at
             self._add(Operation(Kind.WRITE, path, inode=inode, at=place, data=bytes(part[:done])))
-        if act is Act.KILL_AFTER:
+        if act in {Act.KILL_AFTER, Act.KILL_WITHIN}:
             self._real["kill"](os.getpid(), signal.SIGKILL)
         return done
 

@@ -55,7 +55,8 @@ class Plan:
             story that a report of it shows, by their places, or none for all.
         kinds: The kinds of calls at which an error is injected.
         recorded: The kinds of calls that are recorded beside those.
-        faults: Returns the faults to inject into a call of a kind; of several, the quick profile takes the first.
+        faults: Returns the faults to inject into a call of a kind; of several, the quick profile takes the first ones.
+        least: The number of those.
         interferences: What happens to the messages to a server; empty if the promise is about files.
         every_call: Whether each call of a run of calls of one kind on one file is a point, and not only the first and
             the last of it.
@@ -68,6 +69,7 @@ class Plan:
     kinds: Kind
     recorded: Kind = Kind.NOTE
     faults: Callable[[Kind], Sequence[Fault]]
+    least: int = 1
     interferences: tuple[Interference, ...] = (
         Interference.SWALLOWED,
         Interference.CUT,
@@ -108,7 +110,7 @@ def failing(kind: Kind) -> Sequence[Fault]:
 
 def tearing(kind: Kind) -> Sequence[Fault]:
     """Return the ways in which a write is made in part, or another call fails."""
-    return (calls.TORN, calls.SHORT) if kind is Kind.WRITE else failing(kind)
+    return (calls.TORN, calls.TORN_AT_END, calls.SHORT) if kind is Kind.WRITE else failing(kind)
 
 
 def failing_with_the_undo(_kind: Kind) -> Sequence[Fault]:
@@ -121,9 +123,9 @@ def stopping_before(_kind: Kind) -> Sequence[Fault]:
     return (calls.STOP,)
 
 
-def killing_before(_kind: Kind) -> Sequence[Fault]:
-    """Return the fault that kills the process."""
-    return (calls.KILLED_BEFORE,)
+def killing(kind: Kind) -> Sequence[Fault]:
+    """Return the faults that kill the process: before the call, or in the middle of a write."""
+    return (calls.KILLED_BEFORE, calls.KILLED_WITHIN) if kind is Kind.WRITE else (calls.KILLED_BEFORE,)
 
 
 def findings(stage: Stage, plan: Plan, judge: Judge, measure: Measure) -> Findings:

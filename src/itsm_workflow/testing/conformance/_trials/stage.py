@@ -190,7 +190,7 @@ class FileStage:
                 Point(at, fault, self.short(f"{WORDS[operation.kind]} {operation.path}"))
                 for at, operation in (numbered if every_fault or plan.every_call else _telling(numbered))
                 if operation.kind & plan.kinds
-                for fault in plan.faults(operation.kind)[: None if all_faults else 1]
+                for fault in plan.faults(operation.kind)[: None if all_faults else plan.least]
             ]
             steps.append(points)
         return steps

@@ -10,7 +10,7 @@ import attrs
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import NotRun
 from itsm_workflow.testing.conformance._reports import Shown
-from itsm_workflow.testing.conformance._trials.calls import KILLED_BEFORE
+from itsm_workflow.testing.conformance._trials.calls import KILLS
 from itsm_workflow.testing.conformance._trials.crash import History
 from itsm_workflow.testing.conformance._trials.runner import Died, Silent, Stopped
 from itsm_workflow.testing.conformance._trials.session import Contents, Outcome, Step
@@ -100,7 +100,7 @@ class Trial:
             self.interrupted = place
             raise
         except Died as how:
-            if self.point.fault == KILLED_BEFORE:
+            if self.point.fault in KILLS:
                 self.steps[place] = Step(actor.name, call, arguments, None)
                 self.interrupted = place
                 raise
@@ -258,7 +258,7 @@ def killing(stage: FileStage, point: Point) -> Trial:
             trial.make("close", a, "close")
             a.disarm()
         except Died:
-            trial.fault = f"process 1 is killed before {point.step}"
+            trial.fault = f"process 1 is killed {KILLS[point.fault]} {point.step}"  # type: ignore[index]  # it was
     with _staged(stage, trial) as start:
         c = start(C)
         _look(trial, c)
@@ -280,7 +280,7 @@ def creating(stage: FileStage, point: Point) -> Trial:
             trial.make("close", a, "close")
             a.disarm()
         except Died:
-            trial.fault = f"process 1 is killed before its step {point.at}"
+            trial.fault = f"process 1 is killed {KILLS[point.fault]} its step {point.at}"  # type: ignore[index]
     with _staged(stage, trial) as start:
         c = start(C)
         if not trial.make("reopen", c, "open").error:

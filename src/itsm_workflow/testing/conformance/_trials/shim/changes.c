@@ -22,6 +22,7 @@ static ssize_t put(const char *call, int fd, const void *data, size_t count, int
     }
     /* A write of a single byte cannot be short. */
     if (now == SHORT && count > 1) count /= 2;
+    if ((now == ALL_BUT_ONE || now == KILL_WITHIN) && count > 1) count--;
     ssize_t done = at < 0 ? syscall(SYS_write, fd, data, count) : syscall(SYS_pwrite64, fd, data, count, at);
     int before = errno, flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
     if (at < 0) at = syscall(SYS_lseek, fd, 0, SEEK_CUR) - (done > 0 ? done : 0);
@@ -29,7 +30,7 @@ static ssize_t put(const char *call, int fd, const void *data, size_t count, int
     errno = before;
     shim_add(WRITE, done < 0 ? 2 : 0, inode, at, path, "", data, done > 0 ? (size_t)done : 0);
     if (done > 0 && (flags & O_DSYNC)) shim_add(IMPLIED_SYNC, 0, inode, 0, path, "", "", 0);
-    if (now == KILL_AFTER) kill(getpid(), SIGKILL);
+    if (now == KILL_AFTER || now == KILL_WITHIN) kill(getpid(), SIGKILL);
     return done;
 }
 

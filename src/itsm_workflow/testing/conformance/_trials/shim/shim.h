@@ -46,7 +46,7 @@ enum kind {
     IMPLIED_SYNC = 16384
 };
 
-enum act { NOTHING, FAIL, SHORT, KILL_BEFORE, KILL_AFTER, TORN, STOP };
+enum act { NOTHING, FAIL, SHORT, KILL_BEFORE, KILL_AFTER, TORN, STOP, TORN_AT_END, KILL_WITHIN, ALL_BUT_ONE };
 
 /* Hidden, so that no library's name is taken. */
 #pragma GCC visibility push(hidden)

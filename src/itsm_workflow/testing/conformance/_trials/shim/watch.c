@@ -97,8 +97,9 @@ enum act shim_due(enum kind kind, const char *call, const char *path, int descri
     pthread_mutex_lock(&mutex);
     calls++;
     enum act now = nth && (calls == nth || (every_time && calls > nth)) ? act : NOTHING;
-    if (now == TORN) {
-        now = kind == WRITE ? SHORT : FAIL;
+    if (now == KILL_WITHIN && kind != WRITE) now = KILL_BEFORE;
+    if (now == TORN || now == TORN_AT_END) {
+        now = kind != WRITE ? FAIL : now == TORN ? SHORT : ALL_BUT_ONE;
         torn_fd = kind == WRITE ? descriptor : -1;
     } else {
         if (kind == WRITE && descriptor == torn_fd) now = FAIL;
