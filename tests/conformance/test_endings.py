@@ -81,7 +81,7 @@ def checked(backend: type[JSONFileBackend], only: str, folder: Path) -> Result:
     return result
 
 
-@pytest.mark.parametrize("only", ["killed process", "lose each others", "forked"])
+@pytest.mark.parametrize("only", ["killed process", "lose each others", "forked process does not disturb"])
 def test_a_process_that_ends_in_a_call_is_reported_with_the_call(only: str, tmp_path: Path) -> None:
     """And how it ended."""
     reason = checked(EndsInACommit, only, tmp_path).reason
