@@ -102,7 +102,7 @@ class Form:
         applicant: The applicant; becomes the ticket's creator.
         approvers: User names; required by a gateway service that does not name its own approvers.
         content: The text for the approver; if empty, it is made from the fields.
-        fields: The form's fields by key, as JSON values.
+        fields: The form's fields by key, as JSON values, in the order of their keys.
     """
 
     title: str

@@ -9,7 +9,7 @@ from typing import Required, TypedDict
 from itsm_workflow.change import Form
 from itsm_workflow.errors import InvalidForm
 from itsm_workflow.readonly import ReadOnlyDict
-from itsm_workflow.strict import SizeLimit, TooLargeError, canonical, json_value
+from itsm_workflow.strict import SizeLimit, TooLargeError, by_key, canonical, json_value
 from itsm_workflow.text import (
     code_points,
     invisible_in,
@@ -264,7 +264,8 @@ def _fields(fields: object) -> tuple[dict[str, object], list[Problem]]:
                 wrong = [problem for text in texts_in(kept[name]) for problem in _storable(f"fields.{name}", text)]
         problems += wrong
     size = sum(len(name) + len(canonical(value)) for name, value in kept.items())
-    return kept, problems if size <= FIELDS_SIZE else [*problems, _too_large(str(size))]
+    # Stored in this order, so every process sends them, and compares a found ticket with them, in one order.
+    return by_key(kept), problems if size <= FIELDS_SIZE else [*problems, _too_large(str(size))]
 
 
 def _key(name: object, taken: Mapping[str, object]) -> list[Problem]:

@@ -13,8 +13,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
+from operator import itemgetter
 from types import GenericAlias, MappingProxyType
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 import attrs
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 else:
     # Most programs that import this module use its JSON texts first, or alone.
     cattrs, msgspec = lazy_module("cattrs"), lazy_module("msgspec")
+
+V = TypeVar("V")
 
 _DEPTH = 64
 _SHOWN = 60
@@ -106,7 +109,7 @@ class SizeLimit:
 
 
 def json_value(value: object, depth: int = _DEPTH, limit: SizeLimit | None = None) -> object:
-    """Return a copy of a JSON value, made of lists, dicts, plain strings and plain numbers.
+    """Return a copy of a JSON value, made of lists, dicts with sorted keys, plain strings and plain numbers.
 
     Args:
         value: The value.
@@ -136,8 +139,13 @@ def json_value(value: object, depth: int = _DEPTH, limit: SizeLimit | None = Non
             if limit is not None:
                 limit.take(_least(name) + 1)  # the colon
             fresh[name] = json_value(item, depth - 1, limit)
-        return fresh
+        return by_key(fresh)
     raise ValueError(f"is {kind_of(value)}, which has no JSON form")
+
+
+def by_key(mapping: Mapping[str, V]) -> dict[str, V]:
+    """Return a copy of a mapping in the order of its keys, in which canonical text has them."""
+    return dict(sorted(mapping.items(), key=itemgetter(0)))
 
 
 def _least(value: object) -> int:

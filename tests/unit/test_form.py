@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 from collections import UserDict
 from typing import Any
 
@@ -83,6 +84,13 @@ def test_a_form_does_not_change_with_what_it_was_made_of() -> None:
     assert (form.fields, form.approvers) == ({"hosts": ["a"], "more": {"b": 1}}, ("bob",))
     with pytest.raises(TypeError):
         form.fields["new"] = True  # type: ignore[index] # the mistake that is tested
+
+
+def test_fields_have_the_order_of_their_keys_at_every_level() -> None:
+    """A ticket shows the fields in this order, whether the change was read from a store meanwhile or not."""
+    form = make_form(title="t", applicant="alice", fields={"b": 1, "a": [{"d": 1, "c": {"z": 1, "y": 2}}]})
+
+    assert json.dumps(dict(form.fields)) == '{"a": [{"c": {"y": 2, "z": 1}, "d": 1}], "b": 1}'
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -172,7 +180,9 @@ def test_whatever_is_handed_in_becomes_a_storable_form_or_is_refused(**values: o
     codec = Codec({})
     write, _ = codec.write(None, attrs.evolve(x.DRAFT, form=form), [], None, open_subject=None)
 
-    assert codec.read(write.row).change.form == form
+    again = codec.read(write.row).change.form
+    assert again == form
+    assert json.dumps(dict(again.fields)) == json.dumps(dict(form.fields))  # in the same order
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,20 @@ def test_lost_ticket_is_found_once_the_gateway_can_be_asked(office: Office) -> N
     assert workflow.get(change.id).expect_ticket().id == str(office.only_ticket().id)
 
 
+def test_lost_ticket_is_found_by_another_process_in_whatever_order_the_host_gave_the_fields(office: Office) -> None:
+    """The ticket shows the fields as the first process sent them, and the second one has read them from the store."""
+    office.sandbox.faults.lose_answer("create_ticket")
+    office.sandbox.faults.status("get_tickets", 503, always=True)
+    change = office.workflow().apply(subject=SUBJECT, **asked(fields={"size": 10, "days": {"keep": 7, "hot": 2}}))
+    office.sandbox.faults.clear()
+    office.pass_time(1)
+
+    office.workflow().reconcile()
+
+    found = office.workflow().get(change.id)
+    assert (found.state, found.attention) == (State.PENDING, None)
+
+
 def test_refused_create_frees_the_subject_and_keeps_the_reason(store_url: str) -> None:
     """The change is a draft again; applying with what was missing submits that draft."""
     with Office(store_url, services=(*DEFAULT_SERVICES, STRICT_SERVICE)) as office:
