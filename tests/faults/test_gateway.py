@@ -242,7 +242,7 @@ def test_g6_server_that_cannot_prove_itself_gets_nothing(faults: Faults, tmp_pat
         seen: list[bytes] = []
         with FaultServer(answering(response(OK), seen=seen), tls=context) as server:
             url = server.url.replace("http:", "https:")
-            with Wire(url, ca_bundle=trusted, deadline=25.0) as wire, faults.case((name, number)):
+            with Wire(url, ca_bundle=trusted, timeout=(1.0, 1.0), deadline=25.0) as wire, faults.case((name, number)):
                 change = wire.apply()
                 assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.QUEUED)
                 assert seen == []

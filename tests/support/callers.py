@@ -25,7 +25,7 @@ WRITE = Endpoint(name="write", method="POST", url="write/", answer=CreatedTicket
 
 @contextlib.contextmanager
 def client(url: str, **options: Any) -> Iterator[ApiClient]:
-    """Yield a client whose calls end after a second, and that makes one attempt unless told otherwise."""
+    """Yield a client that makes one attempt unless an option says otherwise."""
     fixed: dict[str, Any] = {"retry": NO_RETRY}
     wanted = {name: options.pop(name) for name in ("ca_bundle", "deadline", "timeout") if name in options}
     made = ApiClient(settings(url, **wanted), **fixed | options)

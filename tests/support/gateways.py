@@ -1,4 +1,4 @@
-"""Values for tests of gateways: settings with short time-outs, an attempt in progress, a ticket."""
+"""Values for tests of gateways: settings, an attempt in progress, a ticket."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 
 
 def settings(url: str, **given: object) -> Settings:
-    """Return settings for the built-in service of a gateway."""
+    """Return settings for the built-in service of a gateway, with time-outs that are long enough for a busy machine."""
     fixed: dict[str, Any] = {
         "app_code": "bk_flow",
         "app_secret": Secret(APP_SECRET),
         "gateway_url": url,
         "fast_approval": "service_id" not in given,
-        "timeout": (1.0, 1.0),
-        "deadline": 1.0,
+        "timeout": (10.0, 10.0),
+        "deadline": 10.0,
         "ticket_hosts": ("itsm.example.com",),
     }
     return Settings(**fixed | given)

@@ -74,7 +74,7 @@ class TestProvenNotSent:
                 sock.settimeout(0)
                 sock.connect_ex(listener.getsockname())
                 waiting.append(sock)
-            outcome = gateway(url).create(create_request())
+            outcome = gateway(url, timeout=(1.0, 1.0)).create(create_request())
             for sock in waiting:
                 sock.close()
 
