@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from itsm_workflow import AsyncWorkflow, NotApproved, State, Workflow, async_workflow
+from itsm_workflow import Act, AsyncWorkflow, NotApproved, NotPermitted, State, Workflow, async_workflow
 from itsm_workflow.errors import StorageUnavailable, WaitTimeout, WorkflowClosed
 from itsm_workflow.form import shown
 from itsm_workflow.testing.ledger_gateway import as_request
@@ -93,6 +93,24 @@ async def _approved(awaited: AsyncWorkflow, desk: Desk) -> str:
         assert (report.due, (await waiting).state) == (1, State.APPROVED)
         assert [each.id async for each in awaited.find(states=[State.APPROVED])] == [change.id]
         return (await awaited.require_approved(SUBJECT)).state
+
+
+def test_an_act_that_the_host_does_not_permit_raises_in_the_task(desk: Desk) -> None:
+    """The host is asked once, in a thread of the workflow; nothing is stored."""
+    asked: list[str] = []
+
+    def refuse(actor: str, act: Act, _: ChangeRequest | None) -> bool:
+        asked.append(f"{actor} {act.name} {threading.current_thread() is threading.main_thread()}")
+        return False
+
+    async def apply() -> None:
+        async with AsyncWorkflow(desk.workflow(authorize=refuse)) as awaited:
+            await awaited.apply(subject=SUBJECT, **ASKED)
+
+    with pytest.raises(NotPermitted):
+        asyncio.run(apply())
+    assert asked == ["alice apply False"]
+    assert list(desk.workflow().find()) == []
 
 
 def test_a_derived_workflow_s_own_method_is_called(desk: Desk) -> None:

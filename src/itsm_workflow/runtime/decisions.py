@@ -61,6 +61,7 @@ class Decisions(Records):
             TransitionRefused: The machine refused the trigger, or the trigger or a concern's reason is reserved for the
                 library; nothing was changed.
             ChangeNotFound: The workflow has no change with this id.
+            NotPermitted: The host refuses it.
         """
         named = plain(trigger)
         trigger = named if isinstance(named, str) else str(trigger)  # the name that the engine uses
@@ -134,6 +135,7 @@ class Decisions(Records):
 
         Raises:
             TransitionRefused: The change is a draft, which `abandon` gives up, or has ended.
+            NotPermitted: The host refuses it.
         """
         actor = self._permitted(change_id, "withdraw", actor, reason)
         change = self.get(change_id)
@@ -157,6 +159,7 @@ class Decisions(Records):
 
         Raises:
             TransitionRefused: The change has no delivered withdrawal that is unresolved, or the reason is empty.
+            NotPermitted: The host refuses it.
         """
         self._decide(change_id, Trigger.ACCEPT_AFTER_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
         return self._executor.advance(change_id, forced=True).change
@@ -177,6 +180,7 @@ class Decisions(Records):
         Raises:
             InvalidForm: The actor, the reason or the evidence cannot be stored, or shown on one line.
             TransitionRefused: A ticket may exist.
+            NotPermitted: The host refuses it.
         """
         decided: ev.Decision | ev.AbsenceAttested = ev.Decision(reason=reason)
         if evidence != "":
@@ -196,6 +200,7 @@ class Decisions(Records):
         Raises:
             TransitionRefused: The ticket is known and the gateway decides it, or the look-ups have not ended yet. When
                 they have ended, `attention` says that a person decides, and its facts say whether the gateway answered.
+            NotPermitted: The host refuses it.
         """
         actor = self._permitted(change_id, "abandon", actor, reason)
         attention = self.get(change_id).attention
@@ -225,6 +230,7 @@ class Decisions(Records):
             TransitionRefused: The gateway shows no such ticket, several, or one that does not match what was sent.
             StorageConflict: Another change is bound to the ticket.
             GatewayError: The gateway failed.
+            NotPermitted: The host refuses it.
         """
         given = {"sn": sn} if ticket_id is None else {"sn": sn, "ticket_id": ticket_id}
         problems = [problem for field, value in given.items() for problem in check_name(field, value)]
@@ -256,6 +262,7 @@ class Decisions(Records):
             InvalidForm: An argument cannot be stored, or shown on one line, or the approver or the actor is not a
                 valid user name.
             TransitionRefused: The id is another ticket's, the actor may not attest it, or the approval is not in doubt.
+            NotPermitted: The host refuses it.
         """
         problems = [
             *check_name("ticket_id", ticket_id),
@@ -281,6 +288,7 @@ class Decisions(Records):
         Raises:
             InvalidForm: The id, the actor or the reason cannot be stored.
             TransitionRefused: The change has no such effect, or it is not parked.
+            NotPermitted: The host refuses it.
         """
         problems = [*check_name("effect_id", effect_id), *check_person(plain(actor), reason)]
         if problems:
@@ -295,6 +303,7 @@ class Decisions(Records):
         Raises:
             TransitionRefused: The change has no attention, or it is ``self_approved`` and the actor is the applicant,
                 in any spelling: another person has to review it.
+            NotPermitted: The host refuses it.
         """
         return self._decide(change_id, Trigger.CLEAR_ATTENTION, ev.Decision(reason=reason), actor=actor)
 

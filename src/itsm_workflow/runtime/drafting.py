@@ -85,6 +85,7 @@ class Drafting(Decisions):
         Raises:
             InvalidForm: The form has problems; the error lists all of them. The draft is unchanged.
             TransitionRefused: The change is not a draft.
+            NotPermitted: The host refuses it.
         """
         arguments = FormArguments(title=title, applicant=applicant, approvers=approvers, content=content, fields=fields)
         form = self._filing.check_form(arguments)
@@ -101,6 +102,7 @@ class Drafting(Decisions):
             TransitionRefused: The change is not a draft.
             AlreadyApplied: Another change of the subject is open.
             DefinitionError: As for `apply`.
+            NotPermitted: The host refuses it.
         """
         self._executor.calls.addresses.check()
         change = self.get(change_id)

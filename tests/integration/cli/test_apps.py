@@ -39,6 +39,7 @@ def make():
         policy=Policy(effect_attempts=1, lookups=(dt.timedelta(),)),
         effects={State.APPROVED: [Effect("start_collection", start)]},
         callbacks=False,
+        authorize=lambda actor, act, change: actor != "eve",
     )
 
 
@@ -233,6 +234,23 @@ def test_a_change_that_is_resent_in_bulk_although_it_may_not_be_is_named(shop: O
 
     assert done.code == 5
     assert done.json[0]["result"].startswith("refused: ")
+
+
+def test_a_resend_in_bulk_that_the_host_does_not_permit_is_named(shop: Office) -> None:
+    """Nothing is sent, the exit code says so, and the same command of another person works."""
+    shop.sandbox.faults.status("create_ticket", 502, always=True)
+    shop.run("apply", "--subject", "collector-1", "--title", "t", "--applicant", "alice", "--approver", "bob")
+    shop.sandbox.faults.clear()
+    decided = ("resend-all", "--reason", "the server was restarted", "--yes", "--json")
+
+    refused = shop.run(*decided, "--actor", "eve")
+
+    assert (refused.code, [one["result"] for one in refused.json]) == (
+        5,
+        ["refused: eve is not permitted to resend it"],
+    )
+    assert shop.sandbox.tickets() == ()
+    assert [one["result"] for one in shop.run(*decided, "--actor", "carol").json] == ["sent"]
 
 
 def test_a_damaged_change_is_named_beside_the_list(shop: Office) -> None:

@@ -320,6 +320,42 @@ def test_a_refusal_is_shown_at_the_form(desk: Desk, browser_of: As, case: str) -
     assert get_workflow().history(change.id) == before
 
 
+def test_what_the_host_does_not_permit_a_user_is_neither_offered_nor_done(desk: Desk, browser_of: As) -> None:
+    """The host's function is asked for the user who is logged in; an operation that it permits is offered."""
+    itsm.chosen["authorize"] = lambda actor, act, _: actor != "olga" or act.name == "clear_attention"
+    change = raised(desk)
+    client = browser_of("change_change")
+    before = get_workflow().history(change.id)
+    page = client.get(page_of(change)).content.decode()
+    assert [name for name in OPERATIONS_OF_METHODS if operation(change, name) in page] == ["settle", "clear_attention"]
+    assert client.post(operation(change, "withdraw"), {"seen": "", **REASON}).status_code == 302
+    assert "is not possible for this change request now" in messages(client.get(page_of(change)))
+    assert get_workflow().history(change.id) == before
+
+
+def test_a_permission_that_is_taken_back_meanwhile_is_a_message_at_the_form(desk: Desk, browser_of: As) -> None:
+    """The page was open when the host took it back; nothing is stored."""
+    taken_back: list[str] = []
+    itsm.chosen["authorize"] = lambda _, act, __: act.name not in taken_back
+    change = pending(desk)
+    before = get_workflow().history(change.id)
+    original = get_workflow().allowed
+
+    def then_taken_back(change_id: str, *, actor: str | None = None) -> list[str]:
+        allowed = list(original(change_id, actor=actor))
+        taken_back.append("withdraw")
+        return allowed
+
+    client = browser_of("change_change")
+    opened = seen(client.get(operation(change, "withdraw")).content.decode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(get_workflow(), "allowed", then_taken_back)
+        answer = client.post(operation(change, "withdraw"), {"seen": opened, **REASON})
+    assert answer.status_code == 200
+    assert "'olga' may not withdraw" in words(answer.content.decode())
+    assert get_workflow().history(change.id) == before
+
+
 def test_a_change_that_has_moved_since_is_shown_again_before_anything_is_done(desk: Desk, browser_of: As) -> None:
     """The operator has confirmed another state; the second confirmation counts."""
     change = pending(desk)

@@ -87,6 +87,12 @@ def test_every_method_for_a_person_is_tested_here() -> None:
     assert methods - {"allowed"} == {*CREATING, *DECIDING} - {"fire(raise_attention)"} | {"fire"}
 
 
+@pytest.mark.parametrize("name", sorted({*CREATING, *DECIDING} - {"fire(raise_attention)"} | {"fire"}))
+def test_the_docstring_of_every_method_for_a_person_names_the_refusal(name: str) -> None:
+    """Under its errors."""
+    assert "NotPermitted: " in (getattr(Workflow, name).__doc__ or "").partition("Raises:")[2]
+
+
 @pytest.mark.parametrize("name", [*CREATING, *DECIDING])
 def test_a_refused_act_leaves_a_line_of_the_log_and_nothing_else(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """The host is asked once, before the store is written and before the gateway is asked."""

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import connections, transaction
 from django.test import Client
 
-from itsm_workflow import AlreadyApplied, BkItsmGateway, InvalidForm, Secret, Settings, State
+from itsm_workflow import Act, AlreadyApplied, BkItsmGateway, InvalidForm, NotPermitted, Secret, Settings, State
 from itsm_workflow.integrations.django import DjangoWorkflow, get_workflow
 from tests.support.desk import ASKED, SUBJECT, Desk
 from tests.support.django_host import itsm, shop
@@ -104,6 +104,24 @@ def test_without_a_transaction_the_request_is_sent_now(hosted: Desk) -> None:
     """As on a store elsewhere, and in a test of Django's."""
     assert get_workflow().apply(subject=SUBJECT, send="on_commit", **ASKED).state == State.PENDING
     assert tickets(hosted) == 1
+
+
+def test_an_application_that_the_host_does_not_permit_leaves_the_transaction_usable(hosted: Desk) -> None:
+    """The host is asked in its transaction, and its own rows are stored."""
+    asked: list[tuple[str, bool]] = []
+
+    def refuse(_: str, act: Act, __: object) -> bool:
+        asked.append((act.subject, connections["default"].in_atomic_block))
+        return act.subject != SUBJECT
+
+    itsm.chosen["authorize"] = refuse
+    with transaction.atomic():
+        with pytest.raises(NotPermitted, match="'alice' may not apply"):
+            get_workflow().apply(subject=SUBJECT, send="on_commit", **ASKED)
+        shop.apply_for(8)
+    assert (shop.rows(), tickets(hosted)) == ([8], 1)
+    assert asked == [(SUBJECT, True), ("collector-8", True)]
+    assert get_workflow().newest(SUBJECT) is None
 
 
 def test_an_undone_part_of_a_transaction_files_nothing(hosted: Desk) -> None:
