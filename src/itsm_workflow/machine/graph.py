@@ -1,4 +1,4 @@
-"""Text diagrams of a workflow: a Mermaid state diagram or a Markdown table, made from the definition's rows."""
+"""Diagrams of a workflow: a Mermaid state diagram, a Markdown table, or a picture, made from the definition's rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.machine.analysis import moves
+from itsm_workflow.machine.labels import state_label
+from itsm_workflow.machine.picture import picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,14 +16,20 @@ if TYPE_CHECKING:
     from itsm_workflow.change import Entry
     from itsm_workflow.machine.definition import WorkflowDefinition
 
-FORMATS = ("mermaid", "table")
+FORMATS = ("mermaid", "table", "svg")
+
+_TITLES = {
+    "en": ("The workflow {name}", "The workflow {name}; the current state is {state}"),
+    "zh": ("流程 {name}", "流程 {name}，当前状态为{state}"),
+}
 
 
 @attrs.frozen(kw_only=True)
 class Graph:
     """A diagram of a workflow, optionally with the path of one change through it.
 
-    ``f"{graph:mermaid}"`` and ``f"{graph:table}"`` return the text; ``str(graph)`` is the Mermaid text.
+    ``f"{graph:mermaid}"``, ``f"{graph:table}"`` and ``f"{graph:svg}"`` return the text; ``str(graph)`` is the Mermaid
+    text. A notebook shows the picture.
 
     Attributes:
         path: The change's history. The diagram numbers its transitions and marks its states.
@@ -35,10 +43,36 @@ class Graph:
             return _mermaid(self.definition, self.path)
         if spec == "table":
             return _table(self.definition, self.path)
+        if spec == "svg":
+            return self.svg() + "\n"
         raise ValueError(f"a graph has no format {spec!r}; its formats are {', '.join(FORMATS)}")
 
     def __str__(self) -> str:
         return format(self, "mermaid")
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def svg(self, *, language: str = "en") -> str:
+        """Return the picture as an element of SVG, to be written into a page of HTML as it is: its texts are escaped.
+
+        It needs neither a script nor a style sheet. A page may set other colours for the classes ``itsm-state``,
+        ``itsm-visited``, ``itsm-current``, ``itsm-move``, ``itsm-taken`` and ``itsm-step``.
+
+        Args:
+            language: The language of the labels, ``en`` or ``zh``.
+
+        Raises:
+            ValueError: There are no labels in the language.
+        """
+        if language not in _TITLES:
+            raise ValueError(f"a graph has no labels in {language!r}; its languages are {', '.join(_TITLES)}")
+        bare, current = _TITLES[language]
+        title = bare.format(name=self.definition.name)
+        if self.path:
+            state = state_label(self.definition, self.path[-1].dest, language)
+            title = current.format(name=self.definition.name, state=state)
+        return picture(self.definition, self.path, title=title, language=language)
 
 
 def _mermaid(definition: WorkflowDefinition, path: Sequence[Entry]) -> str:

@@ -182,3 +182,20 @@ def labels_of(definition: WorkflowDefinition, change: ChangeRequest, *, for_oper
     if names == LABELS[State.APPLYING] and change.attempt is not None and change.attempt.phase is Phase.UNKNOWN:
         return UNKNOWN
     return UNDELIVERED if for_operators and names == LABELS[State.FAILED_CALLBACK] else names
+
+
+def in_language(labels: Label, language: str, otherwise: str) -> str:
+    """Return the label in a language, or the first one if it has none in that language.
+
+    Args:
+        labels: The labels of a thing.
+        language: The language, ``zh`` or ``en``.
+        otherwise: The name of a thing without any label.
+    """
+    return labels.get(language) or next(iter(labels.values()), otherwise)
+
+
+def state_label(definition: WorkflowDefinition, state: str, language: str) -> str:
+    """Return the label of a state, as an operator of the library reads it."""
+    labels = definition.labels.get(definition.states(state), {})
+    return in_language(UNDELIVERED if labels == LABELS[State.FAILED_CALLBACK] else labels, language, state)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
+import attrs
 import pytest
 
 from itsm_workflow.machine import evidence as ev
@@ -103,6 +106,80 @@ def test_the_table_has_a_line_for_each_row() -> None:
 
 def test_an_unknown_format_is_refused_with_those_that_exist() -> None:
     """A misspelt format gets the right ones."""
-    with pytest.raises(ValueError, match=r"^a graph has no format 'svg'; its formats are mermaid, table$"):
-        format(GRAPH, "svg")
+    with pytest.raises(ValueError, match=r"^a graph has no format 'png'; its formats are mermaid, table, svg$"):
+        format(GRAPH, "png")
     assert all(format(GRAPH, name) for name in FORMATS)
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(svg: str) -> ET.Element:
+    """Return the picture, which a browser reads also as a file of its own."""
+    root = ET.fromstring(svg)  # noqa: S314 - it was drawn here
+    assert root.tag == f"{SVG}svg"
+    return root
+
+
+def states_of(root: ET.Element) -> dict[str, list[str]]:
+    """Return the labels of the states by the class of their box."""
+    found: dict[str, list[str]] = {}
+    for group in root.iter(f"{SVG}g"):
+        if "itsm-state" in group.attrib["class"]:
+            label = " ".join(text.text or "" for text in group.iter(f"{SVG}text"))
+            found.setdefault(group.attrib["class"], []).append(label)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "visited", "current"),
+    [
+        (
+            "en",
+            "The workflow collector_change; the current state is Callback not delivered",
+            ["Draft", "Filing the ticket", "Waiting for approval"],
+            ["Callback not delivered"],
+        ),
+        ("zh", "流程 collector_change，当前状态为回调失败", ["草稿", "提单中", "审批中"], ["回调失败"]),
+    ],
+)
+def test_the_picture_marks_the_path_in_words_and_in_colours(
+    language: str, title: str, visited: list[str], current: list[str]
+) -> None:
+    """Labels in the language, the title for readers who do not see it, and colours without a style sheet."""
+    root = drawn(Graph(definition=COLLECTOR_CHANGE, path=path()).svg(language=language))
+    states = states_of(root)
+    assert (root.attrib["aria-label"], states["itsm-state itsm-visited"]) == (title, visited)
+    assert states["itsm-state itsm-current"] == current
+    steps = [text.text for text in root.iter(f"{SVG}text") if text.attrib.get("class") == "itsm-step"]
+    assert sorted(filter(None, steps)) == ["1", "2", "3, 5", "4"]
+    colours = {
+        group.attrib["class"]: rect.attrib["fill"]
+        for group in root.iter(f"{SVG}g")
+        for rect in group.iter(f"{SVG}rect")
+    }
+    assert len(set(colours.values())) == 3
+
+
+def test_the_picture_without_a_path_marks_nothing() -> None:
+    """Format, notebook and method draw the same."""
+    assert f"{GRAPH:svg}" == GRAPH.svg() + "\n" == GRAPH._repr_svg_() + "\n"
+    root = drawn(GRAPH.svg())
+    assert root.attrib["aria-label"] == "The workflow collector_change"
+    assert list(states_of(root)) == ["itsm-state"]
+    assert not re.search("itsm-(taken|step|current|visited)", GRAPH.svg())
+
+
+def test_the_labels_of_a_host_are_escaped() -> None:
+    """A label cannot become an element of the page."""
+    state = COLLECTOR_CHANGE.initial
+    labels = {**COLLECTOR_CHANGE.labels, state: {"en": "<b>&'\"", "zh": "草稿"}}
+    svg = Graph(definition=attrs.evolve(COLLECTOR_CHANGE, labels=labels)).svg()
+    assert "<b>" not in svg
+    assert "<b>&'\"" in states_of(drawn(svg))["itsm-state"]
+
+
+def test_a_language_without_labels_is_refused() -> None:
+    """The message names the languages."""
+    with pytest.raises(ValueError, match=r"^a graph has no labels in 'fr'; its languages are en, zh$"):
+        GRAPH.svg(language="fr")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
 from itsm_workflow.bkapi.call_log import masked
 from itsm_workflow.integrations.django.admin.operations import buttons
 from itsm_workflow.integrations.django.admin.pages import rendered
-from itsm_workflow.integrations.django.admin.picture import picture
 from itsm_workflow.integrations.django.admin.timeline import MOST, decider_text, text_of, timeline
-from itsm_workflow.integrations.django.admin.words import attention_label, change_label, label, tone
+from itsm_workflow.integrations.django.admin.words import attention_label, change_label, label, language, tone
 from itsm_workflow.machine.labels import OUTCOMES
+from itsm_workflow.machine.picture import picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ def change_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, cha
     definition, status, entries = workflow.definition, workflow.status(change_id), workflow.history(change_id)
     change = workflow.get(change_id)
     state = change_label(definition, change)
+    title = _("The workflow; the current state is %s") % state
     return rendered(
         admin,
         request,
@@ -40,7 +42,7 @@ def change_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, cha
         attention=_attention(change),
         why=workflow.why(change_id),
         buttons=buttons(workflow, change, request.user.get_username()) if admin.has_change_permission(request) else (),
-        picture=picture(definition, entries, _("The workflow; the current state is %s") % state),
+        picture=mark_safe(picture(definition, entries, title=title, language=language())),  # noqa: S308 - it escapes its texts
         facts=[(name, text) for name, text in _facts(change) if text],
         ticket_url=status.ticket_url,
         form=_form(change),

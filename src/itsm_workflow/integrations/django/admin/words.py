@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import get_language
 
-from itsm_workflow.machine.approval import LABELS, State
-from itsm_workflow.machine.labels import ATTENTION, UNDELIVERED, labels_of
+from itsm_workflow.machine.labels import ATTENTION, in_language, labels_of
+from itsm_workflow.machine.labels import state_label as label_of_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ def language() -> str:
 
 def label(labels: Mapping[str, str], otherwise: str) -> str:
     """Return the label in the language of the request, or the name of what has none."""
-    return labels.get(language()) or next(iter(labels.values()), otherwise)
+    return in_language(labels, language(), otherwise)
 
 
 def change_label(definition: WorkflowDefinition, change: ChangeRequest) -> str:
@@ -35,9 +35,8 @@ def change_label(definition: WorkflowDefinition, change: ChangeRequest) -> str:
 
 
 def state_label(definition: WorkflowDefinition, state: str) -> str:
-    """Return the label of a state, as an operator of the library reads it."""
-    labels = definition.labels.get(definition.states(state), {})
-    return label(UNDELIVERED if labels == LABELS[State.FAILED_CALLBACK] else labels, state)
+    """Return the label of a state in the language of the request, as an operator of the library reads it."""
+    return label_of_state(definition, state, language())
 
 
 def attention_label(reason: AttentionReason) -> str:

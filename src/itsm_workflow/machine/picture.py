@@ -1,6 +1,6 @@
-"""A picture of the workflow as inline SVG: the states, the moves between them, and one change's path through them.
+"""A picture of a workflow as inline SVG: the states, the moves between them, and one change's path through them.
 
-It needs no script and no file. The colours are those of the page's style sheet; without it, the picture is in black.
+It needs no script, no style sheet and no file. The colours that a page sets for the classes have precedence.
 The rows are the steps from the first state; the states without a way out are in the last row.
 """
 
@@ -9,15 +9,13 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from collections import deque
+from html import escape
 from typing import TYPE_CHECKING
 
 import attrs
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import mark_safe
 
-from itsm_workflow.integrations.django.admin.words import label, state_label
 from itsm_workflow.machine.analysis import moves
-from itsm_workflow.machine.labels import TRIGGERS
+from itsm_workflow.machine.labels import TRIGGERS, in_language, state_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +31,26 @@ _SIDE = 38
 _BEND = 50
 _MOST_WIDE = 20  # of a line in a box, in Latin letters; a Chinese character is as wide as two
 _LINES = 2
+
+_ARROW = (
+    '<defs><marker id="itsm-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+    'orient="auto"><path d="M0 0 8 4 0 8z" fill="context-stroke"/></marker></defs>'
+)
+_BLUE = "#1d4ed8"
+
+
+@attrs.frozen
+class _Look:
+    """The class and the colours of a state, as attributes, which any style sheet overrides."""
+
+    added: str
+    box: str
+    text: str
+
+
+_OTHER = _Look("", 'fill="none" stroke="#666"', 'fill="currentColor"')
+_VISITED = _Look(" itsm-visited", f'fill="#dbeafe" stroke="{_BLUE}"', 'fill="#1e3a8a"')
+_CURRENT = _Look(" itsm-current", f'fill="{_BLUE}" stroke="#1e3a8a"', 'fill="#fff" font-weight="bold"')
 
 
 @attrs.frozen
@@ -51,46 +69,40 @@ class _Box:
         return self.y + _HIGH
 
 
-def picture(definition: WorkflowDefinition, path: Sequence[Entry], title: str) -> str:
-    """Return the picture as safe HTML.
+def picture(definition: WorkflowDefinition, path: Sequence[Entry], *, title: str, language: str) -> str:
+    """Return the picture as an element of SVG, in which all texts are escaped.
 
     Args:
         definition: The workflow.
-        path: The history of the change.
+        path: The history of the change; empty for the workflow alone.
         title: What the picture shows, in words, for readers who do not see it.
+        language: The language of the labels, ``zh`` or ``en``.
     """
     boxes, wide, high = _placed(definition)
     taken = _taken(path)
     current = path[-1].dest if path else ""
     visited = {entry.dest for entry in path}
     edges = sorted(_edges(definition).items(), key=lambda one: one[0] in taken)  # those of the path are drawn on top
-    lines = format_html_join("", "{}", ((_line(edge, names, boxes, taken.get(edge, "")),) for edge, names in edges))
-    states = format_html_join(
-        "",
-        '<g class="itsm-state{}"><rect x="{}" y="{}" width="{}" height="{}" rx="8" fill="none" stroke="#666"/>{}</g>',
-        (
-            (
-                " itsm-current" if state == current else " itsm-visited" if state in visited else "",
-                f"{box.x:g}",
-                f"{box.y:g}",
-                _WIDE,
-                _HIGH,
-                _label(state_label(definition, state), box),
-            )
-            for state, box in boxes.items()
-        ),
+    lines = "".join(_line(edge, names, boxes, taken.get(edge, ""), language) for edge, names in edges)
+    states = "".join(
+        _state(
+            state_label(definition, state, language),
+            box,
+            _CURRENT if state == current else _VISITED if state in visited else _OTHER,
+        )
+        for state, box in boxes.items()
     )
-    return format_html(
-        '<svg class="itsm-picture" role="img" aria-label="{}" viewBox="0 0 {} {}" width="{}" height="{}">'
-        '<defs><marker id="itsm-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-        'orient="auto"><path d="M0 0 8 4 0 8z" fill="context-stroke"/></marker></defs>{}{}</svg>',
-        title,
-        f"{wide:g}",
-        f"{high:g}",
-        f"{wide:g}",
-        f"{high:g}",
-        lines,
-        states,
+    return (
+        f'<svg class="itsm-picture" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(title)}" '
+        f'viewBox="0 0 {wide:g} {high:g}" width="{wide:g}" height="{high:g}" font-family="sans-serif">'
+        f"{_ARROW}{lines}{states}</svg>"
+    )
+
+
+def _state(label: str, box: _Box, look: _Look) -> str:
+    return (
+        f'<g class="itsm-state{look.added}"><rect x="{box.x:g}" y="{box.y:g}" width="{_WIDE}" height="{_HIGH}" rx="8" '
+        f"{look.box}/>{_label(label, box, look)}</g>"
     )
 
 
@@ -147,20 +159,22 @@ def _ranks(definition: WorkflowDefinition) -> Mapping[str, int]:
     return {state.value: ranked[state] for state in definition.states if state in ranked}
 
 
-def _line(edge: Edge, triggers: Sequence[str], boxes: Mapping[str, _Box], steps: str) -> str:
+def _line(edge: Edge, triggers: Sequence[str], boxes: Mapping[str, _Box], steps: str, language: str) -> str:
     """Return the arrow between two states, with the names of its triggers as a tooltip."""
     source, dest = boxes[edge[0]], boxes[edge[1]]
     left, right = min(box.x for box in boxes.values()), max(box.x for box in boxes.values()) + _WIDE
     course, (x, y) = _course(source, dest, left, right)
-    names = ", ".join(label(TRIGGERS.get(trigger, {}), trigger) for trigger in triggers)
-    number = format_html('<text x="{}" y="{}" class="itsm-step">{}</text>', f"{x:g}", f"{y:g}", steps) if steps else ""
-    return format_html(
-        '<g class="itsm-move{}"><path d="{}" fill="none" stroke="#999" marker-end="url(#itsm-arrow)">'
-        "<title>{}</title></path>{}</g>",
-        " itsm-taken" if steps else "",
-        course,
-        names,
-        number,
+    names = ", ".join(in_language(TRIGGERS.get(trigger, {}), language, trigger) for trigger in triggers)
+    added, colour, number = "", 'stroke="#999"', ""
+    if steps:
+        added, colour = " itsm-taken", f'stroke="{_BLUE}" stroke-width="2"'
+        number = (
+            f'<text x="{x:g}" y="{y:g}" text-anchor="middle" font-size="12" fill="{_BLUE}" class="itsm-step">'
+            f"{steps}</text>"
+        )
+    return (
+        f'<g class="itsm-move{added}"><path d="{course}" fill="none" {colour} marker-end="url(#itsm-arrow)">'
+        f"<title>{escape(names)}</title></path>{number}</g>"
     )
 
 
@@ -198,13 +212,13 @@ def _course(source: _Box, dest: _Box, left: float, right: float) -> tuple[str, t
     )
 
 
-def _label(text: str, box: _Box) -> str:
+def _label(text: str, box: _Box, look: _Look) -> str:
     lines = list(_wrapped(text))
     first = box.y + _HIGH / 2 + 5 - (len(lines) - 1) * 8
-    return format_html_join(
-        mark_safe(""),
-        '<text x="{}" y="{}" text-anchor="middle" font-size="13">{}</text>',
-        ((f"{box.middle:g}", f"{first + 16 * number:g}", line) for number, line in enumerate(lines)),
+    return "".join(
+        f'<text x="{box.middle:g}" y="{first + 16 * number:g}" text-anchor="middle" font-size="13" {look.text}>'
+        f"{escape(line)}</text>"
+        for number, line in enumerate(lines)
     )
 
 
