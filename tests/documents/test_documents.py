@@ -156,7 +156,7 @@ def is_public(module: str, name: str) -> bool:
 
 @pytest.mark.parametrize(
     "path",
-    [*documents(), *sorted((ROOT / "docs" / "examples").glob("*.py"))],
+    [*documents(), *sorted((ROOT / "docs" / "examples").rglob("*.py"))],
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_examples_import_from_the_package_or_from_a_room(path: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples.pages import PAGES, renewed
+from tests.examples.pages import HOW_TO, PAGES, renewed
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+HOSTS = [HOW_TO / "example-flask.md"]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
@@ -20,11 +21,11 @@ def test_the_graph_is_that_of_the_table(path: Path) -> None:
     assert page == renewed(page, PAGES[path])
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*PAGES, *HOSTS], ids=lambda path: path.stem)
 def test_the_page_shows_each_part_of_the_program(path: Path) -> None:
     """Part by part, in its order, each to where the next one begins."""
     page = path.read_text(encoding="utf-8")
-    (module,) = set(re.findall(r"\{literalinclude\} \.\./examples/(\w+\.py)", page))
+    (module,) = set(re.findall(r"\{literalinclude\} \.\./examples/([\w/]+\.py)", page))
     parts = re.findall(r"^# -+ (.*)$", (EXAMPLES / module).read_text(encoding="utf-8"), flags=re.MULTILINE)
     shown = re.findall(r'^:start-after: "--- (.*)"\n(?::end-before: "--- (.*)"\n)?', page, flags=re.MULTILINE)
     assert shown == list(zip(parts, [*parts[1:], ""], strict=True))

@@ -1,0 +1,1 @@
+"""A host in Flask: collectors that need an approval."""

@@ -1,0 +1,221 @@
+"""The example hosts of the documentation as processes of real servers, a user at their pages, and their databases."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import attrs
+import requests
+
+from tests.support.limits import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from itsm_workflow import Settings
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+PREFIX = "BKAPP_ITSM_"
+_POLL = 0.1
+
+
+@attrs.frozen(kw_only=True)
+class Kind:
+    """The way in which one example is run, as its page says it.
+
+    Attributes:
+        folder: The example's folder.
+        server: The arguments of the server, with the descriptor of its socket.
+        reconcile: The arguments of the pass that cron runs.
+        table: The name of the file with the host's own table.
+    """
+
+    folder: str
+    server: Sequence[str]
+    reconcile: Sequence[str]
+    table: str = "collectors.db"
+
+
+KINDS: Mapping[str, Kind] = {
+    "flask": Kind(
+        folder="flask_host",
+        server=["gunicorn", "--bind=fd://{fd}", "collectors:app"],
+        reconcile=["itsm_workflow", "reconcile", "--app", "collectors:workflow"],
+    ),
+}
+
+
+def environment(settings: Settings, folder: Path) -> dict[str, str]:
+    """Return the variables of a host."""
+    return {
+        f"{PREFIX}APP_CODE": settings.app_code,
+        f"{PREFIX}APP_SECRET": settings.app_secret.reveal(),
+        f"{PREFIX}GATEWAY_URL": settings.gateway_url,
+        f"{PREFIX}FAST_APPROVAL": "true",
+        f"{PREFIX}CALLBACK_HOST": settings.callback_host,
+        f"{PREFIX}CALLBACK_KEYS": ",".join(key.reveal() for key in settings.callback_keys),
+        f"{PREFIX}STORE": f"sqlite:///{folder / 'changes.db'}",
+        "COLLECTORS_DATABASE": str(folder / "collectors.db"),
+    }
+
+
+class Host:
+    """An example under its server. The socket is this process's, so connections wait while the server is restarted.
+
+    Args:
+        kind: The example.
+        folder: The folder of the databases.
+    """
+
+    def __init__(self, kind: Kind, folder: Path) -> None:
+        self._kind, self._folder = kind, folder
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._server: subprocess.Popen[bytes] | None = None
+        self.environment: Mapping[str, str] = {}
+
+    @property
+    def url(self) -> str:
+        """The address of the host."""
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    @property
+    def store(self) -> Path:
+        """The file with the changes."""
+        return self._folder / "changes.db"
+
+    @property
+    def table(self) -> Path:
+        """The file with the host's own table."""
+        return self._folder / self._kind.table
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.kill()
+        finally:
+            self._listener.close()
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        fd = self._listener.fileno()
+        script = [] if arguments[0].endswith(".py") else ["-m"]
+        return [sys.executable, *script, *(part.format(fd=fd) for part in arguments)]
+
+    @property
+    def _place(self) -> Mapping[str, object]:
+        return {"cwd": EXAMPLES / self._kind.folder, "env": {**os.environ, **self.environment}}
+
+    def start(self) -> None:
+        """Start the server, with a process group of its own."""
+        self._server = subprocess.Popen(  # type: ignore[call-overload]  # the keywords are collected above
+            self._command(self._kind.server), pass_fds=[self._listener.fileno()], start_new_session=True, **self._place
+        )
+
+    def kill(self) -> None:
+        """Kill the server and its workers, without any notice."""
+        if self._server is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._server.pid, signal.SIGKILL)
+            self._server.wait()
+            self._server = None
+
+    def run(self, arguments: Sequence[str]) -> None:
+        """Run a command of the host to its end."""
+        subprocess.run(  # type: ignore[call-overload]  # as above
+            self._command(arguments), check=True, timeout=PATIENCE, capture_output=True, **self._place
+        )
+
+    def reconcile(self) -> None:
+        """Run a pass, as cron does."""
+        self.run(self._kind.reconcile)
+
+
+class Visitor:
+    """A user who is logged in, at the pages of a host."""
+
+    def __init__(self, host: Host, name: str) -> None:
+        self._host = host
+        self._session = requests.Session()
+        self._session.headers["X-Forwarded-User"] = name
+
+    def get(self, path: str) -> requests.Response:
+        """Open a page."""
+        return self._session.get(f"{self._host.url}{path}", timeout=PATIENCE)
+
+    def post(self, path: str, form: Mapping[str, object] | None = None) -> requests.Response:
+        """Send a form, and follow the redirect to the page that shows the result."""
+        return self._session.post(f"{self._host.url}{path}", data=form or {}, timeout=PATIENCE)
+
+    def from_another_site(self, path: str) -> requests.Response:
+        """Send a form as the user's browser does from a page of another site."""
+        headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://elsewhere.example.com"}
+        return self._session.post(f"{self._host.url}{path}", headers=headers, timeout=PATIENCE)
+
+    def logged_out(self, path: str) -> requests.Response:
+        """Open a page as a visitor who is not logged in, without following a redirect."""
+        return requests.get(f"{self._host.url}{path}", timeout=PATIENCE, allow_redirects=False)
+
+    def apply(self, name: str, *, hosts: object = 10) -> requests.Response:
+        """Ask for a collector."""
+        return self.post("/", {"name": name, "hosts": hosts, "reason": "to find errors"})
+
+    def page(self, name: str) -> str:
+        """Return the page of a collector."""
+        answer = self.get(f"/collectors/{name}")
+        answer.raise_for_status()
+        return answer.text
+
+    def until(
+        self, name: str, is_reached: Callable[[str], object], meanwhile: Callable[[], object] = lambda: None
+    ) -> str:
+        """Open the page of a collector until it shows something; the limit of the test ends this.
+
+        Args:
+            name: The collector.
+            is_reached: Whether the page shows it.
+            meanwhile: Called before each further look.
+        """
+        pause = threading.Event()
+        while not is_reached(page := self.page(name)):
+            pause.wait(_POLL)
+            meanwhile()
+        return page
+
+
+def current(page: str) -> str:
+    """Return the state that the picture on a page shows as the current one."""
+    (box,) = re.findall(r'<g class="itsm-state itsm-current">(.*?)</g>', page)
+    return " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", box))
+
+
+@contextlib.contextmanager
+def away(file: Path) -> Iterator[None]:
+    """Take a database away, as an unmounted disk does; the place of the file cannot be opened meanwhile."""
+    kept = file.with_name(f"{file.name}.away")
+    file.rename(kept)
+    file.mkdir()
+    try:
+        yield
+    finally:
+        file.rmdir()
+        kept.rename(file)
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Lock a database, as a program does that hangs in a transaction."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None, timeout=PATIENCE)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+        connection.execute("ROLLBACK")
