@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import Facts, Roles, Transition, WorkflowDefinition, waits_for_a_person
     from itsm_workflow.policy import Policy
     from itsm_workflow.runtime.effects import Effect, EffectCall
+    from itsm_workflow.runtime.figures import Figures
     from itsm_workflow.runtime.finding import FoundPage
     from itsm_workflow.runtime.observers import Observer
     from itsm_workflow.runtime.permissions import Act, Authorize
@@ -58,6 +59,7 @@ else:
             "machine.definition": "Facts Roles Transition WorkflowDefinition waits_for_a_person",
             "policy": "Policy",
             "runtime.effects": "Effect EffectCall",
+            "runtime.figures": "Figures",
             "runtime.finding": "FoundPage",
             "runtime.observers": "Observer",
             "runtime.permissions": "Act Authorize",
@@ -98,6 +100,7 @@ __all__ = [
     "EffectCall",
     "Entry",
     "Facts",
+    "Figures",
     "Form",
     "FoundPage",
     "InvalidForm",

@@ -245,6 +245,9 @@ class AsyncWorkflow:
     @_twin_of(Workflow.find_page)
     def find_page(self) -> None: ...
 
+    @_twin_of(Workflow.figures)
+    def figures(self) -> None: ...
+
     @_twin_of(Workflow.history)
     def history(self) -> None: ...
 

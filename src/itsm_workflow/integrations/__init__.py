@@ -9,9 +9,22 @@ from itsm_workflow.exports import exports
 if TYPE_CHECKING:
     from itsm_workflow.integrations.celery import CeleryTasks
     from itsm_workflow.integrations.log_platform import CollectorDetail, CollectorStatus, collector_status
+    from itsm_workflow.integrations.metrics import MetricsObserver, StoreCollector
 else:
     __getattr__, __dir__ = exports(
-        __name__, {"celery": "CeleryTasks", "log_platform": "CollectorDetail CollectorStatus collector_status"}
+        __name__,
+        {
+            "celery": "CeleryTasks",
+            "log_platform": "CollectorDetail CollectorStatus collector_status",
+            "metrics": "MetricsObserver StoreCollector",
+        },
     )
 
-__all__ = ["CeleryTasks", "CollectorDetail", "CollectorStatus", "collector_status"]
+__all__ = [
+    "CeleryTasks",
+    "CollectorDetail",
+    "CollectorStatus",
+    "MetricsObserver",
+    "StoreCollector",
+    "collector_status",
+]

@@ -22,14 +22,27 @@ logger.addHandler(logging.NullHandler())
 
 
 class Observer(Protocol):
-    """An object that is notified of each committed entry and of each error that the library handled itself."""
+    """An object that is notified of each committed entry and of each error that the library handled itself.
+
+    Several threads may call it at the same time. An `Exception` that it raises is logged, and changes nothing.
+    """
 
     def on_entry(self, change: ChangeRequest, entry: Entry) -> None:
-        """Handle a committed entry; ``change`` is the change as stored in the same commit."""
+        """Handle an entry after its commit, in the thread that committed it.
+
+        Args:
+            change: The change as stored in the same commit, which may hold further entries.
+            entry: The entry.
+        """
         ...
 
     def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
-        """Handle an error that was not raised to a caller; ``change_id`` is empty if it concerns no single change."""
+        """Handle an error that was not raised to a caller, in the thread that caught it.
+
+        Args:
+            change_id: The change; empty if the error concerns no single change.
+            error: The error. An error that is not of this library is wrapped in an `ItsmWorkflowError`.
+        """
         ...
 
 

@@ -15,6 +15,7 @@ from itsm_workflow.machine.graph import Graph
 from itsm_workflow.readonly import ReadOnlyDict
 from itsm_workflow.runtime.arguments import check_function, check_text, check_whole
 from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE
+from itsm_workflow.runtime.figures import Figures, read_figures
 from itsm_workflow.runtime.finding import FoundPage, page_query, query_of, token_of
 from itsm_workflow.runtime.operations import allowed_operations
 from itsm_workflow.runtime.permissions import Act, Permissions
@@ -194,6 +195,18 @@ class Records:
             unreadable=ReadOnlyDict({row.id: error for row, error in page.unreadable}),
             next=token_of(cursor_at(rows[limit - 1], query.order)) if len(rows) > limit else None,
         )
+
+    def figures(self, *, limit: int = 10_000) -> Figures:
+        """Return figures of the store for operators, read with a bound on the cost, see `Figures`.
+
+        Args:
+            limit: The maximum number of changes to count in each state that is not final, and for each reason.
+
+        Raises:
+            StorageError: The store failed.
+        """
+        check_whole("figures(limit=...)", limit, least=1)
+        return read_figures(self._journal, limit)
 
     def history(self, change_id: str) -> list[Entry]:
         """Return a change's complete history, oldest entry first, after checking its chain of digests.
