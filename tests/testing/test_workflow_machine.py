@@ -15,7 +15,8 @@ from itsm_workflow.callbacks.parse import ACCEPTED
 from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.errors import NotApproved
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State
+from itsm_workflow.machine import updates
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.machine.definition import Transition
 from itsm_workflow.runtime.effects import Effect
 from itsm_workflow.testing.workflow_machine import WorkflowMachine
@@ -24,7 +25,7 @@ from tests.support import workflows as zoo
 from tests.support.workflows import Deployed, Stage, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow.callbacks.parse import CallbackResponse
     from itsm_workflow.change import ChangeRequest
@@ -183,9 +184,18 @@ def test_a_guard_that_does_not_go_by_its_facts_is_found() -> None:
     assert "the shop is closed" in told
 
 
+def hearing(update: Callable[[Facts], ChangeRequest]) -> type[WorkflowMachine]:
+    """Return the machine of a deployment that keeps callbacks by an update of its own."""
+    table = tuple(
+        attrs.evolve(row, update=update) if row.trigger is Trigger.RECEIVE_CALLBACK else row
+        for row in zoo.DEPLOYMENT.transitions
+    )
+    return WorkflowMachine.for_definition(attrs.evolve(zoo.DEPLOYMENT, transitions=table))
+
+
 def test_an_update_that_loses_effects_is_found() -> None:
-    """What was planned stays planned until it is delivered."""
-    told = broken(of(zoo.deploy(update=lambda facts: attrs.evolve(facts.change, effects=()))))
+    """What was planned stays planned until it is delivered; in a host's own row, the engine refuses such an update."""
+    told = broken(hearing(lambda facts: attrs.evolve(updates.heard(facts), effects=())))
     assert "the change has []" in told
 
 
@@ -193,10 +203,10 @@ def test_an_update_that_plans_an_effect_once_more_is_found() -> None:
     """It would be delivered twice, with one id."""
 
     def doubled(facts: Facts) -> ChangeRequest:
-        effects = facts.change.effects
-        return attrs.evolve(facts.change, effects=(*effects, *effects))
+        heard = updates.heard(facts)
+        return attrs.evolve(heard, effects=(*heard.effects, *heard.effects))
 
-    assert "the history planned the effects" in broken(of(zoo.deploy(update=doubled)))
+    assert "the history planned the effects" in broken(hearing(doubled))
 
 
 def measured(facts: Facts) -> ChangeRequest:

@@ -6,10 +6,11 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import due, guards, updates, withdrawal
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
-from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, waits_for_a_person
+from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, unchanged, waits_for_a_person
 from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
@@ -223,6 +224,12 @@ def approval_workflow(
     for number, row in enumerate(own):
         if not isinstance(row, Transition):
             raise TypeError(f"approval_workflow(transitions=...): item {number} is {kind_of(row)}, not a Transition")
+        if row.dest is None and row.update is unchanged and not isinstance(row.trigger, Trigger):
+            problem = (
+                f"trigger {row.trigger!s} keeps the state and has no update, so its evidence would be lost: "
+                "keep the evidence by an update, for example in data"
+            )
+            raise DefinitionError(f"workflow {name!r} is invalid: {problem}", problems=(problem,))
     rows = (*approval_table(states, first, roles), *own)
     sources = {state for row in rows for state in _left_by(row)}
     rules: dict[object, DueRule] = {state: waits_for_a_person for state in states if state in sources}

@@ -6,12 +6,13 @@ the library, the change could be mistaken for another one, or show facts of its 
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import AttentionReason, ChangeRequest
+from itsm_workflow.change import WITHDRAW, AttentionReason, ChangeRequest
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import updates, withdrawal
 from itsm_workflow.machine.approval import Trigger
@@ -60,6 +61,8 @@ def checked_update(workflow: str, row: Transition, change: ChangeRequest, update
         _check_data(workflow, row, updated.data)
     if getattr(row.update, "__module__", "") not in _LIBRARY:
         problems = "; ".join(_problems(row, change, updated))
+        if not problems and not isinstance(row.trigger, Trigger):
+            problems = _effects_problem(change, updated)
         if problems:
             raise _wrong(workflow, row, problems)
     return updated
@@ -77,6 +80,25 @@ def _problems(row: Transition, change: ChangeRequest, updated: ChangeRequest) ->
         yield "sets attention with a reason of the library: a host must use AttentionReason.HOST"
     for wrong in wrong_values(attrs.evolve(updated, data=NOTHING)):
         yield f"returns a change that cannot be stored: {wrong}"
+
+
+def _effects_problem(change: ChangeRequest, updated: ChangeRequest) -> str:
+    """Return what is wrong with the effects, or the empty text: an update may only plan more of them.
+
+    Only the result of a delivery ends an effect, else an effect could be lost, or count as delivered.
+    """
+    for before, after in zip_longest(change.effects, updated.effects[: len(change.effects)]):
+        if after != before:
+            return f"sets effects, but effect {before.id} is missing or was changed: only a delivery ends an effect"
+    planned = change
+    for effect in updated.effects[len(change.effects) :]:
+        if effect.name != WITHDRAW:
+            planned = updates.effect_planned(planned, effect.name, effect.due_at, effect.actor)
+        if planned.effects[-1:] != (effect,):
+            return f"sets effects, but effect {effect.id} was not planned by effect_planned with a name of the host"
+    if updated.planned != planned.planned:
+        return "sets planned, which counts the effects that effect_planned plans"
+    return ""
 
 
 def _check_data(workflow: str, row: Transition, data: object) -> None:

@@ -15,9 +15,10 @@ from itsm_workflow import COLLECTOR_CHANGE, State, approval_workflow, waits_for_
 from itsm_workflow.change import Outcome
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import due
+from itsm_workflow.machine.definition import Transition
 from itsm_workflow.machine.engine import step
 from tests.support import examples as x
-from tests.support.workflows import DEPLOY, Stage, roles
+from tests.support.workflows import DEPLOY, Deployed, Stage, Verb, roles
 
 
 def deployment(**options: Any) -> Any:  # noqa: ANN401 - a definition, or what is to be refused
@@ -68,6 +69,13 @@ def test_a_contradiction_is_refused() -> None:
     """As by `WorkflowDefinition`: a state that is reached without an approval cannot grant."""
     with pytest.raises(DefinitionError, match="refused"):
         deployment(grants={Stage.REFUSED: True})
+
+
+def test_a_transition_that_would_lose_its_evidence_is_refused() -> None:
+    """It keeps the state and changes nothing, so no firing would leave an entry."""
+    note = Transition(trigger=Verb.PAUSE, sources=(Stage.GRANTED,), dest=None, evidence=Deployed)
+    with pytest.raises(DefinitionError, match="trigger pause keeps the state and has no update"):
+        approval_workflow("deployment", states=Stage, roles=roles(), transitions=[DEPLOY, note])
 
 
 def test_the_table_as_a_machine_moves_models_by_the_guards() -> None:

@@ -118,6 +118,49 @@ def test_an_update_asks_for_a_person_by_the_hosts_own_reason_alone() -> None:
     assert fired(attrs.evolve(DEPLOY, update=sets(attention=None))).attention is None
 
 
+WITH_EFFECTS = attrs.evolve(GRANTED, effects=(x.planned(id="E1"), x.started(id="E2")), planned=2)
+
+
+@pytest.mark.parametrize(
+    ("effects", "problem"),
+    [
+        ((), "effect E1 is missing or was changed"),
+        (WITH_EFFECTS.effects[1:], "effect E1 is missing or was changed"),
+        (WITH_EFFECTS.effects[::-1], "effect E1 is missing or was changed"),
+        (
+            (attrs.evolve(WITH_EFFECTS.effects[0], status=EffectStatus.DELIVERED), WITH_EFFECTS.effects[1]),
+            "effect E1 is missing or was changed",
+        ),
+        (
+            (WITH_EFFECTS.effects[0], attrs.evolve(WITH_EFFECTS.effects[1], owner="another")),
+            "effect E2 is missing or was changed",
+        ),
+        ((*WITH_EFFECTS.effects, WITH_EFFECTS.effects[0]), "effect E1 was not planned by effect_planned"),
+        ((*WITH_EFFECTS.effects, x.planned(id="E3")), "effect E3 was not planned by effect_planned"),
+    ],
+    ids=["none", "dropped", "other order", "delivered", "another owner", "twice", "made by hand"],
+)
+def test_an_update_leaves_the_effects_that_were_planned(effects: tuple[Any, ...], problem: str) -> None:
+    """Only the outcome of a delivery ends an effect: a host's update could lose it, or let it count as delivered."""
+    row = attrs.evolve(DEPLOY, update=sets(effects=effects))
+    with pytest.raises(DefinitionError, match=f"update of trigger deploy sets effects, but {problem}"):
+        x.told(WITH_EFFECTS, "deploy", Deployed(size=1), definition=zoo.deployment(row))
+
+
+@pytest.mark.parametrize("change", [{"planned": 7}, {"name": "withdraw"}, {"attempts": 1}, {"due_at": None}])
+def test_an_update_plans_effects_only_as_the_library_does(change: dict[str, Any]) -> None:
+    """With the next number, due now, not tried yet, and with a name that the library does not use."""
+
+    def forged(facts: Facts) -> ChangeRequest:
+        planned = effect_planned(facts.change, change.get("name", "tell"), facts.now, facts.actor)
+        given = {name: value for name, value in change.items() if name not in {"planned", "name"}}
+        effects = (*planned.effects[:-1], attrs.evolve(planned.effects[-1], **given))
+        return attrs.evolve(planned, effects=effects, planned=change.get("planned", planned.planned))
+
+    with pytest.raises(DefinitionError, match=r"update of trigger deploy (sets effects|sets planned|returns a change)"):
+        x.told(WITH_EFFECTS, "deploy", Deployed(size=1), definition=zoo.deployment(attrs.evolve(DEPLOY, update=forged)))
+
+
 def test_an_update_may_set_an_equal_value() -> None:
     """Only another value is a problem, not another object with the same value."""
     live = fired(attrs.evolve(DEPLOY, update=lambda facts: attrs.evolve(facts.change, form=attrs.evolve(x.FORM))))
