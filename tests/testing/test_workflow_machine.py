@@ -190,7 +190,8 @@ def hearing(update: Callable[[Facts], ChangeRequest]) -> type[WorkflowMachine]:
         attrs.evolve(row, update=update) if row.trigger is Trigger.RECEIVE_CALLBACK else row
         for row in zoo.DEPLOYMENT.transitions
     )
-    return WorkflowMachine.for_definition(attrs.evolve(zoo.DEPLOYMENT, transitions=table))
+    definition = attrs.evolve(zoo.DEPLOYMENT, transitions=table)
+    return WorkflowMachine.for_definition(definition, counted=[Trigger.RECEIVE_CALLBACK])
 
 
 def test_an_update_that_loses_effects_is_found() -> None:
