@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     CallObserver = Callable[["CallRecord"], object]
 
 logger = logging.getLogger("itsm_workflow.gateway")
+logger.addHandler(logging.NullHandler())  # also for a host that uses the client without a workflow
 
 STARS = "***"
 SLOW = 5.0

@@ -85,8 +85,11 @@ class Observers:
         """
         if not isinstance(error, ItsmWorkflowError):
             error = ItsmWorkflowError(f"{doing}: {describe(error)}")
-        words = ("%s: %s", change_id, error) if change_id else ("%s", error)
-        logger.warning(*words, extra={"itsm_request_id": change_id, "itsm_error": error})
+        facts = {"itsm_request_id": change_id, "itsm_error": error, "itsm_error_code": error.code}
+        if change_id:
+            logger.warning("%s: %s", change_id, error, extra=facts)
+        else:
+            logger.warning("%s", error, extra=facts)
         for observer in self._observers:
             try:
                 observer.on_trouble(change_id, error)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-logger = logging.getLogger("itsm_workflow.storage.sql")
+logger = logging.getLogger("itsm_workflow_backends.sql")
 
 _DIALECTS = {"postgresql": "PostgreSQL", "mysql": "MariaDB", "mariadb": "MariaDB"}
 _ATTEMPTS = 20

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow_backends.sqlite._companions import Identity
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("itsm_workflow_backends.sqlite")
 
 _MAX_IDLE = 8
 _NOT_STORED = "; nothing was stored"

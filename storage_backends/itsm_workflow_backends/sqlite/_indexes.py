@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Found = tuple[int, Row]
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("itsm_workflow_backends.sqlite")
 
 _COMPARED = ("id", "submission")
 _FIRST = -(2**63)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.errors import ItsmWorkflowError, StorageUnavailable
-from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.runtime.observers import Observers
 from tests.support import examples as x
+from tests.support.desk import ASKED, SUBJECT, Desk
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Entry
@@ -129,6 +130,7 @@ def test_trouble_is_one_warning(caplog: pytest.LogCaptureFixture, change_id: str
     [record] = caplog.records
     assert (record.levelname, record.getMessage()) == ("WARNING", said)
     assert (vars(record)["itsm_request_id"], vars(record)["itsm_error"]) == (change_id, TROUBLE)
+    assert vars(record)["itsm_error_code"] == "storage.unavailable"
 
 
 def test_what_a_form_says_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -150,3 +152,39 @@ def test_a_host_that_set_up_no_logging_sees_nothing() -> None:
     done = run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_host_of_the_client_alone_sees_nothing_either() -> None:
+    """The client of the gateway can be used without a workflow."""
+    program = (
+        "from itsm_workflow.bkapi.call_log import logger\n"
+        "from itsm_workflow.bkapi import retry\n"
+        "logger.warning('slow')\n"
+        "retry.logger.warning('again')\n"
+    )
+    done = run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_no_line_of_transitions_reaches_the_log_of_a_host(caplog: pytest.LogCaptureFixture) -> None:
+    """A whole life writes the library's own lines and nothing else, with no logger silenced by the host."""
+    caplog.set_level(logging.INFO)
+    assert logging.getLogger("transitions.core").getEffectiveLevel() == logging.INFO
+    desk = Desk()
+    workflow = desk.workflow()
+    change = workflow.apply(subject=SUBJECT, **ASKED)
+    desk.decide(change)
+    workflow.settle(change.id)
+
+    assert [record.name for record in caplog.records] == ["itsm_workflow"] * len(workflow.history(change.id))
+    assert workflow.get(change.id).state == "approved"
+
+
+def test_the_machine_of_a_host_logs_as_transitions_does(caplog: pytest.LogCaptureFixture) -> None:
+    """So the test above would notice its lines."""
+    caplog.set_level(logging.INFO)
+    machine = COLLECTOR_CHANGE.machine()
+    machine.get_state("pending").enter(type("Event", (), {"machine": machine, "model": None})())
+
+    assert {record.name for record in caplog.records} == {"transitions.core"}
