@@ -1,4 +1,4 @@
-"""Diagrams of a workflow: a Mermaid state diagram, a Markdown table, or a picture, made from the definition's rows."""
+"""Diagrams of a workflow: Mermaid, DOT, a Markdown table, or a picture, made from the definition's rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.machine.analysis import moves
+from itsm_workflow.machine.dot import dot
 from itsm_workflow.machine.labels import state_label
 from itsm_workflow.machine.picture import picture
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from itsm_workflow.change import Entry
     from itsm_workflow.machine.definition import WorkflowDefinition
 
-FORMATS = ("mermaid", "table", "svg")
+FORMATS = ("mermaid", "table", "svg", "dot")
+
+SUFFIXES = {".mmd": "mermaid", ".md": "table", ".svg": "svg", ".dot": "dot", ".gv": "dot"}
+"""The format of a file by its suffix."""
 
 _TITLES = {
     "en": ("The workflow {name}", "The workflow {name}; the current state is {state}"),
@@ -28,8 +32,9 @@ _TITLES = {
 class Graph:
     """A diagram of a workflow, optionally with the path of one change through it.
 
-    ``f"{graph:mermaid}"``, ``f"{graph:table}"`` and ``f"{graph:svg}"`` return the text; ``str(graph)`` is the Mermaid
-    text. A notebook shows the picture.
+    ``f"{graph:mermaid}"``, ``f"{graph:table}"``, ``f"{graph:svg}"`` and ``f"{graph:dot}"`` return the text;
+    ``str(graph)`` is the Mermaid text. A notebook shows the picture. DOT needs the extra ``diagrams``, and marks the
+    state alone.
 
     Attributes:
         path: The change's history. The diagram numbers its transitions and marks its states.
@@ -45,6 +50,8 @@ class Graph:
             return _table(self.definition, self.path)
         if spec == "svg":
             return self.svg() + "\n"
+        if spec == "dot":
+            return dot(self.definition, self.path[-1].dest if self.path else "")
         raise ValueError(f"a graph has no format {spec!r}; its formats are {', '.join(FORMATS)}")
 
     def __str__(self) -> str:

@@ -193,6 +193,41 @@ def test_graph_marks_a_changes_path_and_writes_a_file(office: Office) -> None:
     assert office.run("graph", "-o", "no/such/folder.mmd").code == 1
 
 
+@pytest.mark.parametrize(
+    ("file", "begin"), [("a.svg", "<svg"), ("a.DOT", "digraph"), ("a.md", "| trigger"), ("a", "---")]
+)
+def test_the_suffix_of_the_file_names_the_format(office: Office, file: str, begin: str) -> None:
+    """Without one, it is Mermaid."""
+    assert office.run("graph", "-o", file).code == 0
+    assert (office.folder / file).read_text(encoding="utf-8").startswith(begin)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-o", "a.png"), "a graph cannot be written as .png: name the file with .mmd, .md, .svg, .dot, .gv"),
+        (("-o", "a.png", "--format", "svg"), "a graph cannot be written as .png"),
+        (("-o", "a.svg", "--format", "table"), "--format table does not fit a.svg: a file with .svg is written as svg"),
+    ],
+)
+def test_a_file_that_would_hold_another_format_is_refused(
+    office: Office, arguments: tuple[str, ...], message: str
+) -> None:
+    """Nothing is written."""
+    done = office.run("graph", *arguments)
+    assert done.code == 2
+    assert message in " ".join(done.err.split())
+    assert not (office.folder / arguments[1]).exists()
+
+
+def test_a_format_without_its_extra_names_it(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one sentence."""
+    monkeypatch.setitem(sys.modules, "graphviz", None)
+    done = office.run("graph", "--format", "dot")
+    assert done.code == 1
+    assert "pip install 'itsm-workflow[diagrams]'" in done.err
+
+
 def test_a_table_numbers_a_changes_path(office: Office) -> None:
     """Each row shows the steps that took it, and the last line shows the current state."""
     change = office.apply("collector-42")

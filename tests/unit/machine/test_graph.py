@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -106,9 +107,32 @@ def test_the_table_has_a_line_for_each_row() -> None:
 
 def test_an_unknown_format_is_refused_with_those_that_exist() -> None:
     """A misspelt format gets the right ones."""
-    with pytest.raises(ValueError, match=r"^a graph has no format 'png'; its formats are mermaid, table, svg$"):
+    with pytest.raises(ValueError, match=r"^a graph has no format 'png'; its formats are mermaid, table, svg, dot$"):
         format(GRAPH, "png")
     assert all(format(GRAPH, name) for name in FORMATS)
+
+
+def test_dot_draws_each_move_with_its_guard_and_marks_the_state() -> None:
+    """Rows that only add facts are left out; final states have a double border."""
+    lines = [line.strip() for line in f"{Graph(definition=COLLECTOR_CHANGE, path=path()):dot}".splitlines()]
+    assert lines[0] == "digraph collector_change {"
+    drawn_moves = {tuple(line.split(" [")[0].split(" -> ")) for line in lines if "->" in line}
+    assert drawn_moves == {
+        (source.value, row.dest.value) for row in COLLECTOR_CHANGE.transitions if row.dest for source in row.sources
+    }
+    assert 'applying -> pending [label="record_ticket [ticket_is_ours]"]' in lines
+    assert "draft -> applying [label=submit]" in lines
+    marked = [line.split(" ")[0] for line in lines if "fontcolor=white" in line]
+    assert marked == [path()[-1].dest]
+    assert [line.split(" ")[0] for line in lines if "peripheries=2" in line] == ["approved", "rejected"]
+    assert "fontcolor=white" not in f"{GRAPH:dot}"
+
+
+def test_dot_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`transitions` alone would draw something else without a word."""
+    monkeypatch.setitem(sys.modules, "graphviz", None)
+    with pytest.raises(ImportError, match=r"pip install 'itsm-workflow\[diagrams\]'"):
+        format(GRAPH, "dot")
 
 
 SVG = "{http://www.w3.org/2000/svg}"
