@@ -10,7 +10,7 @@ import pytest
 from tests.examples.pages import HOW_TO, PAGES, renewed
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-HOSTS = [HOW_TO / "example-flask.md"]
+HOSTS = [HOW_TO / "example-flask.md", HOW_TO / "example-fastapi.md"]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
@@ -29,3 +29,13 @@ def test_the_page_shows_each_part_of_the_program(path: Path) -> None:
     parts = re.findall(r"^# -+ (.*)$", (EXAMPLES / module).read_text(encoding="utf-8"), flags=re.MULTILINE)
     shown = re.findall(r'^:start-after: "--- (.*)"\n(?::end-before: "--- (.*)"\n)?', page, flags=re.MULTILINE)
     assert shown == list(zip(parts, [*parts[1:], ""], strict=True))
+
+
+def test_the_hosts_in_flask_and_fastapi_show_the_same_pages() -> None:
+    """Each example is complete in its folder, and a template that is improved in one is improved in both."""
+    flask, fastapi = (
+        {path.name: path.read_text(encoding="utf-8") for path in (EXAMPLES / folder / "templates").iterdir()}
+        for folder in ("flask_host", "fastapi_host")
+    )
+    assert set(flask) == {"index.html", "collector.html", "message.html"}
+    assert flask == fastapi

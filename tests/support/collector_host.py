@@ -52,6 +52,11 @@ KINDS: Mapping[str, Kind] = {
         server=["gunicorn", "--bind=fd://{fd}", "collectors:app"],
         reconcile=["itsm_workflow", "reconcile", "--app", "collectors:workflow"],
     ),
+    "fastapi": Kind(
+        folder="fastapi_host",
+        server=["uvicorn", "--fd={fd}", "--log-level=warning", "collectors:app"],
+        reconcile=["itsm_workflow", "reconcile", "--app", "collectors:workflow"],
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""A host in FastAPI: collectors that need an approval."""
