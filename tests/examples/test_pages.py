@@ -39,3 +39,11 @@ def test_the_hosts_in_flask_and_fastapi_show_the_same_pages() -> None:
     )
     assert set(flask) == {"index.html", "collector.html", "message.html"}
     assert flask == fastapi
+
+
+def test_the_page_of_the_django_host_shows_its_app() -> None:
+    """All modules but those that every project of Django has."""
+    page = (HOW_TO / "example-django.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"\{literalinclude\} \.\./examples/django_host/shop/(\w+)\.py", page))
+    written = {path.stem for path in (EXAMPLES / "django_host" / "shop").glob("*.py")}
+    assert written - shown == {"__init__", "wsgi"}

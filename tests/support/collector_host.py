@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import signal
 import socket
 import sqlite3
@@ -37,13 +38,19 @@ class Kind:
         folder: The example's folder.
         server: The arguments of the server, with the descriptor of its socket.
         reconcile: The arguments of the pass that cron runs.
-        table: The name of the file with the host's own table.
+        store: The name of the file with the changes.
+        prepare: The arguments of the command that makes the tables, if the host does not do it itself.
+        add_user: The arguments of the command that adds a user, if the host has a login of its own.
+        refusal: The text that a form for 0 hosts gets.
     """
 
     folder: str
     server: Sequence[str]
     reconcile: Sequence[str]
-    table: str = "collectors.db"
+    store: str = "changes.db"
+    prepare: Sequence[str] = ()
+    add_user: Sequence[str] = ()
+    refusal: str = "hosts=0: must be a number from 1 to 1000"
 
 
 KINDS: Mapping[str, Kind] = {
@@ -56,6 +63,15 @@ KINDS: Mapping[str, Kind] = {
         folder="fastapi_host",
         server=["uvicorn", "--fd={fd}", "--log-level=warning", "collectors:app"],
         reconcile=["itsm_workflow", "reconcile", "--app", "collectors:workflow"],
+    ),
+    "django": Kind(
+        folder="django_host",
+        server=["gunicorn", "--bind=fd://{fd}", "shop.wsgi"],
+        reconcile=["manage.py", "itsm", "reconcile"],
+        store="collectors.db",
+        prepare=["manage.py", "migrate"],
+        add_user=["manage.py", "createsuperuser", "--noinput", "--email=", "--username={name}"],
+        refusal="Ensure this value is greater than or equal to 1.",
     ),
 }
 
@@ -71,6 +87,8 @@ def environment(settings: Settings, folder: Path) -> dict[str, str]:
         f"{PREFIX}CALLBACK_KEYS": ",".join(key.reveal() for key in settings.callback_keys),
         f"{PREFIX}STORE": f"sqlite:///{folder / 'changes.db'}",
         "COLLECTORS_DATABASE": str(folder / "collectors.db"),
+        "SECRET_KEY": secrets.token_urlsafe(32),
+        "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe(16),
     }
 
 
@@ -94,14 +112,19 @@ class Host:
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     @property
+    def refusal(self) -> str:
+        """The text that a form for 0 hosts gets."""
+        return self._kind.refusal
+
+    @property
     def store(self) -> Path:
         """The file with the changes."""
-        return self._folder / "changes.db"
+        return self._folder / self._kind.store
 
     @property
     def table(self) -> Path:
         """The file with the host's own table."""
-        return self._folder / self._kind.table
+        return self._folder / "collectors.db"
 
     def __enter__(self) -> Self:
         return self
@@ -112,10 +135,9 @@ class Host:
         finally:
             self._listener.close()
 
-    def _command(self, arguments: Sequence[str]) -> list[str]:
-        fd = self._listener.fileno()
+    def _command(self, arguments: Sequence[str], **values: object) -> list[str]:
         script = [] if arguments[0].endswith(".py") else ["-m"]
-        return [sys.executable, *script, *(part.format(fd=fd) for part in arguments)]
+        return [sys.executable, *script, *(part.format(**values) for part in arguments)]
 
     @property
     def _place(self) -> Mapping[str, object]:
@@ -123,8 +145,9 @@ class Host:
 
     def start(self) -> None:
         """Start the server, with a process group of its own."""
+        fd = self._listener.fileno()
         self._server = subprocess.Popen(  # type: ignore[call-overload]  # the keywords are collected above
-            self._command(self._kind.server), pass_fds=[self._listener.fileno()], start_new_session=True, **self._place
+            self._command(self._kind.server, fd=fd), pass_fds=[fd], start_new_session=True, **self._place
         )
 
     def kill(self) -> None:
@@ -135,15 +158,36 @@ class Host:
             self._server.wait()
             self._server = None
 
-    def run(self, arguments: Sequence[str]) -> None:
-        """Run a command of the host to its end."""
-        subprocess.run(  # type: ignore[call-overload]  # as above
-            self._command(arguments), check=True, timeout=PATIENCE, capture_output=True, **self._place
-        )
+    def _run(self, arguments: Sequence[str], **values: object) -> None:
+        if arguments:
+            command = self._command(arguments, **values)
+            subprocess.run(command, check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL, **self._place)  # type: ignore[call-overload]  # as above
+
+    def prepare(self) -> None:
+        """Make the tables, if the host does not do it itself."""
+        self._run(self._kind.prepare)
 
     def reconcile(self) -> None:
         """Run a pass, as cron does."""
-        self.run(self._kind.reconcile)
+        self._run(self._kind.reconcile)
+
+    def log_in(self, session: requests.Session, name: str) -> None:
+        """Log a new user in, by the login of the host, or by the header of the login in front of the host."""
+        if not self._kind.add_user:
+            session.headers["X-Forwarded-User"] = name
+            return
+        self._run(self._kind.add_user, name=name)
+        page = f"{self.url}/login/"
+        session.get(page, timeout=PATIENCE).raise_for_status()
+        form = {"username": name, "password": self.environment["DJANGO_SUPERUSER_PASSWORD"]}
+        answer = session.post(page, data=form, headers=token_of(session), timeout=PATIENCE)
+        assert answer.url == f"{self.url}/", "the login was refused"
+
+
+def token_of(session: requests.Session) -> Mapping[str, str]:
+    """Return the token that a form of the host holds, if the host has such tokens."""
+    token = session.cookies.get("csrftoken")
+    return {} if token is None else {"X-CSRFToken": token}
 
 
 class Visitor:
@@ -152,7 +196,7 @@ class Visitor:
     def __init__(self, host: Host, name: str) -> None:
         self._host = host
         self._session = requests.Session()
-        self._session.headers["X-Forwarded-User"] = name
+        host.log_in(self._session, name)
 
     def get(self, path: str) -> requests.Response:
         """Open a page."""
@@ -160,7 +204,8 @@ class Visitor:
 
     def post(self, path: str, form: Mapping[str, object] | None = None) -> requests.Response:
         """Send a form, and follow the redirect to the page that shows the result."""
-        return self._session.post(f"{self._host.url}{path}", data=form or {}, timeout=PATIENCE)
+        token = token_of(self._session)
+        return self._session.post(f"{self._host.url}{path}", data=form or {}, headers=token, timeout=PATIENCE)
 
     def from_another_site(self, path: str) -> requests.Response:
         """Send a form as the user's browser does from a page of another site."""

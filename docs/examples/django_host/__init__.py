@@ -1,0 +1,1 @@
+"""A host in Django: collectors that need an approval."""
