@@ -18,6 +18,7 @@ HEAVY = (
     "hypothesis",
     "itsm_workflow_backends",
     "kombu",
+    "opentelemetry",
     "prometheus_client",
     "psycopg",
     "pymysql",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from itsm_workflow.integrations.celery import CeleryTasks
     from itsm_workflow.integrations.log_platform import CollectorDetail, CollectorStatus, collector_status
     from itsm_workflow.integrations.metrics import MetricsObserver, StoreCollector
+    from itsm_workflow.integrations.tracing import TracingObserver
 else:
     __getattr__, __dir__ = exports(
         __name__,
@@ -17,6 +18,7 @@ else:
             "celery": "CeleryTasks",
             "log_platform": "CollectorDetail CollectorStatus collector_status",
             "metrics": "MetricsObserver StoreCollector",
+            "tracing": "TracingObserver",
         },
     )
 
@@ -26,5 +28,6 @@ __all__ = [
     "CollectorStatus",
     "MetricsObserver",
     "StoreCollector",
+    "TracingObserver",
     "collector_status",
 ]

@@ -142,7 +142,7 @@ class Filing:
         service = service_of(self._gateway)
         seconds = self._journal.policy.fields_most.total_seconds()
         self._check_service_form(form, service, Budget(seconds, elapsed=self._journal.clock.elapsed), seconds)
-        submission = self._submission(form, number=1, service=service)
+        submission = self._submission(form, number=1, service=service, is_kept=False)
         subject = self._new_id()  # unused, so no stored change has this subject
         change = self._journal.prepare_draft(
             change_id=subject, subject=subject, form=form, actor=form.applicant, steps=[submission]
@@ -368,7 +368,7 @@ class Filing:
         if problems:
             raise InvalidForm(problems)
 
-    def _submission(self, form: Form, *, number: int, service: str) -> Step:
+    def _submission(self, form: Form, *, number: int, service: str, is_kept: bool = True) -> Step:
         submission = ev.Submission(
             key=self._key_prefix + self._new_id(),
             creator=form.applicant,
@@ -376,6 +376,7 @@ class Filing:
             owner=self._executor.owner,
             number=number,
             effects=self._journal.effects,
+            trace=self._observers.traceparent() if is_kept else "",
         )
         return Step(Trigger.SUBMIT, submission)
 

@@ -7,7 +7,8 @@ they cannot undo it.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+import re
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from itsm_workflow.errors import ItsmWorkflowError
 from itsm_workflow.text import describe
@@ -46,6 +47,18 @@ class Observer(Protocol):
         ...
 
 
+@runtime_checkable
+class SuppliesTrace(Protocol):
+    """An observer that knows the trace in which a request is handled."""
+
+    def traceparent(self) -> str:
+        """Return the W3C ``traceparent`` to store with a submission, or an empty text."""
+        ...
+
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
 class Observers:
     """Notifies several observers. If one raises, the error is logged, and the others are notified all the same."""
 
@@ -74,6 +87,20 @@ class Observers:
                 observer.on_entry(change, entry)
             except Exception:  # the entry is committed, so an observer's error must not reach the caller
                 logger.exception("observer %s failed on %s", type(observer).__name__, entry.trigger)
+
+    def traceparent(self) -> str:
+        """Return the ``traceparent`` of the first observer that supplies one, or an empty text."""
+        for observer in self._observers:
+            if not isinstance(observer, SuppliesTrace):
+                continue
+            try:
+                trace: object = observer.traceparent()
+            except Exception:  # the request is filed without a trace
+                logger.exception("observer %s failed on %s", type(observer).__name__, "traceparent")
+                continue
+            if isinstance(trace, str) and _TRACEPARENT.fullmatch(trace):
+                return trace  # anything else is not a trace, and the empty text is not one either
+        return ""
 
     def on_trouble(self, change_id: str, error: Exception, *, doing: str = "") -> None:
         """Log an error in one line, and notify the observers.
