@@ -19,6 +19,12 @@ from itsm_workflow.bkapi.body import CHUNK
 from itsm_workflow.bkapi.deadline import DeadlineReader, EndlessAnswerError, open_socket, reason
 from itsm_workflow.bkapi.tunnel import tunnelling
 
+if hasattr(urllib3, "AsyncPoolManager"):
+    raise ImportError(
+        "urllib3-future replaces urllib3 here, and itsm-workflow cannot bound its calls over it: run "
+        "`pip uninstall urllib3-future` and `pip install --force-reinstall urllib3`, or use another environment"
+    )
+
 if TYPE_CHECKING:
     import socket
 

@@ -85,6 +85,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ItsmWorkflowError as error:
         _report(error)
         code = exit_of(error)
+    except ImportError as error:  # an extra is not installed, or something replaces a library that is needed
+        note(f"{NAME}: {clean(error)}")
+        code = Exit.FAILED
     except BrokenPipeError:
         _close_quietly()  # the reader of the pipe closed it, as `head` does
         code = Exit.DONE
