@@ -23,7 +23,7 @@ from itsm_workflow.bkapi.context import BACKGROUND
 from itsm_workflow.bkapi.endpoint import check_seconds, check_timeout
 from itsm_workflow.bkapi.incoming import Reader, failed
 from itsm_workflow.bkapi.outgoing import REQUEST_ID_KEY
-from itsm_workflow.bkapi.prepare import copied, resolve
+from itsm_workflow.bkapi.prepare import copied, resolve, without_instructions
 from itsm_workflow.bkapi.request import CallArguments, build_request
 from itsm_workflow.bkapi.response import DataResponse, Reply
 from itsm_workflow.bkapi.retry import NO_RETRY, Pace, RetryPolicy, send_patiently
@@ -256,13 +256,14 @@ class ApiClient:
         log.secrets = spelled([*known, *without_frames(proxy_secrets, self.settings.proxy)])
         started = self._pace.monotonic()
         try:
+            sent = without_instructions(endpoint, params)
             call = resolve(
                 endpoint, self.settings, arguments.context, params, tenant=arguments.tenant, request_id=request_id
             )
             log.user, log.operator, log.tenant = call.user, call.context.operator, call.tenant
-            final = params
+            final = sent
             if endpoint.before_request is not None:
-                final = endpoint.before_request(copied(dict(params)), call)
+                final = endpoint.before_request(copied(dict(sent)), call)
                 if not isinstance(final, Mapping):
                     raise ValueError(f"{endpoint.name}: before_request must return the parameters to send")
                 log.params = final

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.bkapi.context import NO_SECRET
+from itsm_workflow.readonly import ReadOnlyDict
 from itsm_workflow.secrets import Secret, without_frames
+from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
     from itsm_workflow.bkapi.context import RequestContext
     from itsm_workflow.bkapi.endpoint import Endpoint
     from itsm_workflow.settings import Settings
+
+_NO_REQUEST, _USER = "no_request", "bk_username"
+_LOGINS: Mapping[str, str] = ReadOnlyDict(
+    {
+        **{name: f"context=RequestContext({name}=Secret(...))" for name in ("bk_token", "bk_ticket", "access_token")},
+        "bk_app_secret": "it once, as the app_secret of Settings",
+    }
+)
+"""By name of a parameter that is a login, the place where it belongs."""
 
 
 @attrs.frozen(kw_only=True)
@@ -63,12 +74,15 @@ def resolve(
         endpoint: The endpoint to call.
         settings: The application and the defaults.
         context: The identity that the caller passed.
-        params: The parameters that the caller passed.
+        params: The parameters that the caller passed, which were checked by `without_instructions`. A ``bk_username``
+            among them is the user of the call, and ``no_request`` makes it a call of the backend user.
         tenant: The caller's tenant; it overrides the endpoint's, which overrides the context's.
         request_id: Our id of the call.
     """
-    if endpoint.use_superuser or context.no_request:
+    if endpoint.use_superuser or context.no_request or params.get(_NO_REQUEST):
         context = as_backend(context)
+    if not endpoint.use_superuser and (user := params.get(_USER)):
+        context = attrs.evolve(context, user=user)
     if not tenant and endpoint.tenant:
         tenant = endpoint.tenant if isinstance(endpoint.tenant, str) else endpoint.tenant(params)
     tenant = tenant or context.tenant or settings.tenant
@@ -85,6 +99,23 @@ def resolve(
         app_code=settings.app_code,
         environment=settings.environment,
     )
+
+
+def without_instructions(endpoint: Endpoint[Any], params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parameters without ``no_request``, which is meant for the client, after a check of the caller's names.
+
+    Raises:
+        ValueError: ``no_request`` or ``bk_username`` has the wrong type, or a login is among the parameters, which may
+            be sent in an address. A parameter that the endpoint sends as a header is not checked.
+    """
+    if not isinstance(params.get(_NO_REQUEST, False), bool):
+        raise ValueError(f"{endpoint.name}: no_request must be True or False, not {kind_of(params[_NO_REQUEST])}")  # noqa: TRY004 - as other options
+    if not isinstance(params.get(_USER, ""), str):
+        raise ValueError(f"{endpoint.name}: bk_username must be a user name as text, not {kind_of(params[_USER])}")  # noqa: TRY004 - as above
+    for name, fix in _LOGINS.items():
+        if name in params and name not in endpoint.header_keys:
+            raise ValueError(f"{endpoint.name}: {name} cannot be a parameter, which may be logged: pass {fix}")
+    return {key: value for key, value in params.items() if key != _NO_REQUEST} if _NO_REQUEST in params else params
 
 
 def as_backend(context: RequestContext) -> RequestContext:
