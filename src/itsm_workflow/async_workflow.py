@@ -146,6 +146,12 @@ class AsyncWorkflow:
     @_twin_of(Workflow.submit)
     def submit(self) -> None: ...
 
+    @_twin_of(Workflow.adopt)
+    def adopt(self) -> None: ...
+
+    @_twin_of(Workflow.shadow)
+    def shadow(self) -> None: ...
+
     # ---------------------------------------------------------------- settling
 
     async def receive(self, *, method: str, path: str, headers: Headers, body: bytes) -> CallbackResponse:

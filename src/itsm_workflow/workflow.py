@@ -19,8 +19,8 @@ from itsm_workflow.gateway.checked import any_host, page_url
 from itsm_workflow.gateway.protocol import CarriesSettings
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.policy import Policy
+from itsm_workflow.runtime.adopting import Adopting
 from itsm_workflow.runtime.arguments import check_deadline, check_flag, check_parts, check_seconds, check_text
-from itsm_workflow.runtime.bulk import BulkFiling
 from itsm_workflow.runtime.catalogue import Catalogue
 from itsm_workflow.runtime.decisions import checked_person
 from itsm_workflow.runtime.effects import Effect, EffectRegistry
@@ -56,11 +56,12 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import StorageBackend
 
 
-class Workflow(BulkFiling):
+class Workflow(Adopting):
     """Files change requests as tickets, and moves them until they end.
 
     The methods that read changes are in `Records`, decisions of people in `Decisions`, those of drafts in `Drafting`,
-    and `apply_many` is in `BulkFiling`. Threads may share one `Workflow`. Processes share the store.
+    `apply_many` is in `BulkFiling`, and `adopt` and `shadow` are in `Adopting`. Threads may share one `Workflow`.
+    Processes share the store.
 
     If a transaction of the host is open in the database of the store, as far as the store knows, the methods that write
     or that ask the gateway raise a RuntimeError: the transaction could be undone afterwards, and its locks would be

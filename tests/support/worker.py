@@ -72,6 +72,14 @@ def reconcile(workflow: Workflow) -> None:
     tell(due=report.due, moved=report.moved, unchanged=report.unchanged, busy=report.busy, failed=report.failed)
 
 
+def adopt(workflow: Workflow, numbers: Sequence[str]) -> None:
+    """Adopt tickets, each for a subject of its own."""
+    wait("to adopt")
+    for at, sn in enumerate(numbers):
+        workflow.adopt(subject=f"collector-{at}", sn=sn, actor="olive", reason="moved")
+    tell(adopted=len(numbers))
+
+
 def stop_at_commit(store: WatchedStore, number: int, *, after: bool) -> None:
     """Wait before or after the commit with this number."""
 
@@ -85,7 +93,7 @@ def stop_at_commit(store: WatchedStore, number: int, *, after: bool) -> None:
         store.before = stop
 
 
-def main(store_url: str, gateway_url: str, what: str, ahead: str) -> None:
+def main(store_url: str, gateway_url: str, what: str, ahead: str, *numbers: str) -> None:
     """Open the workflow, run the operation, and close it."""
     store = WatchedStore(open_storage(store_url))
     settings = Settings(
@@ -98,7 +106,12 @@ def main(store_url: str, gateway_url: str, what: str, ahead: str) -> None:
         stop_at_commit(store, 1, after=True)
     if what == "apply_to_the_record":
         stop_at_commit(store, 2, after=False)
-    (reconcile if what == "reconcile" else apply)(workflow)
+    if what.startswith("adopt"):
+        _, place, number = what.split()
+        stop_at_commit(store, int(number), after=place == "after")
+        adopt(workflow, numbers)
+    else:
+        (reconcile if what == "reconcile" else apply)(workflow)
     gateway.close()
     store.close()
 

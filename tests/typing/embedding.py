@@ -155,6 +155,15 @@ def file_many(workflow: Workflow, names: list[str]) -> list[str]:
     return [one.code for one in results if isinstance(one, ItsmWorkflowError)]
 
 
+def move(workflow: Workflow, sn: str) -> bool:
+    """Compare a ticket of another program with what it holds, and adopt it."""
+    seen = workflow.shadow(subject="collector-42", sn=sn, results=True)
+    assert_type(seen.change, ChangeRequest)
+    adoption = workflow.adopt(subject="collector-42", sn=sn, actor="olive", reason=seen.why, dry_run=True)
+    workflow.adopt(subject="collector-42", sn=sn, actor="olive")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] # the reason is missing
+    return adoption.is_new and seen.is_decided
+
+
 def gate(workflow: Workflow) -> int:
     """Run work only if it is approved: by a call, and by a decorator that keeps the signature."""
 

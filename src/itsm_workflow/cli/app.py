@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from itsm_workflow.cli import (
+    adopt,
     callback_keys,
     decide,
     demo,
@@ -63,6 +64,8 @@ for _command in (
     resend_all.resend_all,
     decide.abandon,
     decide.record_ticket,
+    adopt.shadow,
+    adopt.adopt,
     decide.attest_approval,
     decide.retry_effect,
     decide.clear_attention,

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from itsm_workflow.errors import GatewayError, GatewayMistake, ItsmWorkflowError, StorageUnavailable
+from itsm_workflow.gateway.adoption import SupportsAdoption
 from itsm_workflow.gateway.checked import (
     checked_answer,
+    checked_known,
     checked_problems,
     checked_resting,
     checked_service,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.budget import Budget
     from itsm_workflow.change import ChangeRequest, Form, Ticket
+    from itsm_workflow.gateway.adoption import KnownTicket
     from itsm_workflow.gateway.checked import PageRule
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketGateway
     from itsm_workflow.machine.evidence import Snapshot, TicketStatus
@@ -167,6 +170,48 @@ def service_form_problems(
     except GatewayError as error:
         notify(error)
         return ()
+
+
+def known_ticket(gateway: TicketGateway, sn: str, ticket_id: str | None, shows: PageRule) -> KnownTicket | str:
+    """Return the only ticket with a number, which any program may have filed, or the reason why it cannot be used.
+
+    Args:
+        gateway: The gateway.
+        sn: The number.
+        ticket_id: The id that the ticket must have; None for any.
+        shows: Returns whether a page on a host may be shown.
+
+    Raises:
+        GatewayError: The gateway could not be asked, or its own code failed.
+        ServiceNotFound: No service is configured, or none can be found.
+    """
+    if not isinstance(gateway, SupportsAdoption):
+        return "the gateway of this process cannot show tickets of other programs: it has no known_tickets()"
+    found = _ask_first("known_tickets", lambda: checked_known(gateway.known_tickets(sn), shows))
+    ids = ", ".join(one.id for one in found)
+    matching = [one for one in found if ticket_id in {None, one.id}]
+    if not found:
+        return f"the gateway shows no ticket with the number {sn}: check the number, or leave the row out"
+    if not matching:
+        return f"the ticket with the number {sn} has the id {ids}, not {ticket_id}: look at it in the ticket system"
+    if len(found) > 1:
+        return f"several tickets have the number {sn}, with the ids {ids}: let the handler that filed them finish them"
+    return matching[0]
+
+
+def peek_ticket(gateway: TicketGateway, ticket: Ticket, *, decision_field: str | None) -> Snapshot:
+    """Return a snapshot of a ticket without its result, so that nothing is cleared at the gateway.
+
+    Raises:
+        GatewayError: The gateway could not be asked, cannot look without the result, or its own code failed.
+    """
+
+    def peek() -> Snapshot:
+        if not isinstance(gateway, SupportsAdoption):
+            raise GatewayMistake("it has no peek()", endpoint="peek")
+        return checked_snapshot(gateway.peek(ticket, decision_field=decision_field), ticket)
+
+    return ask("peek", peek)
 
 
 def time_of(gateway: TicketGateway, notify: Notify) -> dt.datetime | None:

@@ -18,6 +18,7 @@ import attrs
 from itsm_workflow.bkapi.envelope import clean
 from itsm_workflow.change import Decider
 from itsm_workflow.errors import GatewayMistake, GatewayProtocolError
+from itsm_workflow.gateway.adoption import KnownTicket
 from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Standing, TicketResult, Unknown
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.text import escaped, kind_of, steering_in
@@ -142,6 +143,23 @@ def checked_found(found: object, shows: PageRule) -> tuple[FoundTicket, ...]:
         elif not isinstance(row, FoundTicket) or row.key != "":
             raise GatewayProtocolError(f"a ticket that the look-up found cannot be used: {wrong}", endpoint="look_up")
     return tuple(rows)
+
+
+def checked_known(found: object, shows: PageRule) -> tuple[KnownTicket, ...]:
+    """Return the tickets with a number, which any program may have filed.
+
+    Raises:
+        GatewayProtocolError: A ticket is not valid, or the answer is not a list of tickets.
+    """
+    known = []
+    for one in _listed(found, "known_tickets"):
+        wrong = _wrong_identity(one.id, one.sn) if isinstance(one, KnownTicket) else f"it is {kind_of(one)}"
+        if isinstance(one, KnownTicket) and not wrong and isinstance(one.status, TicketStatus):
+            known.append(attrs.evolve(one, url=page_url(one.url, shows), problem=_words(one.problem)))
+        else:
+            problem = f"a ticket with that number cannot be used: {wrong or 'its status is not valid'}"
+            raise GatewayProtocolError(problem, endpoint="known_tickets")
+    return tuple(known)
 
 
 def checked_results(results: object, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:

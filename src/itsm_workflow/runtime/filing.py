@@ -142,8 +142,8 @@ class Filing:
         service = service_of(self._gateway)
         seconds = self._journal.policy.fields_most.total_seconds()
         self._check_service_form(form, service, Budget(seconds, elapsed=self._journal.clock.elapsed), seconds)
-        submission = self._submission(form, number=1, service=service, is_kept=False)
-        subject = self._new_id()  # unused, so no stored change has this subject
+        submission = self.submission(form, number=1, service=service, is_kept=False)
+        subject = self.new_id()  # unused, so no stored change has this subject
         change = self._journal.prepare_draft(
             change_id=subject, subject=subject, form=form, actor=form.applicant, steps=[submission]
         ).stored.change
@@ -156,7 +156,7 @@ class Filing:
 
     def draft(self, subject: str, form: Form, actor: str) -> Stored:
         """Store a draft. A draft does not claim its subject."""
-        prepared = self._journal.prepare_draft(change_id=self._new_id(), subject=subject, form=form, actor=actor)
+        prepared = self._journal.prepare_draft(change_id=self.new_id(), subject=subject, form=form, actor=actor)
         return self._journal.commit_one(prepared)
 
     def revise(self, change_id: str, form: Form, actor: str) -> Stored:
@@ -260,9 +260,9 @@ class Filing:
         if is_sent:
             steps = self._steps(form, service, number=number, budget=budget)
         else:
-            steps = [self._submission(form, number=number, service=service)]
+            steps = [self.submission(form, number=number, service=service)]
         if draft is None:
-            new = self._new_id()
+            new = self.new_id()
             return partial(journal.prepare_draft, change_id=new, subject=subject, form=form, actor=actor, steps=steps)
         return partial(journal.prepare, draft, [Step(Trigger.REVISE, ev.Drafted(form=form)), *steps], actor=actor)
 
@@ -350,7 +350,7 @@ class Filing:
 
     def _steps(self, form: Form, service: str, *, number: int, budget: Budget) -> list[Step]:
         """Return the steps that submit a form and, if time is left to send it, mark it as being sent."""
-        submission = self._submission(form, number=number, service=service)
+        submission = self.submission(form, number=number, service=service)
         if budget.left < self._journal.policy.send_least.total_seconds():
             return [submission]
         return [submission, Step(Trigger.MARK_SENDING, ev.AttemptMark(number=1, owner=self._executor.owner))]
@@ -368,9 +368,10 @@ class Filing:
         if problems:
             raise InvalidForm(problems)
 
-    def _submission(self, form: Form, *, number: int, service: str, is_kept: bool = True) -> Step:
+    def submission(self, form: Form, *, number: int, service: str, is_kept: bool = True) -> Step:
+        """Return the step that submits a form, with a new key, and with the trace unless it is not kept."""
         submission = ev.Submission(
-            key=self._key_prefix + self._new_id(),
+            key=self._key_prefix + self.new_id(),
             creator=form.applicant,
             service=service,
             owner=self._executor.owner,
@@ -394,5 +395,6 @@ class Filing:
             draft = page[-1] if page else draft
         return draft
 
-    def _new_id(self) -> str:
+    def new_id(self) -> str:
+        """Return a new id of a change."""
         return ulid(self._journal.clock.now(), self._entropy)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from itsm_workflow.settle.callback_arrival import callbacks_arrive
 from itsm_workflow.settle.deciding import decide
+from itsm_workflow.settle.foreseeing import foresee
 from itsm_workflow.settle.planning import plan
 from itsm_workflow.settle.questions import (
     Answer,
@@ -42,5 +43,6 @@ __all__ = [
     "Sweep",
     "callbacks_arrive",
     "decide",
+    "foresee",
     "plan",
 ]

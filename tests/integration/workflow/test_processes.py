@@ -81,9 +81,9 @@ class Site:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
-    def start(self, what: str, *, ahead: float = 0.0) -> Worker:
-        """Start another process, and wait until it is about to begin."""
-        arguments = (self.store_url, self.sandbox.url, what, str(ahead))
+    def start(self, what: str, *numbers: str, ahead: float = 0.0) -> Worker:
+        """Start another process, for these tickets if it adopts, and wait until it is about to begin."""
+        arguments = (self.store_url, self.sandbox.url, what, str(ahead), *numbers)
         worker = Worker([sys.executable, "-m", "tests.support.worker", *arguments])
         self._closing.callback(worker.kill)
         assert "waits" in worker.hear()

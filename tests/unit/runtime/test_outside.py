@@ -61,6 +61,8 @@ class HostStore(MemoryBackend):
         ("abandon", {"change_id": "c1", **PERSON}),
         ("withdraw", {"change_id": "c1", **PERSON}),
         ("resend", {"change_id": "c1", **PERSON}),
+        ("adopt", {"subject": SUBJECT, "sn": "REQ1", **PERSON}),
+        ("shadow", {"subject": SUBJECT, "sn": "REQ1"}),
     ],
 )
 def test_what_asks_the_gateway_is_refused_in_a_transaction_of_the_host(method: str, arguments: dict[str, Any]) -> None:

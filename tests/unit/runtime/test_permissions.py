@@ -45,6 +45,7 @@ class Hook:
 CREATING: dict[str, Callable[[Workflow], object]] = {
     "apply": lambda workflow: workflow.apply(subject=OTHER, **ASKED, actor="bob"),
     "draft": lambda workflow: workflow.draft(subject=OTHER, **ASKED, actor="bob"),
+    "adopt": lambda workflow: workflow.adopt(subject=OTHER, sn="REQ1", actor="bob", reason="moved"),
 }
 DECIDING: dict[str, Callable[[Workflow, str], object]] = {
     "revise": lambda workflow, at: workflow.revise(at, **ASKED, actor="bob"),

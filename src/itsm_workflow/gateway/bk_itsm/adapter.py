@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from itsm_workflow.budget import Budget
     from itsm_workflow.change import Form, Ticket
     from itsm_workflow.clock import Clock
+    from itsm_workflow.gateway.adoption import KnownTicket
     from itsm_workflow.gateway.bk_itsm import form as forms
-    from itsm_workflow.gateway.bk_itsm import match, reader, search, service_form, services, wire
+    from itsm_workflow.gateway.bk_itsm import known, match, outcomes, reader, search, service_form, services, wire
     from itsm_workflow.gateway.bk_itsm import page as pages
     from itsm_workflow.gateway.bk_itsm import routes as routing
     from itsm_workflow.gateway.bk_itsm.page import LogEntry, ShownStatus, ShownTicket
@@ -40,9 +41,13 @@ if TYPE_CHECKING:
 else:
     # A host imports the class at its start; the HTTP libraries are loaded when it makes a gateway.
     api = lazy_module("itsm_workflow.bkapi.client")
-    forms, match, pages, reader, routing, search, service_form, services, wire = (
+    forms, known, match, outcomes, pages, reader = (
         lazy_module(f"itsm_workflow.gateway.bk_itsm.{name}")
-        for name in ["form", "match", "page", "reader", "routes", "search", "service_form", "services", "wire"]
+        for name in ["form", "known", "match", "outcomes", "page", "reader"]
+    )
+    routing, search, service_form, services, wire = (
+        lazy_module(f"itsm_workflow.gateway.bk_itsm.{name}")
+        for name in ["routes", "search", "service_form", "services", "wire"]
     )
 
 _SN = re.compile(r"[A-Z]{2,10}[0-9]{8,32}")
@@ -89,6 +94,9 @@ class BkItsmGateway:
         self._services, self._forms = self._services.by(client), self._forms.by(client)
         self._search = search.TicketSearch(client, key_in_title=self.settings.key_in_title)
         self._reader = reader.TicketReader(client, self._search, now=self._clock.now)
+        self._known = known.KnownTickets(
+            client, search=self._search, services=self._services, forms=self._forms, settings=self.settings
+        )
 
     def within(self, budget: Budget) -> Self:
         """Return this gateway with a bound on the total time of all its calls.
@@ -146,7 +154,7 @@ class BkItsmGateway:
         except GatewayUnavailable as error:
             return NotSent(problem=str(error))
         except GatewayError as error:
-            return _unanswered(error)
+            return outcomes.unanswered(error)
         except ValueError as error:
             return NotSent(problem=f"create_ticket: the request cannot be built: {error}")
         if isinstance(reply, GatewayRefused):
@@ -155,7 +163,7 @@ class BkItsmGateway:
             code = reply.remote_code
             if isinstance(code, int) and code in wire.APP_CODES:
                 return Refused(remote_code=code, message=reply.remote_message)
-            return _unanswered(reply)
+            return outcomes.unanswered(reply)
         if reply.data.id <= 0 or not _SN.fullmatch(reply.data.sn):
             problem = f"create_ticket: the answer has no valid id and number of a ticket (request {reply.request_id})"
             return Unknown(problem=problem)
@@ -167,6 +175,10 @@ class BkItsmGateway:
         """Return a snapshot of the ticket with exactly this id; `TicketReader.read` explains the order of the reads."""
         differences = self._matcher(self._sent).differences if self._sent else None
         return self._reader.read(ticket, decision_field=decision_field, differences=differences)
+
+    def peek(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Return a snapshot without the result, so that the ticket stays on the list of undelivered callbacks."""
+        return self._reader.read(ticket, decision_field=decision_field, with_result=False)
 
     def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
         """Return the results by ticket id. Removes the tickets from the list of undelivered callbacks."""
@@ -182,6 +194,10 @@ class BkItsmGateway:
         """Return all tickets with that sn, compared in the same way; ``key`` is set if they carry the attempt's key."""
         matcher = self._matcher(sent)
         return self._compared(self._search.by_sn(sn, sent.attempt, matcher.looks_ours), sent, matcher, in_full=True)
+
+    def known_tickets(self, sn: str) -> Sequence[KnownTicket]:
+        """Return the tickets with that number, with the form that each was filed with by any program."""
+        return self._known.of_sn(sn, self._page_url)
 
     def services(self) -> Sequence[ItsmService]:
         """Return the services with which tickets can be filed."""
@@ -282,7 +298,7 @@ class BkItsmGateway:
         try:
             reply = self._client.exchange(
                 wire.OPERATE_TICKET,
-                _operation(ticket, "WITHDRAW", operator, reason),
+                wire.operation(ticket, "WITHDRAW", operator, reason),
                 context=RequestContext(operator=operator),
             )
         except GatewayUnavailable:
@@ -336,7 +352,7 @@ class BkItsmGateway:
         """Operate on a ticket whose number is unambiguous; a refusal is ignored if the ticket has the wanted status."""
         if self._status(ticket) in done:
             return
-        params = _operation(ticket, action, operator, reason)
+        params = wire.operation(ticket, action, operator, reason)
         reply = self._client.exchange(wire.OPERATE_TICKET, params, context=RequestContext(operator=operator))
         if isinstance(reply, GatewayRefused) and self._status(ticket) not in done:
             raise reply
@@ -377,22 +393,3 @@ class BkItsmGateway:
 
     def _page_url(self, url: object) -> str:
         return page_url(url, self.settings.shows_pages_of)
-
-
-def _unanswered(error: GatewayError) -> NotSent | Unknown:
-    """Classify a create that BK-ITSM itself did not answer.
-
-    A code of the API gateway proves that the call was not passed on only if the header that the gateway sets contains
-    the same code. A proxy between us and the gateway may write any body and HTTP status after it passed the call on.
-    """
-    is_gateways_own = error.remote_code in wire.NOT_PASSED_ON and error.gateway_code == str(error.remote_code)
-    return NotSent(problem=str(error)) if is_gateways_own else Unknown(problem=str(error))
-
-
-def _operation(ticket: Ticket, action: str, operator: str, reason: str) -> Mapping[str, object]:
-    return {
-        "sn": ticket.sn,
-        "operator": operator,
-        "action_type": action,
-        "action_message": reason.strip() or f"by {operator}",  # the server requires a message
-    }

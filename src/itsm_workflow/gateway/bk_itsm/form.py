@@ -28,6 +28,9 @@ FAST_APPROVAL = "fast_approval"
 APPROVER_FIELD = "APPROVER"
 """The field of the built-in service that names the approvers."""
 
+CONTENT_FIELD = "APPROVAL_CONTENT"
+"""The field of the built-in service with the text for the approvers."""
+
 TITLE_LIMIT = 120
 NAME_LIMIT = 64
 KEY_LIMIT = 32
@@ -95,7 +98,7 @@ def sent_fields(form: Form, attempt: Attempt, settings: Settings) -> list[tuple[
     """Return the fields of create_ticket as pairs of key and value."""
     title: tuple[str, object] = ("title", full_title(form, attempt.key, settings))
     if attempt.service == FAST_APPROVAL:
-        return [title, (APPROVER_FIELD, ",".join(form.approvers)), ("APPROVAL_CONTENT", approval_content(form))]
+        return [title, (APPROVER_FIELD, ",".join(form.approvers)), (CONTENT_FIELD, approval_content(form))]
     return [title, *((key, value) for _, key, value in service_fields(form, settings))]
 
 

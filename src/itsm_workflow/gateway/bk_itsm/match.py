@@ -134,7 +134,7 @@ class TicketMatcher:
             differences.append(_both("title", self._title, shown.title))
         elif True not in same:
             unseen.append(_undecided("title", self._title, shown.title))
-        (service, problem), number = self._wanted_service(), _number(shown.service_id)
+        (service, problem), number = self._wanted_service(), service_number(shown.service_id)
         if problem or not number:
             unseen.append(f"service: {problem or 'not shown'}")
         elif number != service:
@@ -269,7 +269,7 @@ def _json(value: object, *, sort_keys: bool = True) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=sort_keys)
 
 
-def _number(value: object) -> str:
+def service_number(value: object) -> str:
     """Return a service's number as text; empty if it is not a number."""
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     return text if text.isascii() and text.isdigit() else ""

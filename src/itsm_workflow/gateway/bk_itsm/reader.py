@@ -84,6 +84,7 @@ class TicketReader:
         ticket: Ticket,
         *,
         decision_field: str | None,
+        with_result: bool = True,
         differences: Callable[[TicketPage | TicketRow], Sequence[str]] | None = None,
     ) -> Snapshot:
         """Return a snapshot of the ticket with exactly this id.
@@ -99,6 +100,7 @@ class TicketReader:
         Args:
             ticket: The ticket.
             decision_field: The key of a field of the form that is read as well.
+            with_result: Whether to read the result, which removes the ticket from the list of undelivered callbacks.
             differences: Compares an ended ticket with what was sent.
 
         Raises:
@@ -106,7 +108,7 @@ class TicketReader:
         """
         page, unread = self._page_or_row(ticket)
         steps = self._steps(page)
-        result, missed = self._result(ticket)
+        result, missed = self._result(ticket) if with_result else (None, "")
         if result is not None and result.status in ENDED and status_of(page.current_status) not in ENDED:
             # The ticket ended between the two reads. If the page still disagrees, the server really contradicts itself.
             page, unread = self._page_or_row(ticket)

@@ -6,11 +6,16 @@ shape an answer is not valid.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
 from itsm_workflow.bkapi.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.change import Ticket
 
 T = TypeVar("T")
 
@@ -306,3 +311,13 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     GET_SERVICES,
     GET_SERVICE_DETAIL,
 )
+
+
+def operation(ticket: Ticket, action: str, operator: str, reason: str) -> Mapping[str, object]:
+    """Return the parameters of operate_ticket."""
+    return {
+        "sn": ticket.sn,
+        "operator": operator,
+        "action_type": action,
+        "action_message": reason.strip() or f"by {operator}",  # the server requires a message
+    }
