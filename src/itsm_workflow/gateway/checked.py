@@ -151,15 +151,7 @@ def checked_known(found: object, shows: PageRule) -> tuple[KnownTicket, ...]:
     Raises:
         GatewayProtocolError: A ticket is not valid, or the answer is not a list of tickets.
     """
-    known = []
-    for one in _listed(found, "known_tickets"):
-        wrong = _wrong_identity(one.id, one.sn) if isinstance(one, KnownTicket) else f"it is {kind_of(one)}"
-        if isinstance(one, KnownTicket) and not wrong and isinstance(one.status, TicketStatus):
-            known.append(attrs.evolve(one, url=page_url(one.url, shows), problem=_words(one.problem)))
-        else:
-            problem = f"a ticket with that number cannot be used: {wrong or 'its status is not valid'}"
-            raise GatewayProtocolError(problem, endpoint="known_tickets")
-    return tuple(known)
+    return tuple(_checked_ticket(one, shows) for one in _listed(found, "known_tickets"))
 
 
 def checked_results(results: object, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
@@ -307,6 +299,16 @@ def _shown_ticket(row: FoundTicket, shows: PageRule) -> FoundTicket:
         differences=tuple(map(_plain, row.differences)),
         unseen=tuple(map(_plain, row.unseen)),
     )
+
+
+def _checked_ticket(one: object, shows: PageRule) -> KnownTicket:
+    wrong = _wrong_identity(one.id, one.sn) if isinstance(one, KnownTicket) else f"it is {kind_of(one)}"
+    if isinstance(one, KnownTicket) and not wrong and isinstance(one.status, TicketStatus):
+        problem = _words(one.problem)
+        service = one.service if problem else checked_service(one.service)
+        return attrs.evolve(one, url=page_url(one.url, shows), word=_words(one.word), problem=problem, service=service)
+    problem = f"a ticket with that number cannot be used: {wrong or 'its status is not valid'}"
+    raise GatewayProtocolError(problem, endpoint="known_tickets")
 
 
 def _is_result(row: Any) -> bool:  # noqa: ANN401 - a gateway may return anything

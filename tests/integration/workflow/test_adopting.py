@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from itsm_workflow import AlreadyApplied, InvalidForm, NotPermitted, State, TransitionRefused, Trigger
@@ -15,11 +17,12 @@ from tests.support.old_handler import CONTENT, TITLE, file_ticket
 from tests.support.stores import EVERY_STORE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from itsm_workflow import Act, ChangeRequest, Workflow
     from itsm_workflow.gateway.bk_itsm.wire import CreatedTicket
     from itsm_workflow.runtime.adopting import Adoption
+    from itsm_workflow.sandbox.envelope import SandboxResponse
     from itsm_workflow.storage.protocol import Write
 
 WHY: dict[str, Any] = {"actor": "olive", "reason": "moved from the old handler"}
@@ -47,6 +50,16 @@ def filed(office: Office, **options: Any) -> CreatedTicket:
 def adopt(workflow: Workflow, ticket: CreatedTicket, **options: Any) -> Adoption:
     """Adopt a ticket."""
     return workflow.adopt(**{"subject": SUBJECT, "sn": ticket.sn, **WHY, **options})
+
+
+def altered(alter: Callable[[dict[str, Any]], object]) -> Callable[[SandboxResponse], SandboxResponse]:
+    """Return a twist that alters the data of an answer."""
+
+    def twist(answer: SandboxResponse) -> SandboxResponse:
+        envelope = json.loads(answer.body)
+        return attrs.evolve(answer, body=json.dumps({**envelope, "data": alter(envelope["data"])}).encode())
+
+    return twist
 
 
 def undelivered(office: Office) -> list[str]:
@@ -222,6 +235,28 @@ class TestRefused:
         ticket = filed(office, service=COLLECTING, fields=FORM)
         with pytest.raises(TransitionRefused, match=rf"a ticket of service {COLLECTING}, .* the built-in service"):
             adopt(office.workflow(), ticket)
+
+    def test_a_ticket_whose_page_is_another_s(self, office: Office) -> None:
+        """The list and the page must mean the same ticket."""
+        ticket = filed(office)
+        office.sandbox.twist["get_ticket_info"] = altered(lambda page: {**page, "id": ticket.id + 5})
+        with pytest.raises(TransitionRefused, match=rf"lists ticket {ticket.id} .* shows ticket {ticket.id + 5} by it"):
+            adopt(office.workflow(), ticket)
+
+    def test_a_ticket_whose_form_is_not_filled_in_yet(self, office: Office) -> None:
+        """The server does that a moment after the create."""
+        ticket = file_ticket(office.settings())
+        office.sandbox.twist["get_ticket_info"] = altered(lambda page: {**page, "fields": []})
+        with pytest.raises(TransitionRefused, match="has not filled in its form yet: run the command again"):
+            adopt(office.workflow(), ticket)
+
+    def test_a_service_whose_fields_are_not_shown(self, office: Office) -> None:
+        """Otherwise a verdict of a later step could be taken for a part of the form."""
+        ticket = filed(office, service=COLLECTING, fields=FORM)
+        office.sandbox.twist["get_service_detail"] = altered(lambda detail: {**detail, "fields": []})
+        settings = office.settings(fast_approval=False, service_id=str(COLLECTING))
+        with pytest.raises(TransitionRefused, match=rf"does not show the list of fields of service {COLLECTING}"):
+            adopt(office.workflow(settings), ticket)
 
     @pytest.mark.parametrize("actor", ["alice", "Alice"])
     def test_the_applicant(self, office: Office, actor: str) -> None:
