@@ -117,7 +117,7 @@ class Adopting(BulkFiling):
         for row in self._journal.rows(Query(open_subject=self._journal.held(subject))):
             raise AlreadyApplied(subject=subject, change_id=row.id)
         number = self._journal.highest_submission(subject) + 1
-        prepared = self._bound(subject, ticket, known_as, reason, number=number)
+        prepared = self._bound(subject, ticket, known_as, reason, number=number, is_kept=not dry_run)
         if dry_run:
             return Adoption(change=prepared.stored.change, is_new=True)
         try:
@@ -151,7 +151,8 @@ class Adopting(BulkFiling):
         subject, ticket = _checked(subject, sn, ticket_id), self._known(sn, ticket_id)
         if ticket.problem:
             raise self._not_adopted(ticket.problem)
-        change = self._bound(subject, ticket, f"not {ticket.creator}", _SHADOW, number=1).stored.change
+        who = f"not {ticket.creator}"
+        change = self._bound(subject, ticket, who, _SHADOW, number=1, is_kept=False).stored.change
         calls, definition, policy = self._executor.calls, self.definition, self._journal.policy
         field, bound = definition.approval.decision_field, change.expect_ticket()
         if results and ticket.status in ev.ENDED:
@@ -196,7 +197,9 @@ class Adopting(BulkFiling):
         if is_same_user(actor, ticket.creator):
             raise self._not_adopted(f"{ticket.creator} filed the ticket: another person must adopt it")
 
-    def _bound(self, subject: str, ticket: KnownTicket, actor: str, reason: str, *, number: int) -> Prepared:
+    def _bound(
+        self, subject: str, ticket: KnownTicket, actor: str, reason: str, *, number: int, is_kept: bool
+    ) -> Prepared:
         """Prepare the one commit of an adoption: a draft that is submitted and bound to the ticket, and never sent."""
         form = make_form(
             title=ticket.title,
@@ -205,7 +208,7 @@ class Adopting(BulkFiling):
             content=ticket.content,
             fields=ticket.fields,
         )
-        submission = self._filing.submission(form, number=number, service=ticket.service)
+        submission = self._filing.submission(form, number=number, service=ticket.service, is_kept=is_kept)
         confirmed = ev.TicketConfirmed(
             gateway=self._executor.calls.gateway.name,
             id=ticket.id,
