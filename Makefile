@@ -19,7 +19,7 @@ unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 
-.PHONY: help demo quick test test-all test-services test-browser smoke lowest test-compat conformance check lint types imports docs packaging coverage bench bench-peers faults mutants mutants-all requirements clean install-demo install-dev
+.PHONY: help demo quick test test-all test-services test-browser smoke lowest pictures test-compat conformance check lint types imports docs packaging coverage bench bench-peers faults mutants mutants-all requirements clean install-demo install-dev
 
 help:
 	@echo "make demo          run the demonstration: change requests against a stand-in of BK-ITSM on this machine"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-all      run all tests"
 	@echo "make test-services run the tests that need PostgreSQL, MariaDB, Redis and RabbitMQ on this machine; a missing server fails them"
 	@echo "make test-browser  run the tests of the Django admin in Chromium; they fail if the machine has none"
+	@echo "make pictures      draw the pictures of the documentation again, and take its screenshots in Chromium"
 	@echo "make smoke         install what a user installs on every Python from 3.11 to 3.14 of this machine, and try it"
 	@echo "make test-compat   install the wheel with every extra beside a log platform's pins, and with the lowest and newest versions, and try it"
 	@echo "make lowest        run the tests of the machine, the codec, the client and the Django app with the lowest versions of the dependencies"
@@ -93,6 +94,11 @@ bench: install-dev
 
 bench-peers: install-dev
 	@requirements/peers
+
+pictures: install-dev
+	@$(BIN)/python -m tests.documents.pictures
+	@requirements/browser
+	@$(BIN)/python -m pytest --browser tests/browser --pictures $(ARGS)
 
 test-compat: install-dev
 	@requirements/compat
