@@ -41,7 +41,7 @@ nitpick_ignore_regex = [
     ("py:class", r"(.*\.)?(R|T|T_co|AfterRequest|BeforeRequest|CallOptions|File|PaginationStyle)"),
     ("py:class", r"(.*\.)?(HostEngine|Path|Progress|Secret|SecretURL|Timeout)"),
     # Parameters of functions, aliases of a workflow's functions, and the machine of the package transitions.
-    ("py:class", r"(P(\.args|\.kwargs)?|StateT|DueRule|FormCheck|Guard|Headers|Machine|Update)"),
+    ("py:class", r"(P(\.args|\.kwargs)?|StateT|DueRule|EffectFunction|FormCheck|Guard|Headers|Machine|Update)"),
 ]
 
 html_theme = "furo"

@@ -10,19 +10,20 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from itsm_workflow import Effect, State
+from itsm_workflow import Effect, State, Workflow
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.integrations import MetricsObserver, StoreCollector
-from itsm_workflow.integrations.metrics import text_of
+from itsm_workflow.integrations.metrics import LIMIT, text_of
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.runtime import figures
 from itsm_workflow.settle import Step
 from tests.support.desk import ASKED, SUBJECT, Desk
 from tests.support.exported import LABELS, samples, series
 
 if TYPE_CHECKING:
-    from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow import ChangeRequest
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 FLOW = COLLECTOR_CHANGE.name
@@ -117,7 +118,7 @@ def test_the_figures_are_exported() -> None:
     workflow.draft(subject="another", **ASKED)
     registry = CollectorRegistry()
     registry.register(StoreCollector(workflow))
-    figures = workflow.figures()
+    read = workflow.figures()
 
     def value(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"itsm_workflow_{name}", {"workflow": FLOW, **labels})
@@ -127,11 +128,11 @@ def test_the_figures_are_exported() -> None:
     assert [value("attention_changes", reason=reason) for reason in ("disagreement", "overdue")] == [1, 0]
     assert [value("parked_effects"), value("contradictions"), value("capped_counts")] == [0, 0, 0]
     assert [value("ended_tickets", callback=which) for which in ("received", "missing")] == [1, 0]
-    assert figures.earliest_due
-    assert figures.last_callback
-    assert value("earliest_due_timestamp_seconds") == figures.earliest_due.timestamp()
-    assert value("last_callback_timestamp_seconds") == figures.last_callback.timestamp()
-    assert value("oldest_entry_timestamp_seconds", state="draft") == figures.oldest["draft"].timestamp()
+    assert read.earliest_due
+    assert read.last_callback
+    assert value("earliest_due_timestamp_seconds") == read.earliest_due.timestamp()
+    assert value("last_callback_timestamp_seconds") == read.last_callback.timestamp()
+    assert value("oldest_entry_timestamp_seconds", state="draft") == read.oldest["draft"].timestamp()
 
 
 def test_the_text_can_be_read_back() -> None:
@@ -169,6 +170,24 @@ def test_the_page_lists_the_metrics_and_their_labels() -> None:
     histogram = "itsm_workflow_gateway_call_seconds"
     exported = {name: labels for name, labels in series().items() if not name.startswith(histogram)}
     assert listed == {**exported, histogram: {"endpoint", "outcome"}}
+
+
+def test_the_page_has_the_numbers_of_what_is_read() -> None:
+    """An operator plans with them."""
+    text = PAGE.read_text(encoding="utf-8")
+    windows = 1
+    window = figures.WINDOW
+    while window > figures.SHORTEST:
+        window, windows = max(window / 2, figures.SHORTEST), windows + 1
+    for words in (
+        f"one query for each of the {len(AttentionReason)} reasons",
+        f"{len(COLLECTOR_CHANGE.states) - len(COLLECTOR_CHANGE.final)} for the shipped workflow",
+        f"at most {windows} queries of at most {figures.SAMPLE} rows",
+        f"`limit` is {LIMIT:,} by default",
+        f"during the last {figures.SHORTEST.total_seconds() / 60:.0f} minutes".replace("10", "ten"),
+    ):
+        assert words in text, words
+    assert Workflow.figures.__kwdefaults__ == {"limit": LIMIT}
 
 
 @pytest.mark.parametrize("wrong", [None, "sqlite:///x.db", Desk])
