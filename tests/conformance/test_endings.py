@@ -17,8 +17,8 @@ import pytest
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.testing import check_storage
-from itsm_workflow.testing.conformance._forking import _forked
-from itsm_workflow.testing.conformance._processes import Other, write_on
+from itsm_workflow.testing.conformance._forked import forked
+from itsm_workflow.testing.conformance._processes import Other, shared_pulse, write_on
 from itsm_workflow.testing.conformance._reports import Shown, end_of_process
 from itsm_workflow.testing.conformance._scratch import scratch_stores
 from itsm_workflow.testing.conformance._trials.runner import end_runners, run_where_calls_are_seen
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
-    from itsm_workflow.storage.protocol import Conflict, Write
+    from itsm_workflow.storage.protocol import Conflict, Row, Write
     from itsm_workflow.testing.conformance import Result
     from itsm_workflow.testing.conformance._recording import RecordedBackend
     from itsm_workflow.testing.conformance._trials.calls import Watch
@@ -62,6 +62,19 @@ class EndsOnAnError(JSONFileBackend):
             os._exit(5)
 
 
+class FailsAfterAFork(JSONFileBackend):
+    """Fails in each process that was forked from the one that opened the store."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.opened_by = os.getpid()
+
+    def get(self, change_id: str, /) -> Row | None:
+        """Fail elsewhere."""
+        assert os.getpid() == self.opened_by, "this object was opened by another process"
+        return super().get(change_id)
+
+
 class AnswersWithAGenerator(JSONFileBackend):
     """Returns an answer that cannot be sent to another process, in every process but that of the test."""
 
@@ -86,6 +99,20 @@ def test_a_process_that_ends_in_a_call_is_reported_with_the_call(only: str, tmp_
     """And how it ended."""
     reason = checked(EndsInACommit, only, tmp_path).reason
     assert reason.endswith(" ended in a call of commit, with exit code 3")
+
+
+def test_a_process_that_fails_is_shown_with_the_last_calls_of_all(tmp_path: Path) -> None:
+    """Of the forked process and of its parent, or of all processes of a race, and when they were made."""
+    forked = checked(FailsAfterAFork, "forked process does not disturb", tmp_path)
+    assert forked.reason == "the forked process failed: this object was opened by another process"
+    assert {line.split("  ")[0].strip() for line in forked.calls} == {"the forked process", "its parent"}
+    (wrong,) = [line for line in forked.calls if line.startswith("the forked process")]
+    assert " ms  get(" in wrong
+    assert wrong.endswith(" raised AssertionError: 'this object was opened by another process'")
+    (race := tmp_path / "race").mkdir()
+    lines = checked(EndsInACommit, "lose each others", race).calls
+    assert {line[:9] for line in lines} == {f"process {number}" for number in range(1, 5)}
+    assert any(line.endswith(" ms  commit did not return") for line in lines)
 
 
 def test_a_process_of_a_trial_that_ends_is_reported_with_its_calls(tmp_path: Path) -> None:
@@ -181,6 +208,27 @@ def test_a_forked_process_ends_with_its_parent(tmp_path: Path) -> None:
     parent.close()
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="Windows stops no process")
+def test_a_process_that_stops_late_goes_on(tmp_path: Path) -> None:
+    """On a busy machine it announces that it stops, and is told to go on, before it has stopped."""
+    late = Other(stop_late, partial(JSONFileBackend, tmp_path / "store"))
+    try:
+        assert late.receive() == "stops"
+        late.go_on()
+        late.send(None)
+        assert late.receive() == "went on"
+    finally:
+        late.close(kill=True)
+
+
+def stop_late(_: RecordedBackend, pipe: Connection) -> None:
+    """Announce a stop, and stop after the next message."""
+    pipe.send(("done", "stops"))
+    pipe.recv()
+    os.kill(os.getpid(), signal.SIGSTOP)
+    pipe.send(("done", "went on"))
+
+
 def fork_and_wait(backend: RecordedBackend, _pipe: Connection, started: str) -> None:
     """Fork a process that announces itself and waits, as this one does."""
 
@@ -189,5 +237,5 @@ def fork_and_wait(backend: RecordedBackend, _pipe: Connection, started: str) -> 
             file.write(str(os.getpid()))
         signal.pause()
 
-    with _forked(backend, wait):
+    with forked(backend, shared_pulse(), wait):
         signal.pause()

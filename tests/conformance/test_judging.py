@@ -345,7 +345,7 @@ def test_a_report_shows_what_each_did_and_what_the_store_held() -> None:
     assert caught.value.lines == (
         "process 1      0.000 to     5.000 ms  commit([create 'c1' (ticket_key='t')]) -> [None]",
         "q              1.000 to     6.000 ms  commit([create 'c2' (ticket_key='t')]) -> [None]",
-        "the store held 'c1' v1 seq 1 (ticket_key='t'); 'c2' v1 seq 1 (ticket_key='t')",
+        "read afterwards: 'c1' v1 seq 1 (ticket_key='t'); 'c2' v1 seq 1 (ticket_key='t')",
     )
 
 
@@ -362,7 +362,7 @@ def test_a_long_race_is_shown_from_near_its_end() -> None:
     assert caught.value.lines[0] == "(32 earlier calls of the change 'c1' have an order)"
     assert len(caught.value.lines) == 11
     assert "follow 'c1' v1 (state='approved')" in caught.value.lines[-2]
-    assert caught.value.lines[-1] == "the store held nothing of it"
+    assert caught.value.lines[-1] == "read afterwards: nothing of it"
 
 
 def test_of_many_rows_the_first_are_shown() -> None:

@@ -25,7 +25,7 @@ from itsm_workflow.testing.conformance._trials.runner import run_where_calls_are
 from itsm_workflow.testing.conformance._trials.script import Script
 from itsm_workflow.testing.conformance._trials.session import Step
 from itsm_workflow.testing.conformance._trials.stage import Point
-from itsm_workflow.testing.conformance._trials.stories import Trial
+from itsm_workflow.testing.conformance._trials.trial import Trial
 from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend

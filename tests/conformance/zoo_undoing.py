@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.storage.protocol import Conflict, ConflictKind
 from itsm_workflow_backends.json_file import JSONFileBackend
 from tests.conformance.caught import Caught
-from tests.conformance.good import CheckedJournal, TwoTables
+from tests.conformance.good import CheckedJournal, OneFile, TwoTables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +86,23 @@ class WritesOverATornCommit(CheckedJournal):
             super()._cut(file, end)
 
 
+class KeepsAnIndexThatIsNotSynced(OneFile):
+    """Looks for unique values in the changes of an index file, which it writes before them and does not sync."""
+
+    def _put(self, changes: Changes, write: Write) -> Conflict | None:
+        index = self._path.with_suffix(".index")
+        known = index.read_bytes().split(b"\n") if index.exists() else []
+        unknown = [name for name in self._read() if name != write.row.id and name.encode().hex().encode() not in known]
+        hidden = {name: changes.pop(name) for name in unknown}
+        conflict = super()._put(changes, write)
+        changes |= hidden
+        return conflict
+
+    def _store(self, after: Changes, stored: Sequence[str]) -> None:
+        self._path.with_suffix(".index").write_bytes(b"\n".join(name.encode().hex().encode() for name in after))
+        super()._store(after, stored)
+
+
 ZOO: dict[type, Caught] = {
     KeepsASubjectAsTaken: Caught(
         "an error is not answered as a conflict",
@@ -111,5 +128,10 @@ ZOO: dict[type, Caught] = {
         "a process killed at any call leaves whole commits",
         "every other write whole or not at all",
         "After a deployment has killed a process, the first shorter commit makes the whole store unreadable.",
+    ),
+    KeepsAnIndexThatIsNotSynced: Caught(
+        "a power cut at any moment leaves whole commits",
+        "every other write whole or not at all",
+        "After a power cut, a second ticket is filed for a collector whose change is there and open.",
     ),
 }

@@ -12,6 +12,7 @@ from itsm_workflow.testing.conformance._trials.plans import Finding, sample
 from itsm_workflow.testing.conformance._trials.runner import run_where_calls_are_seen
 from itsm_workflow.testing.conformance._trials.stage import FileStage
 from itsm_workflow.testing.conformance._trials.stories import committing, looking
+from itsm_workflow.testing.conformance._trials.verdicts import not_unique
 from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.conformance._trials.calls import Watch
     from itsm_workflow.testing.conformance._trials.script import Script
     from itsm_workflow.testing.conformance._trials.session import State as ChangeState
-    from itsm_workflow.testing.conformance._trials.stories import Trial
+    from itsm_workflow.testing.conformance._trials.trial import Trial
 
 
 class CrashPromises(Promises):
@@ -88,8 +89,10 @@ def _judged(
 
 
 def _wrong(trial: Trial, state: State, commits: Sequence[tuple[str, list[Write]]], *, used: bool) -> str:
-    for place in ("open", "read", "competing", "read again"):
+    for place in ("open", "read", "taken", "competing", "read again"):
         outcome = trial.outcome(place)
+        if outcome is None and place == "taken" and place not in trial.steps:
+            continue  # no change has a unique value
         if outcome is None or outcome.error:
             return outcome.error if outcome else f"{place} does not return"
     contents = trial.contents("read")
@@ -100,6 +103,8 @@ def _wrong(trial: Trial, state: State, commits: Sequence[tuple[str, list[Write]]
             found = f"{word(row)} with {len(entries)} entries" if row or entries else "nothing"
             must = word(allowed[-1][0]) if allowed[-1][0] else "nothing"
             return f"{name}: the store has {found}, but must have {must}"
+    if wrong := not_unique(trial, "read"):
+        return wrong
     made = trial.script.competing[1]
     again = trial.contents("read again")
     assert again is not None

@@ -53,6 +53,8 @@ _READING = Plan(
     kinds=READS,
     faults=failing,
 )
+_LEAVING_MARKS = CHANGES & ~(Kind.SYNC | Kind.CLOSE)
+"""A process that is killed before a sync leaves the same files as one that is killed before the call after it."""
 _WRITING_BESIDE = Plan(
     story=stories.stopping,
     judges={verdicts.conflict_for_a_lock: _ALL, verdicts.other_error: _ALL},
@@ -134,6 +136,7 @@ class ErrorPromises(Promises):
             "after",
             "last",
             "at the end",
+            "taken",
         }
         plan = Plan(story=stories.writing, judges={verdicts.lost_later: shown}, kinds=CHANGES, faults=tearing, least=2)
         self._try(open_backend, plan)
@@ -195,12 +198,12 @@ class ErrorPromises(Promises):
         plan = Plan(
             story=stories.killing,
             judges={verdicts.not_whole: _ALL},
-            kinds=CHANGES,
+            kinds=_LEAVING_MARKS,
             faults=killing,
             least=2,
             interferences=(),
             every_call=True,
-            times=3,
+            times=2,
         )
         self._try(open_backend, plan)
 
@@ -214,7 +217,7 @@ class ErrorPromises(Promises):
         plan = Plan(
             story=stories.creating,
             judges={verdicts.not_made: _ALL},
-            kinds=CHANGES,
+            kinds=_LEAVING_MARKS,
             faults=killing,
             least=2,
             interferences=(),

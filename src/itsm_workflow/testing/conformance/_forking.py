@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import os
-import signal
 import threading
 import time
-import warnings
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import NotRun, Promises, promise
+from itsm_workflow.testing.conformance._forked import FORKED, forked
 from itsm_workflow.testing.conformance._judging import judge
-from itsm_workflow.testing.conformance._processes import Other, at_line, packages_of
+from itsm_workflow.testing.conformance._processes import Other, at_line, packages_of, shared_pulse
 from itsm_workflow.testing.conformance._racing import created, mix, tried
-from itsm_workflow.testing.conformance._recording import portable
-from itsm_workflow.testing.conformance._reports import Failure, Shown
+from itsm_workflow.testing.conformance._reports import Shown
 from itsm_workflow.testing.conformance._rows import create, follow, found, present, stored, whole_history
-from itsm_workflow.testing.conformance._trials.runner import end_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from multiprocessing.connection import Connection
 
-    from itsm_workflow.testing.conformance._recording import Call, RecordedBackend, RecordedOpener
+    from itsm_workflow.testing.conformance._pulse import SharedPulse
+    from itsm_workflow.testing.conformance._recording import RecordedBackend, RecordedOpener
 
-_FORKED = "the forked process"
 _PARENT = "its parent"
 _FORKS = 4
 """The lines inside of a commit at which the process forks, and the forked process begins while the commit goes on."""
@@ -85,8 +81,9 @@ def _judged(open_backend: RecordedOpener, work: Callable[..., None], *arguments:
     """Let another process do this, visit the store whenever it waits for that, read everything, and judge all calls."""
     if not hasattr(os, "fork"):
         raise NotRun("this system has no fork")
-    recording = open_backend.recording
-    other = Other(work, open_backend, recording.pace.blocked, *arguments, name=_PARENT, witnessed=True)
+    recording, pulse = open_backend.recording, shared_pulse()
+    other = Other(work, open_backend, pulse, recording.pace.blocked, *arguments, name=_PARENT, witnessed=True)
+    other.watched[FORKED] = pulse
     try:
         for number in range(visits):
             other.receive()
@@ -100,7 +97,7 @@ def _judged(open_backend: RecordedOpener, work: Callable[..., None], *arguments:
         held = [present(backend, change_id) for change_id in found(backend)]
         for row in held:
             whole_history(backend, row.id)
-        judge(recording.calls, held, may_refuse=_FORKED)
+        judge(recording.calls, held, may_refuse=FORKED)
         stored(backend, create("after"))
     finally:
         backend.close()
@@ -125,30 +122,30 @@ def _go_on_with(backend: RecordedBackend, names: Iterable[str], new: str) -> Non
         backend.commit([create(new)])
 
 
-def fork_and_go_on(backend: RecordedBackend, _pipe: Connection, limit: float, steps: int) -> None:
+def fork_and_go_on(backend: RecordedBackend, _pipe: Connection, pulse: SharedPulse, limit: float, steps: int) -> None:
     """Use the store, fork, and go on in both processes; add the calls of the forked process to those of this one."""
     created(backend, "first")
-    with _forked(backend, lambda _: mix(backend, None, _Alone(), 2, steps)) as ours:
+    with forked(backend, pulse, lambda _: mix(backend, None, _Alone(), 2, steps)) as ours:
         mix(backend, None, _Alone(), 1, steps)
-        backend.recording.calls += _calls_of_the_child(ours, limit)
+        backend.recording.calls += ours.calls(limit)
     mix(backend, None, _Alone(), 3, steps)
     for number, line in enumerate(_lines(backend, lambda: created(backend, "counted"), _FORKS)):
-        _fork_inside_a_commit(backend, number, line, limit)
+        _fork_inside_a_commit(backend, pulse, number, line, limit)
     created(backend, "last")
 
 
-def fork_and_go_first(backend: RecordedBackend, _pipe: Connection, limit: float) -> None:
+def fork_and_go_first(backend: RecordedBackend, _pipe: Connection, pulse: SharedPulse, limit: float) -> None:
     """Fork inside of finds and commits, and let the forked process begin after two commits of this one."""
     created(backend, "first")
     numbers, missed = itertools.count(), 0
     for call in (lambda: backend.find(_EVERYTHING), lambda: created(backend, f"inside{next(numbers)}")):
         for line in _lines(backend, call, _LATER_FORKS):
-            missed += not _fork_and_commit_twice(backend, call, line, next(numbers), limit)
+            missed += not _fork_and_commit_twice(backend, pulse, call, line, next(numbers), limit)
             if missed == _MOST_MISSED:
                 return
 
 
-def fork_and_close(backend: RecordedBackend, pipe: Connection, limit: float) -> None:
+def fork_and_close(backend: RecordedBackend, pipe: Connection, pulse: SharedPulse, limit: float) -> None:
     """Use the store, fork, write, and close it; then let the forked process go on, in turns with another one."""
     created(backend, "first")
 
@@ -160,16 +157,16 @@ def fork_and_close(backend: RecordedBackend, pipe: Connection, limit: float) -> 
             messages.send(("calls", ()))
         messages.recv()
 
-    with _forked(backend, take_turns) as child:
+    with forked(backend, pulse, take_turns) as child:
         _go_on_with(backend, ["first"], "second")
         backend.close()
         for _ in range(_TURNS):
-            child.send(None)
-            _calls_of_the_child(child, limit)
+            child.pipe.send(None)
+            child.calls(limit)
             pipe.send(("turn", None))
             pipe.recv()
-        child.send(None)
-        backend.recording.calls += _calls_of_the_child(child, limit)
+        child.pipe.send(None)
+        backend.recording.calls += child.calls(limit)
 
 
 def _lines(backend: RecordedBackend, call: Callable[[], object], count: int) -> list[int]:
@@ -179,7 +176,7 @@ def _lines(backend: RecordedBackend, call: Callable[[], object], count: int) -> 
     return sorted({1 + number * lines[0] // count for number in range(count)})
 
 
-def _fork_inside_a_commit(backend: RecordedBackend, number: int, line: int, limit: float) -> None:
+def _fork_inside_a_commit(backend: RecordedBackend, pulse: SharedPulse, number: int, line: int, limit: float) -> None:
     """Fork while a thread is at that line of a commit, where it waits until then."""
 
     def go_on_there(_: Connection) -> None:
@@ -188,15 +185,15 @@ def _fork_inside_a_commit(backend: RecordedBackend, number: int, line: int, limi
         tried(backend, create(f"forked{number}"))
 
     inside = _Inside(backend, lambda: backend.commit([create(f"inside{number}")]), line, lead=_LEAD)
-    with _forked(backend, go_on_there) as child:
+    with forked(backend, pulse, go_on_there) as child:
         inside.go_on()
-        calls = _calls_of_the_child(child, limit, f", which was forked while a thread of {_PARENT} was in commit,")
+        calls = child.calls(limit, f", which was forked while a thread of {_PARENT} was in commit,")
         inside.join(limit)
     backend.recording.calls += calls
 
 
-def _fork_and_commit_twice(
-    backend: RecordedBackend, call: Callable[[], object], line: int, number: int, limit: float
+def _fork_and_commit_twice(  # noqa: PLR0917  # called above only
+    backend: RecordedBackend, pulse: SharedPulse, call: Callable[[], object], line: int, number: int, limit: float
 ) -> bool:
     """Fork while a thread is at that line of a call, and commit twice before the forked process begins.
 
@@ -209,12 +206,12 @@ def _fork_and_commit_twice(
         _go_on_with(backend, ("first", f"second{number}"), f"forked{number}")
 
     inside = _Inside(backend, call, line)
-    with _forked(backend, go_on_there) as child:
+    with forked(backend, pulse, go_on_there) as child:
         inside.go_on()
         inside.join(limit)
         _go_on_with(backend, ["first"], f"second{number}")
-        child.send(None)
-        calls = _calls_of_the_child(child, limit)
+        child.pipe.send(None)
+        calls = child.calls(limit)
     backend.recording.calls += calls
     return inside.held and not any(isinstance(call.outcome, StorageUnavailable) for call in calls)
 
@@ -260,68 +257,6 @@ class _Inside:
         # Not longer: a backend may delay the fork until the call has ended.
         self.held = self._forked.wait(_PAUSE)
         time.sleep(self._lead)
-
-
-@contextmanager
-def _forked(backend: RecordedBackend, work: Callable[[Connection], None]) -> Iterator[Connection]:
-    """Work in a forked process, and yield the pipe over which it reports; it is killed after the block."""
-    ours, theirs = multiprocessing.Pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # this process has threads, or a backend has
-        child = os.fork()
-    if not child:
-        end_with_parent()
-        ours.close()
-        _in_the_child(backend, theirs, work)
-        os._exit(0)
-    theirs.close()
-    try:
-        yield ours
-    finally:
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        ours.close()
-
-
-def _in_the_child(backend: RecordedBackend, pipe: Connection, work: Callable[[Connection], None]) -> None:
-    recording = backend.recording
-    recording.by, recording.pulse, recording.calls, recording.pending = _FORKED, _Announced(pipe), [], {}
-    try:
-        work(pipe)
-        backend.close()
-        pipe.send(("calls", [portable(call) for call in recording.calls]))
-    except BaseException as error:  # noqa: BLE001  # its parent reports it
-        with suppress(OSError):
-            pipe.send(("failed", Failure.of(error, tuple(map(str, recording.calls[-6:])))))
-
-
-def _calls_of_the_child(pipe: Connection, limit: float, which: str = "") -> list[Call]:
-    name = "open"
-    while pipe.poll(limit):
-        try:
-            kind, report = pipe.recv()
-        except EOFError:
-            raise Shown(f"{_FORKED} ended in a call of {name}") from None
-        if kind == "calls":
-            return list(report)
-        if kind == "failed":
-            raise Shown(f"{_FORKED} failed: {report.problem}", report.lines)
-        name = report
-    raise Shown(f"blocked: a call of {name} by {_FORKED}{which} did not return within {limit:g} s")
-
-
-class _Announced:
-    """Sends the name of each call to the parent, which waits for the next message."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-
-    def begin(self, name: str, _now: int) -> None:
-        self._pipe.send(("begun", name))
-
-    def end(self) -> None:
-        pass
 
 
 class _Alone:

@@ -1,7 +1,7 @@
 """The judgement of a race: whether the answers of all threads and processes have an order that explains them.
 
 The calls are judged for each change, each open subject and each ticket on its own, since each of these is linearizable
-if the store is. A failure shows what each process did, and what the store held afterwards.
+if the store is. A failure shows what each process did, and what was read from the store afterwards.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def timed(calls: Iterable[Call], zero: int) -> tuple[str, ...]:
 
 
 def _line(call: Call) -> str:
-    return str(call) if call.ended is not None else f"{asked(call.name, call.arguments)} did not return"
+    return str(call) if call.ended is not None else f"{call.text or asked(call.name, call.arguments)} did not return"
 
 
 def _bracket(call: Call, zero: int) -> str:
@@ -146,7 +146,7 @@ def _shown(  # noqa: PLR0917  # for judge alone
         lines = (f"({left_out} earlier calls of {what} have an order)", *lines)
     if rows is not None:
         more = f" and {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else ""
-        lines = (*lines, f"the store held {'; '.join(map(word, rows[:_MOST_ROWS])) or 'nothing of it'}{more}")
+        lines = (*lines, f"read afterwards: {'; '.join(map(word, rows[:_MOST_ROWS])) or 'nothing of it'}{more}")
     message = f"no order of these calls explains their answers about {what}: it {state}"
     sentence = "" if wrong.source.name == "commit" else of_reads
     return Shown(f"{message}, and {wrong.source.by} {wrong.meaning}", lines, sentence)

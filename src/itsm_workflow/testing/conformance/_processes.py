@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.storage import protocol
 from itsm_workflow.testing.conformance._answers import check_answer, plain
+from itsm_workflow.testing.conformance._judging import timed
 from itsm_workflow.testing.conformance._pace import Pace
 from itsm_workflow.testing.conformance._profiles import QUICK
 from itsm_workflow.testing.conformance._pulse import SharedPulse
@@ -41,6 +42,7 @@ _LAST_WORDS = 10.0
 _IDLE = 600.0
 _GLANCE = 0.25
 _LAST_CALLS = 6
+_LAST_OF_ALL = 16
 # Neither method forks the test process; a fork server takes a tenth of the time.
 _FRESH = (
     multiprocessing.get_context("forkserver")
@@ -53,6 +55,11 @@ _NOT_THE_BACKENDS_OWN = (protocol.__file__, str(Path(__file__).parent), "<attrs 
 def load_ahead() -> None:
     """Preload the modules that other processes need; only for a program of its own, since the setting is global."""
     _FRESH.set_forkserver_preload([__name__, "itsm_workflow.storage.table"])
+
+
+def shared_pulse() -> SharedPulse:
+    """Return memory for the calls of a process that `Other` starts, or that is forked from it."""
+    return SharedPulse(_FRESH)
 
 
 _started: set[BaseProcess] = set()
@@ -75,6 +82,9 @@ class Other:
         args: Further arguments of the work.
         name: The name of the process in a report.
         witnessed: Whether the process reports its calls when the work has ended.
+
+    Attributes:
+        watched: The processes whose last calls are shown when this one fails, ends early or is blocked, by name.
     """
 
     def __init__(
@@ -88,7 +98,9 @@ class Other:
         recording = getattr(opener, "recording", None)
         self.name = name
         self._pace = Pace(QUICK.patience) if recording is None else recording.pace
-        self._pulse = SharedPulse(_FRESH)
+        self._pulse = shared_pulse()
+        self.watched = {name: self._pulse} if witnessed else {}
+        self._stops_no_more = False
         self._returned = -1
         self._until = 0.0
         self.pipe, theirs = _FRESH.Pipe()
@@ -122,14 +134,19 @@ class Other:
             return self._receive()
         except (EOFError, OSError):
             self._process.join(_LAST_WORDS)
-            raise Shown(f"{self.name} ended{self._where()} {end_of_process(self._process.exitcode)}") from None
+            how = end_of_process(self._process.exitcode)
+            raise Shown(f"{self.name} ended{self._where()} {how}", self._last_calls()) from None
 
     def _receive(self) -> Any:  # noqa: ANN401  # see above
         while not self.pipe.poll(_GLANCE):
+            if self._stops_no_more:
+                self._wake()
             self.look()
+        self._stops_no_more = False
         kind, report = self.pipe.recv()
         if kind == "failed":
-            error = Shown(f"{self.name} failed: {report.problem}", report.lines)
+            who = "" if report.names_the_process else f"{self.name} failed: "
+            error = Shown(f"{who}{report.problem}", self._last_calls() or report.lines)
             error.add_note(report.frames)
             raise error
         return report
@@ -140,11 +157,16 @@ class Other:
         return f" in a call of {name}," if name else " without a report,"
 
     def go_on(self) -> None:
-        """Let the process continue after it has stopped itself."""
+        """Let the process continue after it has stopped itself, also if it announced the stop and stops only now."""
         if hasattr(signal, "SIGCONT"):
-            os.kill(self._process.pid or 0, signal.SIGCONT)
+            self._stops_no_more = True
+            self._wake()
         else:  # Windows
             self.send(None)
+
+    def _wake(self) -> None:
+        with suppress(ProcessLookupError):  # `receive` reports how it ended
+            os.kill(self._process.pid or 0, signal.SIGCONT)
 
     def look(self) -> None:
         """Check that the process is not blocked.
@@ -155,12 +177,19 @@ class Other:
         name, seconds = self._pulse.in_call()
         if name and seconds > self._pace.blocked:
             limit = f"{self._pace.blocked:g} s"
-            raise Shown(f"blocked: a call of {name} by {self.name} did not return within {limit}")
+            raise Shown(f"blocked: a call of {name} by {self.name} did not return within {limit}", self._last_calls())
         now = time.monotonic()
         if name or self._pulse.returned != self._returned:
             self._returned, self._until = self._pulse.returned, now + _IDLE
         elif now > self._until:
-            raise Shown(f"{self.name} neither called the backend nor reported anything for {_IDLE:g} s")
+            silent = f"{self.name} neither called the backend nor reported anything for {_IDLE:g} s"
+            raise Shown(silent, self._last_calls())
+
+    def _last_calls(self) -> tuple[str, ...]:
+        """Return the last calls of all processes that are watched, as in the report of a race."""
+        each = _LAST_OF_ALL // max(1, len(self.watched))
+        calls = [call for name, pulse in self.watched.items() for call in pulse.last_calls(name)[-each:]]
+        return timed(calls, min((call.began for call in calls), default=0))
 
     def kill(self) -> list[Any]:
         """Kill the process without warning, and return the reports that it had sent."""
@@ -204,6 +233,9 @@ def together(
     try:
         for number, args in enumerate(arguments, start=1):
             others.append(Other(work, opener, meeting, *args, name=f"process {number}", witnessed=witnessed))
+        watched = {name: pulse for other in others for name, pulse in other.watched.items()}
+        for other in others:
+            other.watched = watched
         while len(reports) < len(others):
             waiting = {other.pipe: place for place, other in enumerate(others) if place not in reports}
             for pipe in wait([*waiting], timeout=_GLANCE):

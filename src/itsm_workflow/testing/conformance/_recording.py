@@ -29,12 +29,12 @@ _WRITING = frozenset({"open", "commit", "close", "elsewhere"})
 class Pulse(Protocol):
     """A receiver of the beginning and the end of each call, so that another process can see how long it takes."""
 
-    def begin(self, name: str, now: int) -> None:
+    def begin(self, call: Call) -> None:
         """Note the beginning of a call."""
         ...
 
-    def end(self) -> None:
-        """Note that the call returned."""
+    def end(self, call: Call) -> None:
+        """Note that the call returned; its outcome is in it, or its text."""
         ...
 
 
@@ -98,21 +98,22 @@ class Recording:
         call = Call(name, arguments, by=self.by or threading.current_thread().name, began=time.monotonic_ns())
         self.pending[id(call)] = call
         if self.pulse is not None:
-            self.pulse.begin(name, call.began)
+            self.pulse.begin(call)
         return call
 
     def end(self, call: Call, outcome: object) -> None:
         """Record the end of a call, with its answer or its error."""
         ended = time.monotonic_ns()
-        if self.pulse is not None:
-            self.pulse.end()
         del self.pending[id(call)]
         self.pace.note(call.name, ended - call.began)
         if self.in_short:
             text = said(call.name, call.arguments, outcome)
-            self.calls.append(attrs.evolve(call, arguments=(), ended=ended, text=text))
+            returned = attrs.evolve(call, arguments=(), ended=ended, text=text)
         else:
-            self.calls.append(attrs.evolve(call, outcome=outcome, ended=ended))
+            returned = attrs.evolve(call, outcome=outcome, ended=ended)
+        self.calls.append(returned)
+        if self.pulse is not None:
+            self.pulse.end(returned)
 
     def hanging(self) -> list[str]:
         """Return the calls that have not returned yet, one call a line."""

@@ -21,7 +21,7 @@ class Shown(AssertionError):
     """A failure whose calls are not those of one thread.
 
     Attributes:
-        lines: What each process did and what the store held, one line each.
+        lines: What each process did and what was read afterwards, one line each.
         sentence: The sentence of the port that is broken, if it is not that of the promise; otherwise empty.
     """
 
@@ -53,16 +53,19 @@ class Failure:
         problem: The problem in one sentence.
         lines: The last calls of the process, one line each.
         frames: The traceback.
+        names_the_process: Whether the problem itself names the process that it is about.
     """
 
     problem: str
     lines: tuple[str, ...]
     frames: str
+    names_the_process: bool = False
 
     @classmethod
     def of(cls, error: BaseException, lines: tuple[str, ...]) -> Failure:
         """Describe an error that was raised here."""
-        return cls(message_of(error), lines, "".join(traceback.format_exception(error)))
+        frames = "".join(traceback.format_exception(error))
+        return cls(message_of(error), lines, frames, names_the_process=isinstance(error, Shown))
 
 
 def message_of(error: BaseException) -> str:

@@ -5,10 +5,12 @@ Each race ends with a judgement: the answers of all calls must have an order tha
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._comparing import SENTENCES
 from itsm_workflow.testing.conformance._judging import judge
@@ -24,7 +26,7 @@ from itsm_workflow.testing.conformance._racing import (
     overwrite,
     write_while_read,
 )
-from itsm_workflow.testing.conformance._rows import NOW, create, follow, found, stored, whole_history
+from itsm_workflow.testing.conformance._rows import NOW, create, follow, found, pages, stored, whole_history
 from itsm_workflow.testing.conformance._threads import at_once
 from itsm_workflow.text import counted
 
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
 _THREADS = 8
 _PROCESSES = 4
-_MOST_WRITES = 500
 _DUE = 60
 _MIXED = 4
 _TURNS = 6
@@ -109,12 +110,13 @@ class SharingPromises(Promises):
         """
         names = [f"b{number:02}" for number in range(40)]
         backend.commit([create(name) for name in names])
-        # The writer does not stop before the readers; a fast writer would finish before they begin.
-        reading = {"one", "other"}
+        # A commit for every second page that is read: a fast writer would finish before the readers begin, and one that
+        # does not wait for them would make their pages more and more.
+        reading, pages_begun = {"one", "other"}, threading.Semaphore(0)
 
         def write() -> int:
             number = 0
-            while reading and number < _MOST_WRITES:
+            while pages_begun.acquire() and reading and pages_begun.acquire() and reading:
                 # Before, between and after the existing rows.
                 backend.commit([create(f"{first}{number:04}-new") for first in "abc"])
                 number += 1
@@ -124,9 +126,15 @@ class SharingPromises(Promises):
             missed = 0
             try:
                 for limit in (1000, 7) * 3:
-                    missed += names != [name for name in found(backend, limit=limit) if "-" not in name]
+                    ids: list[str] = []
+                    pages_begun.release()
+                    for page in pages(backend, Query(limit=limit)):
+                        ids += [row.id for row in page.rows]
+                        pages_begun.release()
+                    missed += names != [name for name in ids if "-" not in name]
             finally:
                 reading.remove(reader)
+                pages_begun.release(2)
             return missed
 
         works: list[Callable[[], int]] = [partial(read, "one"), partial(read, "other"), write]

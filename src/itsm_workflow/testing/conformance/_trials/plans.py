@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import StorageBackend
     from itsm_workflow.testing.conformance._trials.calls import Fault, Watch
     from itsm_workflow.testing.conformance._trials.stage import Stage
-    from itsm_workflow.testing.conformance._trials.stories import Trial
+    from itsm_workflow.testing.conformance._trials.trial import Trial
 
     Story = Callable[[Any, Point], Trial]  # the stage is a FileStage if the promise is about files
     Judge = Callable[[Trial], str]
@@ -140,6 +140,7 @@ def findings(stage: Stage, plan: Plan, judge: Judge, measure: Measure) -> Findin
     found: Findings = {}
     for trial in _trials(stage, plan, measure):
         for each, shown in plan.judges.items():
+            trial.wrong_at = ""
             if each not in found and (wrong := each(trial)):
                 found[each] = Finding(wrong, tuple(trial.lines(shown)))
         if judge in found:

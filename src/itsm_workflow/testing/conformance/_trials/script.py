@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from itsm_workflow.storage.protocol import Row, Write
-    from itsm_workflow.testing.conformance._trials.session import State
+    from itsm_workflow.testing.conformance._trials.session import Contents, State
 
     Writes = list[Write]
 
@@ -88,6 +88,13 @@ class Script:
         """By place in a story: commits of one write each that compete with no other."""
         made = self.created("n10", open_subject=self.named("s10"), ticket_key=self.named("t10"))
         return {"claiming": [claim(self.old("c2"), NOW)], "creating": [made]}
+
+    def taken(self, contents: Contents) -> Writes:
+        """Return the creations of changes that each have a unique value which one of these changes has."""
+        rows = [row for row, _ in contents.states.values() if row is not None]
+        values = [(column, getattr(row, column)) for row in rows for column in ("open_subject", "ticket_key")]
+        held = [(column, value) for column, value in values if value is not None]
+        return [self.created(f"u{number}", **{column: value}) for number, (column, value) in enumerate(held, start=1)]
 
     def otherwise(self, missing: Container[str]) -> Writes:
         """Return the writes of the first three commits to these changes, but with entries of another actor."""

@@ -3,117 +3,27 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING
 
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import NotRun
-from itsm_workflow.testing.conformance._reports import Shown
 from itsm_workflow.testing.conformance._trials.calls import KILLS
 from itsm_workflow.testing.conformance._trials.crash import History
-from itsm_workflow.testing.conformance._trials.runner import Died, Silent, Stopped
-from itsm_workflow.testing.conformance._trials.session import Contents, Outcome, Step
+from itsm_workflow.testing.conformance._trials.runner import Died, Stopped
 from itsm_workflow.testing.conformance._trials.stage import Point, check_undisturbed
+from itsm_workflow.testing.conformance._trials.trial import Ended, Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from itsm_workflow.testing.conformance._trials.script import Script
+    from itsm_workflow.testing.conformance._trials.session import Contents
     from itsm_workflow.testing.conformance._trials.stage import Actor, FileStage, Stage
 
 A, B, C = "process 1", "process 2", "process 3"
 
 _SHORTLY = 2.0
 """The seconds for a call of a process that waits for a lock, whose clocks advance instead; it may wait without end."""
-
-
-class _Ended(Exception):
-    """A process does not return from a call, so the trial ends."""
-
-
-@attrs.define
-class Trial:
-    """The calls of a trial, by their place in the story.
-
-    Attributes:
-        script: The writes.
-        point: The place at which an error is injected.
-        fault: The spoiled call and its fault; empty if the call was not reached.
-        cut: Whether the power was cut before the store was opened again.
-        interrupted: The place of the call in which the fault has stopped or killed its process; empty if none.
-        steps: The calls, in their order.
-    """
-
-    script: Script
-    point: Point
-    fault: str = ""
-    cut: bool = False
-    interrupted: str = ""
-    steps: dict[str, Step] = attrs.field(factory=dict)
-
-    def outcome(self, place: str) -> Outcome | None:
-        """Return the outcome of the call at a place, or None if it was not made or did not return."""
-        step = self.steps.get(place)
-        return step.outcome if step else None
-
-    def answer(self, place: str) -> Any:  # noqa: ANN401  # of the call at that place
-        """Return the answer at a place, or None if there was no answer."""
-        outcome = self.outcome(place)
-        return None if outcome is None or outcome.error else outcome.answer
-
-    def contents(self, place: str) -> Contents | None:
-        """Return what was read at a place, or None if nothing was."""
-        answer = self.answer(place)
-        return answer if isinstance(answer, Contents) else None
-
-    @property
-    def silent(self) -> Step | None:
-        """The call that did not return, although nothing has stopped or killed its process."""
-        waiting = (step for place, step in self.steps.items() if place != self.interrupted)
-        return next((step for step in waiting if step.outcome is None), None)
-
-    def lines(self, shown: Collection[str] = ()) -> list[str]:
-        """Return the trial as text, one call a line: the calls at these places, or all."""
-        steps = {place: step for place, step in self.steps.items() if not shown or place in shown or not step.outcome}
-        calls = [line for place, step in steps.items() for line in self._around(place, self.script.short(str(step)))]
-        return [f"where {self.fault}", *calls] if self.fault else calls
-
-    def _around(self, place: str, line: str) -> list[str]:
-        return ["the power is cut", line] if self.cut and place == "reopen" else [line]
-
-    def make(self, place: str, actor: Actor, call: str, *arguments: Any) -> Outcome:
-        """Make a call, and put it down at a place.
-
-        Raises:
-            Stopped: The process was stopped in the call.
-            Died: It was killed in the call, as the point of the trial says.
-            Shown: It ended in the call for another reason.
-        """
-        try:
-            outcome = actor.perform(call, *arguments)
-        except (Silent, Stopped) as error:
-            self.steps[place] = Step(actor.name, call, arguments, None)
-            if isinstance(error, Silent):
-                raise _Ended from None
-            self.interrupted = place
-            raise
-        except Died as how:
-            if self.point.fault in KILLS:
-                self.steps[place] = Step(actor.name, call, arguments, None)
-                self.interrupted = place
-                raise
-            where = () if self.point.at == 0 else (f"where {self.point.step} {self.point.fault.words}",)
-            step = Step(actor.name, call, arguments, None)
-            lines = (*where, *self.lines(), self.script.short(str(step)))
-            raise Shown(f"{actor.name} ended in a call of {call}, {how}", lines) from None
-        self.steps[place] = Step(actor.name, call, arguments, outcome)
-        return outcome
-
-    def read(self, place: str, actor: Actor) -> None:
-        """Read every change of the script."""
-        self.make(place, actor, "contents", self.script.names, self.script.query)
 
 
 @contextmanager
@@ -127,7 +37,7 @@ def _staged(stage: Stage, trial: Trial) -> Iterator[Callable[..., Actor]]:
 
     try:
         yield start
-    except _Ended:
+    except Ended:
         with suppress(Exception):  # the process that was spoiled may be the one that was killed
             _disarm(trial, actors[0])
     finally:
@@ -326,7 +236,14 @@ def _look(trial: Trial, actor: Actor) -> None:
         trial.read("after", actor)
         trial.make("last", actor, "commit", trial.script.last)
         trial.read("at the end", actor)
+        _take_what_is_taken(trial, actor, trial.contents("at the end"))
         trial.make("close after", actor, "close")
+
+
+def _take_what_is_taken(trial: Trial, actor: Actor, contents: Contents | None) -> None:
+    """Create changes with the unique values that others have, each of which must be answered with a conflict."""
+    if contents is not None and (writes := trial.script.taken(contents)):
+        trial.make("taken", actor, "commit", writes)
 
 
 def _write_otherwise(trial: Trial, actor: Actor) -> None:
@@ -394,6 +311,7 @@ def looking(stage: FileStage) -> Trial:
         a = start(C)
         if not trial.make("open", a, "open").error:
             trial.read("read", a)
+            _take_what_is_taken(trial, a, trial.contents("read"))
             trial.make("competing", a, "commit", trial.script.competing[1:])
             trial.read("read again", a)
             trial.make("close", a, "close")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, EntryRow
-from itsm_workflow.testing.conformance._wording import word
+from itsm_workflow.testing.conformance._wording import asked, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from itsm_workflow.testing.conformance._trials.session import State
-    from itsm_workflow.testing.conformance._trials.stories import Trial
+    from itsm_workflow.testing.conformance._trials.trial import Trial
 
 _UNDER_FAULT = ("first", "second")
 _AFTER_FAULT = {
@@ -65,7 +65,33 @@ def not_durable(trial: Trial) -> str:
         outcome = trial.outcome(place)
         if outcome is not None and outcome.error:
             return f"after the power cut, the store cannot be read: {outcome.error}"
-    return not_stored(trial)
+    return not_stored(trial) or not_unique(trial, "at the end")
+
+
+def not_unique(trial: Trial, place: str) -> str:
+    """Return a unique value that two changes got, or the conflict of a change that does not have the value.
+
+    Args:
+        trial: The trial.
+        place: The place of the reading before another change tried to take each value.
+    """
+    step, contents = trial.steps.get("taken"), trial.contents(place)
+    if step is None or step.outcome is None or contents is None:
+        return ""
+    if step.outcome.error:
+        return f"the store cannot be used: {step.outcome.error}"
+    for write, conflict in zip(*step.arguments, step.outcome.answer, strict=True):
+        column = "ticket_key" if write.row.open_subject is None else "open_subject"
+        value = getattr(write.row, column)
+        held = f"the {column} {value!r}"
+        holders = [row.id for row, _ in contents.states.values() if row is not None and getattr(row, column) == value]
+        trial.wrong_at = "taken"
+        if conflict is None:
+            return f"{write.row.id}: stored with {held}, which {holders[0]} has"
+        if conflict.holder is not None and conflict.holder not in holders:
+            return f"{write.row.id}: refused because {conflict.holder} has {held}, but {holders[0]} has it"
+    trial.wrong_at = ""
+    return ""
 
 
 def not_whole(trial: Trial) -> str:
@@ -76,7 +102,7 @@ def not_whole(trial: Trial) -> str:
         outcome = trial.outcome(place)
         if outcome is not None and outcome.error:
             return f"after a process was killed, the store cannot be used: {outcome.error}"
-    if wrong := not_stored(trial):
+    if wrong := not_stored(trial) or not_unique(trial, "at the end"):
         return wrong
     (write,), end = trial.script.last, trial.contents("at the end")
     if end is not None and trial.answer("last") == [None] and end[write.row.id] != trial.script.after(write):
@@ -144,7 +170,7 @@ def lost_later(trial: Trial) -> str:
                 return f"{write.row.id}: stored after the error, but the reopened store has {_said(end[write.row.id])}"
     if end[trial.script.named("c7")] != trial.script.before(trial.script.named("c7")):
         return f"{trial.script.named('c7')} was not written, but the store has {_said(end[trial.script.named('c7')])}"
-    return ""
+    return not_unique(trial, "at the end")
 
 
 def memory_ahead(trial: Trial) -> str:
@@ -260,22 +286,28 @@ def wrong_read(trial: Trial) -> str:
                 continue
             read = outcome.answer.entries if place.startswith("history") else outcome.answer
             if read != right:
-                return f"{place.split()[0]} returned {word(read)}, but the store has {word(right)}"
+                return _returned(trial, place, read, f"the store has {word(right)}")
         listed = trial.answer(f"find{which}")
         if listed is not None and (row not in listed.rows or len(listed.rows) < len(script.base[1]) + 1):
-            return f"find returned {word(listed)}, but the store has {word(row)} and others"
+            return _returned(trial, f"find{which}", listed, f"the store has {word(row)} and others")
         holder = trial.answer(f"holder{which}")
         held = row is not None and row.open_subject is not None
         if holder is not None and [one.id for one in holder.rows] != ([row.id] if held and row else []):
-            return f"find returned {word(holder)}, but {script.named('c1')} holds the subject"
+            return _returned(trial, f"holder{which}", holder, f"{script.named('c1')} holds the subject")
     for place, query in script.further.items():
         page, expected = trial.answer(place), script.model.find(query)[: query.limit]
         if page is not None and list(page.rows) != expected:
-            return f"find returned {word(page)}, but the store has {word(expected)}"
+            return _returned(trial, place, page, f"the store has {word(expected)}")
     page = trial.answer("end of history")
     if page is not None and page.entries != old[1][1:]:
-        return f"history returned {word(page)}, but the store has {word(old[1][1:])}"
+        return _returned(trial, "end of history", page, f"the store has {word(old[1][1:])}")
     return _lost_by_reading(trial)
+
+
+def _returned(trial: Trial, place: str, answer: object, right: str) -> str:
+    """Return that the call at a place returned something else than what is right, and let the report end with it."""
+    trial.wrong_at, step = place, trial.steps[place]
+    return trial.script.short(f"{asked(step.name, step.arguments)} returned {word(answer)}, but {right}")
 
 
 def _lost_by_reading(trial: Trial) -> str:
@@ -295,6 +327,7 @@ def _lost_by_reading(trial: Trial) -> str:
                 expected[write.row.id] = (new,) if answer[number] is None else (old,)
     for name, states in expected.items():
         if after[name] not in states:
+            trial.wrong_at = "after"
             return f"{name}: after a read that failed, the store has {_said(after[name])}, not {_said(states[-1])}"
     return ""
 
