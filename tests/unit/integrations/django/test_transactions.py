@@ -252,12 +252,14 @@ CALLS: dict[str, Callable[[DjangoWorkflow, str], object]] = {
     "retry_effect": lambda workflow, one: workflow.retry_effect(one, "e", actor="a"),
     "clear_attention": lambda workflow, one: workflow.clear_attention(one, actor="a"),
     "fire": lambda workflow, one: workflow.fire(one, "t", None, actor="a"),
+    "adopt": lambda workflow, _: workflow.adopt(subject="s", sn="REQ1", actor="a", reason="r"),
+    "shadow": lambda workflow, _: workflow.shadow(subject="s", sn="REQ1"),
     "status": lambda workflow, one: workflow.status(one, live=True),
     "why": lambda workflow, one: workflow.why(one, live=True),
 }
 READS = {
     "get", "find", "find_page", "newest", "history", "allowed", "graph", "resolve", "other_workflows",
-    "require_approved", "approval_required", "wait", "wait_async",
+    "require_approved", "approval_required", "wait", "wait_async", "figures",
 }  # fmt: skip
 
 
