@@ -165,9 +165,9 @@ def check_shown(field: str, value: object, *, limit: int = 10_000) -> Sequence[P
     problems = _text(field, value, limit=limit)
     if problems or not isinstance(value, str):
         return problems
-    listed = code_points(steering_in(value))
+    found = steering_in(value)
     rule = "must be one line, without control and direction characters"
-    return [(field, shown(value), f"{rule}, but contains {listed}")] if listed else []
+    return [(field, shown(value), f"{rule}, but contains {code_points(found)}")] if found else []
 
 
 def shown(value: object) -> str:
@@ -205,8 +205,9 @@ def _pieces(value: object) -> Iterator[str]:
 
 
 def _invisible(field: str, value: str) -> Sequence[Problem]:
-    listed = code_points(invisible_in(value))
-    return [(field, shown(value), f"must not contain invisible characters, but contains {listed}")] if listed else []
+    found = invisible_in(value)
+    rule = "must not contain invisible characters"
+    return [(field, shown(value), f"{rule}, but contains {code_points(found)}")] if found else []
 
 
 def _text(field: str, value: object, limit: int = 10_000) -> list[Problem]:

@@ -123,6 +123,8 @@ def wrong_json(value: object) -> list[str]:
 def _listed(problems: Problems) -> list[str]:
     """Return the first problems, each on one line of limited length."""
     first = list(itertools.islice(problems, _LISTED + 1))
+    if not first:
+        return []
     lines = [f"{path.lstrip('.')[:_SHOWN] or 'it'} {rule[:_SHOWN]}" for path, rule in first[:_LISTED]]
     return [*lines, "and more"] if len(first) > _LISTED else lines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 OPENING = "draft"
 """The name of the trigger in the first entry of every history."""
+
+# Tuples are compared faster than changes: a part that is the same object is not compared field by field.
+_values_of = attrgetter(*(field.name for field in attrs.fields(ChangeRequest)))
 
 _machines: weakref.WeakKeyDictionary[WorkflowDefinition, Machine] = weakref.WeakKeyDictionary()
 
@@ -144,7 +148,7 @@ def fire(
     updated = with_review(change, updated, now, cleared_by=actor if clears else None)
     # A person who clears attention has seen the host's concern in its facts.
     updated = with_host_concern(change, updated, now, ends=clears or row.dest is not None)
-    if row.dest is None and updated == change:
+    if row.dest is None and _values_of(updated) == _values_of(change):
         return change, None
     before = {effect.id for effect in change.effects}
     outcome = definition.outcome_in(state, updated.outcome)

@@ -147,9 +147,8 @@ def recorded(facts: Facts) -> ChangeRequest:
         channel=found.channel.value,
         recorded_at=facts.now,
     )
-    return attrs.evolve(
-        _attempt(facts, problem="", look_problem=""), ticket=ticket, attention=_parked(facts.change, facts.now)
-    )
+    attempt = attrs.evolve(facts.attempt, problem="", look_problem="")
+    return attrs.evolve(facts.change, attempt=attempt, ticket=ticket, attention=_parked(facts.change, facts.now))
 
 
 def refused(facts: Facts) -> ChangeRequest:

@@ -32,4 +32,4 @@ def ulid(now: dt.datetime, entropy: Callable[[int], bytes] = os.urandom) -> str:
         raise TypeError(f"entropy({_RANDOM_BYTES}) must return {_RANDOM_BYTES} random bytes, but returned {returned}")
     milliseconds = to_micros(now) // 1000
     number = int.from_bytes(milliseconds.to_bytes(_TIME_BYTES, "big") + random, "big")
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
+    return "".join([_ALPHABET[(number >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)])

@@ -67,21 +67,22 @@ class Observers:
 
     def on_entry(self, change: ChangeRequest, entry: Entry) -> None:
         """Log the entry in one line with flat extras, and notify the observers."""
-        logger.info(
-            "%s of %s: %s -> %s",
-            entry.trigger,
-            entry.change_id,
-            entry.source or "new",
-            entry.dest,
-            extra={
-                "itsm_request_id": entry.change_id,
-                "itsm_sn": change.sn or "",
-                "itsm_trigger": entry.trigger,
-                "itsm_from": entry.source,
-                "itsm_to": entry.dest,
-                "itsm_actor": entry.actor,
-            },
-        )
+        if logger.isEnabledFor(logging.INFO):
+            logger.info(
+                "%s of %s: %s -> %s",
+                entry.trigger,
+                entry.change_id,
+                entry.source or "new",
+                entry.dest,
+                extra={
+                    "itsm_request_id": entry.change_id,
+                    "itsm_sn": change.sn or "",
+                    "itsm_trigger": entry.trigger,
+                    "itsm_from": entry.source,
+                    "itsm_to": entry.dest,
+                    "itsm_actor": entry.actor,
+                },
+            )
         for observer in self._observers:
             try:
                 observer.on_entry(change, entry)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
-from operator import attrgetter
+from operator import attrgetter, contains
 from typing import TYPE_CHECKING, Any, cast, get_args, get_type_hints
 
 import attrs
@@ -234,7 +234,7 @@ def read_as_written(row: Row) -> tuple[ChangeRequest, str] | None:
         is_same = (
             document.schema == SCHEMA
             and tuple(columns.values()) == (stored := _bound_columns(row))
-            and all(type(value) in kinds for value, kinds in zip(stored, _BOUND_TYPES, strict=True))
+            and all(map(contains, _BOUND_TYPES, map(type, stored)))
             and document_text(change, document.head, columns) == row.document
         )
     except Exception:  # noqa: BLE001 - whatever is wrong with the row, the strict converter says it

@@ -205,7 +205,7 @@ class GroupCommit:
 
     def _leave(self, me: _Caller) -> None:
         """Withdraw a caller that still waits. For a leader, hand out the results and pass the lead on."""
-        if me.turn not in {_Turn.WAITING, _Turn.LEADING}:
+        if me.turn is not _Turn.WAITING and me.turn is not _Turn.LEADING:
             return
         self._reset_after_fork()
         with self._mutex:

@@ -49,16 +49,18 @@ class Companions:
         """Whether both files exist, which means that a process has the database open, or died while it did."""
         return all(identity is not None for _, identity in self.files)
 
-    def unchanged(self) -> bool:
-        """Return whether the same files are still there."""
+    def log_size(self) -> int | None:
+        """Return the size of the log in bytes, or None if one of the files is not the same any more."""
+        sizes = []
         for file, before in self.files:
             try:
                 found = os.lstat(file)
             except OSError:
-                return False
+                return None
             if before != (found.st_dev, found.st_ino):
-                return False
-        return True
+                return None
+            sizes.append(found.st_size)
+        return sizes[0]
 
     def replaced(self) -> Path | None:
         """Return the path of a file that was replaced by another file, or None."""

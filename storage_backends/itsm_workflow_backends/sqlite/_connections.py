@@ -33,7 +33,8 @@ from itsm_workflow_backends.sqlite._opening import (
 from itsm_workflow_backends.sqlite._schema import check_not_newer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from itsm_workflow_backends.sqlite._companions import Identity
@@ -82,6 +83,7 @@ class Connections:
         # The number of open connections, idle or in use, and the log that all of them have opened.
         self._live = 0
         self._log: Companions | None = None
+        self._log_size = 0  # when it was last compared, which is after each commit
         self._lost = self._keep_log = False
         # Whether the file is marked, and the size from which on the log is copied into it.
         self._marked = False
@@ -95,13 +97,10 @@ class Connections:
         self._pid = os.getpid()
         self._unusable = False
 
-    @contextmanager
-    def reading(self, **about: str) -> Iterator[sqlite3.Connection]:
-        """Yield a connection for statements that read; an error of SQLite gets the facts in ``about``."""
+    def reading(self, **about: str) -> AbstractContextManager[sqlite3.Connection]:
+        """Return the context of a connection for statements that read; errors of SQLite get the facts in ``about``."""
         self._reset_after_fork()
-        with self._lent("read", "", **about) as connection:
-            check_not_newer(connection, self._path)
-            yield connection
+        return self._lent("read", "", check=check_not_newer, **about)
 
     @contextmanager
     def writing(self, *, until: float | None = None) -> Iterator[sqlite3.Connection]:
@@ -170,8 +169,7 @@ class Connections:
 
     def _copy_log(self) -> None:
         """Copy the log into the file if it has grown; a failure is logged, because the last commit was stored."""
-        size = _marking.log_size(self._log_path)
-        if size < self._copy_at:
+        if self._log_size < self._copy_at:
             return
         try:
             with self._lent("write to", "; the last commit was stored") as connection:
@@ -236,12 +234,21 @@ class Connections:
                     self._calls.notify_all()
 
     @contextmanager
-    def _lent(self, doing: str, outcome: str, **about: str) -> Iterator[sqlite3.Connection]:
+    def _lent(
+        self,
+        doing: str,
+        outcome: str,
+        *,
+        check: Callable[[sqlite3.Connection, Path], object] | None = None,
+        **about: str,
+    ) -> Iterator[sqlite3.Connection]:
         connection, me = None, threading.get_ident()
         self._begin_call(me)
         try:
             try:
                 connection = self._take()
+                if check is not None:
+                    check(connection, self._path)
                 yield connection
             except BaseException as error:
                 if connection is not None:
@@ -284,7 +291,10 @@ class Connections:
     def _change_of_log(self, outcome: str = "") -> StorageError | None:
         """Return the error to raise if the log is not the one that the connections have opened, or None."""
         with self._mutex:
-            if self._log is None or self._log.unchanged():
+            if self._log is None:
+                return None
+            if (size := self._log.log_size()) is not None:
+                self._log_size = size
                 return None
             self._lost = True
             return self._changed(self._log, outcome)
@@ -369,7 +379,7 @@ class Connections:
         """Count a connection, and record the log that it has opened."""
         with self._mutex:
             known = self._log or log
-            if not log.complete or not known.unchanged():
+            if not log.complete or known.log_size() is None:
                 raise self._changed(known)
             self._log = known
             self._live += 1

@@ -168,12 +168,12 @@ def _found(connection: sqlite3.Connection, query: Query, *, searched: bool) -> l
     """Return the rows of a page, and one more if it exists, each with its rowid."""
     first, second = sql.indexes_of(query)
     selected = sql.select_page(query, index=first, searched=searched)
-    compared = sql.select_page(query, index=second, columns=_COMPARED)
-    if selected is None or compared is None:
+    if selected is None:
         return []
-    if not second:
-        return [(rowid, sql.to_row(values)) for rowid, *values in read(connection, *selected)]
     found = [(rowid, sql.to_row(values)) for rowid, *values in read(connection, *selected)]
+    compared = sql.select_page(query, index=second, columns=_COMPARED) if second else None
+    if compared is None:
+        return found
     by_first = [(rowid, *(getattr(row, name) for name in _COMPARED)) for rowid, row in found]
     if by_first != read(connection, *compared):
         subject = query.subject if query.open_subject is None else query.open_subject

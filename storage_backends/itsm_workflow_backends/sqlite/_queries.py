@@ -23,7 +23,8 @@ _ROW_COLUMNS = tuple(field.name for field in attrs.fields(Row))
 _ENTRY_COLUMNS = tuple(field.name for field in attrs.fields(EntryRow))
 
 
-def _listed(columns: Sequence[str]) -> str:
+@functools.cache
+def _listed(columns: tuple[str, ...]) -> str:
     return ", ".join(f'"{column}"' for column in columns)
 
 
@@ -165,9 +166,9 @@ def listed_by(query: Query) -> tuple[str, str] | None:
 
     Rows of several values would have to be sorted, all of them for each page.
     """
-    if query.order is not Order.ID or not all(
-        value is None for value in (query.ids, query.ticket_sns, query.subject, query.open_subject)
-    ):
+    if query.order is not Order.ID or query.subject is not None or query.open_subject is not None:
+        return None
+    if query.ids is not None or query.ticket_sns is not None:
         return None
     for column, several in (("attention", query.attention), ("state", query.states)):
         if several is not None and len(several) == 1 and is_keepable(several[0]):
@@ -176,7 +177,7 @@ def listed_by(query: Query) -> tuple[str, str] | None:
 
 
 def select_page(
-    query: Query, *, index: str = "", columns: Sequence[str] = _ROW_COLUMNS, searched: bool = True
+    query: Query, *, index: str = "", columns: tuple[str, ...] = _ROW_COLUMNS, searched: bool = True
 ) -> tuple[str, list[Value]] | None:
     """Return the statement that reads one row more than the page, with its parameters, or None if no row can match.
 
@@ -187,7 +188,8 @@ def select_page(
         searched: Whether SQLite may search an index for the beginning and the end of the page. If not, it reads the
             index from end to end.
     """
-    if not all(text is None or is_keepable(text) for text in (query.workflow, query.subject, query.open_subject)):
+    named = [text for text in (query.workflow, query.subject, query.open_subject) if text is not None]
+    if not all(map(is_keepable, named)):
         return None
     terms: list[str] = []
     values: list[Value] = []

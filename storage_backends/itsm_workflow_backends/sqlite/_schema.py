@@ -158,7 +158,8 @@ def check_not_newer(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         StorageSchemaError: As `stored_version`.
     """
-    _refuse_newer(_number(connection, "PRAGMA user_version"), path)
+    if (version := _number(connection, "PRAGMA user_version")) > SCHEMA_VERSION:
+        _refuse_newer(version, path)
 
 
 def _refuse_newer(version: int, path: Path) -> None:
