@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,6 +17,9 @@ from itsm_workflow.cli import main
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage import open_storage, registry
 from itsm_workflow.storage.protocol import Cursor, Query, Rows, Schema
+from itsm_workflow.testing.conformance._check import promises_named
+from itsm_workflow.testing.conformance._errors import ErrorPromises
+from itsm_workflow.testing.conformance._kit import GROUPS, Kit
 from itsm_workflow.testing.conformance._rows import create, stored
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance import zoo
@@ -111,7 +115,7 @@ def test_a_good_backend_is_proven_without_pytest_and_hypothesis(
 
 
 def test_a_broken_backend_is_shown(capsys: pytest.CaptureFixture[str], install: Install) -> None:
-    """Exit 1; the sentence, the calls and what is wrong stand below the table."""
+    """Exit 1; the sentence, the calls and what is wrong stand below the line of the promise."""
     install("broken", zoo.MovesUpdatedAtOnAClaim)
     code, out, _ = checked(capsys, "broken://", "--only", "only the due time")
     assert code == 1
@@ -119,8 +123,9 @@ def test_a_broken_backend_is_shown(capsys: pytest.CaptureFixture[str], install: 
     sentence = (
         "May be empty: then only ``due_at`` and ``version`` move, and ``updated_at`` stays, whatever else the row says."
     )
-    shown = out[out.index("BROKEN    a write") :].splitlines()
+    _, *shown = out[out.index("a write without entries") :].splitlines()
     assert shown == [
+        "",
         "BROKEN    a write without entries moves only the due time",
         f'the port  "{sentence}"',
         "calls     commit([create 'c1' (open_subject='s', due_at=1790000000123457)]) -> [None]",
@@ -130,6 +135,34 @@ def test_a_broken_backend_is_shown(capsys: pytest.CaptureFixture[str], install: 
         "",
         "1 broken",
     ]
+
+
+def test_what_is_wrong_is_printed_before_the_next_promise_is_tested(
+    capsys: pytest.CaptureFixture[str], install: Install
+) -> None:
+    """In the end, the names of the broken promises stand above the numbers."""
+    install("broken", zoo.MovesUpdatedAtOnAClaim)
+    _, out, _ = checked(capsys, "broken://", "--only", "only the due time", "--only", "keeps the form")
+    lines = out.splitlines()
+    wrong = next(place for place, line in enumerate(lines) if line.startswith("wrong  "))
+    assert (lines[wrong + 1], lines[wrong + 2].split()[-2]) == ("", "kept")
+    assert lines[wrong + 2].startswith("a write without a form keeps the form")
+    assert lines[wrong + 3 :] == [
+        "",
+        "BROKEN  a write without entries moves only the due time",
+        "",
+        "1 kept, 1 broken",
+    ]
+
+
+def test_a_terminal_shows_the_promise_under_test(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On standard error, from its beginning to its result."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    _, out, err = checked(capsys, "memory://", "--only", "stale version")
+    assert "a stale version loses …" in err
+    assert "…" not in out
 
 
 def test_the_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,11 +233,59 @@ def test_several_texts_choose_promises(capsys: pytest.CaptureFixture[str]) -> No
     assert len(tested) == len({*tested})
 
 
+def test_the_names_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """All of them, or those that are chosen, with their groups; no store is needed."""
+    code, out, _ = checked(capsys, "--list")
+    assert code == 0
+    assert [line.rsplit(maxsplit=1)[0] for line in out.splitlines()[1:]] == [*promises_named("")]
+    code, out, _ = checked(capsys, "--list", "--only", "stale", "--json")
+    assert (code, json.loads(out)) == (0, [{"promise": "a stale version loses", "group": "commits"}])
+
+
+def test_each_promise_is_in_one_group() -> None:
+    """And each group has one."""
+    methods = Kit.all_promises()
+    members = {
+        name: [method for method in methods for part in parts if method in vars(part)] for name, parts in GROUPS.items()
+    }
+    assert sorted(chain.from_iterable(members.values())) == sorted(methods)
+    assert all(members.values())
+
+
+def test_a_group_can_be_chosen() -> None:
+    """By its name, also where no name of a promise has that text."""
+    chosen = promises_named("errors")
+    assert {method for method, _ in chosen.values()} == {name for name in vars(ErrorPromises) if name[:5] == "test_"}
+    assert "a failed read does not find nothing" in chosen
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("eror", "'errors' or 'each error is one of the port' or 'an error leaves no lock'"),
+        (
+            "power cuts",
+            "'a power cut loses no acknowledged commit' or 'a power cut at any moment leaves whole commits'",
+        ),
+        ("zzz", ""),
+    ],
+)
+def test_a_text_that_chooses_nothing_is_refused_with_the_nearest_names(text: str, near: str) -> None:
+    """And with the option that prints all names."""
+    hint = f" (did you mean {near}?)" if near else ""
+    with pytest.raises(ValueError, match=r"--list") as refusal:
+        promises_named(text)
+    assert str(refusal.value) == (
+        f"no promise has {text!r} in its name{hint}; `itsm-workflow storage check --list` prints the names"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (("nothing://",), 2, "no storage backend is installed for nothing://"),
         (("sqlite:////nowhere/at/all/store",), 4, "its directory does not exist"),
+        ((), 2, "name the URL of the store to test, or give --list"),
         (("memory://", "--only", "no such promise"), 2, "no promise has 'no such promise' in its name"),
         (("memory://", "--only", "stale", "--only", "other words"), 2, "no promise has 'other words' in its name"),
     ],

@@ -274,7 +274,9 @@ def test_a_difference_has_the_sentence_of_the_method() -> None:
         Call("get", ("d",), None),
         Call("history", ("d", 0, 10), entries(1)),
     ]
-    with pytest.raises(DiffersFromTheModel, match=r"^history: it is entries") as caught:
+    with pytest.raises(
+        DiffersFromTheModel, match=r"^history: 'c' was found for 'd', which is another text; it is entries"
+    ) as caught:
         compare(Recording(calls=calls))
     assert caught.value.sentence == SENTENCES["history"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import unicodedata
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pytest
 
 from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.testing import check_storage
+from itsm_workflow_backends.memory import MemoryBackend
 from tests.conformance.good import OneFile
 
 if TYPE_CHECKING:
@@ -86,6 +88,22 @@ def test_a_sync_of_a_file_that_is_not_written_yet_is_explained(tmp_path: Path) -
     said = wrong(SyncsTooEarly, tmp_path, "power cut loses")
     assert said.startswith("the store cannot be read after the power cut, when only 0 of ")
     assert said.endswith(" bytes of store1 were synced: StorageCorrupt: the file is damaged")
+
+
+class FindsNormalForms(MemoryBackend):
+    """Looks for a change by the normal form of its id if there is none of its id."""
+
+    def get(self, change_id: str, /) -> Row | None:
+        """Return the row of either."""
+        return super().get(change_id) or super().get(unicodedata.normalize("NFC", change_id))
+
+
+def test_texts_that_look_alike_are_told_apart() -> None:
+    """Both are printed in ASCII, and the reason says that they are two texts."""
+    (result,) = check_storage(lambda: FindsNormalForms, only="another spelling").broken.values()
+    assert result.reason.startswith("'l\\xf3g' was found for 'lo\\u0301g', which is another text; it is ")
+    assert result.calls[-1].startswith("get('lo\\u0301g') -> 'l\\xf3g' v1 ")
+    assert all(line.isascii() for line in result.calls)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the trials fork processes")

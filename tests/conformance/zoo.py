@@ -552,7 +552,7 @@ ZOO = {
     ),
     TellsTheLastReason: Caught(
         "a conflict reports the first reason",
-        "the first in this order is reported",
+        "the first in the order version, subject, ticket is reported",
         "An application is answered with a wrong reason.",
     ),
     ChecksWithoutALock: Caught(

@@ -224,32 +224,32 @@ class ForgetsWhatHasEnded(MemoryBackend):
 ZOO = {
     FindsInAnyCase: Caught(
         "another spelling is another value",
-        'None means "any"; an empty tuple means "none"',
+        "All texts are compared code point by code point",
         "A gate reads the approval of another collector, whose name differs in case.",
     ),
     FindsPaddedNames: Caught(
         "another spelling is another value",
-        'None means "any"; an empty tuple means "none"',
+        "All texts are compared code point by code point",
         "A gate reads the approval of another collector, whose name has a blank at its end.",
     ),
     FindsByAPattern: Caught(
         "another spelling is another value",
-        'None means "any"; an empty tuple means "none"',
+        "All texts are compared code point by code point",
         "A gate reads the approval of another collector, whose name matches as a pattern.",
     ),
     LooksAgainInLowerCase: Caught(
         "another spelling is another value",
-        'None means "any"; an empty tuple means "none"',
+        "All texts are compared code point by code point",
         "A host that misspells the name of a workflow is shown the changes of another one.",
     ),
     LooksAgainInNormalForm: Caught(
         "another spelling is another value",
-        'None means "any"; an empty tuple means "none"',
+        "All texts are compared code point by code point",
         "A change that does not exist has the history of another one, whose name looks alike.",
     ),
     NormalizesSubjects: Caught(
         "another spelling is another value",
-        'None means "any"; an empty tuple means "none"',
+        "All texts are compared code point by code point",
         "An application is refused because of another collector, whose name looks alike.",
     ),
     TakesEmptyForAny: Caught(
@@ -269,7 +269,7 @@ ZOO = {
     ),
     NamesFilesByChecksums: Caught(
         "another spelling is another value",
-        'None means "any"; an empty tuple means "none"',
+        "All texts are compared code point by code point",
         "A change is overwritten by another one, and who approved it is lost.",
     ),
     NamesFilesInLowerCase: Caught(

@@ -34,7 +34,10 @@ _OUTCOME, _SECONDS = len("not declared"), len("seconds")
 
 
 @click.command()
-@click.argument("url", type=store_url)
+@click.argument("url", type=store_url, required=False)
+@click.option(
+    "--list", "listing", is_flag=True, help="Print the names of the promises and their groups, and test none."
+)
 @click.option(
     "--profile",
     "name",
@@ -48,7 +51,8 @@ _OUTCOME, _SECONDS = len("not declared"), len("seconds")
     "--only",
     multiple=True,
     metavar="TEXT",
-    help="Test only promises whose name contains this. Several texts: those whose name contains one of them.",
+    help="Test only promises whose name contains this, or whose group has this name. Several texts: those that one of "
+    "them chooses. --list prints the names.",
 )
 @click.option(
     "--patience",
@@ -59,7 +63,14 @@ _OUTCOME, _SECONDS = len("not declared"), len("seconds")
 )
 @json_option
 def check(
-    url: SecretURL, name: str, *, runs: int, only: tuple[str, ...], patience: float | None, in_json: bool
+    url: SecretURL | None,
+    name: str,
+    *,
+    listing: bool,
+    runs: int,
+    only: tuple[str, ...],
+    patience: float | None,
+    in_json: bool,
 ) -> Exit:
     """Test every promise of the storage port on a backend, each on an empty store.
 
@@ -69,15 +80,21 @@ def check(
     from itsm_workflow.testing.conformance import PROFILES, StorageReport, check_storage  # noqa: PLC0415 - to save start-up time
     from itsm_workflow.testing.conformance._base import Misused  # noqa: PLC0415 - the same
     from itsm_workflow.testing.conformance._check import promises_named  # noqa: PLC0415 - the same
+    from itsm_workflow.testing.conformance._kit import group_of  # noqa: PLC0415 - the same
     from itsm_workflow.testing.conformance._processes import load_ahead  # noqa: PLC0415 - the same
     from itsm_workflow.testing.conformance._scratch import scratch_stores  # noqa: PLC0415 - the same
 
-    abilities, scheme = _abilities(url), scheme_of(url)
     words = tuple(text.replace("_", " ") for text in only)
     try:
         chosen = promises_named(words)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    if listing:
+        _list([(name, group_of(method)) for name, (method, _) in chosen.items()], in_json=in_json)
+        return Exit.DONE
+    if url is None:
+        raise click.UsageError("name the URL of the store to test, or give --list")
+    abilities, scheme = _abilities(url), scheme_of(url)
     run, report, left = 0, StorageReport(profile=name, abilities=abilities, results=()), list[str]()
     printer = _Printer(report, scheme, max(map(len, chosen)), in_json=in_json)
     load_ahead()
@@ -131,6 +148,14 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _list(promises: list[tuple[str, str]], *, in_json: bool) -> None:
+    """Print the promises, each with its group."""
+    if in_json:
+        as_json([{"promise": name, "group": group} for name, group in promises])
+    else:
+        table(("promise", "group"), promises, whole="promise")
+
+
 def _abilities(url: SecretURL) -> frozenset[str]:
     from itsm_workflow.testing.conformance._base import check_abilities  # noqa: PLC0415 - to save start-up time
 
@@ -160,6 +185,7 @@ class _Printer:
         self._report, self._scheme, self._width, self._in_json = report, scheme, width, in_json
         self._terminal = sys.stderr.isatty()
         self._headed = self.run = 0
+        self._is_apart = False
         self.known: list[Result] = []
 
     def begin(self, promise: str) -> None:
@@ -169,16 +195,18 @@ class _Printer:
             click.echo(f"\r\033[K{promise} …", err=True, nl=False)
 
     def end(self, result: Result) -> None:
-        """Print the result of a promise."""
+        """Print the result of a promise, and directly below it what is wrong if it is broken."""
         self._head()
         self._clear()
         self.known.append(result)
         broken = result.outcome == "broken"
         outcome = result.outcome.upper() if broken else result.outcome
         self._row(result.promise, outcome, f"{result.seconds:.2f}", "" if broken else clean(result.reason))
+        if broken and not self._in_json:
+            self._explain(result)
 
     def finish(self, left: list[str]) -> None:
-        """Print the broken promises of the last run and the numbers of its results, or all of it as JSON."""
+        """Print the names of the broken promises and the numbers of the results of the last run, or all as JSON."""
         from itsm_workflow.testing.conformance import PromiseOutcome  # noqa: PLC0415 - to save start-up time
 
         self._clear()
@@ -186,19 +214,31 @@ class _Printer:
         if self._in_json:
             as_json({"backend": self._scheme, "runs": self.run, "left": left, **_plain(report)})
             return
-        for result in report.broken.values():
+        self._part()
+        if report.broken and len(self.known) > 1:
+            facts([("BROKEN", name) for name in report.broken])
             data("")
-            facts(
-                [
-                    ("BROKEN", result.promise),
-                    ("the port", f'"{result.sentence}"'),
-                    ("calls", "\n".join(result.calls)),
-                    ("wrong", result.reason),
-                ]
-            )
-        data("")
         counts = [f"{report.count(outcome)} {outcome}" for outcome in PromiseOutcome if report.count(outcome)]
         data(", ".join(counts) + (f", in run {self.run}" if self.run > 1 else ""))
+
+    def _explain(self, result: Result) -> None:
+        self._part()
+        facts(
+            [
+                ("BROKEN", result.promise),
+                ("the port", f'"{result.sentence}"'),
+                ("calls", "\n".join(result.calls)),
+                ("wrong", result.reason),
+            ]
+        )
+        self._is_apart = False
+        self._part()
+
+    def _part(self) -> None:
+        """Print an empty line, unless the last line is empty."""
+        if not self._is_apart:
+            data("")
+        self._is_apart = True
 
     def _head(self) -> None:
         """Print what stands above the results of a run: of the first one, the backend and its abilities, too."""
@@ -217,6 +257,7 @@ class _Printer:
 
     def _row(self, promise: str, outcome: str, seconds: str, reason: str) -> None:
         if not self._in_json:
+            self._is_apart = False
             data(f"{promise:{self._width}}  {outcome:{_OUTCOME}}  {seconds:{_SECONDS}}  {reason}".rstrip())
 
     def _clear(self) -> None:

@@ -22,7 +22,8 @@ PROTOCOL_VERSION = 2
 class Row:
     """One change as it is stored.
 
-    Times are integer microseconds since the Unix epoch, UTC. Ids are case-sensitive.
+    Times are integer microseconds since the Unix epoch, UTC. Ids are case-sensitive. All texts are compared code point
+    by code point, also those of a query: case, blanks and Unicode normal forms make a difference.
 
     Attributes:
         id: Unique.
@@ -40,7 +41,8 @@ class Row:
         due_at: The time at which the change is due, or None.
         created_at: The time of the first entry.
         updated_at: The time of the last entry.
-        form: The form, as canonical JSON. In a write, None leaves the stored text as it is.
+        form: The form, as canonical JSON; the first write of a change must have one. In a write, None leaves the stored
+            text as it is.
         document: Everything that no column holds, as canonical JSON.
     """
 
@@ -93,7 +95,10 @@ class Write:
 
 
 class ConflictKind(enum.StrEnum):
-    """The reason of a conflict. If several reasons apply, the first in this order is reported."""
+    """The reason of a conflict.
+
+    If several reasons apply, the first in the order version, subject, ticket is reported.
+    """
 
     VERSION = "version"
     SUBJECT = "subject"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
 import inspect
 import time
@@ -14,7 +15,7 @@ import attrs
 from itsm_workflow.testing.conformance._background import Background
 from itsm_workflow.testing.conformance._base import BrokenPromise, Misused, NotRun, quoted
 from itsm_workflow.testing.conformance._first_look import refuse_data
-from itsm_workflow.testing.conformance._kit import Kit
+from itsm_workflow.testing.conformance._kit import GROUPS, Kit, group_of
 from itsm_workflow.testing.conformance._profiles import QUICK, Profile
 from itsm_workflow.testing.conformance._recording import RecordedOpener, Recording
 from itsm_workflow.testing.conformance._reports import Shown, message_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _SHORTENING = 30.0
 _FIRST, _LAST = 4, 15
+_LIKENESS, _HINTS, _SHORT_WORD = 0.75, 3, 2
 
 
 class PromiseOutcome(enum.StrEnum):
@@ -110,7 +112,8 @@ def check_storage(
             Called once at first, once for each promise, and again to find the shortest counterexample.
         abilities: The abilities that the backend declares, see `ABILITIES`.
         profile: The thoroughness of the tests.
-        only: Test only the promises whose name contains this text, or one of these texts.
+        only: Test only the promises whose name contains this text, or one of these texts, or whose group has it as its
+            name, such as ``errors``.
         progress: Called with the name of each promise before it is tested.
         ended: Called with each result as soon as it is known, so that a check that is interrupted has the results so
             far.
@@ -123,7 +126,8 @@ def check_storage(
         TypeError: The abilities are not a frozenset, `new_store` does not return a callable that opens a backend, or
             the first store contains changes; then nothing was written.
         StorageError: The first store cannot be opened.
-        ValueError: An ability is unknown, or no promise has `only`, or one of its texts, in its name.
+        ValueError: An ability is unknown, or no promise has `only`, or one of its texts, in its name, and no group has
+            it as its name.
     """
     if patience is not None:
         profile = attrs.evolve(profile, patience=patience)
@@ -163,12 +167,13 @@ def check_storage(
 
 
 def promises_named(only: str | Collection[str]) -> dict[str, tuple[str, Callable[..., None]]]:
-    """Return the promises whose name contains this text, or one of these: by name, the method and its function.
+    """Return the promises that these texts choose: by name, the method and its function.
 
-    Without a text, these are all promises.
+    A text chooses the promises that have it in their name, and those whose group has it as its name. Without a text,
+    these are all promises.
 
     Raises:
-        ValueError: No promise has one of the texts in its name.
+        ValueError: One of the texts chooses no promise.
     """
     texts = (only,) if isinstance(only, str) else tuple(only)
     named = {
@@ -176,9 +181,28 @@ def promises_named(only: str | Collection[str]) -> dict[str, tuple[str, Callable
         for method, declared in Kit.all_promises().items()
     }
     for text in texts:
-        if not any(text in name for name in named):
-            raise ValueError(f"no promise has {text!r} in its name")
-    return {name: found for name, found in named.items() if not texts or any(text in name for text in texts)}
+        if text not in GROUPS and not any(text in name for name in named):
+            near = " or ".join(map(repr, _near(text, (*GROUPS, *named))))
+            hint = f" (did you mean {near}?)" if near else ""
+            raise ValueError(
+                f"no promise has {text!r} in its name{hint}; `itsm-workflow storage check --list` prints the names"
+            )
+    return {
+        name: (method, declared)
+        for name, (method, declared) in named.items()
+        if not texts or any(text in name or text == group_of(method) for text in texts)
+    }
+
+
+def _near(text: str, names: Collection[str]) -> list[str]:
+    """Return the first of the names that have the most words of the text, or words like them."""
+    words = [word for word in text.split() if len(word) > _SHORT_WORD]
+    alike = {
+        name: sum(bool(difflib.get_close_matches(word, name.split(), cutoff=_LIKENESS)) for word in words)
+        for name in names
+    }
+    most = max(alike.values())
+    return [name for name, count in alike.items() if count == most][:_HINTS] if most else []
 
 
 def _result_of(name: str, method: str, new_store: NewStore, kit: Kit) -> tuple[Result, bool]:

@@ -232,7 +232,7 @@ class CommitPromises(Promises):
     def test_a_conflict_reports_the_first_reason(self, backend: StorageBackend) -> None:
         """The version is checked before the subject, and the subject before the ticket.
 
-        Port: "The reason of a conflict. If several reasons apply, the first in this order is reported."
+        Port: "If several reasons apply, the first in the order version, subject, ticket is reported."
         """
         stored(backend, create("s", open_subject="s"))
         stored(backend, create("t", ticket_key="t"))

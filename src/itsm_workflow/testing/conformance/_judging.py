@@ -56,14 +56,14 @@ def judge(
         if found is not None:
             state = "does not exist" if found.state[0] is None else f"is {word(found.state[0])}"
             rows = None if held is None else [row for row in held if row.id == change_id]
-            raise _shown(f"the change {change_id!r}", state, found, calls, rows, of_reads)
+            raise _shown(f"the change {change_id!a}", state, found, calls, rows, of_reads)
     for column, name in (("open_subject", "the open subject"), ("ticket_key", "the ticket")):
         for value, ids in holders_of(column, calls).items():
             held_by = unexplained(operations_on_holders(column, value, ids, calls), None)
             if held_by is not None:
-                state = "is free" if held_by.state is None else f"is held by {held_by.state!r}"
+                state = "is free" if held_by.state is None else f"is held by {held_by.state!a}"
                 rows = None if held is None else [row for row in held if getattr(row, column) == value]
-                raise _shown(f"{name} {value!r}", state, held_by, calls, rows, of_reads)
+                raise _shown(f"{name} {value!a}", state, held_by, calls, rows, of_reads)
 
 
 def timed(calls: Iterable[Call], zero: int) -> tuple[str, ...]:

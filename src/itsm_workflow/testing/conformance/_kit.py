@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from itsm_workflow.testing.conformance._commits import CommitPromises
 from itsm_workflow.testing.conformance._crashing import CrashPromises
 from itsm_workflow.testing.conformance._damage import DamagePromises
@@ -19,6 +21,32 @@ from itsm_workflow.testing.conformance._sizes import SizePromises
 from itsm_workflow.testing.conformance._spelling import SpellingPromises
 from itsm_workflow.testing.conformance._stopping import StoppingPromises
 from itsm_workflow.testing.conformance._values import ValuePromises
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.testing.conformance._base import Promises
+
+GROUPS: Mapping[str, tuple[type[Promises], ...]] = {
+    "commits": (CommitPromises,),
+    "values": (ValuePromises, SpellingPromises),
+    "sizes": (SizePromises, ManyPromises),
+    "queries": (FindPromises, FilterPromises),
+    "histories": (HistoryPromises,),
+    "races": (SharingPromises, StoppingPromises),
+    "forks": (ForkingPromises,),
+    "lasting": (LastingPromises,),
+    "crashes": (DyingPromises, CrashPromises),
+    "damage": (DamagePromises,),
+    "errors": (ErrorPromises,),
+    "walk": (ModelPromises,),
+}
+"""The parts of the kit by the name of their group."""
+
+
+def group_of(method: str) -> str:
+    """Return the group of a promise, by the name of its method."""
+    return next(name for name, parts in GROUPS.items() if any(method in vars(part) for part in parts))
 
 
 class Kit(

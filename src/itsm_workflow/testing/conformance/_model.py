@@ -9,7 +9,7 @@ import attrs
 
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, EntryRows, Order, cursor_at
 from itsm_workflow.testing.conformance._answers import check_answer
-from itsm_workflow.testing.conformance._wording import difference, word
+from itsm_workflow.testing.conformance._wording import another_text, difference, word
 from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class Model:
         else:
             expected = getattr(self, name)(*arguments)
         if answer != expected:
-            raise AssertionError(difference(answer, expected))
+            reasons = (another_text(arguments[0], answer), difference(answer, expected))
+            raise AssertionError("; ".join(filter(None, reasons)))
         return self
 
     def after_any(self, writes: Sequence[Write]) -> Iterator[Model]:
@@ -162,4 +163,4 @@ def _kinds(answers: Iterable[Conflict | None]) -> str:
 def _kind(conflict: Conflict | None) -> str:
     if conflict is None:
         return "stored"
-    return conflict.kind.value + (f" held by {conflict.holder!r}" if conflict.holder is not None else "")
+    return conflict.kind.value + (f" held by {conflict.holder!a}" if conflict.holder is not None else "")

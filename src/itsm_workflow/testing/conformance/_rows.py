@@ -87,31 +87,33 @@ def kept_or_refused(backend: StorageBackend, write: Write) -> bool:
     A refusal is a ValueError that names the change, and leaves no trace.
     """
     change_id = write.row.id
-    shown = repr(change_id[:40])
+    shown = ascii(change_id[:40])
     try:
         answer = backend.commit([write])
     except UnicodeError as error:
         raise AssertionError(f"the refusal of {shown} is an encoding error: {error}") from error
     except ValueError as error:
-        if change_id[:40] not in str(error) and shown[:-1] not in str(error):
+        if change_id[:40] not in str(error) and repr(change_id[:40])[:-1] not in str(error):
             raise AssertionError(f"the refusal of {shown} does not name the change: {str(error)[:200]}") from error
         assert backend.get(change_id) is None, f"{shown} was refused, and is stored"
         return False
-    assert answer == [None], f"{shown} is answered {answer}, but no other change has its values"
+    assert answer == [None], f"{shown} is answered {answer!a}, but no other change has its values"
     return True
 
 
 def stored(backend: StorageBackend, write: Write) -> Row:
     """Commit a write that must succeed, and return its row."""
     answer = backend.commit([write])
-    assert answer == [None], f"the commit of {write.row.id[:40]!r} is answered {answer}, but nothing conflicts with it"
+    assert answer == [None], (
+        f"the commit of {write.row.id[:40]!a} is answered {answer!a}, but nothing conflicts with it"
+    )
     return present(backend, write.row.id)
 
 
 def present(backend: StorageBackend, change_id: str) -> Row:
     """Return a row that must exist."""
     row = backend.get(change_id)
-    assert row is not None, f"get({change_id!r}) returned None"
+    assert row is not None, f"get({change_id!a}) returned None"
     return row
 
 

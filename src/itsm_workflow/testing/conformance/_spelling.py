@@ -67,7 +67,8 @@ class SpellingPromises(Promises):
     def test_another_spelling_is_another_value(self, backend: StorageBackend) -> None:
         """Case, blanks, accents, width, normalization and look-alikes matter in every column and in every filter.
 
-        Port: "The conditions that rows must meet. None means "any"; an empty tuple means "none"."
+        Port: "All texts are compared code point by code point, also those of a query: case, blanks and Unicode normal
+        forms make a difference."
         """
         writes = [_spelled(text) for text in SPELLINGS]
         for write in writes:
@@ -76,8 +77,8 @@ class SpellingPromises(Promises):
             assert answer == [None], f"{word(write)} is answered {word(answer)}, but no other change has these values"
         for write in writes:
             text = write.row.id
-            assert backend.get(text) == write.row, f"get({text!r}) returned another row"
-            assert whole_history(backend, text) == list(write.entries), f"history({text!r}) returned another entry"
+            assert backend.get(text) == write.row, f"get({text!a}) returned another row"
+            assert whole_history(backend, text) == list(write.entries), f"history({text!a}) returned another entry"
             for query in _queries(text):
                 assert found(backend, **query) == [text], f"find({word(Query(**query))})"
         assert found(backend) == sorted(SPELLINGS)
@@ -129,9 +130,9 @@ class SpellingPromises(Promises):
                 backend = open_backend()
             for write in kept:
                 name = write.row.id
-                assert backend.get(name) == write.row, f"get({name!r}) returned another row"
-                assert whole_history(backend, name) == list(write.entries), f"history({name!r})"
-                assert found(backend, open_subject=name) == [name], f"find(open_subject={name!r})"
+                assert backend.get(name) == write.row, f"get({name!a}) returned another row"
+                assert whole_history(backend, name) == list(write.entries), f"history({name!a})"
+                assert found(backend, open_subject=name) == [name], f"find(open_subject={name!a})"
             assert found(backend) == sorted(write.row.id for write in kept)
         finally:
             backend.close()
@@ -152,8 +153,8 @@ class SpellingPromises(Promises):
             backend = open_backend()
             for write in (*(write for writes in script.base for write in writes), *kept):
                 name = write.row.id
-                assert backend.get(name) == write.row, f"get({name!r}) returned another row"
-                assert whole_history(backend, name) == list(write.entries), f"history({name!r})"
+                assert backend.get(name) == write.row, f"get({name!a}) returned another row"
+                assert whole_history(backend, name) == list(write.entries), f"history({name!a})"
         finally:
             backend.close()
 
@@ -212,11 +213,11 @@ def _queries(text: str) -> list[dict[str, Any]]:
 
 def _check_unknown(backend: StorageBackend, text: str) -> None:
     """Look for a text of which only other spellings are stored."""
-    assert backend.get(text) is None, f"get({text!r}) returned a row of another spelling"
-    assert whole_history(backend, text) == [], f"history({text!r}) returned an entry of another spelling"
+    assert backend.get(text) is None, f"get({text!a}) returned a row of another text"
+    assert whole_history(backend, text) == [], f"history({text!a}) returned an entry of another text"
     for query in _queries(text):
         names = found(backend, **query)
-        assert names == [], f"find({word(Query(**query))}) returned {names}, which are other spellings"
+        assert names == [], f"find({word(Query(**query))}) returned {names!a}, which are other texts"
 
 
 def _spelled(text: str) -> Write:

@@ -69,7 +69,7 @@ class ValuePromises(Promises):
             "❤\ufe0f",
         ]
         for name in names:
-            assert backend.get(name) is None, f"get({name!r}) found another name"
+            assert backend.get(name) is None, f"get({name!a}) found another name"
             assert backend.commit([create(name, open_subject=name, ticket_key=name)]) == [None]
         for name in names:
             assert present(backend, name).id == name
@@ -133,7 +133,7 @@ class ValuePromises(Promises):
                     raise AssertionError(f"{word(write)} raised an encoding error, not a ValueError") from error
                 except ValueError as error:
                     if repr(write.row.id) not in str(error):
-                        raise AssertionError(f"{error} does not name the change {write.row.id!r}") from error
+                        raise AssertionError(f"{error} does not name the change {write.row.id!a}") from error
                 else:
                     raise AssertionError(f"{word(write)} was not refused")
         assert found(backend) == []

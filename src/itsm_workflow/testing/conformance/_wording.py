@@ -15,8 +15,28 @@ if TYPE_CHECKING:
 
 _LEAD = frozenset({"id", "version", "seq", "updated_at"})
 _FIRST, _LAST = 12, 4
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 60
+_TEXTS = {
+    **{name: name for name in ("workflow", "subject", "open_subject", "attention")},
+    "ids": "id",
+    "states": "state",
+    "ticket_sns": "ticket_sn",
+}
+"""By condition of a query on texts, the column of the row."""
+
+
+class _Short(reprlib.Repr):
+    """Short representations in ASCII, since different texts can look the same on a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 60
+
+    def repr(self, x: object) -> str:
+        """Return the representation of a value, with other characters escaped as `ascii` does."""
+        return super().repr(x).encode("ascii", "backslashreplace").decode("ascii")
+
+
+_SHORT = _Short()
 
 
 def said(name: str, arguments: tuple[Any, ...], outcome: object) -> str:
@@ -26,7 +46,7 @@ def said(name: str, arguments: tuple[Any, ...], outcome: object) -> str:
     if name == "elsewhere":  # the act of another process
         return f"elsewhere: {arguments[0]}"
     if isinstance(outcome, BaseException):
-        return f"{asked(name, arguments)} raised {type(outcome).__name__}: {_SHORT.repr(str(outcome))}"
+        return f"{asked(name, arguments)} raised {type(outcome).__name__}: {_message(outcome)}"
     return f"{asked(name, arguments)} -> {word(outcome)}"
 
 
@@ -94,8 +114,32 @@ def difference(actual: object, expected: object) -> str:
     if isinstance(actual, list | tuple) and isinstance(expected, list | tuple) and len(actual) == len(expected):
         places = [n for n, pair in enumerate(zip(actual, expected, strict=True)) if pair[0] != pair[1]]
         if places and word(actual[places[0]]) == word(expected[places[0]]):
-            return f"at place {places[0]}: it is {actual[places[0]]}, must be {expected[places[0]]}"
+            return f"at place {places[0]}: it is {actual[places[0]]!a}, must be {expected[places[0]]!a}"
     return f"it is {word(actual)}, must be {word(expected)}"
+
+
+def another_text(wanted: object, answer: object) -> str:
+    """Return in words which text a read has taken for the one that it was asked for, or an empty text.
+
+    Args:
+        wanted: The id or the query.
+        answer: The answer, of the type that the port declares; that of find as a list of rows.
+    """
+    if isinstance(wanted, Query) and isinstance(answer, list):
+        for condition, column in _TEXTS.items():
+            texts = getattr(wanted, condition)
+            found = [getattr(row, column) for row in answer if texts is not None]
+            allowed = (texts,) if isinstance(texts, str) else texts
+            for other in found:
+                if isinstance(other, str) and other not in allowed:
+                    return f"{column} {other!a} was found for {texts!a}, which is another text"
+    ids = [answer.id] if isinstance(answer, Row) else []
+    ids += [line.change_id for line in answer.entries] if isinstance(answer, EntryRows) else []
+    return next((f"{other!a} was found for {wanted!a}, which is another text" for other in ids if other != wanted), "")
+
+
+def _message(error: BaseException) -> str:
+    return reprlib.Repr.repr(_SHORT, str(error))
 
 
 def _columns(row: Row) -> str:
