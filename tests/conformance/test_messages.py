@@ -13,6 +13,7 @@ import pytest
 
 from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.testing import check_storage
+from itsm_workflow.testing.conformance._wording import said
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.conformance.good import OneFile
 
@@ -104,6 +105,15 @@ def test_texts_that_look_alike_are_told_apart() -> None:
     assert result.reason.startswith("'l\\xf3g' was found for 'lo\\u0301g', which is another text; it is ")
     assert result.calls[-1].startswith("get('lo\\u0301g') -> 'l\\xf3g' v1 ")
     assert all(line.isascii() for line in result.calls)
+
+
+def test_the_end_of_a_path_is_shown() -> None:
+    """It names the file of the store; the folders before it are those of the check."""
+    path = f"/srv/somewhere/trial.check-3i00y36b/4/changes/{'55b5a0f0' * 8}"
+    error = OSError(f"cannot write to {path}: the file does not exist")
+    shown = "OSError: 'cannot write to …/changes/55b5a0f0…a0f055b5a0f0: the file does not exist'"
+    assert said("get", ("a",), error) == f"get('a') raised {shown}"
+    assert said("get", ("a",), OSError("no /srv/x: busy")) == "get('a') raised OSError: 'no /srv/x: busy'"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the trials fork processes")

@@ -51,7 +51,12 @@ _ADVICE = {
 
 @contextmanager
 def unavailable(doing: str, path: Path) -> Iterator[None]:
-    """Raise an OSError of the block as StorageUnavailable, with advice on what to do."""
+    """Raise an OSError of the block as StorageUnavailable, with advice on what to do.
+
+    Args:
+        doing: The act, such as ``write to``.
+        path: The file of the store. If the error is about another file, such as a temporary one, that is named too.
+    """
     try:
         yield
     except OSError as error:
@@ -60,8 +65,14 @@ def unavailable(doing: str, path: Path) -> Iterator[None]:
 
 def _unavailable_error(doing: str, path: Path, error: OSError) -> StorageUnavailable:
     advice = _ADVICE.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
+    other = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else str(path)
+    about_another = other not in {str(path), str(path.parent)}
     if error.errno == errno.ENOENT and os.path.isdir(path.parent):  # noqa: PTH112  # which Path.is_dir may raise
-        advice = "the file does not exist"
+        advice = f"{other} does not exist" if about_another else "the file does not exist"
+    elif error.errno == errno.EACCES and doing == "read":
+        advice = "this user may not read it: check the owner and the mode of the file and of its directory"
+    elif about_another:
+        advice = f"{advice} (the error is about {other})"
     return StorageUnavailable(f"cannot {doing} {path}: {advice}", path=str(path))
 
 

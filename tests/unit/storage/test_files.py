@@ -32,6 +32,30 @@ def test_an_error_of_the_system_is_told_with_its_path_and_an_advice(tmp_path: Pa
         assert vars(caught.value)["path"] == str(path)
 
 
+def test_an_error_about_another_file_names_it(tmp_path: Path) -> None:
+    """As that of a temporary file that is to replace the store's."""
+    path, new = tmp_path / "store", tmp_path / "store.new"
+    path.touch()
+    with pytest.raises(StorageUnavailable) as caught, files.unavailable("write to", path):
+        new.replace(path)
+    assert str(caught.value) == f"cannot write to {path}: {new} does not exist"
+    with pytest.raises(StorageUnavailable) as caught, files.unavailable("write to", path):
+        raise OSError(errno.ENOSPC, "No space left", str(new))
+    assert str(caught.value) == (
+        f"cannot write to {path}: the disk is full: free some space (the error is about {new})"
+    )
+
+
+def test_a_file_that_cannot_be_read_is_not_reported_as_one_that_cannot_be_written(tmp_path: Path) -> None:
+    """The system has one number for both."""
+    path = tmp_path / "store"
+    with pytest.raises(StorageUnavailable) as caught, files.unavailable("read", path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+    assert str(caught.value) == (
+        f"cannot read {path}: this user may not read it: check the owner and the mode of the file and of its directory"
+    )
+
+
 def test_a_missing_file_is_not_reported_as_a_missing_directory(tmp_path: Path) -> None:
     """The advice to create the directory is given only if the directory does not exist."""
     for path, words in (

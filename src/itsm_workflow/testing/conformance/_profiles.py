@@ -64,7 +64,7 @@ QUICK = Profile(
     points=30,
     states=100,
 )
-"""A few minutes with a backend that keeps files on this machine."""
+"""For each change of a backend; `StorageConformance` says how long it takes."""
 
 THOROUGH = Profile(
     name="thorough",

@@ -21,8 +21,8 @@ class StorageConformance(Kit):
     Attributes:
         abilities: The declared abilities, for example ``MyBackend.abilities``; tests that need others are not in the
             class. By default ``durable`` and ``multi_process``.
-        profile: `QUICK`, which takes about a minute for an embedded backend on an idle machine, or `THOROUGH`, which
-            takes hours.
+        profile: `QUICK` or `THOROUGH`. A quick check takes from one minute (a store in memory) to half an hour or
+            more (files that are synced, on a busy machine); a thorough one takes hours.
     """
 
     def leave_out(self, missing: NotRun) -> None:

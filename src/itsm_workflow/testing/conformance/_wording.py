@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,10 @@ class _Short(reprlib.Repr):
 
 
 _SHORT = _Short()
+_OF_AN_ERROR = reprlib.Repr()
+_OF_AN_ERROR.maxstring = 120
+_PATH = re.compile(r"(?:/[^\s/:'\"]+){3,}")
+_LONGEST_NAME, _HEAD, _TAIL = 24, 8, 12
 
 
 def said(name: str, arguments: tuple[Any, ...], outcome: object) -> str:
@@ -139,7 +144,15 @@ def another_text(wanted: object, answer: object) -> str:
 
 
 def _message(error: BaseException) -> str:
-    return reprlib.Repr.repr(_SHORT, str(error))
+    """Return the message of an error in short, with the ends of long paths, which name the file of the store."""
+    return _OF_AN_ERROR.repr(_PATH.sub(_end_of_path, str(error)))
+
+
+def _end_of_path(found: re.Match[str]) -> str:
+    names = [
+        name if len(name) <= _LONGEST_NAME else f"{name[:_HEAD]}…{name[-_TAIL:]}" for name in found[0].split("/")[-2:]
+    ]
+    return "/".join(["…", *names])
 
 
 def _columns(row: Row) -> str:
