@@ -41,8 +41,8 @@ class Row:
         due_at: The time at which the change is due, or None.
         created_at: The time of the first entry.
         updated_at: The time of the last entry.
-        form: The form, as canonical JSON; the first write of a change must have one. In a write, None leaves the stored
-            text as it is.
+        form: The form, as canonical JSON. In a write, None leaves the stored text as it is. The first write of a change
+            must have a form.
         document: Everything that no column holds, as canonical JSON.
     """
 
