@@ -20,6 +20,7 @@ from itsm_workflow.testing.conformance._finding import FindPromises
 from itsm_workflow.testing.conformance._histories import HistoryPromises
 from itsm_workflow.testing.conformance._lasting import LastingPromises
 from itsm_workflow.testing.conformance._many import ManyPromises
+from itsm_workflow.testing.conformance._moving import MovingPromises
 from itsm_workflow.testing.conformance._sharing import SharingPromises
 from itsm_workflow.testing.conformance._spelling import SpellingPromises
 from itsm_workflow.testing.conformance._values import ValuePromises
@@ -47,7 +48,16 @@ def names(*parts: type[Promises]) -> list[str]:
 
 
 ALONE = (
-    *(CommitPromises, ValuePromises, SpellingPromises, ManyPromises, FindPromises, FilterPromises, HistoryPromises),
+    *(
+        CommitPromises,
+        MovingPromises,
+        ValuePromises,
+        SpellingPromises,
+        ManyPromises,
+        FindPromises,
+        FilterPromises,
+        HistoryPromises,
+    ),
     LastingPromises,
 )
 NOT_COMPARED = {
@@ -58,6 +68,8 @@ NOT_COMPARED = {
     "long lists in every condition",
     "heavy pages are whole",
     "a bad write late in a big batch",
+    "a batch of large writes",
+    "a batch of tens of thousands of values",
 }
 SEQUENTIAL = [name for name in names(*ALONE) if name not in NOT_COMPARED]
 RACES = [name for name in names(SharingPromises) if "thread" in name]

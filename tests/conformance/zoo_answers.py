@@ -240,6 +240,23 @@ class SkipsAClaimThatMovesNothing(PlainDict):
         return answer
 
 
+class ReleasesTicketsLast(PlainDict):
+    """Removes from its index the tickets that a commit has released, after it has added those that it has bound."""
+
+    _free: frozenset[str | None] = frozenset()
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        bound = {write.row.id: write.row.ticket_key for write in writes}
+        with self._opened() as changes:
+            before = {name: row.ticket_key for name, (row, _) in changes.items()}
+            missed = {name: changes.pop(name) for name in before.keys() - bound.keys() if before[name] in self._free}
+            answer = super().commit(writes)
+            self._changes |= missed
+        released = {key for name, key in before.items() if key != bound.get(name, key)}
+        self._free = self._free - {*bound.values()} | released - {None}
+        return answer
+
+
 ZOO = {
     LosesAttention: Caught(
         "every column is read back",
@@ -360,6 +377,11 @@ ZOO = {
         "an invalid page is rejected",
         "an ``after_seq`` below 0",
         "A mistake of a caller shows entries twice instead of an error.",
+    ),
+    ReleasesTicketsLast: Caught(
+        "a value that moves in one commit is held",
+        "succeeds or conflicts independently of the others",
+        "One approval is applied to two changes, after a ticket was moved to another change.",
     ),
     SkipsAClaimThatMovesNothing: Caught(
         "it behaves like a dictionary",

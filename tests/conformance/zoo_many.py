@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import attrs
@@ -117,6 +118,43 @@ class KnowsEmptyAnswers(MemoryBackend):
         return Rows(rows=()) if query.ids == () else super().find(query)
 
 
+class SendsOnePacket(MemoryBackend):
+    """Sends a commit in one packet of 16 MiB, and takes what does not fit into it for sent."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        texts = [[write.row.document, *(line.document for line in write.entries)] for write in writes]
+        sizes = accumulate(sum(map(len, some)) for some in texts)
+        sent = [write for write, size in zip(writes, sizes, strict=True) if size <= 16 << 20]
+        return super().commit(sent) + [None] * (len(writes) - len(sent))
+
+
+class LooksForTwoBytesOfIds(MemoryBackend):
+    """Looks for the first 65,535 ids, which is as many as one statement takes."""
+
+    def find(self, query: Query, /) -> Rows:
+        return super().find(attrs.evolve(query, ids=query.ids and query.ids[: (1 << 16) - 1]))
+
+
+class ReadsFourThousandVersions(PlainDict):
+    """Reads the versions of the first 4,096 changes of a commit, and takes the others for new ones."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        with self._opened() as changes:
+            unread = {write.row.id for write in writes[4096:] if write.expected_version == 0}
+            self._changes = {name: change for name, change in changes.items() if name not in unread}
+        return super().commit(writes)
+
+
+class InsertsEntriesByOneStatement(MemoryBackend):
+    """Inserts as many entries of a commit as one statement takes: 65,535 values, eight in each entry."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        answer = super().commit(writes)
+        for write in writes:
+            del self._open_table()._entries.get(write.row.id, [])[write.row.seq - len(write.entries) + 65_535 // 8 :]
+        return answer
+
+
 ZOO = {
     LooksForAThousandStates: Caught(
         "long lists in every condition",
@@ -168,6 +206,26 @@ ZOO = {
         "a closed backend does nothing",
         "any other call afterwards raises StorageUnavailable",
         "A list is empty after a shutdown, where an error was due.",
+    ),
+    SendsOnePacket: Caught(
+        "a batch of large writes",
+        "make all that were stored durable before returning",
+        "A pass files tickets for changes with large forms that are not stored.",
+    ),
+    LooksForTwoBytesOfIds: Caught(
+        "long lists in every condition",
+        "The conditions that rows must meet",
+        "A host that lists its 70,000 collectors does not see the last ones.",
+    ),
+    ReadsFourThousandVersions: Caught(
+        "a batch of tens of thousands of values",
+        "None for a write that was stored, else its conflict",
+        "An import of many changes overwrites one that exists.",
+    ),
+    InsertsEntriesByOneStatement: Caught(
+        "a batch of tens of thousands of values",
+        "None for a write that was stored, else its conflict",
+        "An import of a long history loses its end, and the change is reported as damaged.",
     ),
 }
 """By broken backend: the promise that catches it, words of the quoted sentence, and the harm to a user."""

@@ -8,6 +8,7 @@ import re
 import time
 import unicodedata
 import zlib
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -19,6 +20,8 @@ from tests.conformance.good import FilePerChange, PlainDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from tests.conformance.good import Changes
 
 _DIGEST = 64
 _TEXTS = ("workflow", "subject", "open_subject")
@@ -103,6 +106,51 @@ class NormalizesSubjects(PlainDict):
             if len(writes) == 1 and row and row.id != write.row.id:
                 return [Conflict(kind=ConflictKind.SUBJECT, change_id=write.row.id, holder=row.id)]
         return super().commit(writes)
+
+
+def _basic(text: str) -> str:
+    return re.sub("[\U00010000-\U0010ffff]", "\ufffd", text)
+
+
+class FindsAnyRareCharacter(MemoryBackend):
+    """Compares filters as some collations do, in which all characters beyond U+FFFF are equal."""
+
+    def find(self, query: Query, /) -> Rows:
+        page = super().find(query)
+        alike = found_as(_basic, super().find(without_texts(query)).rows, query)
+        return page if query.after or page.next else alike
+
+
+class HoldsRareCharactersAsOne(PlainDict):
+    """Has a unique index with such a collation on the ticket."""
+
+    def _put(self, changes: Changes, write: Write) -> Conflict | None:
+        name, key = write.row.id, _basic(write.row.ticket_key or "")
+        alike = {other for other, (row, _) in changes.items() if key and _basic(row.ticket_key or "") == key} - {name}
+        if alike and not write.expected_version:
+            return Conflict(kind=ConflictKind.TICKET, change_id=name, holder=min(alike))
+        return super()._put(changes, write)
+
+
+class FindsByAJoinedKey(MemoryBackend):
+    """Has an index whose key is the state and the attention, with a dot between them."""
+
+    def find(self, query: Query, /) -> Rows:
+        if query.states is None or query.attention is None:
+            return super().find(query)
+        keys = {f"{state}.{attention}" for state in query.states for attention in query.attention}
+        rows = super().find(attrs.evolve(query, states=None, attention=None, limit=10_000)).rows
+        return Rows(rows=tuple(row for row in rows if f"{row.state}.{row.attention}" in keys))
+
+
+class NumbersEntriesWithoutASeparator(MemoryBackend):
+    """Keeps each entry under a key that is the id of the change, and the number of the entry behind it."""
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        page = super().history(change_id, after_seq, limit)
+        every = chain.from_iterable(list(self._open_table()._entries.values()))
+        kept = {f"{line.change_id}{line.seq}": line for line in every}
+        return attrs.evolve(page, entries=tuple(kept[f"{change_id}{line.seq}"] for line in page.entries))
 
 
 class TakesEmptyForAny(MemoryBackend):
@@ -251,6 +299,26 @@ ZOO = {
         "another spelling is another value",
         "All texts are compared code point by code point",
         "An application is refused because of another collector, whose name looks alike.",
+    ),
+    FindsAnyRareCharacter: Caught(
+        "another spelling is another value",
+        "The conditions that rows must meet",
+        "A gate opens by the approval of a collector whose name differs in one rare character.",
+    ),
+    HoldsRareCharactersAsOne: Caught(
+        "another spelling is another value",
+        "The conditions that rows must meet",
+        "A ticket cannot be bound because of another one, whose name differs in one rare character.",
+    ),
+    FindsByAJoinedKey: Caught(
+        "joined columns stay apart",
+        "The conditions that rows must meet",
+        "A list of changes that need a person shows others, too.",
+    ),
+    NumbersEntriesWithoutASeparator: Caught(
+        "joined columns stay apart",
+        "The conditions that rows must meet",
+        "The history of a change shows the approval of another one.",
     ),
     TakesEmptyForAny: Caught(
         "an empty text is a value",

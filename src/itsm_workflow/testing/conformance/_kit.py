@@ -16,6 +16,7 @@ from itsm_workflow.testing.conformance._histories import HistoryPromises
 from itsm_workflow.testing.conformance._lasting import LastingPromises
 from itsm_workflow.testing.conformance._machine import ModelPromises
 from itsm_workflow.testing.conformance._many import ManyPromises
+from itsm_workflow.testing.conformance._moving import MovingPromises
 from itsm_workflow.testing.conformance._sharing import SharingPromises
 from itsm_workflow.testing.conformance._sizes import SizePromises
 from itsm_workflow.testing.conformance._spelling import SpellingPromises
@@ -51,6 +52,7 @@ def group_of(method: str) -> str:
 
 class Kit(
     CommitPromises,
+    MovingPromises,
     ValuePromises,
     SpellingPromises,
     SizePromises,

@@ -8,18 +8,26 @@ import attrs
 
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import Promises, promise
-from itsm_workflow.testing.conformance._rows import create, entry, follow, found, refused, stored
+from itsm_workflow.testing.conformance._rows import create, entry, follow, found, refused, stored, whole_history
 
 if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import StorageBackend, Write
 
 _SEVERAL = {"ids": "id", "states": "state", "attention": "attention", "ticket_sns": "ticket_sn"}
-_LISTED = 2500
+_LISTED = 70_000
+_COMBINED = 20_000
+_BOUND = (1000, 32_766, 65_535)
+"""Numbers of values that one statement of a database takes; the next one is the first that it does not take."""
 _LIMITS = (1 << 31, 1 << 32, (1 << 63) - 2)
 _MIB = 1 << 20
 _HEAVY = 17
 _BATCH = 2000
 _BAD = 1500
+_KIB = 1 << 10
+_LARGE = ((40, 64 * _KIB, ("form", "document")), (20, _MIB, ("entry",)), (5, 4 * _MIB, ("document",)))
+"""The numbers of writes of three commits, the bytes of their texts, and the columns that have them."""
+_CREATES = 4500
+_ENTRIES = 8500
 
 
 class ManyPromises(Promises):
@@ -27,20 +35,24 @@ class ManyPromises(Promises):
 
     @promise(in_short=True)
     def test_long_lists_in_every_condition(self, backend: StorageBackend) -> None:
-        """A condition may have thousands of values, the last of which counts as the first does.
+        """A condition may have tens of thousands of values, the last of which counts as the first does.
 
         Port: "The conditions that rows must meet. None means "any"; an empty tuple means "none"."
         """
         values = tuple(f"v{number:05}" for number in range(_LISTED))
-        wanted = [values[0], values[_LISTED // 2], values[-1]]
+        wanted = [values[0], *(values[number] for number in _BOUND), values[-1]]
         for value in (*wanted, "other"):
             columns: dict[str, Any] = dict.fromkeys(("state", "attention", "ticket_sn"), value)
             stored(backend, create(value, **columns))
-        several: dict[str, Any] = dict.fromkeys(_SEVERAL, values)
-        for conditions in (*({name: values} for name in _SEVERAL), several):
+        shorter = values[-_COMBINED:]
+        several: dict[str, Any] = dict.fromkeys(_SEVERAL, shorter)
+        for conditions, expected in (
+            *(({name: values}, wanted) for name in _SEVERAL),
+            (several, [value for value in wanted if value in shorter]),
+        ):
             read = found(backend, **conditions)
-            names = " and ".join(conditions)
-            assert read == wanted, f"find with {_LISTED:,} values in {names} returned {read}, must return {wanted}"
+            counts = " and ".join(f"{len(listed):,} values in {name}" for name, listed in conditions.items())
+            assert read == expected, f"find with {counts} returned {read}, must return {expected}"
 
     @promise()
     def test_large_limits(self, backend: StorageBackend) -> None:
@@ -100,3 +112,65 @@ class ManyPromises(Promises):
             read = found(backend, limit=_BATCH)
             assert read == ["stored"], f"{where} raised, but {len(read) - 1:,} of its writes are stored"
         assert backend.commit(batch) == [None] * _BATCH, "the batch without the bad write was not stored"
+
+    @promise(in_short=True)
+    def test_a_batch_of_large_writes(self, backend: StorageBackend) -> None:
+        """Several writes of up to 4 MiB, each of which a backend stores alone, are stored whole in one commit.
+
+        Port: "Store each write or say why not, and make all that were stored durable before returning."
+        """
+        for count, size, places in _LARGE:
+            batch = [_large(f"{size:,} bytes {number:02}", size, places) for number in range(count)]
+            what = f"a commit of {count} writes with texts of {size:,} bytes"
+            assert backend.commit(batch) == [None] * count, f"{what} was not answered as stored"
+            _check_stored(backend, batch, what)
+
+    @promise(in_short=True)
+    def test_a_batch_of_tens_of_thousands_of_values(self, backend: StorageBackend) -> None:
+        """A commit may have more rows, and a write more entries, than one statement of a database takes.
+
+        Port: "The answer has the length and the order of the writes: None for a write that was stored, else its
+        conflict."
+        """
+        taken: dict[str, Any] = {"open_subject": "s"}
+        holder = stored(backend, create("holder", **taken))
+        stale = stored(backend, create(f"c{_CREATES - 2:04}"))
+        batch = [create(f"c{number:04}", ticket_sn=f"n{number}") for number in range(_CREATES - 1)]
+        batch.append(create(f"c{_CREATES - 1:04}", **taken))
+        batch.append(create("long", entries=_ENTRIES))
+        answer = backend.commit(batch)
+        what = f"a commit of {len(batch):,} writes"
+        lost = [(place, conflict.kind.value) for place, conflict in enumerate(answer) if conflict is not None]
+        assert len(answer) == len(batch), f"{what} has {len(answer):,} answers"
+        expected = [(_CREATES - 2, "version"), (_CREATES - 1, "subject")]
+        assert lost == expected, f"{what} has conflicts at {lost[:5]}, must have {expected}"
+        winners = [*batch[: _CREATES - 2], batch[-1]]
+        rows = backend.find(Query(limit=2 * _CREATES)).rows
+        right = {write.row.id: write.row for write in winners} | {stale.id: stale, holder.id: holder}
+        differing = [row.id for row in rows if right.pop(row.id, None) != row] + [*right]
+        assert not differing, f"after {what}, {len(differing):,} rows are missing or differ, such as {differing[0]!r}"
+        for write in (*winners[:: _CREATES // 10], batch[-1]):
+            lines = whole_history(backend, write.row.id)
+            assert len(lines) == len(write.entries), f"after {what}, {write.row.id!r} has {len(lines):,} entries"
+            assert lines == list(write.entries), f"after {what}, {write.row.id!r} has other entries"
+
+
+def _large(change_id: str, size: int, places: tuple[str, ...]) -> Write:
+    """Return a new change with texts of that many bytes, which no other change has."""
+    text = f"{change_id} ".ljust(size - 1, "x") + "!"
+    columns: dict[str, Any] = {place: text for place in places if place != "entry"}
+    write = create(change_id, **columns)
+    return attrs.evolve(write, entries=(entry(change_id, 1, document=text),)) if "entry" in places else write
+
+
+def _check_stored(backend: StorageBackend, batch: list[Write], what: str) -> None:
+    """Check each row and each history; a failure does not show the texts."""
+    for write in batch:
+        name = write.row.id
+        row = backend.get(name)
+        if row is None:
+            raise AssertionError(f"{what} was answered as stored, and get({name!r}) returned None")
+        if row != write.row:
+            raise AssertionError(f"{what} was answered as stored, and get({name!r}) returned another row")
+        if whole_history(backend, name) != list(write.entries):
+            raise AssertionError(f"{what} was answered as stored, and history({name!r}) returned other entries")

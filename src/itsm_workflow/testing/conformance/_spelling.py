@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,9 @@ from itsm_workflow.testing.conformance._trials.stage import FileStage
 from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from itsm_workflow.storage.protocol import StorageBackend, Write
+    from itsm_workflow.storage.protocol import Row, StorageBackend, Write
     from itsm_workflow.testing.conformance._recording import RecordedOpener
     from itsm_workflow.testing.conformance._trials.calls import Watch
 
@@ -39,10 +40,11 @@ SPELLINGS = (
     *("A\u030a", "\u00b2", "2", "2.0", "02", "2e0", "+2", "0x2", "\uff12", "true", "True", "null", "NULL", "None"),
     *("\ufefflog", "log\r\n", "log\r", "log%", "log,lo", "log;lo", "log|lo", "plumless", "buckeroo"),
     *("\u304b", "\u30ab", "\uff76", "\u304c", "\u304b\u3099", "\u65e5\u5fd7", "\u65e5\u8a8c", "\u2764", "\u2764\ufe0f"),
+    *("\U00020bb7", "\U00021a1a", "\u5409", "\U0001f363", "\U0001f37a", "\ufffd", "?", "\U0001f363\U0001f37a"),
 )
 """Texts that a database, a file system or a parser may take for another one of them, or for several.
 
-The CRC-32 of ``plumless`` and of ``buckeroo`` is the same.
+The CRC-32 of ``plumless`` and of ``buckeroo`` is the same. Some collations take all characters beyond U+FFFF for one.
 """
 
 FILE_NAMES = (
@@ -57,6 +59,9 @@ FILE_NAMES = (
 _FILTERS = ("workflow", "subject", "open_subject")
 _SEVERAL = {"ids": "id", "states": "state", "attention": "attention", "ticket_sns": "ticket_sn"}
 _LENGTHS = (31, 63, 127, 190, 191, 254, 255, 256, 767, 1000, 1023, 3071, 8190, 65_534)
+_SEPARATORS = ("", *"/:|,.-_ ;#1", "\t")
+_JOINED = ("id", "workflow", "state", "attention", "subject", "open_subject", "ticket_sn", "ticket_key")
+"""Columns of which a backend may join two to a key. Each two of them differ in a digit of their place in binary."""
 _KEYS = ("id", "open_subject", "ticket_key", "subject", "workflow", "state", "attention", "ticket_sn")
 
 
@@ -178,6 +183,34 @@ class SpellingPromises(Promises):
                         assert names == [write.row.id], f"find by {column} of {length + 1:,} characters"
 
     @promise()
+    def test_joined_columns_stay_apart(self, backend: StorageBackend) -> None:
+        """Two changes stay apart of which two columns would be one text if they were joined, by any usual separator.
+
+        Port: "The conditions that rows must meet. None means "any"; an empty tuple means "none"."
+        """
+        kinds = product(_SEPARATORS, range(3), (0, 1))
+        splits = [_joined(number, *kind) for number, kind in enumerate(kinds)]
+        for _, pair in splits:
+            answer = backend.commit(pair)
+            assert answer == [None, None], f"{word(pair)} is answered {word(answer)}, but no change has these values"
+        for firsts, pair in splits:
+            for write in pair:
+                for query in _pairs(firsts, write.row):
+                    names = found(backend, **query)
+                    expected = [write.row.id]
+                    assert names == expected, f"find({word(Query(**query))}) returned {names}, must return {expected}"
+        # The number of an entry, or of a submission, that is joined to the end of a name.
+        ends = (f"z{first}{last}" for first in _SEPARATORS for last in ("", "1", f"1{first}"))
+        names = list(dict.fromkeys(ends))
+        numbered = [create(name, entries=12, subject=name, submission=place) for place, name in enumerate(names, 1)]
+        assert backend.commit(numbered) == [None] * len(names), "names that end in a number are not stored"
+        for write in numbered:
+            name = write.row.id
+            assert whole_history(backend, name) == list(write.entries), f"history({name!r}) returned other entries"
+            read = found(backend, subject=name, order=Order.SUBMISSION)
+            assert read == [name], f"find(subject={name!r}) in the order of submissions returned {read}"
+
+    @promise()
     def test_times_may_go_backwards(self, backend: StorageBackend) -> None:
         """Entries are ordered by their number, whatever their times say, and a row has the times that were written.
 
@@ -204,6 +237,27 @@ def _names_of_files(watch: Watch, folder: Path, opener: Callable[[], StorageBack
     files = [operation.other or operation.path for operation in stage.making if operation.kind is not Kind.NOTE]
     names = {Path(file).name for file in files}
     return sorted(names | {name.split(".")[0] for name in names})
+
+
+def _joined(number: int, separator: str, bit: int, turn: int) -> tuple[list[str], tuple[Write, Write]]:
+    """Return columns and two changes: joined to another column, each of these columns gives the same text in both."""
+    begin, middle, end = (f"{letter}{number:03}" for letter in "abc")
+    firsts = [name for place, name in enumerate(_JOINED) if place >> bit & 1 != turn]
+    one = dict.fromkeys(_JOINED, f"{middle}{separator}{end}") | dict.fromkeys(firsts, begin)
+    other = dict.fromkeys(_JOINED, end) | dict.fromkeys(firsts, f"{begin}{separator}{middle}")
+    return firsts, (_with_all(one), _with_all(other))
+
+
+def _with_all(columns: dict[str, Any]) -> Write:
+    return create(columns["id"], **{name: text for name, text in columns.items() if name != "id"})
+
+
+def _pairs(firsts: list[str], row: Row) -> Iterator[dict[str, Any]]:
+    """Yield the conditions by one of these columns and by one of the others."""
+    asked = {name: _query_for(name, getattr(row, name)) for name in _JOINED}
+    for first, second in product(firsts, asked.keys() - firsts):
+        if (one := asked[first]) is not None and (other := asked[second]) is not None:
+            yield one | other
 
 
 def _queries(text: str) -> list[dict[str, Any]]:

@@ -1,0 +1,72 @@
+"""The promises about unique values that move from one change to another within one commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.storage.protocol import ConflictKind
+from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._rows import create, follow, present, stored
+
+if TYPE_CHECKING:
+    from itsm_workflow.storage.protocol import Row, StorageBackend
+    from itsm_workflow.testing.conformance._recording import RecordedOpener
+
+_UNIQUE = {"open_subject": ConflictKind.SUBJECT, "ticket_key": ConflictKind.TICKET}
+
+
+class MovingPromises(Promises):
+    """A value that one change releases and another one takes is held by the latter."""
+
+    @promise(alone=True)
+    def test_a_value_that_moves_in_one_commit_is_held(self, open_backend: RecordedOpener) -> None:
+        """A change releases a value in the commit in which another one takes it, in either order, alone and in a row.
+
+        Port: "Each write succeeds or conflicts independently of the others, in any order the backend likes."
+        """
+        backend: StorageBackend = open_backend()
+        try:
+            for columns in (("open_subject",), ("ticket_key",), tuple(_UNIQUE)):
+                for order in (1, -1):
+                    value = f"{'+'.join(columns)} {order}"
+                    held: dict[str, Any] = dict.fromkeys(columns, value)
+                    first = stored(backend, create(f"{value} a", **held))
+                    second = stored(backend, create(f"{value} b"))
+                    for _ in range(2):  # and back
+                        _move(backend, (first, second), held, order)
+                        first, second = present(backend, second.id), present(backend, first.id)
+                        _check_held(backend, first, held)
+                    if "durable" in self.abilities:
+                        backend.close()
+                        backend = open_backend()
+                        _check_held(backend, first, held)
+        finally:
+            backend.close()
+
+
+def _move(backend: StorageBackend, pair: tuple[Row, Row], held: dict[str, Any], order: int) -> None:
+    """Release and take the values in one commit; a backend that took them first may do so in the next commit."""
+    holder, other = pair
+    free: dict[str, Any] = dict.fromkeys(held)
+    writes = [follow(holder, **free), follow(other, **held)][::order]
+    answer = backend.commit(writes)[::order]
+    assert answer[0] is None, f"the write that releases {held} is answered {answer[0]}"
+    if answer[1] is None:
+        return
+    assert answer[1].kind is _UNIQUE[next(iter(held))], f"the write that takes {held} is answered {answer[1]}"
+    again = backend.commit([follow(other, **held)])
+    assert again == [None], f"{held} was released by the last commit, and the write that takes it is answered {again}"
+
+
+def _check_held(backend: StorageBackend, holder: Row, held: dict[str, Any]) -> None:
+    """Check that a third change cannot take any of the values."""
+    for column, value in held.items():
+        name = f"{value} {column} third"
+        taken: dict[str, Any] = {column: value}
+        (conflict,) = backend.commit([create(name, **taken)])
+        what = f"{column} {value!r} moved to {holder.id!r}, and the write of a third change"
+        assert conflict is not None, f"{what} that takes it was stored"
+        assert conflict.kind is _UNIQUE[column], f"{what} is answered {conflict}"
+        assert conflict.holder in {holder.id, None}, f"{what} is answered {conflict}"
+        assert backend.get(name) is None, f"{what} had a conflict, and was stored"
+    assert {column: getattr(present(backend, holder.id), column) for column in held} == held
