@@ -139,6 +139,8 @@ class OneFile(PlainDict):
     """Changes in one file, which every call reads, and which every commit writes again and syncs."""
 
     abilities: ClassVar[frozenset[str]] = frozenset({"durable", "multi_process", "fsync"})
+    wait: ClassVar[float] = -1
+    """The seconds that a call waits for the lock: as long as it takes."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -149,7 +151,7 @@ class OneFile(PlainDict):
         # A new lock each time, which also keeps the threads apart: one that was made before a fork, or that a thread
         # held meanwhile, cannot be used after it.
         lock = FileLock(f"{self._path}.lock")
-        with unavailable("use", self._path), lock.acquire(poll_interval=_POLL):
+        with unavailable("use", self._path), lock.acquire(self.wait, poll_interval=_POLL):
             self._check_open()
             yield self._read()
 
@@ -173,6 +175,12 @@ class OneFile(PlainDict):
             os.fsync(file.fileno())
         new.replace(self._path)
         sync_directory(self._path.parent)
+
+
+class NeverWaits(OneFile):
+    """Changes in one file; a call raises StorageUnavailable if another thread or process is in one."""
+
+    wait: ClassVar[float] = 0
 
 
 class OwnRow(Row):

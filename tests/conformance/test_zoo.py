@@ -18,7 +18,7 @@ from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance import zoo_errors, zoo_undoing
 from tests.conformance.collection import COLLECTION
-from tests.conformance.good import CheckedJournal, FilePerChange, Journal, OneFile, PlainDict, TwoTables
+from tests.conformance.good import CheckedJournal, FilePerChange, Journal, NeverWaits, OneFile, PlainDict, TwoTables
 from tests.conformance.zoo import (
     IgnoresTheVersion,
     MovesUpdatedAtOnAClaim,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 ALL: dict[Backend, Caught] = {backend: caught for members in COLLECTION.values() for backend, caught in members.items()}
 GOOD: tuple[Backend, ...] = (
     *(MemoryBackend, SQLiteBackend, JSONFileBackend),
-    *(PlainDict, OneFile, Journal, CheckedJournal, FilePerChange, TwoTables),
+    *(PlainDict, OneFile, NeverWaits, Journal, CheckedJournal, FilePerChange, TwoTables),
 )
 
 
@@ -128,6 +128,14 @@ class TestOneFile(StorageConformance):
 
 
 @pytest.mark.long
+class TestNeverWaits(TestOneFile):
+    """A good backend, which raises an error where others wait for a lock."""
+
+    abilities = NeverWaits.abilities
+    build = NeverWaits
+
+
+@pytest.mark.long
 class TestJournal(TestOneFile):
     """A good backend, which appends to its file."""
 
@@ -171,6 +179,15 @@ def test_a_backend_with_many_files_raises_no_alarm(only: str, new_store: NewStor
     report = check_storage(new_store(FilePerChange), abilities=FilePerChange.abilities, only=only)
     assert report.broken == {}
     assert report.count(PromiseOutcome.KEPT) == len(report.results)
+
+
+@pytest.mark.parametrize("only", ["dictionary", "one thread opens each subject"])
+def test_a_backend_that_does_not_wait_for_a_lock_raises_no_alarm(only: str, new_store: NewStore) -> None:
+    """A commit that raised StorageUnavailable in a race may have been stored, or not."""
+    few = attrs.evolve(QUICK, walks=4)
+    report = check_storage(new_store(NeverWaits), abilities=NeverWaits.abilities, profile=few, only=only)
+    assert {name: result.reason for name, result in report.broken.items()} == {}
+    assert report.count(PromiseOutcome.KEPT) == 1
 
 
 @pytest.mark.long

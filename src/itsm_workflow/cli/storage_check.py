@@ -16,6 +16,7 @@ import rich_click as click
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, facts, note, table
 from itsm_workflow.cli.show import json_option
+from itsm_workflow.cli.storage_threads import ending_without_threads
 from itsm_workflow.cli.values import Seconds, Whole, store_url
 from itsm_workflow.errors import StorageError
 from itsm_workflow.storage.registry import backend_of
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _BY_SIGNAL = 128
 """Added to a signal's number, the exit code of a process that it ends, as in a shell."""
+
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 _OUTCOME, _SECONDS = len("not declared"), len("seconds")
 
@@ -78,6 +81,21 @@ def check(
     URL is the place for its stores: a path at which no store exists yet, or an empty store. A store that has data in
     it is refused.
     """
+    with ending_without_threads() as end:
+        end.code = _check(url, name, listing=listing, runs=runs, only=only, patience=patience, in_json=in_json)
+    return end.code
+
+
+def _check(
+    url: SecretURL | None,
+    name: str,
+    *,
+    listing: bool,
+    runs: int,
+    only: tuple[str, ...],
+    patience: float | None,
+    in_json: bool,
+) -> Exit:
     from itsm_workflow.testing.conformance import PROFILES, StorageReport, check_storage  # noqa: PLC0415 - to save start-up time
     from itsm_workflow.testing.conformance._base import Misused  # noqa: PLC0415 - the same
     from itsm_workflow.testing.conformance._check import promises_named  # noqa: PLC0415 - the same
@@ -98,13 +116,13 @@ def check(
     abilities, scheme = _abilities(url), scheme_of(url)
     run, report, left = 0, StorageReport(profile=name, abilities=abilities, results=()), list[str]()
     printer = _Printer(report, scheme, max(map(len, chosen)), in_json=in_json)
-    load_ahead()
     try:
-        with _quiet():
+        with _quiet(), _prints_of_the_backend(to_stderr=in_json):
+            load_ahead()
             while run < runs and not report.broken:
                 run += 1
                 printer.run, printer.known = run, []
-                with _ended_by_sigterm(), scratch_stores(url, left) as new_store:
+                with _ended_by_signals(), scratch_stores(url, left) as new_store:
                     report = check_storage(
                         new_store,
                         abilities=abilities,
@@ -113,10 +131,14 @@ def check(
                         progress=printer.begin,
                         ended=printer.end,
                         patience=patience,
+                        waiting=printer.wait,
                     )
     except Misused as error:
         raise StorageError(f"the {scheme} backend: {error}", scheme=scheme) from error
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error, EndedBySignal):
+            wrong = f"the {scheme} backend raised SystemExit({error.code!r}), which ends the program that calls it"
+            raise StorageError(f"{wrong}; raise StorageError instead", scheme=scheme) from error
         printer.finish(left)
         note(f"the check was interrupted: {len(printer.known)} of {len(chosen)} promises were tested")
         raise
@@ -129,24 +151,50 @@ def check(
     return Exit.FAILED if report.broken else Exit.DONE
 
 
+class EndedBySignal(SystemExit):
+    """A signal ended the check. A backend that raises SystemExit does not end it."""
+
+
 @contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Exit on SIGTERM as after an error, so that the stores of the check are removed."""
+def _ended_by_signals() -> Iterator[None]:
+    """Exit on SIGTERM and SIGHUP as after an error, so that the stores of the check are removed."""
     owner = os.getpid()
 
     def leave(number: int, _frame: object) -> None:
         if os.getpid() != owner:  # a process that a promise forked, which has nothing to remove
             os._exit(_BY_SIGNAL + number)
-        sys.exit(_BY_SIGNAL + number)
+        raise EndedBySignal(_BY_SIGNAL + number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, leave)
+    before = {
+        number: signal.signal(number, leave)
+        for number in _ENDING
+        if signal.getsignal(number) is not signal.SIG_IGN  # nohup ignores SIGHUP
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _prints_of_the_backend(*, to_stderr: bool) -> Iterator[None]:
+    """Redirect what a backend prints, in this process and in those that the check starts, so that JSON stays valid."""
+    if not to_stderr:
+        yield
+        return
+    sys.stdout.flush()
+    with contextlib.redirect_stdout(sys.stderr):
+        kept = os.dup(1)
+        os.dup2(2, 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def _list(promises: list[tuple[str, str]], *, in_json: bool) -> None:
@@ -205,6 +253,11 @@ class _Printer:
         self._row(result.promise, outcome, f"{result.seconds:.2f}", "" if broken else clean(result.reason))
         if broken and not self._in_json:
             self._explain(result)
+
+    def wait(self, promise: str, waiting: str) -> None:
+        """Report to standard error that a promise is still being tested."""
+        self._clear()
+        note(f"{promise}: {clean(waiting)}")
 
     def finish(self, left: list[str]) -> None:
         """Print the names of the broken promises and the numbers of the results of the last run, or all as JSON."""

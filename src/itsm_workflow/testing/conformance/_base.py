@@ -6,6 +6,7 @@ import difflib
 import functools
 import pickle
 import re
+import threading
 import time
 from typing import TYPE_CHECKING, ClassVar
 
@@ -83,6 +84,10 @@ def _check_picklable(open_backend: object) -> None:
         ) from error
 
 
+def _is_in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
 def promise(
     *needs: str, in_short: bool = False, waits: bool = False, alone: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -114,9 +119,9 @@ def promise(
                     compare(recording)
             except NotRun as missing:
                 self.leave_out(missing)
-            except (KeyboardInterrupt, SystemExit):
-                raise
             except BaseException as error:  # pytest's failures do not derive from Exception
+                if isinstance(error, KeyboardInterrupt | SystemExit) and _is_in_main_thread():
+                    raise  # of a signal, not of the backend
                 broken = (isinstance(error, DiffersFromTheModel | Shown) and error.sentence) or sentence
                 error.finding = BrokenPromise(broken, recording)  # type: ignore[attr-defined]  # as notes are
                 error.add_note(f"A promise of the storage port is broken: {broken}")

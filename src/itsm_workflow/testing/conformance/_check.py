@@ -16,6 +16,7 @@ from itsm_workflow.testing.conformance._background import Background
 from itsm_workflow.testing.conformance._base import BrokenPromise, Misused, NotRun, quoted
 from itsm_workflow.testing.conformance._first_look import refuse_data
 from itsm_workflow.testing.conformance._kit import GROUPS, Kit, group_of
+from itsm_workflow.testing.conformance._pace import Patience
 from itsm_workflow.testing.conformance._profiles import QUICK, Profile
 from itsm_workflow.testing.conformance._recording import RecordedOpener, Recording
 from itsm_workflow.testing.conformance._reports import Shown, message_of
@@ -104,6 +105,7 @@ def check_storage(
     progress: Callable[[str], None] = lambda _: None,
     ended: Callable[[Result], None] = lambda _: None,
     patience: float | None = None,
+    waiting: Callable[[str, str], None] = lambda _name, _waiting: None,
 ) -> StorageReport:
     """Test every promise of the storage port, each on an empty store.
 
@@ -121,6 +123,9 @@ def check_storage(
             after it are not tested, since a blocked call of this process cannot be ended. A call is slow after a
             quarter of it. Both limits are longer if one of the first calls took more than 1/2000 of it. Defaults to
             the profile's.
+        waiting: Called with the name of a promise that is tested for long, and with a text that says what the check
+            waits for: after a call took as long as a slow one, after the promise took as long as a blocked call, and
+            after twice the time again and again.
 
     Raises:
         TypeError: The abilities are not a frozenset, `new_store` does not return a callable that opens a backend, or
@@ -134,7 +139,7 @@ def check_storage(
     declared_kit = type("DeclaredKit", (Kit,), {"abilities": abilities, "profile": profile})
     kit, chosen = declared_kit(), promises_named(only)
     refuse_data(new_store)
-    waiting = {
+    resting = {
         name: Background(declared_kit(), partial(_result_of, name, method, new_store))
         for name, (method, declared) in chosen.items()
         if declared.waits and declared.needs <= abilities  # type: ignore[attr-defined]  # see promise
@@ -153,12 +158,12 @@ def check_storage(
             end(name, attrs.evolve(plain, outcome=PromiseOutcome.NOT_DECLARED, reason=reason))
         elif stopped:
             end(name, attrs.evolve(plain, reason=f"not tested: a call of {stopped!r} never returned"))
-        elif name not in waiting:
+        elif name not in resting:
             progress(name)
-            result, returned = _result_of(name, method, new_store, kit)
+            result, returned = _result_of(name, method, new_store, kit, partial(waiting, name))
             end(name, result)
             stopped = "" if returned else name
-    for name, background in waiting.items():
+    for name, background in resting.items():
         if name not in results:
             progress(name)
             end(name, background.result()[0])
@@ -205,18 +210,24 @@ def _near(text: str, names: Collection[str]) -> list[str]:
     return [name for name, count in alike.items() if count == most][:_HINTS] if most else []
 
 
-def _result_of(name: str, method: str, new_store: NewStore, kit: Kit) -> tuple[Result, bool]:
+def _result_of(
+    name: str, method: str, new_store: NewStore, kit: Kit, waiting: Callable[[str], None] = lambda _: None
+) -> tuple[Result, bool]:
     """Return the result of a promise, and whether all calls returned."""
     start = time.perf_counter()
     test = getattr(kit, method)
     outer = kit.recording = Recording(pace=kit.pace)
     result = Result(promise=name, sentence=quoted(test), outcome=PromiseOutcome.KEPT)
     returned = True
+    patient = Patience(kit.pace, waiting)
+
+    def is_blocked() -> bool:
+        longest = max(each.longest_pending() for each in (outer, kit.recording))
+        patient.look(longest, time.perf_counter() - start)
+        return longest > kit.pace.blocked
+
     try:
-        unless(
-            lambda: max(each.longest_pending() for each in (outer, kit.recording)) > kit.pace.blocked,
-            lambda: _run(test, new_store(), outer),
-        )
+        unless(is_blocked, lambda: _run(test, new_store(), outer))
         if slow := kit.pace.finding():
             result = attrs.evolve(result, outcome=PromiseOutcome.SLOW, reason=slow)
     except NotRun as missing:

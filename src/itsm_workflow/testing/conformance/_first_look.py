@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.errors import StorageError
 from itsm_workflow.storage.protocol import Query, Rows, StorageBackend
 from itsm_workflow.testing.conformance._base import Misused
-from itsm_workflow.testing.conformance._reports import place_of
+from itsm_workflow.testing.conformance._reports import place_of, without_passwords
 from itsm_workflow.testing.conformance._threads import DidNotReturn, within
 from itsm_workflow.testing.conformance._wording import word
 from itsm_workflow.text import counted, describe
@@ -42,17 +42,18 @@ def _look(opener: Callable[[], StorageBackend]) -> None:
         backend: object = opener()
     except StorageError:
         raise
-    except Exception as error:
-        raise Misused(f"a new store cannot be opened: {describe(error)}{place_of(error)}") from error
+    except BaseException as error:  # SystemExit, too: in this thread, it is the backend's
+        problem = without_passwords(describe(error))
+        raise Misused(f"a new store cannot be opened: {problem}{place_of(error)}") from error
     if not isinstance(backend, StorageBackend):
         raise Misused(
             f"opening a new store returned {word(backend)}, which has not the methods of a storage backend: commit, "
             "get, find, history, close"
         )
     page: object = None
-    with suppress(Exception):
+    with suppress(BaseException):
         page = backend.find(Query(limit=5))
-    with suppress(Exception):
+    with suppress(BaseException):
         backend.close()
     if isinstance(page, Rows) and page.rows:
         raise Misused(

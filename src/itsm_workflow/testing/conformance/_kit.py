@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.conformance._base import Promises
 
 GROUPS: Mapping[str, tuple[type[Promises], ...]] = {
-    "commits": (CommitPromises,),
+    "commits": (CommitPromises, MovingPromises),
     "values": (ValuePromises, SpellingPromises),
     "sizes": (SizePromises, ManyPromises),
     "queries": (FindPromises, FilterPromises),

@@ -13,6 +13,7 @@ from unittest import mock
 
 import attrs
 
+from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.testing.conformance._base import NotRun, Promises, promise
 from itsm_workflow.testing.conformance._model import Model
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     from hypothesis import strategies
     from hypothesis.stateful import RuleBasedStateMachine
 
-    from itsm_workflow.storage.protocol import Write
+    from itsm_workflow.storage.protocol import Conflict, Write
     from itsm_workflow.testing.conformance._recording import Call, RecordedOpener, Recording
 
+    Answer = list[Conflict | None] | None
     Plan = tuple[str, str, int, dict[str, Any]]
 
 _NAMES = ("a", "A", "b", "é", "🚒")
@@ -208,8 +210,8 @@ def storage_machine(  # noqa: C901  # the rules of one machine
         @failures.watching
         def two_threads(self, one: list[Plan], other: list[Plan]) -> None:
             both = [self.planned_at_once(one), self.planned_at_once(other)]
-            answers = at_once([partial(self.backend.commit, writes) for writes in both])
-            self.model = self.model.after([*both[0], *both[1]], [*answers[0], *answers[1]])
+            answers = at_once([partial(_attempt, partial(self.backend.commit, writes)) for writes in both])
+            self.model = self.after_race(both, answers)
 
         @precondition(lambda _: partner is not None)
         @rule(here=racing, there=racing, together=st.booleans())
@@ -220,9 +222,9 @@ def storage_machine(  # noqa: C901  # the rules of one machine
             theirs = self.planned_at_once(there)
             partner.begin(theirs)
             # Without writes, do not even call commit: the next read must see the other's commit without one of its own.
-            answer = self.backend.commit(ours) if ours else []
-            their_answer = partner.answer()
-            self.model = self.model.after([*ours, *theirs], [*answer, *their_answer])
+            answer = _attempt(partial(self.backend.commit, ours)) if ours else []
+            their_answer = _attempt(partner.answer) if ours else partner.answer()
+            self.model = self.after_race([ours, theirs], [answer, their_answer])
 
         @precondition(lambda _: durable and partner is not None)
         @rule(batches=st.lists(racing, min_size=1, max_size=3), line=st.integers(0, _LAST_LINE))
@@ -241,11 +243,30 @@ def storage_machine(  # noqa: C901  # the rules of one machine
             recording.add("elsewhere", (f"{word(commits[: len(answers)])} -> {word(answers)}, and {end}",))
             self.model = self.after_death(unseen)
 
+        def after_race(self, commits: list[list[Write]], answers: list[Answer]) -> Model:
+            pairs = list(zip(commits, answers, strict=True))
+            known = [write for writes, answer in pairs if answer is not None for write in writes]
+            given = [conflict for answer in answers if answer is not None for conflict in answer]
+            unknown = [write for writes, answer in pairs if answer is None for write in writes]
+            if not unknown:
+                return self.model.after(known, given)
+            for model in self.model.after_some(known, given, unknown):
+                if self.is_stored(model):
+                    return model
+            raise AssertionError(
+                f"a commit of {word(unknown)} raised StorageUnavailable in a race with {word(known)}, answered "
+                f"{word(given)}; the store does not hold what it held before, with the latter and some of the former"
+            )
+
+        def is_stored(self, model: Model) -> bool:
+            names = self.names()
+            return all(self.backend.get(name) == model.get(name) for name in names) and all(
+                tuple(whole_history(self.backend, name)) == model.entries.get(name, ()) for name in names
+            )
+
         def after_death(self, unseen: list[Write]) -> Model:
             for model in self.model.after_any(unseen):
-                if all(self.backend.get(name) == model.get(name) for name in self.names()) and all(
-                    tuple(whole_history(self.backend, name)) == model.entries.get(name, ()) for name in self.names()
-                ):
+                if self.is_stored(model):
                     return model
             if not unseen:
                 raise AssertionError("another process crashed after its last commit, and this one reads an older state")
@@ -318,6 +339,14 @@ def storage_machine(  # noqa: C901  # the rules of one machine
             self.backend.close()
 
     return StorageMachine
+
+
+def _attempt(commit: Callable[[], list[Conflict | None]]) -> Answer:
+    """Return the answer of a commit in a race; None if it raised StorageUnavailable, and may have been stored."""
+    try:
+        return commit()
+    except StorageUnavailable:
+        return None
 
 
 def _compare(what: str, actual: object, expected: object) -> None:

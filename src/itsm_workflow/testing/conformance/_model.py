@@ -49,6 +49,19 @@ class Model:
             f"{_kinds(right)}: {word(list(writes))}"
         )
 
+    def after_some(
+        self, writes: Sequence[Write], answer: Sequence[Conflict | None], unknown: Sequence[Write]
+    ) -> Iterator[Model]:
+        """Yield the possible contents after a race of writes that got this answer, and of others that got none."""
+        if len(answer) != len(writes):
+            return
+        known = list(zip(writes, answer, strict=True))
+        for few in chain.from_iterable(combinations(unknown, size) for size in range(len(unknown) + 1)):
+            for order in permutations([*known, *((write, None) for write in few)]):
+                model = self.copy()
+                if all(_is_fitting(given, model.write(write)) for write, given in order):
+                    yield model
+
     def after_call(self, name: str, arguments: tuple[Any, ...], answer: Any) -> Model:  # noqa: ANN401  # of the call
         """Return the contents after a call of any method that got this answer.
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _FIRST = 5
 _TIMES_THE_FIRST = 500
@@ -55,3 +60,32 @@ class Pace:
             f"slow: a call of {name} returned after {seconds:.1f} s; the limit is {self.slow:.1f} s, since the slowest "
             f"of the first {_FIRST} calls took {self.first:.3f} s"
         )
+
+
+class Patience:
+    """Reports that a check still waits, more and more rarely, since the limits can be long on a busy machine.
+
+    Args:
+        pace: The time limits.
+        report: Called with a text that says what the check waits for.
+    """
+
+    def __init__(self, pace: Pace, report: Callable[[str], None]) -> None:
+        self._pace, self._report = pace, report
+        self._call, self._promise = pace.patience / _PARTS, pace.patience
+
+    def look(self, call: float, promise: float) -> None:
+        """Report a call, or a promise, that takes long.
+
+        Args:
+            call: The seconds that the longest call has taken that has not returned.
+            promise: The seconds since the promise began.
+        """
+        if call > self._call:
+            self._report(
+                f"still waiting: a call has not returned for {call:.0f} s; the limit is {self._pace.blocked:.0f} s"
+            )
+            self._call = 2 * call
+        elif promise > self._promise:
+            self._report(f"still testing, for {promise:.0f} s")
+            self._promise = 2 * promise

@@ -6,7 +6,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from itsm_workflow.testing.conformance._processes import Other, serve
+from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.testing.conformance._processes import Other, Unavailable, serve
 from itsm_workflow.testing.conformance._reports import Shown
 from itsm_workflow.testing.conformance._wording import word
 
@@ -38,9 +39,17 @@ class Partner:
         self._guarded(partial(self._other.send, writes))
 
     def answer(self) -> list[Conflict | None]:
-        """Return the answer of the commit, which is recorded as that of another process."""
+        """Return the answer of the commit, which is recorded as that of another process.
+
+        Raises:
+            StorageUnavailable: The commit raised it.
+        """
         assert self._other is not None
-        answer: list[Conflict | None] = self._guarded(self._other.receive)
+        answer: list[Conflict | None] | Unavailable = self._guarded(self._other.receive)
+        if isinstance(answer, Unavailable):
+            wrong = f"another process: {answer.message}"
+            self._open_backend.recording.add("elsewhere", (f"commit({word(self._sent)}) raised StorageUnavailable",))
+            raise StorageUnavailable(wrong, path=answer.path)
         self._open_backend.recording.add("elsewhere", (f"commit({word(self._sent)}) -> {word(answer)}",))
         return answer
 

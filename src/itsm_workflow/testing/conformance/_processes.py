@@ -15,6 +15,9 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
+from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage import protocol
 from itsm_workflow.testing.conformance._answers import check_answer, plain
 from itsm_workflow.testing.conformance._judging import timed
@@ -50,6 +53,14 @@ _FRESH = (
     else multiprocessing.get_context("spawn")
 )
 _NOT_THE_BACKENDS_OWN = (protocol.__file__, str(Path(__file__).parent), "<attrs generated")
+
+
+@attrs.frozen
+class Unavailable:
+    """The answer of a commit of another process that raised StorageUnavailable, with its message and its path."""
+
+    message: str
+    path: str | None
 
 
 def load_ahead() -> None:
@@ -269,7 +280,11 @@ def write_on(backend: StorageBackend, sender: Connection, change_id: str, rests_
 def serve(backend: StorageBackend, pipe: Connection) -> None:
     """Commit each batch that arrives and report the answers, until None arrives."""
     while (writes := pipe.recv()) is not None:
-        pipe.send(("done", backend.commit(writes)))
+        try:
+            answer: object = backend.commit(writes)
+        except StorageUnavailable as error:
+            answer = Unavailable(str(error), getattr(error, "path", None))
+        pipe.send(("done", answer))
 
 
 def write_and_die(backend: RecordedBackend, pipe: Connection, commits: Sequence[Sequence[Write]], line: int) -> None:

@@ -233,10 +233,19 @@ def _refuse_data(url: SecretURL) -> None:
             # The error's own message is left out, since it may contain the URL's password.
             wrong = f"the store cannot be opened: from_url raised {type(error).__name__}, which is not a StorageError"
             raise StorageError(wrong, scheme=scheme_of(url)) from error
-        with closing(opened) as store:
-            page = store.find(Query(limit=1))
-            if not page.rows and page.next is None:
-                return
+        try:
+            with closing(opened) as store:
+                page = store.find(Query(limit=1))
+                if not page.rows and page.next is None:
+                    return
+        except StorageError:
+            raise
+        except Exception as error:
+            wrong = (
+                f"the store cannot be read: find raised {type(error).__name__}, which is not a StorageError; nothing "
+                "was done. Is it a store of this backend? Name an empty store, or a path that does not exist yet"
+            )
+            raise StorageError(wrong, scheme=scheme_of(url)) from error
     raise StorageError(
         "the store holds changes, and a check needs an empty store: nothing was done; name an empty store, or a path "
         "that does not exist yet",

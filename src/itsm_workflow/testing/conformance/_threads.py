@@ -9,6 +9,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from itsm_workflow.testing.conformance._reports import Shown, place_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -24,6 +26,19 @@ class DidNotReturn(Exception):
     """The work was given up and continues, since a thread cannot be ended."""
 
 
+class EndsTheProgram(Shown):
+    """The work raised an exception that is not an `Exception`, which would end the program that tests the backend."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> EndsTheProgram:
+        """Describe that exception, with the calls that were recorded."""
+        wrong = f"the backend raised {type(error).__name__}({error}), which ends the program that calls it"
+        described = cls(f"{wrong}{place_of(error)}")
+        if hasattr(error, "finding"):
+            described.finding = error.finding  # type: ignore[attr-defined]  # see promise
+        return described
+
+
 def unless(given_up: Callable[[], bool], work: Callable[[], Answer]) -> Answer:
     """Run the work in a new thread, and return its result or raise its error.
 
@@ -33,6 +48,8 @@ def unless(given_up: Callable[[], bool], work: Callable[[], Answer]) -> Answer:
 
     Raises:
         DidNotReturn: The work was given up.
+        EndsTheProgram: The work raised SystemExit, KeyboardInterrupt, or another exception that is not an `Exception`.
+            A signal of this program raises these in its main thread only.
     """
     answers: list[Answer] = []
     errors: list[BaseException] = []
@@ -49,6 +66,8 @@ def unless(given_up: Callable[[], bool], work: Callable[[], Answer]) -> Answer:
     while thread.is_alive() and not given_up():
         thread.join(_GLANCE)
     if errors:
+        if not isinstance(errors[0], Exception):
+            raise EndsTheProgram.of(errors[0]) from errors[0]
         raise errors[0]
     if not answers:
         raise DidNotReturn
