@@ -79,7 +79,7 @@ PLACES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "reading": ("cannot read {}/store.jsonl: Input/output error", lambda path: _pulled_out(path).read(0)),
     "moving": ("cannot replace {}/store.jsonl: Input/output error", lambda path: _pulled_out(path).move(path)),
     "a rest of a repair": ("cannot remove {}/store.db.repaired: ", _repair_over_a_directory),
-    "the end of a repair": ("cannot replace {}/store.db: the file does not exist", _move_nothing),
+    "the end of a repair": ("cannot replace {0}/store.db: {0}/store.db.repaired does not exist", _move_nothing),
 }
 
 

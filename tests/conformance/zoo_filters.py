@@ -160,7 +160,7 @@ class FiltersAPageLater(MemoryBackend):
         return attrs.evolve(page, rows=rows)
 
 
-_COMBINED, _ALL, _SPELLED = "conditions are combined", "The conditions that rows must meet.", 'None means "any"'
+_COMBINED, _ALL, _SPELLED = "conditions are combined", "The conditions that rows must meet.", "All texts are"
 
 ZOO = {
     LooksUpStatesAlone: Caught(_COMBINED, _ALL, "A list of overdue changes also shows those that are not overdue."),

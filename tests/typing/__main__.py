@@ -41,7 +41,9 @@ def write(*lines: str) -> None:
 def main() -> int:
     """Print the names and the share of the public names whose types are known; return the exit code."""
     command = ["basedpyright", "--pythonpath", sys.executable, "--verifytypes", "itsm_workflow", "--ignoreexternal"]
-    environment = {**os.environ, "PYTHONPATH": SOURCES}  # pyright does not follow the hook of an editable installation
+    # pyright does not follow the hook of an editable installation, and takes the packages of the first Python on PATH.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, "PYTHONPATH": SOURCES, "PATH": path}
     done = subprocess.run(
         [str(Path(sys.executable).with_name(command[0])), *command[1:], "--outputjson"],
         cwd=ROOT,
