@@ -225,7 +225,10 @@ def test_the_command_names_the_promise_that_hangs(
     monkeypatch.setattr(registry, "_entry_point", lambda _: Entry(KeepsItsLock))
     assert main(["storage", "check", "blocks://", "--only", "bad write", "--patience", "1"]) == 1
     printed = capsys.readouterr()
-    assert re.fullmatch(f"a bad write stores nothing: {BLOCKED}\n", printed.err)
+    *waits, last = printed.err.splitlines()
+    assert re.fullmatch(f"a bad write stores nothing: {BLOCKED}", last)
+    assert waits
+    assert all(line.startswith("a bad write stores nothing: still waiting: a call has not returned") for line in waits)
     assert re.search(f"wrong     {BLOCKED}", printed.out)
 
 

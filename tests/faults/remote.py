@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import traceback
@@ -139,6 +140,7 @@ class FarWorld(MortalWorld):
 
     def _work_and_die(self, stage: Stage, points: Where, at: int, line: Connection) -> NoReturn:
         end = End(struck=False, error="it did not begin")
+        gc.freeze()  # the ends of its parent's garbage are not points of its work
         try:
             self.line = line
             self.gateway = far = FarGateway(self.ledger, clock=self.clock)
