@@ -228,7 +228,7 @@ def test_the_command_names_the_promise_that_hangs(
     *waits, last = printed.err.splitlines()
     assert re.fullmatch(f"a bad write stores nothing: {BLOCKED}", last)
     assert waits
-    assert all(line.startswith("a bad write stores nothing: still waiting: a call has not returned") for line in waits)
+    assert all(line.startswith("a bad write stores nothing: still ") for line in waits)
     assert re.search(f"wrong     {BLOCKED}", printed.out)
 
 
