@@ -128,14 +128,6 @@ class TestOneFile(StorageConformance):
 
 
 @pytest.mark.long
-class TestNeverWaits(TestOneFile):
-    """A good backend, which raises an error where others wait for a lock."""
-
-    abilities = NeverWaits.abilities
-    build = NeverWaits
-
-
-@pytest.mark.long
 class TestJournal(TestOneFile):
     """A good backend, which appends to its file."""
 
@@ -181,11 +173,10 @@ def test_a_backend_with_many_files_raises_no_alarm(only: str, new_store: NewStor
     assert report.count(PromiseOutcome.KEPT) == len(report.results)
 
 
-@pytest.mark.parametrize("only", ["dictionary", "one thread opens each subject"])
-def test_a_backend_that_does_not_wait_for_a_lock_raises_no_alarm(only: str, new_store: NewStore) -> None:
+def test_a_backend_that_does_not_wait_for_a_lock_raises_no_alarm_in_the_walk(new_store: NewStore) -> None:
     """A commit that raised StorageUnavailable in a race may have been stored, or not."""
     few = attrs.evolve(QUICK, walks=4)
-    report = check_storage(new_store(NeverWaits), abilities=NeverWaits.abilities, profile=few, only=only)
+    report = check_storage(new_store(NeverWaits), abilities=NeverWaits.abilities, profile=few, only="dictionary")
     assert {name: result.reason for name, result in report.broken.items()} == {}
     assert report.count(PromiseOutcome.KEPT) == 1
 
