@@ -57,7 +57,7 @@ class TracingObserver:
     def traceparent(self) -> str:
         """Return the ``traceparent`` of the current span, to be stored with a submission.
 
-        If there is no current span, one named ``itsm_workflow apply`` is recorded for the submission.
+        Without a current span, one named ``itsm_workflow apply`` is recorded for the submission.
         """
         span = trace.get_current_span()
         if not span.get_span_context().is_valid:

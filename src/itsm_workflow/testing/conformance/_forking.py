@@ -14,7 +14,8 @@ from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import NotRun, Promises, promise
 from itsm_workflow.testing.conformance._forked import FORKED, forked
 from itsm_workflow.testing.conformance._judging import judge
-from itsm_workflow.testing.conformance._processes import Other, at_line, packages_of, shared_pulse
+from itsm_workflow.testing.conformance._lines import at_line, packages_of
+from itsm_workflow.testing.conformance._processes import Other, shared_pulse
 from itsm_workflow.testing.conformance._racing import created, mix, tried
 from itsm_workflow.testing.conformance._reports import Shown
 from itsm_workflow.testing.conformance._rows import create, follow, found, present, stored, whole_history

@@ -8,19 +8,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import wait
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from itsm_workflow.errors import StorageUnavailable
-from itsm_workflow.storage import protocol
 from itsm_workflow.testing.conformance._answers import check_answer, plain
 from itsm_workflow.testing.conformance._judging import timed
+from itsm_workflow.testing.conformance._lines import at_line
 from itsm_workflow.testing.conformance._pace import Pace
 from itsm_workflow.testing.conformance._profiles import QUICK
 from itsm_workflow.testing.conformance._pulse import SharedPulse
@@ -30,10 +28,9 @@ from itsm_workflow.testing.conformance._rows import create, entry, follow, prese
 from itsm_workflow.testing.conformance._wording import difference, word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
-    from types import FrameType
 
     from itsm_workflow.storage.protocol import EntryRow, StorageBackend, Write
     from itsm_workflow.testing.conformance._recording import RecordedBackend
@@ -52,7 +49,6 @@ _FRESH = (
     if "forkserver" in multiprocessing.get_all_start_methods()
     else multiprocessing.get_context("spawn")
 )
-_NOT_THE_BACKENDS_OWN = (protocol.__file__, str(Path(__file__).parent), "<attrs generated")
 
 
 @attrs.frozen
@@ -323,46 +319,6 @@ def die() -> None:
     if hasattr(signal, "SIGKILL"):
         os.kill(os.getpid(), signal.SIGKILL)
     os._exit(9)  # Windows has no SIGKILL
-
-
-@contextmanager
-def at_line(line: int, act: Callable[[], object], *, of: frozenset[str] = frozenset()) -> Iterator[list[int]]:
-    """Act after that many lines of Python in the block, not counting the port's; yield the number so far.
-
-    Args:
-        line: The number of the line, from 1; 0 for none.
-        act: Called before that line.
-        of: Count only lines of these packages at the top; by default, of all.
-    """
-    lines = [0]
-
-    def trace(frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401  # itself
-        if frame.f_code.co_filename.startswith(_NOT_THE_BACKENDS_OWN):
-            return None
-        if of and _package_of(frame.f_globals.get("__name__", "")) not in of:
-            return None
-        if event == "line":
-            lines[0] += 1
-            if lines[0] == line:
-                act()
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        yield lines
-    finally:
-        sys.settrace(before)
-
-
-def packages_of(backend: StorageBackend) -> frozenset[str]:
-    """Return the packages at the top in which the class of a backend and those that it derives from are written."""
-    packages = {_package_of(each.__module__) for each in type(backend).__mro__}
-    return frozenset(packages - {"builtins", "typing", "abc"})
-
-
-def _package_of(module: str) -> str:
-    return module.partition(".")[0]
 
 
 def check_prefix(backend: StorageBackend, change_id: str) -> int:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._judging import judge
-from itsm_workflow.testing.conformance._processes import Other, at_line
+from itsm_workflow.testing.conformance._lines import at_line
+from itsm_workflow.testing.conformance._processes import Other
 from itsm_workflow.testing.conformance._racing import read, tried
 from itsm_workflow.testing.conformance._recording import Call, RecordedOpener, Recording, portable
 from itsm_workflow.testing.conformance._reports import Shown
