@@ -302,12 +302,12 @@ ZOO = {
     ),
     FindsAnyRareCharacter: Caught(
         "another spelling is another value",
-        "The conditions that rows must meet",
+        "All texts are compared code point by code point",
         "A gate opens by the approval of a collector whose name differs in one rare character.",
     ),
     HoldsRareCharactersAsOne: Caught(
         "another spelling is another value",
-        "The conditions that rows must meet",
+        "All texts are compared code point by code point",
         "A ticket cannot be bound because of another one, whose name differs in one rare character.",
     ),
     FindsByAJoinedKey: Caught(
