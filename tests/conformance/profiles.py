@@ -9,6 +9,11 @@ import attrs
 import pytest
 
 from itsm_workflow.testing.conformance import QUICK
+from itsm_workflow.testing.conformance._crashing import CrashPromises
+from itsm_workflow.testing.conformance._errors import ErrorPromises
+from itsm_workflow.testing.conformance._many import ManyPromises
+from itsm_workflow.testing.conformance._sizes import SizePromises
+from itsm_workflow.testing.conformance._stopping import StoppingPromises
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +22,10 @@ if TYPE_CHECKING:
 
     C = TypeVar("C", bound=type[StorageConformance])
 
-SHORT = attrs.evolve(QUICK, name="short", walks=6, rounds=10, points=3, states=10)
+SHORT = attrs.evolve(QUICK, name="short", walks=4, rounds=8, points=3, states=10, rest=1.0)
 """Few walks, races, calls that can fail, and states after a power cut; the long tests try as many as `QUICK`."""
+SLOW = (CrashPromises, ErrorPromises, ManyPromises, SizePromises, StoppingPromises)
+"""The parts of the kit that take seconds on a file: they make many processes, or store large or many values."""
 
 
 def long_promises(*parts: type) -> Callable[[C], C]:

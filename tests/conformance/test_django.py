@@ -13,15 +13,13 @@ import pytest
 from itsm_workflow.integrations.django.storage import DjangoBackend
 from itsm_workflow.testing import StorageConformance
 from itsm_workflow.testing.conformance import QUICK
-from itsm_workflow.testing.conformance._crashing import CrashPromises
 from itsm_workflow.testing.conformance._dying import DyingPromises
-from itsm_workflow.testing.conformance._errors import ErrorPromises
+from itsm_workflow.testing.conformance._filters import FilterPromises
 from itsm_workflow.testing.conformance._forking import ForkingPromises
 from itsm_workflow.testing.conformance._machine import ModelPromises
-from itsm_workflow.testing.conformance._sizes import SizePromises
+from itsm_workflow.testing.conformance._sharing import SharingPromises
 from itsm_workflow.testing.conformance._spelling import SpellingPromises
-from itsm_workflow.testing.conformance._stopping import StoppingPromises
-from tests.conformance.profiles import SHORT, long_promises
+from tests.conformance.profiles import SHORT, SLOW, long_promises
 from tests.support.django_host import stores
 
 if TYPE_CHECKING:
@@ -30,17 +28,8 @@ if TYPE_CHECKING:
 
     from itsm_workflow.storage import StorageBackend
 
-EXPENSIVE = (
-    CrashPromises,
-    DyingPromises,
-    ErrorPromises,
-    ForkingPromises,
-    ModelPromises,
-    SizePromises,
-    SpellingPromises,
-    StoppingPromises,
-)
-"""The parts that start many processes, each of which sets Django up, or that store thousands of changes."""
+EXPENSIVE = (*SLOW, DyingPromises, FilterPromises, ForkingPromises, ModelPromises, SharingPromises, SpellingPromises)
+"""The parts that start many processes, each of which sets Django up, or that make thousands of calls of its ORM."""
 ENGINE = "django.db.backends.sqlite3"
 OPTIONS = {"timeout": 60}
 """The seconds that a commit waits for another one, longer than the kit lets one wait."""

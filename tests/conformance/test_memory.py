@@ -10,8 +10,10 @@ import pytest
 
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.testing import StorageConformance
+from itsm_workflow.testing.conformance import QUICK
 from itsm_workflow.testing.conformance._rows import create, follow
 from itsm_workflow_backends.memory import MemoryBackend
+from tests.conformance.profiles import SHORT
 from tests.support.strikes import LIBRARY, Striker
 
 if TYPE_CHECKING:
@@ -22,11 +24,19 @@ class TestMemory(StorageConformance):
     """One store in this process."""
 
     abilities = MemoryBackend.abilities
+    profile = SHORT
 
     @pytest.fixture
     def open_backend(self) -> Callable[[], MemoryBackend]:
         """Return the class: a new store each time, which the kit asks for once in a test."""
         return MemoryBackend
+
+
+@pytest.mark.long
+class TestMemoryMoreOften(TestMemory):
+    """With as many trials as a backend's author gets."""
+
+    profile = QUICK
 
 
 # Not the lock's own lines: the interpreter delivers no signal there, as a trace function does.

@@ -202,6 +202,7 @@ def test_what_a_backend_prints_does_not_spoil_the_json() -> None:
     assert "by the descriptor\n" in err
 
 
+@pytest.mark.long
 def test_a_thread_that_a_backend_leaves_does_not_keep_the_command() -> None:
     """It is named, and the exit code is that of the check."""
     code, out, err = checked(LeavesAThread, "theirs://", "--only", "the last commit is read")

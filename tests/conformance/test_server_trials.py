@@ -22,6 +22,7 @@ from tests.conformance.toy_server import (
     BreaksItAndRepeats,
     BreaksItsConnection,
     Client,
+    KeepsItsMutex,
     LostConnectionError,
     Unnamed,
     receive,
@@ -47,7 +48,11 @@ def new_store() -> Iterator[NewStore]:
         yield lambda client: lambda: partial(client, servers.enter_context(served()))
 
 
-@pytest.mark.parametrize("client", ZOO, ids=lambda client: client.__name__)
+@pytest.mark.parametrize(
+    "client",
+    [pytest.param(client, marks=pytest.mark.long) if client is KeepsItsMutex else client for client in ZOO],
+    ids=lambda client: client.__name__,
+)
 def test_each_broken_client_is_caught(client: type[Client], new_store: NewStore) -> None:
     """By its promise, with its sentence and the calls."""
     name = ZOO[client].promise

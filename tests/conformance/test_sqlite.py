@@ -10,11 +10,8 @@ import pytest
 from itsm_workflow.storage import open_storage
 from itsm_workflow.testing import StorageConformance
 from itsm_workflow.testing.conformance import QUICK
-from itsm_workflow.testing.conformance._crashing import CrashPromises
-from itsm_workflow.testing.conformance._errors import ErrorPromises
-from itsm_workflow.testing.conformance._sizes import SizePromises
 from itsm_workflow_backends.sqlite import SQLiteBackend
-from tests.conformance.profiles import SHORT, long_promises
+from tests.conformance.profiles import SHORT, SLOW, long_promises
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage import StorageBackend
 
 
-@long_promises(CrashPromises, ErrorPromises, SizePromises)
+@long_promises(*SLOW)
 class TestSQLite(StorageConformance):
     """One file, opened by its URL."""
 

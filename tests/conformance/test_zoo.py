@@ -28,10 +28,12 @@ from tests.conformance.zoo_answers import SkipsAClaimThatMovesNothing
 from tests.conformance.zoo_races import (
     KeepsItsConnection,
     KeepsItsLog,
+    LocksForASecond,
     SharesItsLockAcrossAFork,
     WritesTheRowBeforeItsEntries,
 )
 from tests.conformance.zoo_sizes import CountsEntriesInTwoBytesWithoutSign
+from tests.conformance.zoo_spelling import HoldsSubjectsForASecond
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +68,10 @@ def new_store(tmp_path: Path) -> NewStore:
     return new
 
 
-SLOW = {SkipsAClaimThatMovesNothing, WritesTheRowBeforeItsEntries, *zoo_errors.ZOO, *zoo_undoing.ZOO}
+SLOW = {
+    *(HoldsSubjectsForASecond, LocksForASecond, SkipsAClaimThatMovesNothing, WritesTheRowBeforeItsEntries),
+    *(*zoo_errors.ZOO, *zoo_undoing.ZOO),
+}
 """What they do is found after seconds, or in many trials."""
 FIRST = set({caught.promise: backend for backend, caught in reversed(ALL.items()) if backend not in SLOW}.values())
 """The first of each promise runs each time."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.storage.protocol import ConflictKind
 from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._comparing import look_through
 from itsm_workflow.testing.conformance._rows import create, follow, present, stored
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class MovingPromises(Promises):
 
         Port: "Each write succeeds or conflicts independently of the others, in any order the backend likes."
         """
-        backend: StorageBackend = open_backend()
+        backend = open_backend()
         try:
             for columns in (("open_subject",), ("ticket_key",), tuple(_UNIQUE)):
                 for order in (1, -1):
@@ -40,6 +41,7 @@ class MovingPromises(Promises):
                         backend.close()
                         backend = open_backend()
                         _check_held(backend, first, held)
+            look_through(backend)
         finally:
             backend.close()
 
