@@ -46,6 +46,7 @@ class TestJSONFileThatIsAlwaysCompacted(StorageConformance):
     """The same, while the file is replaced by a new one every few commits."""
 
     abilities = JSONFileBackend.abilities
+    profile = SHORT
 
     @pytest.fixture
     def open_backend(self, tmp_path: Path) -> Callable[[], StorageBackend]:
@@ -58,6 +59,7 @@ class TestJSONFileThatIsCompactedInSteps(StorageConformance):
     """The same, while it is compacted all the time, by one change after each commit."""
 
     abilities = JSONFileBackend.abilities
+    profile = SHORT
 
     @pytest.fixture
     def open_backend(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], StorageBackend]:

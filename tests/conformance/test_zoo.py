@@ -19,6 +19,7 @@ from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance import zoo_errors, zoo_undoing
 from tests.conformance.collection import COLLECTION
 from tests.conformance.good import CheckedJournal, FilePerChange, Journal, NeverWaits, OneFile, PlainDict, TwoTables
+from tests.conformance.profiles import SHORT
 from tests.conformance.zoo import (
     IgnoresTheVersion,
     MovesUpdatedAtOnAClaim,
@@ -124,6 +125,7 @@ class TestOneFile(StorageConformance):
     """A good backend, which rewrites its one file; each promise is a test, since all together take minutes."""
 
     abilities = OneFile.abilities
+    profile = SHORT
     build: ClassVar[type[OneFile]] = OneFile
 
     @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -17,6 +18,7 @@ from itsm_workflow.cli import (
     doctor,
     export_case,
     lint_graph,
+    listing,
     metrics,
     reconcile,
     resend_all,
@@ -37,43 +39,42 @@ if TYPE_CHECKING:
 NAME = "itsm-workflow"
 
 
+_COMMANDS: dict[str, tuple[click.Command, ...]] = {
+    "Look": (listing.list_changes, show.show, show.why, show.history, show.graph, wait.wait, metrics.metrics),
+    "Act on a change": (
+        *(decide.apply, decide.settle, decide.withdraw, decide.resend, resend_all.resend_all, decide.record_ticket),
+        *(decide.abandon, decide.retry_effect, decide.clear_attention, decide.attest_approval),
+        decide.accept_after_withdrawal,
+    ),
+    "Run": (
+        reconcile.reconcile,
+        doctor.doctor,
+        callback_keys.callback_keys,
+        storage.storage,
+        adopt.shadow,
+        adopt.adopt,
+    ),
+    "Try and prove": (
+        demo.demo,
+        demo.sandbox,
+        lint_graph.lint_graph,
+        verify.verify,
+        export_case.export_case,
+    ),
+}
+"""The commands, in the groups and in the order in which the help shows them."""
+
+_PANELS = [{"name": name, "commands": [str(one.name) for one in members]} for name, members in _COMMANDS.items()]
+
+
 @click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="itsm-workflow", prog_name=NAME)
+@click.rich_config(help_config={"command_groups": {NAME: _PANELS}})
 def group() -> None:
     """File change requests as tickets in BK-ITSM, and follow them until they end."""
 
 
-for _command in (
-    demo.demo,
-    demo.sandbox,
-    decide.apply,
-    show.list_changes,
-    show.show,
-    show.history,
-    show.why,
-    wait.wait,
-    show.graph,
-    lint_graph.lint_graph,
-    export_case.export_case,
-    verify.verify,
-    reconcile.reconcile,
-    decide.settle,
-    decide.withdraw,
-    decide.accept_after_withdrawal,
-    decide.resend,
-    resend_all.resend_all,
-    decide.abandon,
-    decide.record_ticket,
-    adopt.shadow,
-    adopt.adopt,
-    decide.attest_approval,
-    decide.retry_effect,
-    decide.clear_attention,
-    metrics.metrics,
-    callback_keys.callback_keys,
-    storage.storage,
-    doctor.doctor,
-):
+for _command in chain.from_iterable(_COMMANDS.values()):
     group.add_command(_command)
 
 

@@ -11,7 +11,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import rich_click as click
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +21,8 @@ from itsm_workflow.text import escaped, steers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from rich.console import RenderableType
 
 _GAP = (0, 2, 0, 0)
 """The padding of a cell: two columns on its right."""
@@ -49,6 +53,11 @@ def clean(text: object) -> str:
     return escaped(str(text))
 
 
+def width() -> int:
+    """Return the columns of the terminal; more than any row takes if the output is not a terminal."""
+    return Console().width if sys.stdout.isatty() else _UNBOUNDED
+
+
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, whole: str = "") -> None:
     """Print rows in aligned columns, wide characters included.
 
@@ -68,6 +77,19 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, whole: st
     _print(grid)
 
 
+def entries(headers: Sequence[str], rows: Iterable[tuple[Sequence[str], str]]) -> None:
+    """Print rows in aligned columns on a narrow terminal, each with a text on further lines below it, indented."""
+    cleaned = [([clean(cell) for cell in cells], clean(text)) for cells, text in rows]
+    widths = [max(map(cell_len, column)) for column in zip(headers, *(cells for cells, _ in cleaned), strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        return "  ".join(set_cell_size(cell, width) for cell, width in zip(cells, widths, strict=True))
+
+    _print(Text(line(headers), style="bold"))
+    for cells, text in cleaned:
+        _print(Text(line(cells), overflow="fold"), Padding(Text(text, overflow="fold"), (0, 0, 0, 2)))
+
+
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
     """Print named values, one on each line; further lines of a value are indented."""
     grid = Table.grid(padding=_GAP)
@@ -79,11 +101,11 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
     _print(grid)
 
 
-def _print(grid: Table) -> None:
+def _print(*parts: RenderableType) -> None:
     is_terminal = sys.stdout.isatty()
     is_bold = is_terminal and not os.environ.get("NO_COLOR")
     console = Console(width=None if is_terminal else _UNBOUNDED, color_system="auto" if is_bold else None)
     with console.capture() as shown:
-        console.print(grid)
+        console.print(*parts, sep="\n")
     for line in shown.get().splitlines():
         data(line.rstrip())  # the cells of the last column are padded

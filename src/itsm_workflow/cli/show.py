@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import pathlib
 from typing import TYPE_CHECKING
 
 import attrs
 import rich_click as click
 
-from itsm_workflow.change import AttentionReason
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.operations import commands_of
 from itsm_workflow.cli.output import as_json, clean, data, facts, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.troubles import troubles
-from itsm_workflow.cli.values import Whole, age
 from itsm_workflow.cli.views import change_view, entry_view, evidence_text, moment
 from itsm_workflow.errors import AmbiguousChange, StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.graph import FORMATS, SUFFIXES, Graph
 from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, labels_of
-from itsm_workflow.runtime.arguments import check_states
 from itsm_workflow.runtime.status import decisions_of
-from itsm_workflow.storage.damage import logged_damage
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterable, Iterator, Mapping
 
     from itsm_workflow.change import ChangeRequest
@@ -73,68 +67,6 @@ def _viewed(place: Place, name: str, *, is_live: bool) -> Iterator[_View]:
             note(f"itsm-workflow: the ticket's present status {missing}; what is stored is printed")
         code = Exit.GATEWAY if is_missing else Exit.DONE
         yield _View(records=workflow, change=change, why=sentence, ticket_status=now, exit=code)
-
-
-@click.command("list")
-@click.option("--state", "states", multiple=True, metavar="STATE", help="Only changes in this state; may be repeated.")
-@click.option("--attention", is_flag=True, help="Only changes that a person should look at.")
-@click.option(
-    "--reason",
-    "reasons",
-    multiple=True,
-    type=click.Choice([one.value for one in AttentionReason]),
-    help="Only changes with attention for this reason; may be repeated.",
-)
-@click.option("--subject", help="Only changes of this subject.")
-@click.option(
-    "--older-than",
-    type=age,
-    metavar="AGE",
-    help="Only changes whose last entry is at least this old, such as 30m, 1h or 2d.",
-)
-@click.option("--limit", type=Whole(1), default=100, show_default=True, help="Print at most this many.")
-@json_option
-@placed
-def list_changes(  # noqa: PLR0917 - click passes by name
-    place: Place,
-    states: tuple[str, ...],
-    attention: bool,  # noqa: FBT001 - click passes by name
-    reasons: tuple[str, ...],
-    subject: str | None,
-    older_than: dt.timedelta | None,
-    limit: int,
-    in_json: bool,  # noqa: FBT001 - the same
-) -> Exit:
-    """List changes, oldest first."""
-    wanted = reasons or (tuple(AttentionReason) if attention else None)
-    with logged_damage() as logged, place.records() as records:
-        try:
-            check_states("--state", states, records.definition)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error
-        damaged: list[str] = []
-        found = records.find(
-            states=states or None,
-            attention=wanted,
-            subject=subject,
-            older_than=older_than,
-            on_damage=lambda change_id, error: damaged.append(f"change {change_id} cannot be read: {error}"),
-        )
-        changes = list(itertools.islice(found, limit + 1))
-        shown = changes[:limit]
-        if in_json:
-            as_json([change_view(records.definition, change) for change in shown])
-        elif shown:
-            _print_changes(shown)
-        else:
-            note("no change matches")
-            if others := records.other_workflows():
-                note(f"the store holds changes of {', '.join(others)}: name the application of that workflow (--app)")
-    if len(changes) > limit:
-        note(f"there are more changes: these are the oldest {limit}; a higher --limit shows more")
-    for one in damaged:
-        note(f"itsm-workflow: {clean(one)}")
-    return Exit.PARTLY if damaged or logged else Exit.DONE
 
 
 @click.command()
@@ -288,30 +220,6 @@ def _graph(place: Place, name: str | None) -> Graph:
         return Graph(definition=COLLECTOR_CHANGE)  # a picture of the workflow needs no store
     with place.records() as records:
         return records.graph(resolved(records, name).id if name is not None else None)
-
-
-def _print_changes(changes: Iterable[ChangeRequest]) -> None:
-    table(
-        ("id", "state", "attention", "subject", "sn", "last entry (UTC)", "title"),
-        [
-            (
-                change.id,
-                _state_text(change),
-                change.attention.reason.value if change.attention else "",
-                change.subject,
-                change.sn or "",
-                moment(change.updated_at),
-                change.form.title,
-            )
-            for change in changes
-        ],
-        whole="id",
-    )
-
-
-def _state_text(change: ChangeRequest) -> str:
-    outcome = change.outcome.value if change.outcome else change.state
-    return change.state if outcome == change.state else f"{change.state} ({outcome})"
 
 
 def _named(value: str, labels: Mapping[str, Mapping[str, str]]) -> str:

@@ -88,11 +88,14 @@ def test_colour_is_for_terminals_that_want_it(office: Office) -> None:
 
 
 def test_a_narrow_terminal_shows_everything(office: Office) -> None:
-    """Long cells go on below; an id is never broken, since it is copied."""
+    """What people wrote goes on below; an id is never broken, since it is copied."""
     change = office.apply("采集项-四十二", "接入订单服务的全部访问日志")
     shown = on_a_terminal(office, "list", COLUMNS="80", NO_COLOR="1").decode().replace("\r", "").splitlines()
+    header, facts, *written = shown
     assert max(map(cell_len, shown)) <= 80
-    assert [change["id"] in line for line in shown].count(True) == 1
+    assert header.split() == ["id", "state", "attention", "UTC"]
+    assert facts.split()[:2] == [change["id"], "pending"]
+    assert written == [f"  采集项-四十二  {change['sn']}  接入订单服务的全部访问日志"]
     assert set("采集项-四十二接入订单服务的全部访问日志") <= set("".join(shown))
 
 

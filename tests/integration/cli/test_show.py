@@ -75,7 +75,7 @@ def test_the_columns_of_a_list_align_under_wide_characters(office: Office) -> No
 
 
 def test_a_list_is_filtered(office: Office) -> None:
-    """By state, subject, age and attention, in the store."""
+    """By state, subject, sn, age and attention, in the store; by age alone, the quietest comes first."""
     old = office.apply("collector-1")
     new = office.apply("collector-2")
     office.decide(old["sn"], approve=True)
@@ -88,7 +88,8 @@ def test_a_list_is_filtered(office: Office) -> None:
     assert ids("--state", "approved", "--state", "rejected") == [old["id"]]
     assert ids("--subject", "collector-2") == [new["id"]]
     assert ids("--older-than", "1h") == []
-    assert ids("--older-than", "0s") == [old["id"], new["id"]]
+    assert ids("--older-than", "0s") == [new["id"], old["id"]]
+    assert ids("--sn", new["sn"]) == [new["id"]]
     assert ids("--attention") == []
     assert ids("--reason", "overdue") == []
 
@@ -103,12 +104,30 @@ def test_a_list_says_that_there_is_more(office: Office) -> None:
     assert office.run("list", "--limit", "3").err == ""
 
 
+@pytest.mark.parametrize("filters", [(), ("--older-than", "0s"), ("--state", "pending")])
+def test_a_list_is_turned_over(office: Office, filters: tuple[str, ...]) -> None:
+    """The remark names what prints the next page; the last page has none."""
+    for number in range(5):
+        office.apply(f"collector-{number}")
+    seen, after = [], ()
+    while True:
+        done = office.run("list", "--limit", "2", "--json", *filters, *after)
+        seen += [change["subject"] for change in done.json]
+        if not done.err:
+            break
+        _, found, token = done.err.rpartition("--after ")
+        assert found
+        after = ("--after", token.split()[0])
+    assert seen == [f"collector-{number}" for number in range(5)]
+
+
 @pytest.mark.parametrize(
     ("filters", "said"),
     [
         (("--state", "pendign"), "--state takes the states of collector_change: draft, applying, pending"),
         (("--older-than", "1 hour"), "is not an age"),
         (("--limit", "0"), "1<=x<="),
+        (("--after", "17@x"), "--after takes the `next` of the page before"),
     ],
 )
 def test_an_impossible_filter_is_a_usage_error(office: Office, filters: tuple[str, ...], said: str) -> None:
