@@ -109,7 +109,8 @@ def test_a_list_is_turned_over(office: Office, filters: tuple[str, ...]) -> None
     """The remark names what prints the next page; the last page has none."""
     for number in range(5):
         office.apply(f"collector-{number}")
-    seen, after = [], ()
+    seen: list[str] = []
+    after: list[str] = []
     while True:
         done = office.run("list", "--limit", "2", "--json", *filters, *after)
         seen += [change["subject"] for change in done.json]
@@ -117,7 +118,7 @@ def test_a_list_is_turned_over(office: Office, filters: tuple[str, ...]) -> None
             break
         _, found, token = done.err.rpartition("--after ")
         assert found
-        after = ("--after", token.split()[0])
+        after = ["--after", token.split()[0]]
     assert seen == [f"collector-{number}" for number in range(5)]
 
 
