@@ -27,6 +27,7 @@ from itsm_workflow.cli import (
     verify,
     wait,
 )
+from itsm_workflow.cli.examples import show_examples
 from itsm_workflow.cli.exits import Exit, exit_of
 from itsm_workflow.cli.operations import COMMANDS, commands_of
 from itsm_workflow.cli.output import clean, note
@@ -76,6 +77,9 @@ def group() -> None:
 
 for _command in chain.from_iterable(_COMMANDS.values()):
     group.add_command(_command)
+    show_examples(str(_command.name), _command)
+for _name, _command in storage.storage.commands.items():
+    show_examples(f"storage {_name}", _command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -26,11 +26,7 @@ _WIDE = 120
 """The columns of a terminal on which a change takes one line."""
 
 
-@click.command(
-    "list",
-    epilog="Examples: itsm-workflow list --attention; itsm-workflow list --state pending --older-than 2d; "
-    "itsm-workflow list --sn REQ20261127000001 --json",
-)
+@click.command("list")
 @click.option("--state", "states", multiple=True, metavar="STATE", help="Only changes in this state; may be repeated.")
 @click.option("--attention", is_flag=True, help="Only changes that a person should look at.")
 @click.option(
