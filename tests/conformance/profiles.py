@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
     C = TypeVar("C", bound=type[StorageConformance])
 
-SHORT = attrs.evolve(QUICK, name="short", walks=4, rounds=8, points=3, states=10, rest=1.0)
-"""Few walks, races, calls that can fail, and states after a power cut; the long tests try as many as `QUICK`."""
+SHORT = attrs.evolve(
+    QUICK, name="short", walks=4, rounds=8, points=3, states=10, commits=300, entries=1 << 12, rest=1.0
+)
+"""Few walks, races, calls that can fail, states after a power cut, and commits to one change.
+
+The long tests of each backend try as many as `QUICK`.
+"""
 SLOW = (CrashPromises, ErrorPromises, ManyPromises, SizePromises, StoppingPromises)
 """The parts of the kit that take seconds on a file: they make many processes, or store large or many values."""
 
