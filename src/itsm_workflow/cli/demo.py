@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -17,6 +18,9 @@ from itsm_workflow.cli.places import APP_VARIABLE, NO_APP
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.values import Whole
 from itsm_workflow.settings.rules import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PORT, _SEEDS = 8901, 2**63 - 1
 
@@ -28,18 +32,29 @@ _PORT, _SEEDS = 8901, 2**63 - 1
     help="Keep the store and the host's log here; by default in a new temporary folder.",
 )
 @click.option("--seed", type=Whole(-_SEEDS, _SEEDS), help="The seed of ids, and of the stand-in's random choices.")
+@click.option("-v", "--verbose", is_flag=True, help="Print timings, and the ids and tickets of all changes.")
 @json_option
-def demo(folder: pathlib.Path | None, seed: int | None, *, in_json: bool) -> int:
+def demo(folder: pathlib.Path | None, seed: int | None, *, verbose: bool, in_json: bool) -> int:
     """Run change requests against a stand-in of BK-ITSM on this machine, inject faults, and audit the result."""
     from itsm_workflow.demo import SEED, run  # noqa: PLC0415 - imported here to save start-up time
 
     try:
-        result = run(folder=folder, seed=SEED if seed is None else seed, show=note if in_json else data)
+        show = note if in_json else data
+        result = run(folder=folder, seed=SEED if seed is None else seed, show=show, verbose=verbose)
     except FileExistsError as error:
         raise click.UsageError(str(error)) from error
     if in_json:
         as_json(result.as_json())
+    else:
+        data("\n".join(["", "Look at the store yourself:", *_next_commands(result.store)]))
     return result.exit_code
+
+
+def _next_commands(store: str) -> Iterator[str]:
+    """Yield what a person can type next, with the command as it was called."""
+    called = sys.argv[0] if pathlib.Path(sys.argv[0]).stem == "itsm-workflow" else "itsm-workflow"
+    for arguments in ("list", "why collector-11", "history collector-20", "graph --request collector-20 -o change.svg"):
+        yield f"  {called} {arguments} --store {shlex.quote(store)}"
 
 
 @click.command()

@@ -17,6 +17,7 @@ from itsm_workflow.audit import AuditReport, audit
 from itsm_workflow.change import Outcome
 from itsm_workflow.demo import report
 from itsm_workflow.demo.host import EFFECTS, POLICY
+from itsm_workflow.demo.page import Line, Spotlight, write_page
 from itsm_workflow.demo.scenarios import SCENARIOS, Scenario
 from itsm_workflow.demo.stage import Ask, NotAsExpectedError, Stage, expect
 from itsm_workflow.errors import ItsmWorkflowError
@@ -25,7 +26,7 @@ from itsm_workflow.sandbox import Refusal
 from itsm_workflow.storage.registry import open_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from itsm_workflow.change import ChangeRequest
 
@@ -71,12 +72,14 @@ class DemoResult:
 
     Attributes:
         store: The URL of the store, which is kept.
+        page: The page of the run, beside the store.
     """
 
     endings: tuple[Ending, ...]
     audit: AuditReport
     seconds: float
     store: str
+    page: pathlib.Path
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -102,6 +105,7 @@ class DemoResult:
             "forged_accepted": self.audit.forged_accepted,
             "seconds": round(self.seconds, 3),
             "store": self.store,
+            "page": str(self.page),
         }
 
 
@@ -110,15 +114,17 @@ def run(
     folder: pathlib.Path | None = None,
     seed: int = SEED,
     show: Callable[[str], object],
+    verbose: bool = False,
     scenarios: Sequence[Scenario] = SCENARIOS,
     before_audit: Callable[[Stage], object] | None = None,
 ) -> DemoResult:
-    """Drive the changes, show their progress, and audit the result.
+    """Drive the changes, show their progress, audit the result, and write a page of it beside the store.
 
     Args:
         folder: The folder of the store and the host's log; by default a new temporary folder. It is kept.
         seed: The seed of ids, and of the stand-in's random choices.
         show: Called with each line to show.
+        verbose: Whether to show timings, and the ids and tickets of all changes.
         scenarios: The scenarios to drive, in order.
         before_audit: Called after the host has stopped and before the audit starts.
 
@@ -133,22 +139,29 @@ def run(
             gateway=stage.sandbox.url,
             callbacks=stage.callback_server.url,
             store=stage.store,
-            policy=POLICY,
         )
         _show_all(show, opening)
+        _show_all(show, report.timings(POLICY) if verbose else ())
         endings = []
         for number, scenario in enumerate(scenarios, start=1):
             ending = _play(stage, scenario, _ask(number))
             endings.append(ending)
-            show(_progress(number, len(scenarios), ending))
+            show(_progress(number, len(scenarios), ending, verbose=verbose))
         show("")
-        _show_all(show, _pictures(stage, endings))
+        if verbose:
+            _show_all(show, report.overview((one.scenario.name, one.change, one.ask.subject) for one in endings))
+        spotlight = _spotlight(stage, endings)
+        if spotlight is not None:
+            _show_all(show, report.history(spotlight.change, spotlight.scenario, spotlight.entries))
         stage.silence()
         if before_audit is not None:
             before_audit(stage)
         found = _audit(stage)
-        result = DemoResult(endings=tuple(endings), audit=found, seconds=time.monotonic() - began, store=stage.store)
-    _show_all(show, report.closing(found, result.problems, seconds=result.seconds, store=result.store))
+        seconds = time.monotonic() - began
+        lines = [_line(ending) for ending in endings]
+        page = write_page(folder, lines=lines, spotlight=spotlight, audit=found, store=stage.store)
+        result = DemoResult(endings=tuple(endings), audit=found, seconds=seconds, store=stage.store, page=page)
+    _show_all(show, report.closing(found, result.problems, seconds=seconds, store=result.store, page=str(page)))
     return result
 
 
@@ -195,23 +208,37 @@ def _audit(stage: Stage) -> AuditReport:
         storage.close()
 
 
-def _progress(number: int, of: int, ending: Ending) -> str:
+def _progress(number: int, of: int, ending: Ending, *, verbose: bool) -> str:
+    line = _line(ending)
+    shows = f"! {line.problem}" if line.problem else line.shows
+    seconds = ending.seconds if verbose else None
+    return report.progress(number, of, scenario=line.scenario, ended=line.ended, shows=shows, seconds=seconds)
+
+
+def _line(ending: Ending) -> Line:
     change = ending.change
-    ended = "not stored" if change is None else str(change.outcome or change.state)
-    shows = f"! {ending.problem}" if ending.problem else ending.scenario.shows
-    return report.progress(number, of, seconds=ending.seconds, ended=ended, title=ending.ask.title, shows=shows)
+    return Line(
+        subject=ending.ask.subject,
+        scenario=ending.scenario.name,
+        shows=ending.scenario.shows,
+        ended="not stored" if change is None else str(change.outcome or change.state),
+        problem=ending.problem,
+    )
 
 
-def _pictures(stage: Stage, endings: Sequence[Ending]) -> Iterator[str]:
-    """Yield the table of all changes, and the history and state graph of one of them."""
-    yield from report.overview((one.scenario.name, one.change, one.ask.subject) for one in endings)
-    shown = sorted(endings, key=lambda one: one.scenario.name != SPOTLIGHT)
-    for one in shown[:1]:
-        if one.change is not None:
-            yield from report.history(one.change, one.scenario.name, stage.workflow.history(one.change.id))
-            yield from report.graph(format(stage.workflow.graph(one.change.id), "mermaid"), one.change.subject)
+def _spotlight(stage: Stage, endings: Sequence[Ending]) -> Spotlight | None:
+    """Return the history and the picture of one change; None if that was not stored."""
+    one = min(endings, key=lambda ending: ending.scenario.name != SPOTLIGHT)
+    if one.change is None:
+        return None
+    return Spotlight(
+        scenario=one.scenario.name,
+        change=one.change,
+        entries=stage.workflow.history(one.change.id),
+        picture=format(stage.workflow.graph(one.change.id), "svg"),
+    )
 
 
-def _show_all(show: Callable[[str], object], lines: Iterator[str]) -> None:
+def _show_all(show: Callable[[str], object], lines: Iterable[str]) -> None:
     for line in lines:
         show(line)

@@ -49,28 +49,33 @@ def fitted(text: str, width: int) -> str:
 # ---------------------------------------------------------------- sections
 
 
-def opening(*, requests: int, gateway: str, callbacks: str, store: str, policy: Policy) -> Iterator[str]:
-    """Yield the opening: the addresses in use, and the timings that were shortened."""
+def opening(*, requests: int, gateway: str, callbacks: str, store: str) -> Iterator[str]:
+    """Yield the opening: the addresses in use."""
     yield f"{requests} change requests, over real HTTP on this machine."
     yield f"  BK-ITSM stand-in  {gateway}"
     yield f"  callbacks         {callbacks}"
     yield f"  store             {store}"
-    yield "  timings, with the default they replace:"
+    yield ""
+
+
+def timings(policy: Policy) -> Iterator[str]:
+    """Yield the timings that were shortened, each with the default that it replaces."""
+    yield "Timings, with the default they replace:"
     changed = [
         f"{field.name} {_timing(value)} ({_timing(getattr(Policy(), field.name))})".replace(" ", _KEPT_TOGETHER)
         for field in attrs.fields(Policy)
         if (value := getattr(policy, field.name)) != getattr(Policy(), field.name)
     ]
-    for line in textwrap.wrap(", ".join(changed), WIDTH, initial_indent="    ", subsequent_indent="    "):
+    for line in textwrap.wrap(", ".join(changed), WIDTH, initial_indent="  ", subsequent_indent="  "):
         yield line.replace(_KEPT_TOGETHER, " ")
     yield ""
 
 
-def progress(number: int, of: int, *, seconds: float, ended: str, title: str, shows: str) -> str:
-    """Return the progress line for one change that ended."""
-    digits = len(str(of))
-    columns = (fitted(ended, 10), fitted(title, 24), fitted(shows, 46).rstrip())
-    return f"[{number:{digits}}/{of}] {seconds:4.1f} s  {'  '.join(columns)}"
+def progress(number: int, of: int, *, scenario: str, ended: str, shows: str, seconds: float | None) -> str:
+    """Return the line for one change that ended, with the time that it took if that is given."""
+    took = "" if seconds is None else f"{seconds:4.1f} s  "
+    columns = (fitted(scenario, 22), fitted(ended, 10), fitted(shows, 48).rstrip())
+    return f"[{number:{len(str(of))}}/{of}]  {took}{'  '.join(columns)}"
 
 
 def overview(changes: Iterable[tuple[str, ChangeRequest | None, str]]) -> Iterator[str]:
@@ -91,16 +96,13 @@ def history(change: ChangeRequest, scenario: str, entries: Sequence[Entry]) -> I
     yield f"The history of {change.subject}, {change.form.title} ({scenario}):"
     yield f"{change.id}, key {change.attempt.key if change.attempt else 'none'}"
     yield ""
-    yield from table(("#", "time (UTC)", "trigger", "state", "actor", "facts"), map(_history_row, entries))
+    yield from table(("#", "time (UTC)", "trigger", "state", "actor", "facts"), history_rows(entries))
     yield ""
 
 
-def graph(mermaid: str, subject: str) -> Iterator[str]:
-    """Yield the state graph with one change's path."""
-    yield f"The state graph as Mermaid text; the steps of {subject} are numbered, its states are coloured:"
-    yield ""
-    yield from mermaid.rstrip("\n").splitlines()
-    yield ""
+def history_rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
+    """Yield the cells for each entry of a history."""
+    return map(_history_row, entries)
 
 
 def sum_line(audit: AuditReport) -> str:
@@ -119,7 +121,7 @@ def sum_line(audit: AuditReport) -> str:
     )
 
 
-def closing(audit: AuditReport, problems: Sequence[str], *, seconds: float, store: str) -> Iterator[str]:
+def closing(audit: AuditReport, problems: Sequence[str], *, seconds: float, store: str, page: str) -> Iterator[str]:
     """Yield the result of the audit and of the scenarios."""
     yield "The audit recomputed these figures from the stored rows, the stand-in's ledger and the host's log:"
     yield sum_line(audit)
@@ -128,6 +130,7 @@ def closing(audit: AuditReport, problems: Sequence[str], *, seconds: float, stor
     yield ""
     verdict = "No problem was found" if audit.ok and not problems else "Problems were found"
     yield f"{verdict}, after {seconds:.1f} s. The store is kept: {store}"
+    yield f"The page of this run, with a picture: {page}"
 
 
 # ---------------------------------------------------------------- rows
