@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger, approval_workflow
     from itsm_workflow.machine.approval_rule import ApprovalPolicy
     from itsm_workflow.machine.definition import Facts, Roles, Transition, WorkflowDefinition, waits_for_a_person
+    from itsm_workflow.machine.exemption import Exemption
     from itsm_workflow.policy import Policy
     from itsm_workflow.runtime.effects import Effect, EffectCall
     from itsm_workflow.runtime.figures import Figures
@@ -57,6 +58,7 @@ else:
             "machine.approval": "COLLECTOR_CHANGE State Trigger approval_workflow",
             "machine.approval_rule": "ApprovalPolicy",
             "machine.definition": "Facts Roles Transition WorkflowDefinition waits_for_a_person",
+            "machine.exemption": "Exemption",
             "policy": "Policy",
             "runtime.effects": "Effect EffectCall",
             "runtime.figures": "Figures",
@@ -99,6 +101,7 @@ __all__ = [
     "Effect",
     "EffectCall",
     "Entry",
+    "Exemption",
     "Facts",
     "Figures",
     "Form",

@@ -87,7 +87,7 @@ def test_the_exit_code_says_whether_something_was_found(
 def test_the_json_has_the_keys_that_are_documented(capsys: pytest.CaptureFixture[str]) -> None:
     """They stay."""
     _, printed = as_json(capsys, f"{HERE}:with_guards_that_overlap")
-    assert list(printed) == ["workflow", "version", "states", "table", "findings", "tried", "stranded"]
+    assert list(printed) == ["workflow", "version", "states", "table", "findings", "exempted", "tried", "stranded"]
     assert list(printed["findings"][0]) == ["check", "severity", "state", "trigger", "message"]
     assert printed["table"]["deploy"]["granted"] == ["live", "refused"]
     assert printed["table"]["deploy"]["live"] == []

@@ -69,6 +69,7 @@ def plain_report(report: LintReport) -> dict[str, object]:
         "states": list(report.states),
         "table": plain(report.table),
         "findings": plain(report.findings),
+        "exempted": plain(report.exempted),
         "tried": report.tried,
     }
 
@@ -126,6 +127,10 @@ def _print(report: LintReport, stuck: list[Stranded] | None) -> None:
         table(("severity", "check", "state", "trigger", "what is wrong"), places)
     else:
         data("no problem was found")
+    if report.exempted:
+        data("")
+        allowed = ((one.finding.check, one.finding.state, one.finding.trigger, one.reason) for one in report.exempted)
+        table(("exempted", "state", "trigger", "reason"), allowed)
     if stuck:
         data("")
         table(

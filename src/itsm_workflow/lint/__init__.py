@@ -6,8 +6,19 @@ the findings.
 
 from __future__ import annotations
 
+from itsm_workflow.lint.exempted import Exempted
 from itsm_workflow.lint.findings import CHECKS, LintFinding, Severity
 from itsm_workflow.lint.report import LintReport, lint, refused_report
 from itsm_workflow.lint.stranded import Stranded, stranded
 
-__all__ = ["CHECKS", "LintFinding", "LintReport", "Severity", "Stranded", "lint", "refused_report", "stranded"]
+__all__ = [
+    "CHECKS",
+    "Exempted",
+    "LintFinding",
+    "LintReport",
+    "Severity",
+    "Stranded",
+    "lint",
+    "refused_report",
+    "stranded",
+]

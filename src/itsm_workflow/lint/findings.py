@@ -44,6 +44,13 @@ CHECKS: Mapping[str, str] = {
     "roles": "Different states play the parts of an approval, and they lead to each other.",
     "library": "The table has the rows that the library fires by itself, and they lead where it relies on.",
     "grants": "Every state without a part is declared in grants; only an approval leads to the granted state.",
+    "approval": "Only an approval of the change's own ticket, by the definition's rule, leads to the granted state.",
+    "given_up": "A change leaves a ticket that may still be decided only where the library's own rows allow it.",
+    "form": "The form stays as it was submitted.",
+    "early": "No effect is planned before the approval.",
+    "again": "One approval plans each effect once.",
+    "failed": "Where the work after the approval can go different ways, not all of them grant.",
+    "growth": "The data of a change does not grow each time a trigger is fired.",
     "trap": "Every state leads to a final state.",
     "overlap": "No sample passes the guards of two rows of one state and trigger.",
     "guard": "A guard returns None or a reason, always the same for the same facts, and never raises.",
@@ -52,6 +59,7 @@ CHECKS: Mapping[str, str] = {
     "reached": "Some sample reaches every state.",
     "passed": "Some sample passes every row, in each of its states.",
     "sampled": "Samples can be made of every type of evidence.",
+    "exempted": "Every exemption has a finding.",
 }
 """The checks by name, each with the rule that it enforces."""
 

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.lint.due import due_findings
+from itsm_workflow.lint.exempted import sort_out
 from itsm_workflow.lint.findings import Severity, error
 from itsm_workflow.lint.shape import lead, shape_findings
 from itsm_workflow.lint.trials import Trials
+from itsm_workflow.lint.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from itsm_workflow.errors import DefinitionError
+    from itsm_workflow.lint.exempted import Exempted
     from itsm_workflow.lint.findings import LintFinding
     from itsm_workflow.machine.definition import WorkflowDefinition
 
@@ -34,6 +37,7 @@ class LintReport:
             Every trigger has a value for every state.
         findings: The problems, certain ones first.
         tried: The number of calls of guards.
+        exempted: The findings that the definition exempts, each with its reason.
     """
 
     workflow: str
@@ -42,6 +46,7 @@ class LintReport:
     table: Mapping[str, Mapping[str, tuple[str, ...]]]
     findings: tuple[LintFinding, ...]
     tried: int
+    exempted: tuple[Exempted, ...] = ()
 
     @property
     def errors(self) -> tuple[LintFinding, ...]:
@@ -51,16 +56,24 @@ class LintReport:
 
 def lint(definition: WorkflowDefinition) -> LintReport:
     """Check the shape of a definition that could be built, and try it on sampled evidence."""
-    trials = Trials(definition)
+    work = Work(definition)
+    trials = Trials(definition, work)
     trials.run()
-    found = [*shape_findings(definition), *trials.findings(), *due_findings(definition, trials.situations)]
+    found = [
+        *shape_findings(definition),
+        *work.findings(),
+        *trials.findings(),
+        *due_findings(definition, trials.situations),
+    ]
+    remaining, exempted = sort_out(definition, dict.fromkeys(found))
     return LintReport(
         workflow=definition.name,
         version=definition.version,
         states=tuple(state.value for state in definition.states),
         table=_table(definition),
-        findings=tuple(sorted(dict.fromkeys(found), key=lambda one: one.severity is Severity.DOUBT)),
+        findings=tuple(sorted(remaining, key=lambda one: one.severity is Severity.DOUBT)),
         tried=trials.tried,
+        exempted=exempted,
     )
 
 

@@ -77,6 +77,10 @@ def _traps(definition: WorkflowDefinition) -> Iterator[LintFinding]:
 
 
 def _library(definition: WorkflowDefinition) -> Iterator[LintFinding]:
+    for row in definition.transitions:
+        if row.trigger in set(Trigger) and not isinstance(row.trigger, Trigger):
+            message = f"trigger {row.trigger} of the host has the name of a trigger that only the library fires"
+            yield error("library", message, state=row.sources[0].value, trigger=row.trigger.value)
     wanted = approval_table(definition.states, definition.initial, definition.roles)
     for row in wanted:
         if row.trigger not in OF_PERSONS:

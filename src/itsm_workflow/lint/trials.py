@@ -13,6 +13,8 @@ from itsm_workflow.change import WITHDRAW, ChangeRequest, Form
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from itsm_workflow.lint.domains import CannotSampleError
 from itsm_workflow.lint.findings import doubt, error
+from itsm_workflow.lint.meaning import Meaning
+from itsm_workflow.lint.repeats import repeat_findings
 from itsm_workflow.lint.samples import constants_of, samples
 from itsm_workflow.lint.shape import lead
 from itsm_workflow.machine.definition import FactMissingError, Facts
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import Entry
     from itsm_workflow.lint.findings import LintFinding
+    from itsm_workflow.lint.work import Work
     from itsm_workflow.machine.definition import Transition, WorkflowDefinition
 
 BEGIN = dt.datetime(2026, 3, 2, 8, 0, tzinfo=dt.UTC)
@@ -59,7 +62,9 @@ class Trials:
         tried: The number of calls of guards.
     """
 
-    def __init__(self, definition: WorkflowDefinition) -> None:
+    def __init__(self, definition: WorkflowDefinition, work: Work) -> None:
+        self._work = work
+        self._meaning = Meaning(definition)
         self.situations: dict[str, list[Situation]] = {state.value: [] for state in definition.states}
         self.tried = 0
         self._definition = definition
@@ -148,6 +153,9 @@ class Trials:
                     self._note_overlap([row for _, row in passing], facts)
                 if passing:
                     number, row = passing[0]
+                    self._note_all(self._meaning.of_passing(row, facts))
+                    if not self._passed[situation.change.state, number]:
+                        self._note_all(*repeat_findings(self._work, row, facts))
                     self._passed[situation.change.state, number] += 1
                     fired[number] += 1
                     if fired[number] <= _FIRED:
@@ -224,6 +232,7 @@ class Trials:
         except DefinitionError as wrong:
             self._note(self._error("update", str(wrong), row, facts))
             return
+        self._note_all(self._meaning.of_change(row, facts.change, changed))
         if entry is not None:
             self._keep_if_new(Situation(change=changed, seq=situation.seq + 1, now=facts.now), entry, row)
 
@@ -286,6 +295,11 @@ class Trials:
     @staticmethod
     def _error(check: str, message: str, row: Transition, facts: Facts) -> LintFinding:
         return error(check, message, state=facts.change.state, trigger=row.trigger.value)
+
+    def _note_all(self, *findings: LintFinding | None) -> None:
+        for finding in findings:
+            if finding is not None:
+                self._note(finding)
 
     def _note(self, finding: LintFinding) -> None:
         """Keep a finding, unless its check already has one for that state and trigger."""

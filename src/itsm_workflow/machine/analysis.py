@@ -13,7 +13,8 @@ from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.arguments import wrong_types
 from itsm_workflow.machine.declared_types import wrong_declarations
-from itsm_workflow.machine.evidence import ApprovalAttested, Snapshot
+from itsm_workflow.machine.evidence import ApprovalAttested, Snapshot, Submission
+from itsm_workflow.machine.exemption import wrong_exemptions
 from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
@@ -52,10 +53,12 @@ def check(definition: WorkflowDefinition, *, roles: type, transition: type) -> N
             _overlaps,
             _grants,
             _ways_back,
+            _ways_past,
             _labels,
             _evidence,
             _due,
             _effects,
+            wrong_exemptions,
         )
         for problem in find(definition)
     ]
@@ -93,9 +96,9 @@ def _unknown_states(definition: WorkflowDefinition) -> Iterator[str]:
 
 
 def _unreachable(definition: WorkflowDefinition) -> Iterator[str]:
-    reached = _reached(definition)
+    known = reached(definition)
     for state in definition.states:
-        if state not in reached:
+        if state not in known:
             yield f"state {state.value} is unreachable from {definition.initial.value}"
 
 
@@ -165,14 +168,17 @@ def _grants(definition: WorkflowDefinition) -> Iterator[str]:
 
 
 def _without_approval(definition: WorkflowDefinition, state: enum.StrEnum) -> Iterator[str]:
-    reached = _reached(definition, approved=False)
-    if state not in reached:
+    open_ways = reached(definition, approved=False)
+    if state not in open_ways:
         return
     shortcuts = [
         f"{row.trigger.value} leads there from {source.value}"
         for row in moves(definition)
         for source in row.sources
-        if row.dest is state and source is not state and source in reached and not _is_approval(definition, row, source)
+        if row.dest is state
+        and source is not state
+        and source in open_ways
+        and not _is_approval(definition, row, source)
     ]
     yield (
         f"grants: state {state.value} can be reached without an approval, so it cannot grant: {', '.join(shortcuts)}. "
@@ -185,7 +191,7 @@ def _ways_back(definition: WorkflowDefinition) -> Iterator[str]:
     """Yield each row that leads from an approved change back to its ticket, whose old approval would grant it again."""
     roles, initial = definition.roles, definition.initial
     open_ticket = {roles.asking, roles.waiting, roles.undelivered}
-    approved = _reached(definition, start=roles.granted, avoided={initial, *open_ticket, *definition.final})
+    approved = reached(definition, start=roles.granted, avoided={initial, *open_ticket, *definition.final})
     for row in moves(definition):
         if row.dest in open_ticket:
             for state in sorted(approved.intersection(row.sources)):
@@ -193,6 +199,22 @@ def _ways_back(definition: WorkflowDefinition) -> Iterator[str]:
                     f"trigger {row.trigger.value} leads from {state.value}, which follows an approval, to "
                     f"{row.dest.value}, where that approval would grant the change again; let it lead to "
                     f"{initial.value}, from which a new ticket is filed"
+                )
+
+
+def _ways_past(definition: WorkflowDefinition) -> Iterator[str]:
+    """Yield each row that leads past the submission to a ticket: the ticket of an earlier submission would decide."""
+    roles = definition.roles
+    before = reached(definition, avoided={roles.asking})
+    filing = [row for row in moves(definition) if row.dest is roles.asking]
+    submits = [row for row in filing if Submission in row.evidence_types]
+    for row in moves(definition):
+        is_past = row.dest in {roles.waiting, roles.undelivered} or (submits and row in filing and row not in submits)
+        for state in sorted(before.intersection(row.sources)) if is_past else ():
+            if state not in {roles.waiting, roles.undelivered}:
+                yield (
+                    f"trigger {row.trigger.value} leads from {state.value} to {row.dest} without a submission, so the "
+                    f"ticket of an earlier one would decide; only submit files a new ticket"
                 )
 
 
@@ -207,7 +229,7 @@ def _is_approval(definition: WorkflowDefinition, row: Transition, source: object
     )
 
 
-def _reached(
+def reached(
     definition: WorkflowDefinition,
     *,
     start: enum.StrEnum | None = None,
@@ -222,11 +244,11 @@ def _reached(
         avoided: The states that are not entered.
         approved: Whether to follow the rows by which the ticket's approval grants the change.
     """
-    reached, frontier = set[enum.StrEnum](), [definition.initial if start is None else start]
+    found, frontier = set[enum.StrEnum](), [definition.initial if start is None else start]
     while frontier:
         state = frontier.pop()
-        if state not in reached and state not in avoided:
-            reached.add(state)
+        if state not in found and state not in avoided:
+            found.add(state)
             frontier += [
                 row.dest
                 for row in moves(definition)
@@ -234,7 +256,7 @@ def _reached(
                 and state in row.sources
                 and (approved or not _is_approval(definition, row, state))
             ]
-    return reached
+    return found
 
 
 def _evidence(definition: WorkflowDefinition) -> Iterator[str]:

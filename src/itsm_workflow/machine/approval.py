@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from itsm_workflow.machine.definition import DueRule
+    from itsm_workflow.machine.exemption import Exemption
 
 StateT = TypeVar("StateT", bound=enum.StrEnum)
 
@@ -63,6 +64,8 @@ class Trigger(enum.StrEnum):
     FAIL_EFFECT = "fail_effect"
     RETRY_EFFECT = "retry_effect"
 
+
+_LIBRARY = frozenset(trigger.value for trigger in Trigger)
 
 LABELS: Mapping[enum.StrEnum, Mapping[str, str]] = {
     State.DRAFT: {"zh": "草稿", "en": "Draft"},
@@ -193,6 +196,7 @@ def approval_workflow(
     due_rules: Mapping[StateT, DueRule] | None = None,
     labels: Mapping[StateT, Mapping[str, str]] | None = None,
     effects: Mapping[StateT, tuple[str, ...]] | None = None,
+    exemptions: Iterable[Exemption] = (),
 ) -> WorkflowDefinition:
     """Return a workflow that waits for an approval ticket and then continues with the host's own transitions.
 
@@ -211,6 +215,7 @@ def approval_workflow(
         due_rules: The due rule of each state of the host.
         labels: See `WorkflowDefinition`.
         effects: See `WorkflowDefinition`.
+        exemptions: See `WorkflowDefinition`.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -218,18 +223,27 @@ def approval_workflow(
     """
     own_rules = due_rules or {}
     _check("approval_workflow", states=states, roles=roles, transitions=transitions, due_rules=own_rules)
+    _check("approval_workflow", exemptions=exemptions)
     first = next(iter(states)) if initial is None else initial
     _check("approval_workflow", initial=first)
     own = tuple(transitions)
     for number, row in enumerate(own):
         if not isinstance(row, Transition):
             raise TypeError(f"approval_workflow(transitions=...): item {number} is {kind_of(row)}, not a Transition")
-        if row.dest is None and row.update is unchanged and not isinstance(row.trigger, Trigger):
-            problem = (
-                f"trigger {row.trigger!s} keeps the state and has no update, so its evidence would be lost: "
-                "keep the evidence by an update, for example in data"
+        if isinstance(row.trigger, Trigger):
+            continue
+        if str(row.trigger) in _LIBRARY:
+            raise _invalid(
+                name,
+                f"trigger {row.trigger!s} has the name of a trigger of the library, which only the library fires: "
+                "give it another name",
             )
-            raise DefinitionError(f"workflow {name!r} is invalid: {problem}", problems=(problem,))
+        if row.dest is None and row.update is unchanged:
+            raise _invalid(
+                name,
+                f"trigger {row.trigger!s} keeps the state and has no update, so its evidence would be lost: "
+                "keep the evidence by an update, for example in data",
+            )
     rows = (*approval_table(states, first, roles), *own)
     sources = {state for row in rows for state in _left_by(row)}
     rules: dict[object, DueRule] = {state: waits_for_a_person for state in states if state in sources}
@@ -247,7 +261,12 @@ def approval_workflow(
         due=rules | dict(own_rules),
         labels=labels or {},
         effects=effects or {},
+        exemptions=tuple(exemptions),
     )
+
+
+def _invalid(name: str, problem: str) -> DefinitionError:
+    return DefinitionError(f"workflow {name!r} is invalid: {problem}", problems=(problem,))
 
 
 def _left_by(row: Transition) -> Iterator[object]:
@@ -266,6 +285,7 @@ _PARTS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "initial": (lambda value: isinstance(value, enum.StrEnum), "a state, a member of that StrEnum"),
     "roles": (lambda value: isinstance(value, Roles), "Roles"),
     "transitions": (lambda value: isinstance(value, Iterable), "a list of Transition"),
+    "exemptions": (lambda value: isinstance(value, Iterable), "a list of Exemption"),
     "due_rules": (lambda value: isinstance(value, Mapping), "due rules by state, as a dictionary"),
 }
 """By argument, whether a value has its type, and what the argument takes."""

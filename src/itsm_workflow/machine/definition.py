@@ -10,6 +10,7 @@ import attrs
 from itsm_workflow.change import Outcome
 from itsm_workflow.machine.analysis import check
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
+from itsm_workflow.machine.exemption import Exemption  # noqa: TC001 - the type of a field
 from itsm_workflow.readonly import ReadOnlyDict
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ class WorkflowDefinition:
         labels: For each state, its display name by language (``zh``, ``en``).
         effects: For each state, the names of the effects to plan when a change enters it. The functions belong to the
             process that delivers them, see `itsm_workflow.Effect`.
+        exemptions: The rules of the linter that the workflow breaks on purpose, each with its reason.
 
     Raises:
         DefinitionError: An argument has the wrong type, or the table contradicts itself. The message lists each problem
@@ -195,6 +197,7 @@ class WorkflowDefinition:
     due: Mapping[Any, DueRule]
     labels: Mapping[Any, Mapping[str, str]] = attrs.field(factory=dict)
     effects: Mapping[Any, tuple[str, ...]] = attrs.field(factory=dict)
+    exemptions: tuple[Exemption, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         """Reject a table that contradicts itself, and keep it from being changed after that."""

@@ -1,0 +1,152 @@
+"""A table that is well formed and means the wrong thing is found, and a right one that looks like it is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from itsm_workflow.errors import DefinitionError
+from itsm_workflow.lint import LintFinding, Severity
+from itsm_workflow.lint.exempted import sort_out
+from itsm_workflow.lint.work import Work
+from itsm_workflow.machine.exemption import EXEMPTABLE, Exemption
+from tests.support import meanings as zoo
+from tests.support.linted import linted
+from tests.support.meanings import Stage, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from itsm_workflow.machine.definition import WorkflowDefinition
+
+ERROR, DOUBT = Severity.ERROR, Severity.DOUBT
+OF_THE_WORK = [
+    (zoo.that_orders_again, {(ERROR, "again", "granted", ""), (DOUBT, "failed", "granted", "")}),
+    (zoo.that_orders_before_the_approval, {(ERROR, "early", "filing", "")}),
+    (zoo.that_counts_failed_work, {(DOUBT, "failed", "granted", "")}),
+    (zoo.that_keeps_within_bounds, set()),
+]
+OF_THE_TRIALS = [
+    (
+        zoo.that_believes_every_ticket,
+        {
+            (ERROR, "approval", "waiting", "approve"),
+            (ERROR, "approval", "undelivered", "approve"),
+            (ERROR, "given_up", "waiting", "abandon"),
+            (ERROR, "given_up", "undelivered", "abandon"),
+        },
+    ),
+    (
+        zoo.that_does_too_much,
+        {
+            (ERROR, "given_up", "waiting", "stop"),
+            (ERROR, "form", "waiting", "revise"),
+            (ERROR, "early", "waiting", "order"),
+            (ERROR, "again", "waiting", "order"),
+            (ERROR, "again", "granted", "order"),
+            (ERROR, "growth", "granted", "note"),
+        },
+    ),
+    (zoo.that_keeps_within_bounds, set()),
+]
+MEANT = {check for _, found in (*OF_THE_WORK, *OF_THE_TRIALS) for _, check, _, _ in found}
+
+
+def places(findings: Iterable[LintFinding]) -> set[tuple[Severity, str, str, str]]:
+    """Return the findings without their messages."""
+    return {(one.severity, one.check, one.state, one.trigger) for one in findings}
+
+
+@pytest.mark.parametrize(("build", "problem"), zoo.refused_when_built())
+def test_a_way_past_the_submission_is_refused_when_built(build: Callable[[], WorkflowDefinition], problem: str) -> None:
+    """The ticket of an earlier round would approve the change again."""
+    with pytest.raises(DefinitionError) as caught:
+        build()
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(("build", "found"), OF_THE_WORK)
+def test_work_at_the_wrong_time_is_found(
+    build: Callable[[], WorkflowDefinition], found: set[tuple[Severity, str, str, str]]
+) -> None:
+    """By the shape of the table, without a sample."""
+    assert found == places(Work(build()).findings())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("build", "found"), OF_THE_TRIALS)
+def test_a_row_with_the_wrong_meaning_is_found(
+    build: Callable[[], WorkflowDefinition], found: set[tuple[Severity, str, str, str]]
+) -> None:
+    """By samples that pass a guard; nothing else is found."""
+    assert found == places(linted(build()).findings)
+
+
+@pytest.mark.long
+def test_the_messages_give_the_reason_of_the_library() -> None:
+    """The author sees what the library's own guard asks for."""
+    messages = {one.trigger: one.message for one in linted(zoo.that_believes_every_ticket()).findings}
+    assert "without an approval of its ticket: the" in messages["approve"]
+    assert "the gateway decides it: a person may decide only with attention" in messages["abandon"]
+
+
+def test_an_exempted_finding_is_listed_with_its_reason() -> None:
+    """It is no finding any more."""
+    definition = zoo.that_is_exempt()
+    remaining, exempted = sort_out(definition, Work(definition).findings())
+    assert not remaining
+    assert {
+        ("early", "filing", "the effect only sends a message to the applicant"),
+        ("failed", "granted", "a failed order is placed again by hand"),
+    } == {(one.finding.check, one.finding.state, one.reason) for one in exempted}
+
+
+def test_an_exemption_covers_its_own_state_and_trigger_alone() -> None:
+    """An exemption that covers nothing is a finding, since it would hide the next defect."""
+    finding = LintFinding(check="growth", severity=ERROR, state="granted", trigger="note", message="it grows")
+    for exemption, left in (
+        (Exemption(check="growth", state=Stage.GRANTED, reason="few"), set()),
+        (Exemption(check="growth", state=Stage.GRANTED, trigger=Verb.DEPLOY, reason="few"), {"growth", "exempted"}),
+        (Exemption(check="growth", state=Stage.FAILED, reason="few"), {"growth", "exempted"}),
+        (Exemption(check="again", state=Stage.GRANTED, reason="few"), {"growth", "exempted"}),
+    ):
+        remaining, _ = sort_out(zoo.order(exemptions=[exemption]), [finding])
+        assert left == {one.check for one in remaining}
+
+
+@pytest.mark.parametrize(
+    ("exemption", "problem"),
+    [
+        (
+            Exemption(check="approval", state=Stage.GRANTED, reason="no"),
+            "'approval' is not a check that can be exempted",
+        ),
+        (Exemption(check="early", state=Stage.FILING, reason=" "), "exemptions[0]: it has no reason"),
+        (Exemption(check="early", state=Verb.NOTE, reason="no"), "state note is not a member of Stage"),
+        (
+            Exemption(check="early", state=Stage.FILING, trigger=Verb.TELL, reason="no"),
+            "machines has no trigger tell",
+        ),
+        ("early", "exemptions[0]: a str is not an Exemption"),
+    ],
+)
+def test_an_exemption_that_says_nothing_is_refused(exemption: Exemption, problem: str) -> None:
+    """A wrong name, or no reason."""
+    with pytest.raises(DefinitionError) as caught:
+        zoo.order(exemptions=[exemption])
+    assert problem in str(caught.value)
+
+
+def test_exemptions_are_a_list() -> None:
+    """One exemption alone is no list, and neither is a name."""
+    with pytest.raises(TypeError, match="takes a list of Exemption"):
+        zoo.order(exemptions=Exemption(check="early", state=Stage.FILING, reason="one"))
+    with pytest.raises(DefinitionError, match="exemptions: an int is not a tuple of Exemption"):
+        attrs.evolve(zoo.order(), exemptions=7)  # type: ignore[arg-type]  # which is refused
+
+
+def test_each_check_that_can_be_exempted_exists() -> None:
+    """And is one of those about the meaning."""
+    assert set(EXEMPTABLE) <= MEANT
