@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from itsm_workflow.form import FormArguments
 
     Opened = Callable[..., AbstractContextManager[Page]]
+    Watched = Callable[..., AbstractContextManager[Page]]
 
 _LEFT = "net::ERR_ABORTED"
 """The failure of a request that the browser gives up, since the page is left."""
@@ -142,15 +143,15 @@ def desk(address: str) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def opened(browser: Browser, address: str) -> Opened:
-    """A function that opens the list as a user who is logged in; the page must be free of errors to the end.
+def watched(browser: Browser) -> Watched:
+    """A function that opens a browser at an address; its page must be free of errors to the end.
 
     An error is an exception in a script, a message of the console such as a violation of the content security policy,
     a dialog, a failed request, or a request to another host.
     """
 
     @contextmanager
-    def opened(width: int = 1440, language: str = "en") -> Iterator[Page]:
+    def watched(address: str, width: int = 1440, language: str = "en") -> Iterator[Page]:
         errors: list[str] = []
         context = browser.new_context(viewport={"width": width, "height": 900}, locale=language, base_url=address)
         page = context.new_page()
@@ -159,12 +160,24 @@ def opened(browser: Browser, address: str) -> Opened:
         page.on("dialog", lambda dialog: errors.append(f"dialog: {dialog.message}"))
         page.on("requestfailed", lambda one: None if one.failure == _LEFT else errors.append(f"failed: {one.url}"))
         page.on("request", lambda one: None if one.url.startswith(address) else errors.append(f"asked: {one.url}"))
-        page.goto("/admin/login/?next=/admin/itsm_workflow/change/")
-        page.fill("#id_username", NAME)
-        page.fill("#id_password", PASSWORD)
-        page.click("input[type=submit]")
         yield page
         context.close()
         assert errors == []
+
+    return watched
+
+
+@pytest.fixture
+def opened(watched: Watched, address: str) -> Opened:
+    """A function that opens the list as a user who is logged in."""
+
+    @contextmanager
+    def opened(width: int = 1440, language: str = "en") -> Iterator[Page]:
+        with watched(address, width, language) as page:
+            page.goto("/admin/login/?next=/admin/itsm_workflow/change/")
+            page.fill("#id_username", NAME)
+            page.fill("#id_password", PASSWORD)
+            page.click("input[type=submit]")
+            yield page
 
     return opened

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import rich_click as click
 
@@ -64,7 +65,7 @@ def _next_commands(store: str) -> Iterator[str]:
 @json_option
 def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
     """Run a stand-in of BK-ITSM until Ctrl-C or SIGTERM, and print the settings for its clients."""
-    from itsm_workflow.sandbox import LOADED, Sandbox  # noqa: PLC0415 - imported here to save start-up time
+    from itsm_workflow.sandbox import LOADED, Sandbox, use_own_pages  # noqa: PLC0415 - to save start-up time
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -74,15 +75,20 @@ def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
     try:
-        variables = _variables(running.url, host)
+        # The pages are for this machine only, whichever address the API listens on.
+        pages = running.root if is_loopback(host) else f"http://127.0.0.1:{running.root.rpartition(':')[2]}"
+        use_own_pages(running, pages)
+        variables = _variables(running.url, host, pages)
         if in_json:
             as_json(variables)
         else:
             data("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
         sys.stdout.flush()
         note(
-            f"BK-ITSM stand-in at {running.root}/ until Ctrl-C. Decide a ticket from another terminal:\n"
-            f"  curl -d {shlex.quote(json.dumps({'sn': 'REQ...'}))} {running.root}/_sandbox/approve/    # or reject/"
+            f"BK-ITSM stand-in at {running.root}/ until Ctrl-C. Decide tickets, and make it misbehave, in a browser:\n"
+            f"  {pages}/\n"
+            "or from another terminal:\n"
+            f"  curl -d {shlex.quote(json.dumps({'sn': 'REQ...'}))} {pages}/_sandbox/approve/    # or reject/"
         )
         while not stop.wait(1.0):  # in steps: on Windows a wait without a time-out blocks signals
             pass
@@ -90,17 +96,15 @@ def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
         running.close()
 
 
-def _variables(url: str, host: str) -> dict[str, str]:
+def _variables(url: str, host: str, pages: str) -> dict[str, str]:
     """Return the settings for a client of the stand-in; its credentials protect nothing."""
-    from itsm_workflow.sandbox.connection import PAGES_HOST  # noqa: PLC0415 - imported here to save start-up time
-
     plain_text = {} if is_loopback(host) else {"BKAPP_ITSM_ALLOW_HTTP": "true"}
     return {
         "BKAPP_ITSM_APP_CODE": "sandbox",
         "BKAPP_ITSM_APP_SECRET": secrets.token_urlsafe(24),
         "BKAPP_ITSM_GATEWAY_URL": url,
         "BKAPP_ITSM_FAST_APPROVAL": "true",
-        "BKAPP_ITSM_TICKET_HOSTS": PAGES_HOST,
+        "BKAPP_ITSM_TICKET_HOSTS": str(urlsplit(pages).hostname),
         **plain_text,
         APP_VARIABLE: NO_APP,
     }

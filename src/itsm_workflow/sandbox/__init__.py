@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from itsm_workflow.sandbox.behaviour import LOADED, Behaviour, BehaviourOptions
 from itsm_workflow.sandbox.faults import Armed, Fault, FaultKind, Faults
+from itsm_workflow.sandbox.pages import use_own_pages
 from itsm_workflow.sandbox.refusals import Refusal
 from itsm_workflow.sandbox.server import Sandbox
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES, FieldSpec, Service, self_finishing
@@ -33,4 +34,5 @@ __all__ = [
     "Status",
     "TicketView",
     "self_finishing",
+    "use_own_pages",
 ]

@@ -12,11 +12,12 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from itsm_workflow.sandbox.calls import CallLog
 from itsm_workflow.sandbox.control import PREFIX, control, is_local
 from itsm_workflow.sandbox.endpoints import endpoint_of
 from itsm_workflow.sandbox.envelope import SandboxResponse, broken_page, refused_in_front
 from itsm_workflow.sandbox.faults import FaultKind
-from itsm_workflow.sandbox.index_page import index_page
+from itsm_workflow.sandbox.pages import is_page, serve_page
 from itsm_workflow.sandbox.request import Request
 from itsm_workflow.sandbox.ticket import Flow
 
@@ -37,6 +38,7 @@ class Listener(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], sandbox: Sandbox) -> None:
         self.sandbox = sandbox
+        self.calls = CallLog()
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
@@ -98,11 +100,13 @@ class Handler(BaseHTTPRequestHandler):
     def serve(self) -> None:
         """Serve one request, with the fault that is armed for it."""
         path, _, query = self.path.partition("?")
-        if path == "/" or path.startswith(PREFIX):
+        if is_page(path) or path.startswith(PREFIX):
             self._serve_person(path, query)
             return
-        armed = self.server.sandbox.faults.take(endpoint_of(path))
+        endpoint = endpoint_of(path)
+        armed = self.server.sandbox.faults.take(endpoint)
         if armed is not None and armed.fault.kind is FaultKind.RESET:
+            self._note(endpoint, None, armed)
             armed.reached.set()
             self._reset()
             return
@@ -112,13 +116,19 @@ class Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(method=self.command, path=path, query=query, headers=headers, body=body)
         if armed is None:
-            self._write(self.server.sandbox.serve(request))
+            answer = self.server.sandbox.serve(request)
+            self._note(endpoint, answer, None)
+            self._write(answer)
         else:
-            self._misbehave(armed, request)
+            self._misbehave(armed, request, endpoint)
+
+    def _note(self, endpoint: str | None, answer: SandboxResponse | None, armed: Armed | None) -> None:
+        now = self.server.sandbox.ledger.now()
+        self.server.calls.note(now, endpoint or "an unknown path", answer, armed.fault.kind.value if armed else "")
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = serve  # noqa: N815 - http.server calls these
 
-    def _misbehave(self, armed: Armed, request: Request) -> None:
+    def _misbehave(self, armed: Armed, request: Request, endpoint: str | None) -> None:
         fault, sandbox = armed.fault, self.server.sandbox
         done = fault.kind is not FaultKind.REFUSE and (
             fault.processed or fault.kind in {FaultKind.LOSE_ANSWER, FaultKind.HOLD}
@@ -138,7 +148,10 @@ class Handler(BaseHTTPRequestHandler):
         elif fault.kind is FaultKind.DELAY:
             self.server.closing.wait(fault.seconds)
             answer = answer or sandbox.serve(request)
-        if answer is None or fault.kind is FaultKind.LOSE_ANSWER or (fault.kind is FaultKind.HOLD and not armed.hold()):
+        if fault.kind is FaultKind.LOSE_ANSWER or (fault.kind is FaultKind.HOLD and not armed.hold()):
+            answer = None
+        self._note(endpoint, answer, armed)
+        if answer is None:
             self.close_connection = True
             return
         self._write(answer)
@@ -151,8 +164,8 @@ class Handler(BaseHTTPRequestHandler):
         if not is_local(self.client_address[0], self.headers.get("Host", ""), self.headers.get("Origin")):
             refusal = b'{"error": "Only requests from this machine are accepted."}'
             self._write(SandboxResponse(403, {"Content-Type": _JSON}, refusal))
-        elif path == "/":
-            self._write(SandboxResponse(200, {"Content-Type": _HTML}, index_page(sandbox.url, sandbox.tickets())))
+        elif is_page(path):
+            self._write(serve_page(sandbox, self.server.calls, self.command, path, body))
         else:
             status, content = control(sandbox, self.command, path, query, body)
             self._write(SandboxResponse(status, {"Content-Type": _JSON}, content))

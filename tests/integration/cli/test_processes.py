@@ -139,9 +139,12 @@ def test_a_sandbox_prints_the_settings_by_which_to_use_it(office: Office) -> Non
         )
         assert filed.code == 0, filed.err
         assert filed.json["state"] == "pending"
+        root = exported["BKAPP_ITSM_GATEWAY_URL"].removesuffix("/v2/itsm/")
+        assert filed.json["ticket_url"] == f"{root}/#/ticket/detail?id={filed.json['ticket_id']}"
         running.send_signal(signal.SIGINT)
         _, said = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0
+    assert f"  {root}/\n" in said
     assert "/_sandbox/approve/" in said
     assert office.sandbox.tickets() == ()
 

@@ -1,0 +1,135 @@
+"""The sandbox's pages in a browser: a developer of a host clicks through an approval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow import BkItsmGateway, State, Workflow
+from itsm_workflow.sandbox import Sandbox, use_own_pages
+from tests.browser.test_django_admin import ROOT, WIDTHS, fits
+from tests.support.limits import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+
+    from itsm_workflow.form import FormArguments
+    from tests.browser.conftest import Watched
+
+ASKED: FormArguments = {"title": "接入 nginx 日志", "applicant": "alice", "approvers": ["bob", "carol"]}
+BAIT = '<img src=x onerror="alert(1)"><script>alert(2)</script>"\'>'
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A sandbox whose tickets have pages."""
+    with Sandbox() as started:
+        use_own_pages(started, started.root)
+        yield started
+
+
+@pytest.fixture
+def workflow(sandbox: Sandbox) -> Iterator[Workflow]:
+    """A workflow that files with it."""
+    with Workflow(storage="memory://", gateway=BkItsmGateway(sandbox.settings(ticket_hosts=("127.0.0.1",)))) as made:
+        yield made
+
+
+def ended(page: Page, words: str) -> None:
+    """Wait until the page, which loads itself again, shows the status."""
+    page.locator("p strong", has_text=words).wait_for(timeout=PATIENCE * 1000)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_address_of_a_ticket_opens_its_page_and_bob_approves(
+    sandbox: Sandbox, workflow: Workflow, watched: Watched, width: int
+) -> None:
+    """What he says is what the library reads."""
+    change = workflow.apply(subject="collector-42", **ASKED)
+    with watched(sandbox.root, width) as page:
+        page.goto(change.ticket_url or "")
+        page.locator("button", has_text="Approve").wait_for(timeout=PATIENCE * 1000)
+        assert fits(page)
+        page.locator("select[name=approver]").select_option("carol")
+        page.fill("[name=remark]", "go ahead")
+        page.click("button >> text=Approve")
+        ended(page, "FINISHED, approved")
+        assert "go ahead" in page.locator("main").inner_text()
+        assert fits(page)
+    workflow.settle(change.id)
+    assert workflow.get(change.id).state == State.APPROVED
+    assert "carol" in str(workflow.status(change.id))
+
+
+def test_a_person_rejects_from_the_list_and_the_applicant_sees_why(
+    sandbox: Sandbox, workflow: Workflow, watched: Watched
+) -> None:
+    """From the first page, by its link."""
+    change = workflow.apply(subject="collector-42", **ASKED)
+    sandbox.wait(lambda ledger: ledger.tickets()[0].step_running)
+    with watched(sandbox.root) as page:
+        page.goto("/")
+        page.click(f"text={change.sn}")
+        page.fill("[name=remark]", "not enough disk")
+        page.click("button >> text=Reject")
+        ended(page, "FINISHED, not approved")
+    workflow.settle(change.id)
+    assert "not enough disk" in workflow.why(change.id)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_fault_is_armed_by_a_form_and_hits_the_next_create(
+    sandbox: Sandbox, workflow: Workflow, watched: Watched, width: int
+) -> None:
+    """The call is listed with the fault; the library found the ticket by its key."""
+    with watched(sandbox.root, width) as page:
+        page.goto("/misbehave/")
+        page.select_option("[name=kind]", "lose_answer")
+        page.click("button >> text=Arm")
+        assert "lose_answer" in page.locator("td").first.inner_text()
+        assert fits(page)
+        change = workflow.apply(subject="collector-42", **ASKED)
+        page.goto("/")
+        assert "no answer (fault: lose_answer)" in page.locator("main").inner_text()
+        assert fits(page)
+    assert [one.sn for one in sandbox.tickets()] == [change.sn]
+
+
+def test_texts_of_a_ticket_do_not_run(sandbox: Sandbox, workflow: Workflow, watched: Watched) -> None:
+    """In the list, and on its page."""
+    workflow.apply(subject="c", title=BAIT, applicant="alice", approvers=["bob"], content=BAIT)
+    sandbox.wait(lambda ledger: ledger.tickets()[0].step_running)
+    with watched(sandbox.root) as page:
+        for path in ("/", "/tickets/1/"):
+            page.goto(path)
+            assert page.locator("img").count() == 0
+            assert BAIT in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "width"),
+    [("list", "/", 1440), ("ticket", "/tickets/2/", 1440), ("misbehave", "/misbehave/", 400)],
+)
+def test_pictures_are_taken(  # noqa: PLR0917 - fixtures and parameters
+    sandbox: Sandbox,
+    workflow: Workflow,
+    watched: Watched,
+    pytestconfig: pytest.Config,
+    name: str,
+    path: str,
+    width: int,
+) -> None:
+    """With ``--pictures`` they replace those of the documents; each shows a page that is not empty."""
+    folder = ROOT / ("docs/pictures" if pytestconfig.getoption("--pictures") else "build/pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(3):
+        workflow.apply(subject=f"collector-{number}", **ASKED)
+    sandbox.wait(lambda ledger: all(one.step_running for one in ledger.tickets()))
+    sandbox.reject(1, approver="bob", remark="磁盘空间不足")
+    sandbox.wait(lambda ledger: ledger.tickets()[0].callbacks)
+    with watched(sandbox.root, width) as page:
+        page.goto(path)
+        assert len(page.screenshot(path=folder / f"sandbox-{name}-{width}.png")) > 10_000

@@ -1,0 +1,258 @@
+"""The pages by which a person with a browser decides tickets and makes the sandbox misbehave."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
+
+from itsm_workflow.sandbox import FaultKind, Status, use_own_pages
+from itsm_workflow.sandbox.pages.faults_page import KINDS
+from tests.support.receiver import Receiver
+from tests.support.stage import AT, Cast, Stage, Standing
+
+if TYPE_CHECKING:
+    from tests.support.stage import Heard
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+MARKUP = "<script>alert(1)</script>"
+
+
+def sent(stage: Stage, path: str, **fields: str) -> Heard:
+    """Send a form."""
+    return stage.send("POST", path, FORM, urlencode(fields))
+
+
+def shown(stage: Stage, path: str) -> str:
+    """Return a page."""
+    heard = stage.send("GET", path)
+    assert (heard.status, heard.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    return heard.body.decode()
+
+
+def test_a_ticket_is_decided_by_a_form() -> None:
+    """Each button does what the API's operation does, by the person who was chosen, with the remark."""
+    with Stage(AT) as stage:
+        for _ in range(4):
+            stage.ticket(Standing.STARTED)
+        answers = [
+            sent(stage, "/tickets/1/approve/", approver="bob", remark="go ahead"),
+            sent(stage, "/tickets/2/reject/", approver="alice", remark="not enough disk"),
+            sent(stage, "/tickets/3/terminate/", operator="bob"),
+            sent(stage, "/tickets/4/withdraw/"),
+        ]
+        waiting = shown(stage, "/tickets/1/")
+        stage.pass_time()
+        pages = [shown(stage, f"/tickets/{number}/") for number in (1, 2)]
+        ended = [(one.current_status, one.approve_result) for one in stage.sandbox.tickets()]
+
+    assert [(one.status, one.headers["Location"]) for one in answers] == [
+        (303, f"/tickets/{number}/") for number in (1, 2, 3, 4)
+    ]
+    assert ended == [
+        (Status.FINISHED, True),
+        (Status.FINISHED, False),
+        (Status.TERMINATED, False),
+        (Status.REVOKED, False),
+    ]
+    assert "takes effect in a moment" in waiting
+    assert "<strong>FINISHED, approved</strong>" in pages[0]
+    assert "not enough disk" in pages[1]
+    assert "Approve</button>" not in pages[0]
+
+
+def test_a_ticket_is_suspended_and_resumed() -> None:
+    """The page offers the one or the other, and no decision meanwhile."""
+    with Stage(AT) as stage:
+        stage.ticket(Standing.STARTED)
+        before = shown(stage, "/tickets/1/")
+        sent(stage, "/tickets/1/suspend/", operator="alice")
+        between = shown(stage, "/tickets/1/")
+        sent(stage, "/tickets/1/resume/", operator="alice")
+        after = shown(stage, "/tickets/1/")
+
+    offered = [re.findall(r"<button[^>]*>(\w+)</button>", page) for page in (before, between, after)]
+    assert offered[0] == offered[2] == ["Approve", "Reject", "Suspend", "Terminate"]
+    assert offered[1] == ["Resume", "Terminate"]
+
+
+def test_a_ticket_that_has_not_begun_says_so_and_can_be_started() -> None:
+    """Nobody is asked until then."""
+    with Stage(AT) as stage:
+        stage.sandbox.faults.flow_never_starts()
+        stage.ticket(Standing.CREATED)
+        before = shown(stage, "/tickets/1/")
+        sent(stage, "/tickets/1/begin/")
+        after = shown(stage, "/tickets/1/")
+
+    assert "The approval step has not started yet." in before
+    assert "Approve</button>" not in before
+    assert "Approve</button>" in after
+
+
+def test_what_bk_itsm_would_refuse_is_shown_on_the_page() -> None:
+    """The page stays, with the reason."""
+    with Stage(AT) as stage:
+        stage.ticket(Standing.STARTED)
+        heard = sent(stage, "/tickets/1/approve/", approver="mallory")
+        assert stage.sandbox.ticket(1).current_status is Status.RUNNING
+
+    assert heard.status == 409
+    assert 'class="problem" role="alert"' in heard.body.decode()
+
+
+def test_the_first_page_shows_what_waits_the_calls_and_the_callbacks() -> None:
+    """A call that was refused names the reason, one that a fault hit names the fault."""
+    with Receiver() as receiver, Stage(AT) as stage:
+        stage.ticket(Standing.APPROVED, Cast(title="done", meta={"callback_url": f"{receiver.url}/hush"}))
+        token = receiver.wait(1)[0].json["token"]
+        stage.ticket(Standing.STARTED, Cast(title="waits"))
+        stage.sandbox.faults.status("get_tickets", 503)
+        stage.post("get_tickets", {})
+        stage.get("get_ticket_info", "sn=REQ1")
+        page = shown(stage, "/")
+
+    waiting, _, rest = page.partition("Other tickets")
+    assert ("waits" in waiting, "done" in waiting, "done" in rest) == (True, False, True)
+    assert "FINISHED, approved</td><td>delivered" in page
+    assert "503, not JSON (fault: status)" in page
+    assert "200, refused: " in page
+    assert token not in page
+    assert "hush" not in page
+
+
+def test_every_text_that_people_write_is_escaped() -> None:
+    """In each table, on each page."""
+    with Stage(AT) as stage:
+        stage.ticket(Standing.STARTED, Cast(title=MARKUP, creator="<b>", approvers=("<i>",)))
+        sent(stage, "/tickets/1/reject/", approver="<i>", remark=MARKUP)
+        stage.pass_time()
+        pages = shown(stage, "/") + shown(stage, "/tickets/1/")
+
+    assert not any(tag in pages for tag in (MARKUP, "<b>", "<i>"))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in pages
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+def test_each_kind_of_fault_is_explained_and_can_be_armed(kind: FaultKind) -> None:
+    """With the endpoint that it takes, whichever was chosen."""
+    with Stage(AT) as stage:
+        form = shown(stage, "/misbehave/")
+        heard = sent(
+            stage,
+            "/misbehave/",
+            kind=kind.value,
+            endpoint="create_ticket",
+            nth="2",
+            always="yes",
+            seconds="0.5",
+            status="504",
+            code="1640301",
+            processed="yes",
+        )
+        (armed,) = stage.sandbox.faults.armed()
+        listed = shown(stage, "/misbehave/")
+        cleared = sent(stage, "/misbehave/clear/")
+        assert stage.sandbox.faults.armed() == ()
+
+    assert f'<option value="{kind.value}">{kind.value}: {KINDS[kind]}' in form
+    assert (heard.status, cleared.status) == (303, 303)
+    fault = armed.fault
+    assert (fault.kind, fault.nth, fault.always) == (kind, 2, True)
+    assert (fault.seconds, fault.status, fault.code, fault.processed) == (0.5, 504, 1640301, True)
+    assert fault.endpoint == ("callback" if kind.value.startswith("callback_") else "create_ticket")
+    assert f"<td>{kind.value}</td><td>{fault.endpoint}</td><td>2 and later</td>" in listed
+
+
+def test_a_held_answer_is_let_go_by_a_button() -> None:
+    """Or dropped."""
+    with Stage(AT) as stage:
+        held, dropped = stage.sandbox.faults.hold("get_tickets"), stage.sandbox.faults.hold("get_tickets", nth=2)
+        assert "/misbehave/1/release/" in shown(stage, "/misbehave/")
+        assert sent(stage, "/misbehave/1/release/").status == 303
+        assert sent(stage, "/misbehave/2/drop/").status == 303
+        assert (held.hold(), dropped.hold()) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"kind": "nonsense"}, "nonsense"),
+        ({"kind": "reset", "endpoint": "approve", "nth": "x"}, "nth must be a number, not &#x27;x&#x27;"),
+        ({"kind": "reset", "endpoint": "approve", "nth": "1.5"}, "nth must be a whole number, not 1.5"),
+        ({"kind": "reset", "endpoint": "approve", "nth": "0"}, "Fault.nth must be at least 1"),
+        ({"kind": "delay", "endpoint": "approve", "seconds": "nan"}, "Fault.seconds must be at least 0"),
+        ({"kind": "refuse", "endpoint": "approve", "code": "1"}, "Fault.code must be one of"),
+    ],
+)
+def test_a_fault_that_cannot_be_is_said_on_the_page(fields: dict[str, str], said: str) -> None:
+    """And nothing is armed."""
+    with Stage(AT) as stage:
+        heard = sent(stage, "/misbehave/", **fields)
+        assert stage.sandbox.faults.armed() == ()
+
+    assert heard.status == 400
+    assert said in heard.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/tickets/7/", 404),
+        ("GET", "/tickets/x/", 404),
+        ("POST", "/tickets/1/", 404),
+        ("GET", "/tickets/1/approve/", 404),
+        ("POST", "/tickets/1/destroy/", 404),
+        ("POST", "/", 404),
+        ("GET", "/misbehave/clear/", 404),
+        ("POST", "/misbehave/release/", 404),
+        ("POST", "/misbehave/5/clear/", 404),
+        ("POST", "/misbehave/5/release/", 400),
+        ("PUT", "/misbehave/", 404),
+    ],
+)
+def test_an_address_that_is_no_page_is_said_to_be_none(method: str, path: str, status: int) -> None:
+    """Nothing is done."""
+    with Stage(AT) as stage:
+        stage.ticket(Standing.STARTED)
+        assert stage.send(method, path, FORM, "" if method != "GET" else None).status == status
+        assert stage.sandbox.ticket(1).current_status is Status.RUNNING
+
+
+def test_a_page_of_another_site_decides_nothing() -> None:
+    """A browser names the page that sends the form; a name that leads to this machine is refused as well."""
+    with Stage(AT) as stage:
+        stage.ticket(Standing.STARTED)
+        refused = [
+            stage.send("POST", "/tickets/1/approve/", {**FORM, name: value}, "approver=alice").status
+            for name, value in (("Origin", "https://evil.example"), ("Origin", "null"), ("Host", "evil.example"))
+        ]
+        assert stage.sandbox.ticket(1).step_running
+
+    assert refused == [403, 403, 403]
+
+
+def test_a_page_loads_nothing_and_may_run_its_own_script_only() -> None:
+    """By its policy, in which the script is named by its digest."""
+    with Stage(AT) as stage:
+        heard = stage.send("GET", "/")
+    policy = heard.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-")
+    assert "form-action 'self'" in policy
+    assert not re.search(rb"<(?:img|link|iframe)|src=", heard.body)
+
+
+def test_the_address_of_a_ticket_can_lead_to_its_page() -> None:
+    """The id stands in the fragment, as in BK-ITSM's own addresses; the first page's script follows it."""
+    with Stage(AT) as stage:
+        use_own_pages(stage.sandbox, stage.sandbox.root)
+        stage.ticket(Standing.STARTED)
+        with stage.sandbox.locked() as ledger:
+            sn = ledger.tickets()[0].sn
+        found = stage.get("get_ticket_status", f"sn={sn}").json
+        page = shown(stage, "/")
+
+    assert found["data"]["ticket_url"] == f"{stage.sandbox.root}/#/ticket/detail?id=1"
+    assert 'location.replace("/tickets/"' in page
