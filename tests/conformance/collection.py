@@ -11,6 +11,8 @@ from tests.conformance import (
     zoo_damage,
     zoo_errors,
     zoo_filters,
+    zoo_hidden,
+    zoo_interrupts,
     zoo_many,
     zoo_races,
     zoo_sizes,
@@ -30,7 +32,8 @@ COLLECTION: Mapping[str, Mapping[Any, Caught]] = {
     "Sizes and numbers": zoo_sizes.ZOO,
     "Spelling and time": zoo_spelling.ZOO,
     "Races": zoo_races.ZOO,
-    "Errors, locks and power cuts": {**zoo_errors.ZOO, **zoo_undoing.ZOO},
+    "Errors, locks and power cuts": {**zoo_errors.ZOO, **zoo_undoing.ZOO, **zoo_hidden.ZOO},
+    "Signals, failing locks and clocks": zoo_interrupts.ZOO,
     "Damage": zoo_damage.ZOO,
 }
 """By class of defect, the broken backends that need no server, and how each is caught."""

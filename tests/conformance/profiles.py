@@ -11,6 +11,7 @@ import pytest
 from itsm_workflow.testing.conformance import QUICK
 from itsm_workflow.testing.conformance._crashing import CrashPromises
 from itsm_workflow.testing.conformance._errors import ErrorPromises
+from itsm_workflow.testing.conformance._interrupts import InterruptPromises
 from itsm_workflow.testing.conformance._many import ManyPromises
 from itsm_workflow.testing.conformance._sizes import SizePromises
 from itsm_workflow.testing.conformance._stopping import StoppingPromises
@@ -29,7 +30,7 @@ SHORT = attrs.evolve(
 
 The long tests of each backend try as many as `QUICK`.
 """
-SLOW = (CrashPromises, ErrorPromises, ManyPromises, SizePromises, StoppingPromises)
+SLOW = (CrashPromises, ErrorPromises, InterruptPromises, ManyPromises, SizePromises, StoppingPromises)
 """The parts of the kit that take seconds on a file: they make many processes, or store large or many values."""
 
 

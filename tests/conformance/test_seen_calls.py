@@ -19,6 +19,7 @@ import pytest
 from itsm_workflow.testing.conformance._base import NotRun
 from itsm_workflow.testing.conformance._trials import preload
 from itsm_workflow.testing.conformance._trials.calls import (
+    CANCELLED,
     CHANGES,
     COUNTED,
     EIO,
@@ -27,6 +28,7 @@ from itsm_workflow.testing.conformance._trials.calls import (
     SHORT,
     TORN,
     TORN_AT_END,
+    Cancelled,
     Fault,
     Kind,
     decoded,
@@ -221,6 +223,41 @@ def _asleep(watch: Watch, _own: Path) -> tuple[float, float]:
     before, really = time.monotonic(), os.times().elapsed
     time.sleep(60)
     return time.monotonic() - before, os.times().elapsed - really
+
+
+def test_the_wall_clock_stands_still(way: str) -> None:
+    """The clock that measures time goes on."""
+    now, elapsed = run_where_calls_are_seen(_at_a_second)
+    assert (now, elapsed > 0) == ((1000.0, 1000 * 10**9), True), way
+
+
+def _at_a_second(watch: Watch, _own: Path) -> tuple[tuple[float, int], float]:
+    watch.set_clock(1000)
+    before = time.monotonic()
+    while time.monotonic() == before:
+        pass
+    return (time.time(), time.time_ns()), time.monotonic() - before
+
+
+def test_a_call_is_interrupted(way: str, tmp_path: Path) -> None:
+    """The handler of the signal raises, and the call was made."""
+    assert run_where_calls_are_seen(_interrupted, tmp_path) == "Cancelled", way
+    assert (tmp_path / "a.txt").read_bytes() == b"0"
+
+
+def _interrupted(watch: Watch, _own: Path, folder: Path) -> str:
+    def cancel(*_signal: object) -> None:
+        raise Cancelled
+
+    signal.signal(signal.SIGINT, cancel)
+    watch.arm([folder], Kind.WRITE, CANCELLED, 1)
+    file = os.open(folder / "a.txt", os.O_WRONLY | os.O_CREAT)
+    try:
+        for number in range(10):
+            os.write(file, b"%d" % number)
+    except Cancelled as cancelled:
+        return type(cancelled).__name__
+    return "not interrupted"
 
 
 def test_a_child_reports_and_can_stop() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow.testing import check_storage
-from itsm_workflow.testing.conformance import PromiseOutcome, _errors
+from itsm_workflow.testing.conformance import PromiseOutcome, _errors, _trying
 from itsm_workflow.testing.conformance._crashing import CrashPromises
 from itsm_workflow.testing.conformance._errors import ErrorPromises
 from itsm_workflow.testing.conformance._trials import preload
@@ -29,7 +29,7 @@ from itsm_workflow.testing.conformance._trials.trial import Trial
 from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
-from tests.conformance import zoo_errors, zoo_undoing
+from tests.conformance import zoo_errors, zoo_hidden, zoo_undoing
 from tests.conformance.good import CheckedJournal
 from tests.conformance.profiles import SHORT
 from tests.conformance.zoo_errors import (
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     NewStore = Callable[[type], Callable[[], Callable[[], StorageBackend]]]
 
-ZOO = {**zoo_errors.ZOO, **zoo_undoing.ZOO}
+ZOO = {**zoo_errors.ZOO, **zoo_undoing.ZOO, **zoo_hidden.ZOO}
 ROOT = Path(__file__).parents[2]
 SEES_LIBRARIES = bool(shutil.which("cc")) and sys.platform.startswith("linux")
 PROMISES = {
@@ -115,7 +115,7 @@ def test_promises_about_the_same_trials_make_them_once(new_store: NewStore, monk
         made.append(plan)
         return run_where_calls_are_seen(work, opener, plan, *args, **options)
 
-    monkeypatch.setattr(_errors, "run_where_calls_are_seen", counted)
+    monkeypatch.setattr(_trying, "run_where_calls_are_seen", counted)
     report = check_storage(new_store(JSONFileBackend), abilities=JSONFileBackend.abilities, only="failed write is not")
     assert [result.outcome for result in report.results] == [PromiseOutcome.KEPT] * 2
     assert len(made) == 1

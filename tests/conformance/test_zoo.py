@@ -16,7 +16,7 @@ from itsm_workflow.testing.conformance._kit import Kit
 from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
-from tests.conformance import zoo_errors, zoo_undoing
+from tests.conformance import zoo_errors, zoo_hidden, zoo_interrupts, zoo_undoing
 from tests.conformance.collection import COLLECTION
 from tests.conformance.good import CheckedJournal, FilePerChange, Journal, NeverWaits, OneFile, PlainDict, TwoTables
 from tests.conformance.profiles import SHORT
@@ -71,7 +71,7 @@ def new_store(tmp_path: Path) -> NewStore:
 
 SLOW = {
     *(HoldsSubjectsForASecond, LocksForASecond, SkipsAClaimThatMovesNothing, WritesTheRowBeforeItsEntries),
-    *(*zoo_errors.ZOO, *zoo_undoing.ZOO),
+    *(*zoo_errors.ZOO, *zoo_undoing.ZOO, *zoo_hidden.ZOO, *zoo_interrupts.ZOO),
 }
 """What they do is found after seconds, or in many trials."""
 FIRST = set({caught.promise: backend for backend, caught in reversed(ALL.items()) if backend not in SLOW}.values())

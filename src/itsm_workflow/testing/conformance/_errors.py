@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
-from itsm_workflow.testing.conformance._base import NotRun, Promises, promise, quoted
-from itsm_workflow.testing.conformance._reports import Shown
+from itsm_workflow.testing.conformance._base import promise
 from itsm_workflow.testing.conformance._trials import stories, verdicts
 from itsm_workflow.testing.conformance._trials.calls import CHANGES, LOCKS, READS, Kind
 from itsm_workflow.testing.conformance._trials.plans import (
-    Measure,
     Plan,
     failing,
     failing_with_the_undo,
-    findings_at_a_server,
-    findings_at_lines,
-    findings_in_files,
+    hiding,
     killing,
     stopping_before,
     tearing,
 )
-from itsm_workflow.testing.conformance._trials.proxy import Interference
-from itsm_workflow.testing.conformance._trials.runner import run_where_calls_are_seen
-from itsm_workflow.testing.conformance._trials.server_stage import BreaksConnection, server_of
+from itsm_workflow.testing.conformance._trying import HELD_BACK, TrialPromises
 
 if TYPE_CHECKING:
     from itsm_workflow.testing.conformance._recording import RecordedOpener
-    from itsm_workflow.testing.conformance._trials.plans import Findings, Judge
 
-_OTHER_WAYS = "for a store on a server, its opener must name the host and the port, or it needs break_connection()"
 _ALL = frozenset[str]()
-_HELD_BACK = (Interference.STALLED,)
-"""Needs a connection whose messages can be held back: breaking it is not enough."""
 _COMMITS = frozenset({"open", "first", "second"})
 _WRITING = Plan(
     story=stories.writing,
@@ -52,6 +41,7 @@ _READING = Plan(
     judges={verdicts.wrong_read: _ALL, verdicts.stored_too_late: _ALL, verdicts.kept_lock: _ALL},
     kinds=READS,
     faults=failing,
+    lasting=hiding,
 )
 _LEAVING_MARKS = CHANGES & ~(Kind.SYNC | Kind.CLOSE)
 """A process that is killed before a sync leaves the same files as one that is killed before the call after it."""
@@ -60,19 +50,19 @@ _WRITING_BESIDE = Plan(
     judges={verdicts.conflict_for_a_lock: _ALL, verdicts.other_error: _ALL},
     kinds=CHANGES,
     faults=stopping_before,
-    interferences=_HELD_BACK,
+    interferences=HELD_BACK,
 )
 _READING_BESIDE = Plan(
     story=stories.reading_while_stopped,
     judges={verdicts.wrong_read_at_a_lock: _ALL, verdicts.other_error: _ALL},
     kinds=CHANGES,
     faults=stopping_before,
-    interferences=_HELD_BACK,
+    interferences=HELD_BACK,
 )
 """While another process is stopped, which may hold a lock."""
 
 
-class ErrorPromises(Promises):
+class ErrorPromises(TrialPromises):
     """An error is reported as an error, and leaves nothing behind."""
 
     @promise("durable", "multi_process")
@@ -82,7 +72,7 @@ class ErrorPromises(Promises):
         Port: "An error of the operating system, of a driver or of a connection is raised as one of the two, never as
         itself."
         """
-        self._try(
+        self.try_plan(
             open_backend,
             Plan(
                 story=stories.calling,
@@ -100,7 +90,7 @@ class ErrorPromises(Promises):
         Port: "A write is answered as stored only if it is stored: if its data cannot be written or synced, commit
         raises."
         """
-        self._try(open_backend, _WRITING, verdicts.not_stored)
+        self.try_plan(open_backend, _WRITING, verdicts.not_stored)
 
     @promise("durable", "multi_process")
     def test_a_failed_sync_is_not_answered_as_stored(self, open_backend: RecordedOpener) -> None:
@@ -118,7 +108,7 @@ class ErrorPromises(Promises):
             interferences=(),
             every_fault=True,
         )
-        self._try(open_backend, plan)
+        self.try_plan(open_backend, plan)
 
     @promise("durable", "multi_process")
     def test_a_failed_write_does_not_spoil_the_next(self, open_backend: RecordedOpener) -> None:
@@ -139,7 +129,7 @@ class ErrorPromises(Promises):
             "taken",
         }
         plan = Plan(story=stories.writing, judges={verdicts.lost_later: shown}, kinds=CHANGES, faults=tearing, least=2)
-        self._try(open_backend, plan)
+        self.try_plan(open_backend, plan)
 
     @promise("durable", "multi_process")
     def test_a_failed_write_is_not_read(self, open_backend: RecordedOpener) -> None:
@@ -148,7 +138,7 @@ class ErrorPromises(Promises):
         Port: "After an error, the object reads what a newly opened store would read, or raises again; it holds no
         lock."
         """
-        self._try(open_backend, _WRITING, verdicts.memory_ahead)
+        self.try_plan(open_backend, _WRITING, verdicts.memory_ahead)
 
     @promise("durable", "multi_process")
     def test_an_error_leaves_no_lock(self, open_backend: RecordedOpener) -> None:
@@ -157,7 +147,7 @@ class ErrorPromises(Promises):
         Port: "After an error, the object reads what a newly opened store would read, or raises again; it holds no
         lock."
         """
-        self._try(open_backend, _WRITING, verdicts.kept_lock)
+        self.try_plan(open_backend, _WRITING, verdicts.kept_lock)
 
     @promise("durable", "multi_process")
     def test_an_error_is_not_answered_as_a_conflict(self, open_backend: RecordedOpener) -> None:
@@ -165,7 +155,7 @@ class ErrorPromises(Promises):
 
         Port: "The result of a write that conflicts with the store; nothing of it was stored."
         """
-        self._try(open_backend, _WRITING, verdicts.false_conflict)
+        self.try_plan(open_backend, _WRITING, verdicts.false_conflict)
 
     @promise("durable", "multi_process")
     def test_a_lock_that_is_not_given_is_not_a_conflict(self, open_backend: RecordedOpener) -> None:
@@ -174,8 +164,8 @@ class ErrorPromises(Promises):
         Port: "A lock that is not given in time, a deadlock that the store gives up and a lost answer raise as well;
         none of them is answered as a conflict."
         """
-        self._try(open_backend, _WRITING_BESIDE)
-        self._try(open_backend, _WRITING_BESIDE, verdicts.other_error)
+        self.try_plan(open_backend, _WRITING_BESIDE)
+        self.try_plan(open_backend, _WRITING_BESIDE, verdicts.other_error)
 
     @promise("durable", "multi_process")
     def test_a_lock_that_is_not_given_is_not_an_empty_answer(self, open_backend: RecordedOpener) -> None:
@@ -183,8 +173,8 @@ class ErrorPromises(Promises):
 
         Port: "A read that fails raises: it returns neither nothing nor an older state instead."
         """
-        self._try(open_backend, _READING_BESIDE)
-        self._try(open_backend, _READING_BESIDE, verdicts.other_error)
+        self.try_plan(open_backend, _READING_BESIDE)
+        self.try_plan(open_backend, _READING_BESIDE, verdicts.other_error)
 
     @promise("durable", "multi_process")
     def test_a_process_killed_at_any_call_leaves_whole_commits(self, open_backend: RecordedOpener) -> None:
@@ -205,7 +195,7 @@ class ErrorPromises(Promises):
             every_call=True,
             times=2,
         )
-        self._try(open_backend, plan)
+        self.try_plan(open_backend, plan)
 
     @promise("durable", "multi_process")
     def test_a_store_whose_maker_was_killed_can_be_used(self, open_backend: RecordedOpener) -> None:
@@ -223,7 +213,7 @@ class ErrorPromises(Promises):
             interferences=(),
             every_call=True,
         )
-        self._try(open_backend, plan)
+        self.try_plan(open_backend, plan)
 
     @promise("durable", "multi_process")
     def test_a_failed_read_does_not_find_nothing(self, open_backend: RecordedOpener) -> None:
@@ -231,8 +221,8 @@ class ErrorPromises(Promises):
 
         Port: "A read that fails raises: it returns neither nothing nor an older state instead."
         """
-        self._try(open_backend, _READING)
-        self._try(open_backend, _READING, verdicts.stored_too_late)
+        self.try_plan(open_backend, _READING)
+        self.try_plan(open_backend, _READING, verdicts.stored_too_late)
 
     @promise("durable", "multi_process")
     def test_a_failed_read_leaves_no_lock(self, open_backend: RecordedOpener) -> None:
@@ -241,43 +231,4 @@ class ErrorPromises(Promises):
         Port: "After an error, the object reads what a newly opened store would read, or raises again; it holds no
         lock."
         """
-        self._try(open_backend, _READING, verdicts.kept_lock)
-
-    @functools.cached_property
-    def _known(self) -> dict[Plan, Findings]:
-        """The findings so far."""
-        return {}
-
-    def _try(self, open_backend: RecordedOpener, plan: Plan, judge: Judge | None = None) -> None:
-        """Make the trials of a plan, unless an earlier promise has made them all."""
-        judge = next(iter(plan.judges)) if judge is None else judge
-        known = self._known.setdefault(plan, {})
-        if judge not in known:
-            known |= self._findings(open_backend, plan, judge)
-        found = known[judge]
-        if found is not None:
-            every_error = quoted(type(self).all_promises()["test_each_error_is_one_of_the_port"])
-            sentence = every_error if judge is verdicts.other_error else ""
-            raise Shown(found.wrong, found.lines, sentence)
-
-    def _findings(self, open_backend: RecordedOpener, plan: Plan, judge: Judge) -> Findings:
-        opener, server = open_backend.bare, server_of(open_backend.bare)
-        measure = Measure(self.profile.points, every_fault=self.profile.every_fault, limit=self.pace.blocked)
-        if server is not None:
-            if not plan.interferences:
-                raise NotRun("this is about files, but the store is on a server")
-            return findings_at_a_server(opener, server, plan, judge, measure)
-        try:
-            strict = "fsync" in self.abilities
-            return run_where_calls_are_seen(findings_in_files, opener, plan, judge, measure=measure, strict=strict)
-        except NotRun as missing:
-            if not plan.interferences:
-                raise
-            if plan.interferences == _HELD_BACK or not self._breaks(open_backend):
-                raise NotRun(f"{missing}; {_OTHER_WAYS}") from None
-            return findings_at_lines(opener, plan, judge, measure)
-
-    def _breaks(self, open_backend: RecordedOpener) -> bool:
-        backend = open_backend.bare()
-        backend.close()
-        return isinstance(backend, BreaksConnection)
+        self.try_plan(open_backend, _READING, verdicts.kept_lock)

@@ -13,6 +13,7 @@ from itsm_workflow.testing.conformance._filters import FilterPromises
 from itsm_workflow.testing.conformance._finding import FindPromises
 from itsm_workflow.testing.conformance._forking import ForkingPromises
 from itsm_workflow.testing.conformance._histories import HistoryPromises
+from itsm_workflow.testing.conformance._interrupts import InterruptPromises
 from itsm_workflow.testing.conformance._lasting import LastingPromises
 from itsm_workflow.testing.conformance._machine import ModelPromises
 from itsm_workflow.testing.conformance._many import ManyPromises
@@ -39,7 +40,7 @@ GROUPS: Mapping[str, tuple[type[Promises], ...]] = {
     "lasting": (LastingPromises,),
     "crashes": (DyingPromises, CrashPromises),
     "damage": (DamagePromises,),
-    "errors": (ErrorPromises,),
+    "errors": (ErrorPromises, InterruptPromises),
     "walk": (ModelPromises,),
 }
 """The parts of the kit by the name of their group."""
@@ -67,6 +68,7 @@ class Kit(
     DyingPromises,
     DamagePromises,
     ErrorPromises,
+    InterruptPromises,
     CrashPromises,
     ModelPromises,
 ):

@@ -79,6 +79,16 @@ class Act(IntEnum):
     """A write leaves its last byte out, and the process is killed; it is killed before another call."""
     ALL_BUT_ONE = 9
     """A write leaves its last byte out."""
+    INTERRUPT = 10
+    """The process gets a signal during the call, whose handler raises; the call is made."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Raised by the handler of a signal during a call."""
+
+
+class Cancelled(BaseException):
+    """The same, of a class as a library of green threads has."""
 
 
 @attrs.frozen
@@ -90,12 +100,16 @@ class Fault:
         act: The action.
         error: The error number of a call that fails.
         every_time: Whether all later calls fail as well.
+        raises: The exception that the handler of a signal raises.
+        beside: The fault of each lock of another process that works meanwhile; None for no fault.
     """
 
     words: str
     act: Act
     error: int = 0
     every_time: bool = False
+    raises: type[BaseException] | None = None
+    beside: Fault | None = None
 
 
 NO_FAULT = Fault("no fault", Act.NOTHING)
@@ -105,6 +119,19 @@ ENOSPC = Fault("fails with ENOSPC", Act.FAIL, errno.ENOSPC)
 ENOSPC_FROM_THEN_ON = Fault("and each later one fails with ENOSPC", Act.FAIL, errno.ENOSPC, every_time=True)
 EINTR = Fault("fails with EINTR", Act.FAIL, errno.EINTR)
 ENOLCK = Fault("fails with ENOLCK", Act.FAIL, errno.ENOLCK)
+EACCES_ALWAYS, ESTALE_ALWAYS, EMFILE_ALWAYS, EIO_ALWAYS, ENOLCK_ALWAYS, EAGAIN_ALWAYS = (
+    Fault(f"fails with {name}, and so does each later one of its kind on this file", Act.FAIL, number, every_time=True)
+    for name, number in (
+        ("EACCES", errno.EACCES),
+        ("ESTALE", errno.ESTALE),
+        ("EMFILE", errno.EMFILE),
+        ("EIO", errno.EIO),
+        ("ENOLCK", errno.ENOLCK),
+        ("EAGAIN", errno.EAGAIN),
+    )
+)
+INTERRUPTED = Fault("is interrupted by a KeyboardInterrupt", Act.INTERRUPT, raises=Interrupted)
+CANCELLED = Fault("is interrupted by an exception that is not an Exception", Act.INTERRUPT, raises=Cancelled)
 KILLED_BEFORE = Fault("is not made, since the process is killed", Act.KILL_BEFORE)
 KILLED_AFTER = Fault("is the last one of the process, which is killed", Act.KILL_AFTER)
 SHORT = Fault("writes half of it", Act.SHORT)
@@ -113,6 +140,7 @@ TORN_AT_END = Fault("writes all but its last byte and fails with ENOSPC", Act.TO
 KILLED_WITHIN = Fault("writes all but its last byte, and the process is killed", Act.KILL_WITHIN)
 KILLS = {KILLED_BEFORE: "before", KILLED_WITHIN: "in the middle of"}
 STOP = Fault("is not made, since the process is stopped", Act.STOP)
+STOPS_BESIDE = tuple(attrs.evolve(STOP, beside=fault) for fault in (ENOLCK_ALWAYS, EAGAIN_ALWAYS, EINTR))
 
 
 FAILED_BY_ITSELF = 2
@@ -214,6 +242,10 @@ class Watch(Protocol):
 
     def skip_syncs(self) -> None:
         """Count the syncs of this process, but do not make them."""
+        ...
+
+    def set_clock(self, seconds: int) -> None:
+        """Let the wall clock of this process stand still at this time, in seconds."""
         ...
 
     def skip_sleeps(self) -> None:

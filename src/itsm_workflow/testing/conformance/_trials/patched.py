@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _LONGER = 50
+_SIGNALS = {Act.KILL_BEFORE: signal.SIGKILL, Act.STOP: signal.SIGSTOP}
 _TO_WRITE = os.O_WRONLY | os.O_RDWR
 
 
@@ -73,6 +74,11 @@ class Patched:
         """Do not make the syncs, see `Watch.skip_syncs`."""
         self._unsynced = True
 
+    def set_clock(self, seconds: int) -> None:
+        """Let the wall clock stand still, see `Watch.set_clock`; that of `datetime` goes on."""
+        time.time = lambda: float(seconds)
+        time.time_ns = lambda: seconds * 10**9
+
     def skip_sleeps(self) -> None:
         """Let the clocks advance instead of waiting, see `Watch.skip_sleeps`."""
 
@@ -116,8 +122,8 @@ class Patched:
             self._torn = -1
         if act is not Act.NOTHING and not self._struck:
             self._struck = f"{call} of {path}"
-        if act in {Act.KILL_BEFORE, Act.STOP}:
-            self._real["kill"](os.getpid(), signal.SIGKILL if act is Act.KILL_BEFORE else signal.SIGSTOP)
+        if act in _SIGNALS:
+            self._real["kill"](os.getpid(), _SIGNALS[act])
         return act
 
     def _add(self, operation: Operation) -> None:
@@ -148,6 +154,8 @@ class Patched:
             self._add(Operation(kind, path, **about))
         if act is Act.KILL_AFTER:
             self._real["kill"](os.getpid(), signal.SIGKILL)
+        if act is Act.INTERRUPT:
+            self._real["kill"](os.getpid(), signal.SIGINT)
         return result
 
     def written(self, descriptor: int, data: ReadableBuffer, write: Callable[[Any], int], at: int | None) -> int:
@@ -170,6 +178,8 @@ class Patched:
             self._add(Operation(Kind.WRITE, path, inode=inode, at=place, data=bytes(part[:done])))
         if act in {Act.KILL_AFTER, Act.KILL_WITHIN}:
             self._real["kill"](os.getpid(), signal.SIGKILL)
+        if act is Act.INTERRUPT:
+            self._real["kill"](os.getpid(), signal.SIGINT)
         return done
 
     # ---------------------------------------------------------------- the functions that are replaced

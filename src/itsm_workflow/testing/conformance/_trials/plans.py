@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -61,6 +62,8 @@ class Plan:
         every_call: Whether each call of a run of calls of one kind on one file is a point, and not only the first and
             the last of it.
         every_fault: Whether every fault is injected, and not only the first, whatever the profile.
+        lasting: Returns the faults of all calls of a kind on one file, from the first one on; each is injected into
+            each file, whatever the profile; None for no such fault.
         times: The number of trials, as a multiple of what the profile says; more if a trial is cheap.
     """
 
@@ -79,6 +82,7 @@ class Plan:
     )
     every_call: bool = False
     every_fault: bool = False
+    lasting: Callable[[Kind], Sequence[Fault]] | None = None
     times: int = 1
 
 
@@ -106,6 +110,18 @@ def failing(kind: Kind) -> Sequence[Fault]:
     if kind is Kind.CLOSE:
         return (calls.EIO,)
     return (calls.EIO, calls.ENOSPC, calls.EIO_FROM_THEN_ON, calls.ENOSPC_FROM_THEN_ON)
+
+
+def hiding(kind: Kind) -> Sequence[Fault]:
+    """Return the ways in which all calls of that kind on a file fail, so that the file may seem not to exist."""
+    if kind is Kind.OPEN:
+        return (calls.EACCES_ALWAYS, calls.ESTALE_ALWAYS, calls.EIO_ALWAYS, calls.EMFILE_ALWAYS)
+    return (calls.EACCES_ALWAYS, calls.ESTALE_ALWAYS, calls.EIO_ALWAYS)
+
+
+def interrupting(_kind: Kind) -> Sequence[Fault]:
+    """Return the exceptions that are not an `Exception` and that a signal during a call raises."""
+    return (calls.CANCELLED, calls.INTERRUPTED)
 
 
 def tearing(kind: Kind) -> Sequence[Fault]:
@@ -152,14 +168,14 @@ def _trials(stage: Stage, plan: Plan, measure: Measure) -> Iterator[Trial]:
     """Yield the trial without an error, then one for each point."""
     yield plan.story(stage, Point())
     waited = 0
-    steps = stage.steps(plan, every_fault=measure.every_fault)
-    for points in steps:
-        for point in sample(points, max(1, plan.times * measure.most // len(steps))):
-            trial = plan.story(stage, point)
-            yield trial
-            waited += trial.silent is not None
-            if waited == _MOST_WAITS:
-                return
+    steps, lasting = stage.steps(plan, every_fault=measure.every_fault), stage.lasting(plan)
+    most = max(1, plan.times * measure.most // max(1, len(steps)))
+    for point in itertools.chain(*(sample(points, most) for points in steps), lasting):
+        trial = plan.story(stage, point)
+        yield trial
+        waited += trial.silent is not None
+        if waited == _MOST_WAITS:
+            return
 
 
 def findings_in_files(

@@ -65,6 +65,7 @@ class Shim:
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
         library.shim_arm.argtypes = [ctypes.c_char_p, *[ctypes.c_int] * 3, ctypes.c_long, ctypes.c_int]
+        library.shim_set_clock.argtypes = [ctypes.c_long]
         library.shim_calls.restype = ctypes.c_long
         library.shim_struck.restype = ctypes.c_char_p
 
@@ -108,6 +109,10 @@ class Shim:
     def skip_syncs(self) -> None:
         """Do not make the syncs, see `Watch.skip_syncs`."""
         self._library.shim_skip_syncs(1)
+
+    def set_clock(self, seconds: int) -> None:
+        """Let the wall clock stand still, see `Watch.set_clock`."""
+        self._library.shim_set_clock(seconds)
 
     def skip_sleeps(self) -> None:
         """Let the clocks advance instead of waiting, see `Watch.skip_sleeps`."""

@@ -244,6 +244,10 @@ class ServerStage:
         ]
         return [step for step in steps if step]
 
+    def lasting(self, plan: Plan) -> list[Point]:  # noqa: ARG002  # a server has no files that are seen
+        """Return no points, see `Stage.lasting`."""
+        return []
+
     def armed(self) -> None:
         """Begin the points of a trial."""
         self._edges = []

@@ -10,6 +10,7 @@ from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailabl
 from itsm_workflow.testing.conformance._answers import check_answer, plain
 from itsm_workflow.testing.conformance._reports import place_of
 from itsm_workflow.testing.conformance._rows import pages, whole_history
+from itsm_workflow.testing.conformance._trials.calls import Cancelled, Interrupted
 from itsm_workflow.testing.conformance._wording import asked, word
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Session:
         try:
             answer = getattr(self, f"_{name}")(*arguments)
             check_answer(name, answer)
-        except Exception as error:  # noqa: BLE001  # a broken backend may raise anything
+        except (Exception, Interrupted, Cancelled) as error:  # noqa: BLE001  # a broken backend may raise anything
             allowed = StorageError if name == "open" else (StorageUnavailable, StorageCorrupt)
             line = " ".join(f"{type(error).__name__}: {error}".split())
             return Outcome(error=line[:_MOST] + place_of(error), in_port=isinstance(error, allowed))

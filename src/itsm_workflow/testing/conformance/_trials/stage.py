@@ -5,6 +5,8 @@ from __future__ import annotations
 import glob
 import itertools
 import os
+import signal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -12,13 +14,22 @@ import attrs
 
 from itsm_workflow.testing.conformance._base import NotRun
 from itsm_workflow.testing.conformance._reports import Shown, end_of_process
-from itsm_workflow.testing.conformance._trials.calls import CHANGES, NO_FAULT, WORDS, Fault, Kind, decoded
+from itsm_workflow.testing.conformance._trials.calls import CHANGES, NO_FAULT, WORDS, Fault, Kind
+from itsm_workflow.testing.conformance._trials.recorded import (
+    MADE,
+    NAMED,
+    made_paths,
+    numbered,
+    opened_beside,
+    recorded,
+    telling,
+)
 from itsm_workflow.testing.conformance._trials.runner import Child, Died
 from itsm_workflow.testing.conformance._trials.script import Script
 from itsm_workflow.testing.conformance._trials.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
 
     from itsm_workflow.storage.protocol import StorageBackend
@@ -28,8 +39,6 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.conformance._trials.session import Outcome
 
 _EVERYWHERE = (Path("/"),)
-_NAMED = Kind.CREATE | Kind.RENAME | Kind.LINK
-_MADE = _NAMED | Kind.WRITE | Kind.TRUNCATE
 _NOTHING_SEEN = "a commit calls nothing in this process that changes a file"
 _NO_LIBRARY_SEEN = f"{_NOTHING_SEEN}; the calls of a library in C are seen only on Linux, with a C compiler (cc)"
 
@@ -42,11 +51,15 @@ class Point:
         at: The number of the call, from 1; 0 for no fault.
         fault: The fault.
         call: The call with that number in the trial without a fault, in the words of a report; empty if it is unknown.
+        kinds: The kinds of calls that are counted; by default, all those of the plan.
+        path: The only file whose calls are counted; by default, all of the store.
     """
 
     at: int = 0
     fault: Fault | Interference = NO_FAULT
     call: str = ""
+    kinds: Kind | None = None
+    path: Path | None = None
 
     @property
     def step(self) -> str:
@@ -108,6 +121,10 @@ class Stage(Protocol):
         """Return the points of the last trial, in which nothing was spoiled, by the calls of the story."""
         ...
 
+    def lasting(self, plan: Plan) -> list[Point]:
+        """Return the points of the last trial from which on all calls of one kind on one file fail."""
+        ...
+
 
 class FileStage:
     """A store of files, see `Stage`.
@@ -141,9 +158,9 @@ class FileStage:
         self.folders: tuple[Path, ...] = _EVERYWHERE
         calls = self._make()
         self.making = [call for call in calls if call.kind is not Kind.OPEN]
-        self._paths = _made_paths(self.making)
+        self._paths = made_paths(self.making)
         self.folders = tuple(sorted({path.parent for path in self._paths}))
-        self._paths |= _opened_beside(calls, self._paths)
+        self._paths |= opened_beside(calls, self._paths)
         self._base = {path: (path.read_bytes(), path.stat().st_mode) for path in self._known()}
 
     def reset(self) -> Script:
@@ -154,7 +171,7 @@ class FileStage:
 
     def put(self, files: dict[Path, bytes]) -> None:
         """Let the store consist of exactly these files; those that any process made since then are removed."""
-        self._paths |= _made_paths([*self.operations(), *_recorded(self._names)])
+        self._paths |= made_paths([*self.operations(), *recorded(self._names)])
         self._names.unlink(missing_ok=True)
         for path in self._known():
             path.unlink()
@@ -166,6 +183,11 @@ class FileStage:
     def base(self) -> dict[Path, bytes]:
         """The files before each trial."""
         return {path: content for path, (content, _) in self._base.items()}
+
+    def set_times(self, seconds: int) -> None:
+        """Let every file of the store have been changed at this time, in seconds, as on a disk that keeps no more."""
+        for path in self._known():
+            os.utime(path, (seconds, seconds))
 
     def inodes(self) -> dict[int, Path]:
         """Return the files before the trial by their numbers on the disk, which `reset` changes."""
@@ -185,15 +207,31 @@ class FileStage:
     def steps(self, plan: Plan, *, every_fault: bool) -> list[list[Point]]:
         """Return the points by the calls of the story, see `Stage.steps`; the record has a note before each call."""
         steps, all_faults = [], every_fault or plan.every_fault
-        for numbered in _numbered(self.operations(), self.kinds):
+        for calls in numbered(self.operations(), self.kinds):
             points = [
                 Point(at, fault, self.short(f"{WORDS[operation.kind]} {operation.path}"))
-                for at, operation in (numbered if every_fault or plan.every_call else _telling(numbered))
+                for at, operation in (calls if every_fault or plan.every_call else telling(calls))
                 if operation.kind & plan.kinds
                 for fault in plan.faults(operation.kind)[: None if all_faults else plan.least]
             ]
             steps.append(points)
         return steps
+
+    def lasting(self, plan: Plan) -> list[Point]:
+        """Return the first call of each kind on each file, and the first after the store was opened."""
+        if plan.lasting is None:
+            return []
+        steps = numbered(self.operations(), self.kinds)
+        opening = {(operation.kind, operation.path): 0 for step in steps for _, operation in step}
+        for _, operation in steps[0] if steps else ():
+            opening[operation.kind, operation.path] += 1
+        later = {(operation.kind, operation.path) for step in steps[1:] for _, operation in step}
+        return [
+            Point(at, fault, f"{WORDS[kind]} {self.short(path)}", kind, Path(path))
+            for (kind, path), before in opening.items()
+            for at in dict.fromkeys((before + 1 if (kind, path) in later else 1, 1))
+            for fault in plan.lasting(kind)[: None if at > before else 1]
+        ]
 
     def short(self, text: str) -> str:
         """Return a text of a report with the paths of the store's files from its folder."""
@@ -203,7 +241,7 @@ class FileStage:
 
     def operations(self) -> list[Operation]:
         """Return the recorded calls of the last trial."""
-        return _recorded(self.record)
+        return recorded(self.record)
 
     def _make(self) -> list[Operation]:
         """Make the store, and return the recorded calls, with a note before and after each commit."""
@@ -221,7 +259,7 @@ class FileStage:
         self.kinds = kinds
         operations = self.operations()
         committing = itertools.dropwhile(lambda operation: operation.path != "begin 0", operations)
-        if not any(operation.kind & _MADE for operation in committing):
+        if not any(operation.kind & MADE for operation in committing):
             raise NotRun(_NOTHING_SEEN if self._watch.sees_libraries else _NO_LIBRARY_SEEN)
         return operations
 
@@ -250,8 +288,14 @@ class FileStage:
                     watch.record(os.open(self.record, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
                     point = cast("Point", arguments[0])
                     assert isinstance(point.fault, Fault)
-                    watch.arm(self.folders, self.kinds, point.fault, point.at)
+                    if point.fault.raises is not None:
+                        signal.signal(signal.SIGINT, partial(_raise, point.fault.raises))
+                    folders = self.folders if point.path is None else (point.path,)
+                    watch.arm(folders, self.kinds if point.kinds is None else point.kinds, point.fault, point.at)
                     answer: object = None
+                case "clock":
+                    watch.set_clock(arguments[0])
+                    answer = None
                 case "note":
                     watch.note(arguments[0])
                     answer = None
@@ -267,7 +311,7 @@ class FileStage:
     def _note_names(self) -> None:
         """Record from now on which files this process makes, for the next `put`, without a fault."""
         self._watch.record(os.open(self._names, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
-        self._watch.arm(self.folders, _NAMED)
+        self._watch.arm(self.folders, NAMED)
 
 
 def check_undisturbed(outcomes: Sequence[Outcome]) -> None:
@@ -292,6 +336,9 @@ class FileActor:
     def perform(self, call: str, *arguments: Any) -> Outcome:  # of each of the calls
         """Make a call in the process, see `Actor.perform`."""
         self.child.send((call, *arguments))
+        return self._received()
+
+    def _received(self) -> Outcome:
         try:
             outcome: Outcome = self.child.receive(self._limit)
         except (EOFError, OSError):
@@ -309,6 +356,16 @@ class FileActor:
         struck: str = self._stage.short(self.child.receive(self._limit))
         return f"the {struck}" if struck else ""
 
+    def go_on(self) -> Outcome:
+        """Resume the process, which was stopped in a call, and return the outcome of that call, see `Actor.perform`."""
+        self.child.resume()
+        return self._received()
+
+    def set_clock(self, seconds: int) -> None:
+        """Let the wall clock of the process stand still at this time, in seconds."""
+        self.child.send(("clock", seconds))
+        self.child.receive(self._limit)
+
     def note(self, text: str) -> None:
         """Add a note to the record of the process."""
         self.child.send(("note", text))
@@ -319,38 +376,5 @@ class FileActor:
         self.child.kill()
 
 
-def _recorded(record: Path) -> list[Operation]:
-    return list(decoded(record.read_bytes())) if record.exists() else []
-
-
-def _made_paths(operations: Iterable[Operation]) -> set[Path]:
-    made = [operation for operation in operations if operation.kind & _MADE and not operation.failed]
-    return {Path(operation.other or operation.path) for operation in made}
-
-
-def _opened_beside(operations: Iterable[Operation], made: Iterable[Path]) -> set[Path]:
-    """Return the files that were opened and that made ones are named after: a trial may be the first to write to them.
-
-    Other files of the folder can be a person's own, and are left alone.
-    """
-    opened = {Path(one.path) for one in operations if one.kind is Kind.OPEN and not one.failed}
-    return {path for path in opened for one in made if one.parent == path.parent and one.name.startswith(path.name)}
-
-
-def _numbered(operations: Sequence[Operation], kinds: Kind) -> list[list[tuple[int, Operation]]]:
-    """Return the numbered calls of each step of the story; the record has a note before each."""
-    steps: list[list[tuple[int, Operation]]] = [[]]
-    at = 0
-    for operation in operations:
-        if operation.kind is Kind.NOTE:
-            steps.append([])
-        elif operation.kind & kinds:
-            at += 1
-            steps[-1].append((at, operation))
-    return [step for step in steps if step]
-
-
-def _telling(step: Sequence[tuple[int, Operation]]) -> list[tuple[int, Operation]]:
-    """Return the first and the last call of each run of calls of one kind on one file."""
-    runs = [list(run) for _, run in itertools.groupby(step, lambda one: (one[1].kind, one[1].path))]
-    return [one for run in runs for one in (run[:1] if len(run) == 1 else (run[0], run[-1]))]
+def _raise(error: type[BaseException], *_signal: object) -> None:
+    raise error("a signal arrived")

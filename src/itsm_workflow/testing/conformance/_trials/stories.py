@@ -27,7 +27,7 @@ _SHORTLY = 2.0
 
 
 @contextmanager
-def _staged(stage: Stage, trial: Trial) -> Iterator[Callable[..., Actor]]:
+def staged(stage: Stage, trial: Trial) -> Iterator[Callable[..., Actor]]:
     """Yield a function that starts processes, and end them after the block, which ends if one does not return."""
     actors: list[Actor] = []
 
@@ -48,7 +48,7 @@ def _staged(stage: Stage, trial: Trial) -> Iterator[Callable[..., Actor]]:
 def writing(stage: Stage, point: Point) -> Trial:
     """Commit twice with an error on the way; then the same process goes on, another one works, and a third reads."""
     trial = Trial(script := stage.reset(), point)
-    with _staged(stage, trial) as start:
+    with staged(stage, trial) as start:
         a = start(A, spoiled=True)
         a.arm(point)
         _commit_twice(trial, a)
@@ -71,15 +71,15 @@ def writing(stage: Stage, point: Point) -> Trial:
             trial.make("close elsewhere", b, "close")
         trial.read("read at last", a)
         trial.make("close", a, "close")
-    with _staged(stage, trial) as start:
-        _look(trial, start(C))
+    with staged(stage, trial) as start:
+        look(trial, start(C))
     return trial
 
 
 def calling(stage: Stage, point: Point) -> Trial:
     """Make every call once with an error on the way."""
     trial = Trial(script := stage.reset(), point)
-    with _staged(stage, trial) as start:
+    with staged(stage, trial) as start:
         a = start(A, spoiled=True, hurried=True)
         a.arm(point)
         if not trial.make("open", a, "open").error:
@@ -96,7 +96,7 @@ def calling(stage: Stage, point: Point) -> Trial:
 def reading(stage: Stage, point: Point) -> Trial:
     """Read, and commit, with an error on the way, also what another process has just committed, or too late for it."""
     trial = Trial(script := stage.reset(), point)
-    with _staged(stage, trial) as start:
+    with staged(stage, trial) as start:
         a, b = start(A, spoiled=True, hurried=True), start(B, hurried=True)
         trial.make("open elsewhere", b, "open")
         a.arm(point)
@@ -111,15 +111,15 @@ def reading(stage: Stage, point: Point) -> Trial:
             trial.make("second", a, "commit", script.second)
             trial.make("get at last", a, "get", script.named("c3"))
         _disarm(trial, a)
-    with _staged(stage, trial) as start:
-        _look(trial, start(C))
+    with staged(stage, trial) as start:
+        look(trial, start(C))
     return trial
 
 
 def stopping(stage: Stage, point: Point) -> Trial:
     """Stop a process in a commit, and let another one commit; then the first one is killed."""
     trial = Trial(script := stage.reset(), point)
-    with _staged(stage, trial) as start:
+    with staged(stage, trial) as start:
         a, b = start(A, spoiled=True), start(B, hurried=True, limit=_SHORTLY)
         trial.make("open", a, "open")
         trial.make("open elsewhere", b, "open")
@@ -133,15 +133,15 @@ def stopping(stage: Stage, point: Point) -> Trial:
         trial.make("competing", b, "commit", script.competing)
         for place, writes in script.alone.items():
             trial.make(place, b, "commit", writes)
-    with _staged(stage, trial) as start:
-        _look(trial, start(C))
+    with staged(stage, trial) as start:
+        look(trial, start(C))
     return trial
 
 
 def reading_while_stopped(stage: Stage, point: Point) -> Trial:
     """Stop a process in a commit, and let another one read, which has read before; then the first one is killed."""
     trial = Trial(script := stage.reset(), point)
-    with _staged(stage, trial) as start:
+    with staged(stage, trial) as start:
         a, b = start(A, spoiled=True), start(B, hurried=True, limit=_SHORTLY)
         trial.make("open", a, "open")
         trial.make("open elsewhere", b, "open")
@@ -159,7 +159,7 @@ def reading_while_stopped(stage: Stage, point: Point) -> Trial:
 def killing(stage: FileStage, point: Point) -> Trial:
     """Kill a process at one of its calls on a file, and let another one open the store, read and commit."""
     trial = Trial(script := stage.reset(), point)
-    with _staged(stage, trial) as start:
+    with staged(stage, trial) as start:
         a = start(A, spoiled=True)
         a.arm(point)
         try:
@@ -169,9 +169,9 @@ def killing(stage: FileStage, point: Point) -> Trial:
             a.disarm()
         except Died:
             trial.fault = f"process 1 is killed {KILLS[point.fault]} {point.step}"  # type: ignore[index]  # it was
-    with _staged(stage, trial) as start:
+    with staged(stage, trial) as start:
         c = start(C)
-        _look(trial, c)
+        look(trial, c)
         _write_otherwise(trial, c)
     return trial
 
@@ -180,7 +180,7 @@ def creating(stage: FileStage, point: Point) -> Trial:
     """Kill a process that makes the store at one of its calls on a file, and let another one open and use the store."""
     trial = Trial(script := stage.reset(), point)
     stage.put({})
-    with _staged(stage, trial) as start:
+    with staged(stage, trial) as start:
         a = start(A, spoiled=True)
         a.arm(point)
         try:
@@ -191,7 +191,7 @@ def creating(stage: FileStage, point: Point) -> Trial:
             a.disarm()
         except Died:
             trial.fault = f"process 1 is killed {KILLS[point.fault]} its step {point.at}"  # type: ignore[index]
-    with _staged(stage, trial) as start:
+    with staged(stage, trial) as start:
         c = start(C)
         if not trial.make("reopen", c, "open").error:
             trial.make("made", c, "commit", script.base[0])
@@ -230,7 +230,7 @@ def _read_each(trial: Trial, actor: Actor, which: str) -> None:
     trial.make(f"holder{which}", actor, "find", Query(open_subject=script.named("s"), workflow=script.workflow))
 
 
-def _look(trial: Trial, actor: Actor) -> None:
+def look(trial: Trial, actor: Actor) -> None:
     """Open the store again, read it, and commit."""
     if not trial.make("reopen", actor, "open").error:
         trial.read("after", actor)
@@ -264,7 +264,7 @@ def failing_sync(stage: FileStage, point: Point) -> Trial:
     """
     trial = Trial(script := stage.reset(), point)
     inodes = stage.inodes()
-    with _staged(stage, trial) as start:
+    with staged(stage, trial) as start:
         a = start(A, spoiled=True)
         a.arm(point)
         opened = not trial.make("open", a, "open").error
@@ -278,8 +278,8 @@ def failing_sync(stage: FileStage, point: Point) -> Trial:
     history = History(stage.base, inodes, stage.operations(), names_are_kept=stage.names_are_kept)
     trial.cut = True
     stage.put(history.files(history.moments[-1], ()))
-    with _staged(stage, trial) as start:
-        _look(trial, start(C))
+    with staged(stage, trial) as start:
+        look(trial, start(C))
     return trial
 
 
@@ -307,7 +307,7 @@ def committing(stage: FileStage) -> dict[int, Path]:
 def looking(stage: FileStage) -> Trial:
     """Open the store as it is, read it, and commit."""
     trial = Trial(stage.script, Point())
-    with _staged(stage, trial) as start:
+    with staged(stage, trial) as start:
         a = start(C)
         if not trial.make("open", a, "open").error:
             trial.read("read", a)

@@ -45,9 +45,9 @@ def not_stored(trial: Trial) -> str:
             old, new = trial.script.before(write.row.id), trial.script.after(write)
             found = after[write.row.id]
             if acknowledged and found != new:
-                return f"{write.row.id}: answered as stored, but the store has {_said(found)} when it is opened again"
+                return f"{write.row.id}: answered as stored, but the store has {said(found)} when it is opened again"
             if found not in (old, new):
-                return f"{write.row.id}: stored in part: the store has {_said(found)}"
+                return f"{write.row.id}: stored in part: the store has {said(found)}"
     return ""
 
 
@@ -106,7 +106,7 @@ def not_whole(trial: Trial) -> str:
         return wrong
     (write,), end = trial.script.last, trial.contents("at the end")
     if end is not None and trial.answer("last") == [None] and end[write.row.id] != trial.script.after(write):
-        return f"{write.row.id}: stored after a process was killed, but the store has {_said(end[write.row.id])}"
+        return f"{write.row.id}: stored after a process was killed, but the store has {said(end[write.row.id])}"
     return _mixed(trial)
 
 
@@ -134,8 +134,8 @@ def _differs(state: State, right: State) -> str:
         for name in attrs.fields_dict(EntryRow):
             found, wanted = getattr(line, name), getattr(must, name)
             if found != wanted:
-                return f"{_said(state)}; entry {must.seq} has the {name} {found!r}, must have {wanted!r}"
-    return _said(state)
+                return f"{said(state)}; entry {must.seq} has the {name} {found!r}, must have {wanted!r}"
+    return said(state)
 
 
 def not_made(trial: Trial) -> str:
@@ -150,7 +150,7 @@ def not_made(trial: Trial) -> str:
     if trial.answer("made") != [None]:
         return f"{write.row.id}: answered with a conflict in a new store"
     if after is not None and after[write.row.id] != trial.script.after(write):
-        return f"{write.row.id}: stored in a new store, which has {_said(after[write.row.id])}"
+        return f"{write.row.id}: stored in a new store, which has {said(after[write.row.id])}"
     return ""
 
 
@@ -167,9 +167,9 @@ def lost_later(trial: Trial) -> str:
         answer = trial.answer(place)
         for number, write in enumerate(getattr(trial.script, name)):
             if answer is not None and answer[number] is None and end[write.row.id] != trial.script.after(write):
-                return f"{write.row.id}: stored after the error, but the reopened store has {_said(end[write.row.id])}"
+                return f"{write.row.id}: stored after the error, but the reopened store has {said(end[write.row.id])}"
     if end[trial.script.named("c7")] != trial.script.before(trial.script.named("c7")):
-        return f"{trial.script.named('c7')} was not written, but the store has {_said(end[trial.script.named('c7')])}"
+        return f"{trial.script.named('c7')} was not written, but the store has {said(end[trial.script.named('c7')])}"
     return not_unique(trial, "at the end")
 
 
@@ -183,7 +183,7 @@ def memory_ahead(trial: Trial) -> str:
             continue
         for name in names:
             if here[name] != there[name]:
-                return f"{name}: the process reads {_said(here[name])}, a newly opened store {_said(there[name])}"
+                return f"{name}: the process reads {said(here[name])}, a newly opened store {said(there[name])}"
             if here.found.get(name) != there.found.get(name):
                 return f"{name}: find of the process differs from that of a newly opened store"
     return ""
@@ -328,10 +328,11 @@ def _lost_by_reading(trial: Trial) -> str:
     for name, states in expected.items():
         if after[name] not in states:
             trial.wrong_at = "after"
-            return f"{name}: after a read that failed, the store has {_said(after[name])}, not {_said(states[-1])}"
+            return f"{name}: after a read that failed, the store has {said(after[name])}, not {said(states[-1])}"
     return ""
 
 
-def _said(state: State) -> str:
+def said(state: State) -> str:
+    """Return the state of a change in the words of a report."""
     row, entries = state
     return f"{word(row)} with {len(entries)} entries" if row is not None or entries else "nothing"

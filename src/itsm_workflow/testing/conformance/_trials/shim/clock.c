@@ -23,10 +23,14 @@
 
 static int fast;
 static int64_t ahead;
+static int64_t stands_at;
 /* A skipped sleep takes longer than was asked for, so that a wait for a lock that polls often ends soon. */
 static const int64_t longer = 50;
 
 void shim_skip_sleeps(int skip) { fast = skip; }
+
+/* The wall clock stands still at this second. */
+void shim_set_clock(long seconds) { stands_at = seconds; }
 
 static int64_t nanoseconds(const struct timespec *time) { return time->tv_sec * BILLION + time->tv_nsec; }
 
@@ -42,6 +46,10 @@ static void slept(int64_t asked) {
 
 int clock_gettime(clockid_t clock, struct timespec *now) {
     int result = REAL(clock_gettime)(clock, now);
+    if (!result && stands_at && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
+        *now = (struct timespec){stands_at, 0};
+        return 0;
+    }
     if (!result && ahead && clock != CLOCK_PROCESS_CPUTIME_ID && clock != CLOCK_THREAD_CPUTIME_ID)
         *now = shifted(now, ahead);
     return result;

@@ -46,7 +46,19 @@ enum kind {
     IMPLIED_SYNC = 16384
 };
 
-enum act { NOTHING, FAIL, SHORT, KILL_BEFORE, KILL_AFTER, TORN, STOP, TORN_AT_END, KILL_WITHIN, ALL_BUT_ONE };
+enum act {
+    NOTHING,
+    FAIL,
+    SHORT,
+    KILL_BEFORE,
+    KILL_AFTER,
+    TORN,
+    STOP,
+    TORN_AT_END,
+    KILL_WITHIN,
+    ALL_BUT_ONE,
+    INTERRUPT
+};
 
 /* Hidden, so that no library's name is taken. */
 #pragma GCC visibility push(hidden)

@@ -109,6 +109,7 @@ enum act shim_due(enum kind kind, const char *call, const char *path, int descri
     pthread_mutex_unlock(&mutex);
     if (now == KILL_BEFORE) kill(getpid(), SIGKILL);
     if (now == STOP) kill(getpid(), SIGSTOP);
+    if (now == INTERRUPT) kill(getpid(), SIGINT);
     return now;
 }
 
