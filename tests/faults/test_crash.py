@@ -94,6 +94,8 @@ def test_c1_sigkill_at_every_line_of_the_store(faults: Faults, folder: Path, kin
     def place() -> Killed:
         return Killed(f"{kind}:///{folder / str(next(names))}", new=condition == "new")
 
+    with FarWorld(0, place().url) as world:
+        with_a_change(world)  # fills this process's caches, which the recovery after some kills would else fill later
     total = steady(lambda: place().count(stage, points))
     step = max(1, total // _QUICK_POINTS) if quick else 1
     numbers = range(1, total + 1, step)
