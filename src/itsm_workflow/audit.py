@@ -274,18 +274,29 @@ def _carried(tickets: Iterable[TicketView], keys: Iterable[str]) -> dict[str, li
 def _lost(
     case: _Case, carried: Mapping[str, Sequence[str]], tickets: Mapping[str, TicketView], gateway: str
 ) -> Iterator[str]:
-    row, bound = case.row, _bound(case, gateway)
+    row, bound, earlier = case.row, _bound(case, gateway), _earlier(case)
     if bound is not None and bound not in tickets:
         yield f"lost: change {row.id} is bound to ticket {bound}, which the ledger does not have"
     for key in case.keys:
         ids = carried.get(key, ())
-        if ids and bound not in ids and row.attention is None:
+        if ids and bound not in ids and not any(f"{gateway}:{one}" in earlier for one in ids) and row.attention is None:
             yield f"lost: ticket {', '.join(sorted(ids))} carries key {key}, but change {row.id} does not know it"
 
 
 def _bound(case: _Case, gateway: str) -> str | None:
     name, _, ticket_id = (case.row.ticket_key or "").partition(":")
     return ticket_id if name == gateway else None
+
+
+def _earlier(case: _Case) -> Mapping[str, Any]:
+    """Return the tickets of the change's earlier submissions, by gateway and id."""
+    return _object(case.document.get("earlier_tickets"))
+
+
+def _decisive(case: _Case, document: Mapping[str, Any], gateway: str) -> str | None:
+    """Return the id of the ticket whose approval an entry may record: the change's own, now or when it was made."""
+    named = str(_evidence(document).get("ticket_id"))
+    return named if f"{gateway}:{named}" in _earlier(case) else _bound(case, gateway)
 
 
 # ---------------------------------------------------------------- histories
@@ -299,8 +310,8 @@ def _illegal(
         where = f"illegal: entry {entry.seq} of change {row.id} ({entry.trigger}: {entry.source} to {entry.dest})"
         for problem in _breaks(definition, number, before, entry, document):
             yield f"{where} {problem}"
-        if entry.dest == definition.roles.granted and entry.source != entry.dest:
-            problem = _not_backed(tickets.get(_bound(case, gateway) or ""), document)
+        if entry.dest == definition.roles_in(entry.dest).granted and entry.source != entry.dest:
+            problem = _not_backed(tickets.get(_decisive(case, document, gateway) or ""), document)
             if problem:
                 yield f"{where} {problem}"
         before = entry

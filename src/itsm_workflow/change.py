@@ -206,16 +206,13 @@ class Attempt:
 
 @attrs.frozen(kw_only=True)
 class Ticket:
-    """The ticket that a change is bound to. The id identifies it; its sn need not be unique.
-
-    The channel is the way in which it was found: ``answer``, ``lookup``, ``callback`` or ``operator``.
-    """
+    """The ticket that a change is bound to. The id identifies it."""
 
     gateway: str
     id: str
-    sn: str
+    sn: str  # need not be unique
     url: str
-    channel: str
+    channel: str  # how it was found: answer, lookup, callback or operator
     recorded_at: dt.datetime
 
 
@@ -305,6 +302,7 @@ class ChangeRequest:
         outcome: The reason why it, or its ticket, ended. `Outcome.APPROVED` only while its state grants.
         decision: The people who decided its ticket, once they are known.
         contradictions: The facts, in a few words, that contradicted its state; each is recorded once.
+        earlier_tickets: The numbers of the tickets of its earlier submissions, by gateway and id.
         data: The host's own values, set by the updates of its own transitions.
     """
 
@@ -330,6 +328,7 @@ class ChangeRequest:
     effect_names: Mapping[str, tuple[str, ...]] = NOTHING
     decision: TicketDecision | None = None
     contradictions: tuple[str, ...] = ()
+    earlier_tickets: Mapping[str, str] = NOTHING
     data: Mapping[str, object] = NOTHING
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docs.examples.external_permission import EXTERNAL_PERMISSION
+from docs.examples.plan_then_execute import PLAN_THEN_EXECUTE
 from docs.examples.two_stage_change import TWO_STAGE_CHANGE
 from itsm_workflow.machine.graph import Graph
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 PAGES: dict[Path, WorkflowDefinition] = {
     HOW_TO / "example-external-permission.md": EXTERNAL_PERMISSION,
+    HOW_TO / "example-plan-then-execute.md": PLAN_THEN_EXECUTE,
     HOW_TO / "example-two-stage-change.md": TWO_STAGE_CHANGE,
 }
 _GRAPH = re.compile(r"(?<=^```mermaid\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)

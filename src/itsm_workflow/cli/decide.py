@@ -213,7 +213,10 @@ def _report_sent(workflow: Workflow, change: ChangeRequest) -> Exit:
     if change.state == workflow.definition.initial:
         note("itsm-workflow: the gateway refused the ticket; the change is a draft again")
         return Exit.GATEWAY
-    if change.state != workflow.definition.roles.asking:
+    if change.outcome is None and workflow.definition.is_submitted_in(change.state):
+        note("itsm-workflow: the gateway refused the ticket; the change can be submitted again")
+        return Exit.GATEWAY
+    if not workflow.definition.is_asking(change.state):
         return Exit.DONE
     if change.expect_attempt().phase is Phase.QUEUED:
         note("itsm-workflow: nothing was sent yet; `itsm-workflow reconcile` files the stored change")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def resend_all(place: Place, actor: str, reason: str, attention: str, limit: int, *, yes: bool, in_json: bool) -> Exit:
     """Resend every change whose ticket the look-ups did not find. Without --yes, only print these changes."""
     with troubles(), place.workflow() as workflow:
-        found = workflow.find(states=[workflow.definition.roles.asking], attention=[attention])
+        found = workflow.find(states=[roles.asking for roles in workflow.definition.rounds], attention=[attention])
         changes = list(itertools.islice(found, limit))
         resent = [_resent(workflow, change, actor, reason) if yes else _planned(change) for change in changes]
     if in_json:

@@ -20,9 +20,9 @@ def due_findings(
     definition: WorkflowDefinition, situations: Mapping[str, Sequence[Situation]]
 ) -> Iterator[LintFinding]:
     """Yield the findings about the due rules."""
-    roles = definition.roles
-    asked = {roles.asking.value, roles.waiting.value, roles.undelivered.value}
-    watched = asked - {roles.asking.value}  # a queued change is due immediately: it is sent, not read
+    asking = {roles.asking.value for roles in definition.rounds}
+    watched = {state.value for roles in definition.rounds for state in (roles.waiting, roles.undelivered)}
+    asked = asking | watched  # a queued change is due immediately: it is sent, not read
     for state, rule in definition.due.items():
         if state in definition.final:
             continue

@@ -18,13 +18,14 @@ class Meaning:
     """Compares the rows by which a change leaves its ticket with those of the library."""
 
     def __init__(self, definition: WorkflowDefinition) -> None:
-        roles = definition.roles
-        self._initial = definition.initial.value
-        self._granted = roles.granted
-        under_way = {roles.asking, roles.waiting, roles.undelivered}
+        self._definition = definition
+        self._granted = {roles.granted for roles in definition.rounds}
+        under_way = {state for one in definition.rounds for state in (one.asking, one.waiting, one.undelivered)}
         # If one state plays two parts, which another check reports, no row can be compared with the library's.
-        self._under_way = set() if under_way & {roles.granted, roles.refused} else under_way
-        self._library = approval_table(definition.states, definition.initial, roles)
+        is_unclear = under_way & (self._granted | {roles.refused for roles in definition.rounds})
+        self._under_way = set() if is_unclear else under_way
+        states, later = definition.states, definition.later_rounds
+        self._library = approval_table(states, definition.initial, definition.roles, later_rounds=later)
 
     def of_passing(self, row: Transition, facts: Facts) -> LintFinding | None:
         """Return the finding about a row that passes, if it leaves the ticket where the library would not."""
@@ -35,7 +36,7 @@ class Meaning:
         if reason is None:
             return None
         name = getattr(row.guard, "__name__", type(row.guard).__name__)
-        if row.dest is self._granted:
+        if row.dest in self._granted:
             message = (
                 f"{name} lets {trigger} lead from {state} to {row.dest} without an approval of its ticket: {reason}"
             )
@@ -48,11 +49,11 @@ class Meaning:
 
     def of_change(self, row: Transition, before: ChangeRequest, after: ChangeRequest) -> LintFinding | None:
         """Return the finding about an update, if it changes the form that was submitted."""
-        if before.state == self._initial or before.form == after.form:
+        if self._definition.is_submitted_in(before.state) or before.form == after.form:
             return None
         message = (
             f"{row.trigger.value} changes the form in {before.state}, but the approvers of its ticket see the form "
-            f"that was submitted; let it lead to {self._initial}, where revise changes the form"
+            f"that was submitted; let it lead to {self._definition.initial}, where revise changes the form"
         )
         return error("form", message, state=before.state, trigger=row.trigger.value)
 

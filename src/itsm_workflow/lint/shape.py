@@ -6,16 +6,15 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from itsm_workflow.lint.findings import error
-from itsm_workflow.machine.analysis import moves
+from itsm_workflow.machine.analysis import PARTS, moves
 from itsm_workflow.machine.approval import Trigger, approval_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from itsm_workflow.lint.findings import LintFinding
-    from itsm_workflow.machine.definition import Transition, WorkflowDefinition
+    from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition
 
-PARTS = ("asking", "waiting", "undelivered", "granted", "refused")
 OF_PERSONS = frozenset({Trigger.RESEND, Trigger.REQUEST_WITHDRAWAL, Trigger.ABANDON, Trigger.RETRY_EFFECT})
 """Triggers of the approval table that only a person fires; a workflow may leave them out."""
 
@@ -40,7 +39,11 @@ def reachable(definition: WorkflowDefinition, start: str) -> set[str]:
 
 
 def _roles(definition: WorkflowDefinition) -> Iterator[LintFinding]:
-    roles = definition.roles
+    for roles in definition.rounds:
+        yield from _roles_of_one(definition, roles)
+
+
+def _roles_of_one(definition: WorkflowDefinition, roles: Roles) -> Iterator[LintFinding]:
     played = [("initial", definition.initial), *((part, getattr(roles, part)) for part in PARTS)]
     for (one, state), (other, same) in combinations(played, 2):
         if state is same:
@@ -54,13 +57,14 @@ def _roles(definition: WorkflowDefinition) -> Iterator[LintFinding]:
 
 
 def _undeclared(definition: WorkflowDefinition) -> Iterator[LintFinding]:
-    known = {definition.initial, *(getattr(definition.roles, part) for part in PARTS), *definition.grants}
+    known = {definition.initial, *definition.grants}
+    known |= {getattr(roles, part) for roles in definition.rounds for part in PARTS}
     for state in definition.states:
         if state not in known:
             message = f"{state} is not declared in grants: declare whether require_approved lets its subject through"
             yield error("grants", message, state=state.value)
-    granted = definition.roles.granted
-    library = approval_table(definition.states, definition.initial, definition.roles)
+    granted = definition.rounds[-1].granted
+    library = _approvals(definition)
     approvals = {row.trigger for row in library if row.dest is granted}
     for row in moves(definition):
         if row.dest is granted and row.trigger not in approvals:
@@ -81,11 +85,17 @@ def _library(definition: WorkflowDefinition) -> Iterator[LintFinding]:
         if row.trigger in set(Trigger) and not isinstance(row.trigger, Trigger):
             message = f"trigger {row.trigger} of the host has the name of a trigger that only the library fires"
             yield error("library", message, state=row.sources[0].value, trigger=row.trigger.value)
-    wanted = approval_table(definition.states, definition.initial, definition.roles)
+    wanted = _approvals(definition)
     for row in wanted:
         if row.trigger not in OF_PERSONS:
             for state in dict.fromkeys(row.sources):
                 yield from _library_row(definition, row, state.value)
+
+
+def _approvals(definition: WorkflowDefinition) -> tuple[Transition, ...]:
+    """Return the library's own rows of the workflow's approvals."""
+    states, roles, later = definition.states, definition.roles, definition.later_rounds
+    return approval_table(states, definition.initial, roles, later_rounds=later)
 
 
 def _library_row(definition: WorkflowDefinition, wanted: Transition, state: str) -> Iterator[LintFinding]:

@@ -72,7 +72,7 @@ def _reason(definition: WorkflowDefinition, codec: Codec, row: Row, now: dt.date
 def _unwatched(
     definition: WorkflowDefinition, change: ChangeRequest, row: Row, now: dt.datetime, policy: Policy
 ) -> str:
-    roles = definition.roles
+    roles = definition.roles_in(row.state)
     if row.state in {roles.waiting, roles.undelivered} and change.ticket is None:
         return f"{row.state} waits for a ticket, but the change has none"
     if row.state == roles.asking and change.attempt is None:

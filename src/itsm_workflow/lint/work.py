@@ -25,9 +25,9 @@ class Work:
 
     def __init__(self, definition: WorkflowDefinition) -> None:
         self._definition = definition
-        self._ticket = {definition.initial, definition.roles.asking}
+        self._ticket = {definition.initial, *(roles.asking for roles in definition.rounds)}
         self.final = definition.final
-        self.before = reached(definition, approved=False) - definition.final
+        self.before = reached(definition, approved=False, of=definition.roles) - definition.final
 
     def findings(self) -> Iterator[LintFinding]:
         """Yield the findings about the effects that states name, and about the states that grant."""
@@ -53,8 +53,8 @@ class Work:
         return state in reached(self._definition, start=row.dest, avoided=self._ticket)
 
     def _ends(self) -> Iterator[LintFinding]:
-        roles = self._definition.roles
-        for state in reached(self._definition, start=roles.granted, avoided=self._ticket):
+        granted = self._definition.rounds[-1].granted
+        for state in reached(self._definition, start=granted, avoided=self._ticket):
             ways = dict.fromkeys(row.dest for row in self._from(state) if row.dest is not state)
             if len(ways) > 1 and all(dest is not None and self._definition.is_granting(dest.value) for dest in ways):
                 named = " and ".join(str(dest) for dest in ways)

@@ -15,15 +15,19 @@ from itsm_workflow.machine.arguments import wrong_types
 from itsm_workflow.machine.declared_types import wrong_declarations
 from itsm_workflow.machine.evidence import ApprovalAttested, Snapshot, Submission
 from itsm_workflow.machine.exemption import wrong_exemptions
+from itsm_workflow.machine.updates import submitted
 from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from itsm_workflow.machine.definition import Transition, WorkflowDefinition
+    from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition
 
 _APPROVALS: Mapping[str, tuple[type, ...]] = {"approve": (Snapshot,), "attest_approval": (ApprovalAttested,)}
 """The library's own triggers by which a ticket's approval grants a change, with the evidence that each needs."""
+
+PARTS = ("asking", "waiting", "undelivered", "granted", "refused")
+"""The parts of an approval that states play."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _EFFECT = re.compile(r"[^\W_][\w.:/-]{0,63}")
@@ -54,6 +58,7 @@ def check(definition: WorkflowDefinition, *, roles: type, transition: type) -> N
             _grants,
             _ways_back,
             _ways_past,
+            _rounds,
             _labels,
             _evidence,
             _due,
@@ -89,7 +94,7 @@ def _names(definition: WorkflowDefinition) -> Iterator[str]:
 
 def _unknown_states(definition: WorkflowDefinition) -> Iterator[str]:
     used = {state for row in definition.transitions for state in (*row.sources, row.dest) if state is not None}
-    roles = {getattr(definition.roles, part) for part in ("asking", "waiting", "undelivered", "granted", "refused")}
+    roles = {getattr(one, part) for one in definition.rounds for part in PARTS}
     for state in sorted(used | roles | {definition.initial} | definition.final | set(definition.due)):
         if not isinstance(state, definition.states):
             yield f"state {state!s} is used but is not a member of {definition.states.__name__}"
@@ -147,9 +152,11 @@ def _grants(definition: WorkflowDefinition) -> Iterator[str]:
     if not isinstance(declared, Mapping):
         yield f"grants: {kind_of(declared)} is not a mapping from states to True or False"
         return
-    parts = {getattr(definition.roles, part): part for part in ("asking", "waiting", "undelivered", "refused")}
+    rounds = definition.rounds
+    parts = {getattr(one, part): part for one in rounds for part in PARTS if part != "granted"}
+    parts |= {definition.begins(one): "begins" for one in definition.later_rounds}
     parts |= {definition.initial: "initial"}
-    granted, granting = definition.roles.granted, set[object]()
+    granted, granting = rounds[-1].granted, set[object]()
     for state, grants in declared.items():
         if not isinstance(state, definition.states):
             yield f"grants: {state!s} is not a member of {_members(definition)}"
@@ -182,19 +189,24 @@ def _without_approval(definition: WorkflowDefinition, state: enum.StrEnum) -> It
     ]
     yield (
         f"grants: state {state.value} can be reached without an approval, so it cannot grant: {', '.join(shortcuts)}. "
-        f"Only approve and attest_approval of approval_table lead from a waiting ticket to {definition.roles.granted}; "
+        f"Only approve and attest_approval of approval_table lead from a waiting ticket to "
+        f"{definition.rounds[-1].granted}; "
         "let other triggers lead to a state that does not grant, or start from the state of an approved ticket"
     )
 
 
 def _ways_back(definition: WorkflowDefinition) -> Iterator[str]:
     """Yield each row that leads from an approved change back to its ticket, whose old approval would grant it again."""
-    roles, initial = definition.roles, definition.initial
-    open_ticket = {roles.asking, roles.waiting, roles.undelivered}
-    approved = reached(definition, start=roles.granted, avoided={initial, *open_ticket, *definition.final})
+    initial = definition.initial
+    open_ticket = {state for roles in definition.rounds for state in _open(roles)}
+    approved = {
+        state
+        for roles in definition.rounds
+        for state in reached(definition, start=roles.granted, avoided={initial, *open_ticket, *definition.final})
+    }
     for row in moves(definition):
         if row.dest in open_ticket:
-            for state in sorted(approved.intersection(row.sources)):
+            for state in sorted(state for state in approved.intersection(row.sources) if not _submits(row)):
                 yield (
                     f"trigger {row.trigger.value} leads from {state.value}, which follows an approval, to "
                     f"{row.dest.value}, where that approval would grant the change again; let it lead to "
@@ -218,9 +230,50 @@ def _ways_past(definition: WorkflowDefinition) -> Iterator[str]:
                 )
 
 
-def _is_approval(definition: WorkflowDefinition, row: Transition, source: object) -> bool:
-    """Return whether a row is one of the library's own, by which the ticket's approval grants the change."""
-    roles = definition.roles
+def _rounds(definition: WorkflowDefinition) -> Iterator[str]:
+    """Yield the problems of several approvals: the ticket of one must never decide another."""
+    if definition.roles.begins is not None:
+        yield f"roles: the first approval begins in {definition.initial}, so its begins is None"
+    if definition.later_rounds:
+        yield from _shared_states(definition)
+        yield from _mixed_tickets(definition)
+
+
+def _shared_states(definition: WorkflowDefinition) -> Iterator[str]:
+    played = [(number, getattr(one, part), part) for number, one in enumerate(definition.rounds) for part in PARTS]
+    for (one, state, part), (other, same, again) in itertools.combinations(played, 2):
+        if one != other and state is same and (part, again) != ("refused", "refused"):
+            yield f"state {state} is {part} in one approval and {again} in another: only refused may be shared"
+
+
+def _mixed_tickets(definition: WorkflowDefinition) -> Iterator[str]:
+    """Yield the rows and states by which a change would go on without the ticket of one of its approvals."""
+    for number, roles in enumerate(definition.rounds, start=1):
+        for row in moves(definition):
+            outside = [] if _submits(row) else sorted(set(row.sources) - set(_open(roles)))
+            if row.dest in _open(roles) and outside:
+                yield (
+                    f"trigger {row.trigger.value} leads from {outside[0]} to {row.dest}, where the ticket of approval "
+                    f"{number} is filed or decided: only submit leads there"
+                )
+        follows = {roles.granted, *(definition.begins(one) for one in definition.rounds[number:])}
+        for state in sorted(follows & reached(definition, approved=False, of=roles)):
+            yield f"state {state} follows approval {number}, but can be reached without it"
+
+
+def _open(roles: Roles) -> tuple[enum.StrEnum, ...]:
+    """Return the states in which a ticket is filed or waited for."""
+    return roles.asking, roles.waiting, roles.undelivered
+
+
+def _submits(row: Transition) -> bool:
+    """Return whether a row submits a new ticket, and so drops the one before."""
+    return row.update is submitted
+
+
+def _is_approval(definition: WorkflowDefinition, row: Transition, source: object, of: Roles | None = None) -> bool:
+    """Return whether a row is one of the library's own, by which a ticket's approval grants the change."""
+    roles = of or definition.rounds[-1]
     return (
         source in {roles.waiting, roles.undelivered}
         and row.dest is roles.granted
@@ -235,6 +288,7 @@ def reached(
     start: enum.StrEnum | None = None,
     avoided: Collection[enum.StrEnum] = (),
     approved: bool = True,
+    of: Roles | None = None,
 ) -> set[enum.StrEnum]:
     """Return the states that can be reached.
 
@@ -243,6 +297,7 @@ def reached(
         start: The state to start from; by default the initial state.
         avoided: The states that are not entered.
         approved: Whether to follow the rows by which the ticket's approval grants the change.
+        of: The approval whose rows these are; by default the last one.
     """
     found, frontier = set[enum.StrEnum](), [definition.initial if start is None else start]
     while frontier:
@@ -254,7 +309,7 @@ def reached(
                 for row in moves(definition)
                 if row.dest is not None
                 and state in row.sources
-                and (approved or not _is_approval(definition, row, state))
+                and (approved or not _is_approval(definition, row, state, of))
             ]
     return found
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
+
+import attrs
 
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import due, guards, updates, withdrawal
@@ -86,15 +89,20 @@ COLLECTOR_ROLES = Roles(
 
 
 def approval_table(
-    states: type[enum.StrEnum], initial: enum.StrEnum, roles: Roles, approval: None = None
+    states: type[enum.StrEnum],
+    initial: enum.StrEnum,
+    roles: Roles,
+    approval: None = None,
+    later_rounds: Iterable[Roles] = (),
 ) -> tuple[Transition, ...]:
-    """Return the transitions of an approval between the given states; a host adds its own rows after them.
+    """Return the transitions of one or more approvals between the given states; a host adds its own rows after them.
 
     Args:
         states: The enum of all states.
         initial: The state in which a change starts.
-        roles: The states that play the parts of the approval.
+        roles: The states that play the parts of the approval, or of the first one.
         approval: No longer accepted: the approval rule belongs to the definition.
+        later_rounds: The states of each further approval of the same change, in their order.
 
     Raises:
         TypeError: An argument has the wrong type, or an approval rule was given. A rule that differs from the
@@ -103,12 +111,44 @@ def approval_table(
     _check("approval_table", states=states, initial=initial, roles=roles)
     if approval is not None:
         raise TypeError("approval_table(approval=...) takes no rule: pass it once, to WorkflowDefinition(approval=...)")
+    rounds = (roles, *later_rounds)
+    begins = (initial, *(later.begins or before.granted for before, later in itertools.pairwise(rounds)))
+    undecided = {state for one in rounds for state in (one.asking, one.waiting, one.undelivered)}
+    submitted = tuple(state for state in states if state is not initial)
+    settled = tuple(state for state in states if state not in undecided)
+    tables = (_one_round(tuple(states), submitted, settled, *parts) for parts in zip(begins, rounds, strict=True))
+    return tuple(row for rows in zip(*tables, strict=True) for row in _joined(rows))
+
+
+def _joined(rows: tuple[Transition, ...]) -> Iterator[Transition]:
+    """Yield one row of each round; if the row keeps the state, one row with the states of all rounds."""
+    if rows[0].dest is None:
+        sources = dict.fromkeys(state for row in rows for state in row.sources)
+        yield attrs.evolve(rows[0], sources=tuple(sources))
+    else:
+        yield from rows
+
+
+def _one_round(
+    every: tuple[enum.StrEnum, ...],
+    submitted: tuple[enum.StrEnum, ...],
+    settled: tuple[enum.StrEnum, ...],
+    draft: enum.StrEnum,
+    roles: Roles,
+) -> tuple[Transition, ...]:
+    """Return the table of one approval.
+
+    Args:
+        every: All states.
+        submitted: The states of a change that was submitted once or more.
+        settled: The states in which no ticket is filed or waited for.
+        draft: The state in which the ticket is submitted.
+        roles: The states that play the parts of the approval.
+    """
     T, row = Trigger, Transition  # noqa: N806 - a table reads better with short names
-    draft, asking, waiting, failed = initial, roles.asking, roles.waiting, roles.undelivered
+    asking, waiting, failed = roles.asking, roles.waiting, roles.undelivered
     granted, refused = roles.granted, roles.refused
-    every, watched = tuple(states), (waiting, failed)
-    submitted = tuple(state for state in states if state is not draft)
-    settled = tuple(state for state in states if state not in {asking, *watched})
+    watched = (waiting, failed)
     # fmt: off
     return (
         row(trigger=T.REVISE, sources=(draft,), dest=None, evidence=ev.Drafted,
@@ -197,6 +237,7 @@ def approval_workflow(
     labels: Mapping[StateT, Mapping[str, str]] | None = None,
     effects: Mapping[StateT, tuple[str, ...]] | None = None,
     exemptions: Iterable[Exemption] = (),
+    later_rounds: Iterable[Roles] = (),
 ) -> WorkflowDefinition:
     """Return a workflow that waits for an approval ticket and then continues with the host's own transitions.
 
@@ -206,7 +247,7 @@ def approval_workflow(
     Args:
         name: The name that is stored with each change; lower_snake.
         states: The enum of all states.
-        roles: The states that play the parts of the approval.
+        roles: The states that play the parts of the approval, or of the first one.
         transitions: The host's own transitions, after those of the approval.
         version: See `WorkflowDefinition`.
         initial: The state of a draft; by default the first member of the enum.
@@ -216,6 +257,7 @@ def approval_workflow(
         labels: See `WorkflowDefinition`.
         effects: See `WorkflowDefinition`.
         exemptions: See `WorkflowDefinition`.
+        later_rounds: The states of each further approval of the same change, in their order, see `Roles.begins`.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -226,7 +268,9 @@ def approval_workflow(
     _check("approval_workflow", exemptions=exemptions)
     first = next(iter(states)) if initial is None else initial
     _check("approval_workflow", initial=first)
-    own = tuple(transitions)
+    own, later = tuple(transitions), tuple(later_rounds)
+    for one in later:
+        _check("approval_workflow", later_rounds=one)
     for number, row in enumerate(own):
         if not isinstance(row, Transition):
             raise TypeError(f"approval_workflow(transitions=...): item {number} is {kind_of(row)}, not a Transition")
@@ -244,10 +288,11 @@ def approval_workflow(
                 f"trigger {row.trigger!s} keeps the state and has no update, so its evidence would be lost: "
                 "keep the evidence by an update, for example in data",
             )
-    rows = (*approval_table(states, first, roles), *own)
+    rows = (*approval_table(states, first, roles, later_rounds=later), *own)
     sources = {state for row in rows for state in _left_by(row)}
     rules: dict[object, DueRule] = {state: waits_for_a_person for state in states if state in sources}
-    rules |= {roles.asking: due.asking_due, roles.waiting: due.waiting_due, roles.undelivered: due.undelivered_due}
+    for one in (roles, *later):
+        rules |= {one.asking: due.asking_due, one.waiting: due.waiting_due, one.undelivered: due.undelivered_due}
     return WorkflowDefinition(
         name=name,
         version=version,
@@ -262,6 +307,7 @@ def approval_workflow(
         labels=labels or {},
         effects=effects or {},
         exemptions=tuple(exemptions),
+        later_rounds=later,
     )
 
 
@@ -284,6 +330,7 @@ _PARTS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "states": (_have_members, "a StrEnum with members, the class"),
     "initial": (lambda value: isinstance(value, enum.StrEnum), "a state, a member of that StrEnum"),
     "roles": (lambda value: isinstance(value, Roles), "Roles"),
+    "later_rounds": (lambda value: isinstance(value, Roles), "Roles, one for each further approval"),
     "transitions": (lambda value: isinstance(value, Iterable), "a list of Transition"),
     "exemptions": (lambda value: isinstance(value, Iterable), "a list of Exemption"),
     "due_rules": (lambda value: isinstance(value, Mapping), "due rules by state, as a dictionary"),

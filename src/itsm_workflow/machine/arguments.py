@@ -47,9 +47,16 @@ def wrong_types(definition: WorkflowDefinition, *, roles: type, transition: type
     else:
         for state in final:
             yield from _state("final", state, states)
-    yield from _roles(values["roles"], roles, states)
+    yield from _roles("roles", values["roles"], roles, states)
+    later = values["later_rounds"]
+    if not isinstance(later, tuple | list):
+        yield f"later_rounds: {kind_of(later)} is not a tuple of Roles"
+        later = ()
+    for number, each in enumerate(later):
+        yield from _roles(f"later_rounds[{number}]", each, roles, states)
     # A role of the wrong type is in many of the library's own transitions, so it is reported once.
-    wrong_roles = [role for role in _role_values(values["roles"], roles) if not isinstance(role, enum.StrEnum)]
+    given = [role for each in (values["roles"], *later) for role in _role_values(each, roles)]
+    wrong_roles = [role for role in given if role is not None and not isinstance(role, enum.StrEnum)]
     yield from _transitions(values["transitions"], transition, states, wrong_roles)
     yield from _due(values["due"], states)
     yield from _labels(values["labels"])
@@ -60,12 +67,14 @@ def _role_values(roles: object, wanted: type) -> Iterator[object]:
         yield from (getattr(roles, field.name) for field in attrs.fields(wanted))
 
 
-def _roles(roles: object, wanted: type, states: object) -> Iterator[str]:
+def _roles(argument: str, roles: object, wanted: type, states: object) -> Iterator[str]:
     if not isinstance(roles, wanted):
-        yield f"roles: {kind_of(roles)} is not Roles"
+        yield f"{argument}: {kind_of(roles)} is not Roles"
         return
     for field in attrs.fields(wanted):
-        yield from _state(f"roles: {field.name}", getattr(roles, field.name), states)
+        state = getattr(roles, field.name)
+        if state is not None or field.default is attrs.NOTHING:
+            yield from _state(f"{argument}: {field.name}", state, states)
 
 
 def _transitions(rows: object, wanted: type, states: object, reported: Sequence[object]) -> Iterator[str]:

@@ -147,6 +147,8 @@ class Roles:
         undelivered: The gateway could not deliver its callback.
         granted: The ticket was approved. This state need not be final.
         refused: The change ended without approval.
+        begins: The state in which the ticket of a later round is submitted; by default the granted state of the round
+            before. The first round begins in the initial state, and has None here.
     """
 
     asking: enum.StrEnum
@@ -154,6 +156,7 @@ class Roles:
     undelivered: enum.StrEnum
     granted: enum.StrEnum
     refused: enum.StrEnum
+    begins: enum.StrEnum | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -167,17 +170,19 @@ class WorkflowDefinition:
         states: The enum of all states.
         initial: The state in which a change starts.
         final: The states without a way out.
-        roles: The states that play the parts of an approval.
+        roles: The states that play the parts of an approval, or of the first one.
         transitions: The rows of the transition table.
         approval: The rule by which a ticket counts as approved. Guards get it in their `Facts`.
         grants: For each state of the host, whether `require_approved` accepts a subject whose newest change is in it.
-            By default only the granted role grants. It can be declared not to grant if another state does. A state
-            that is not listed does not grant.
+            By default only the granted role of the last approval grants. It can be declared not to grant if another
+            state does. A state that is not listed does not grant.
         due: For each state that is not final, when a change in it falls due.
         labels: For each state, its display name by language (``zh``, ``en``).
         effects: For each state, the names of the effects to plan when a change enters it. The functions belong to the
             process that delivers them, see `itsm_workflow.Effect`.
         exemptions: The rules of the linter that the workflow breaks on purpose, each with its reason.
+        later_rounds: The states of each further approval of the same change, in their order. Each has a submission, a
+            key and a ticket of its own.
 
     Raises:
         DefinitionError: An argument has the wrong type, or the table contradicts itself. The message lists each problem
@@ -198,6 +203,7 @@ class WorkflowDefinition:
     labels: Mapping[Any, Mapping[str, str]] = attrs.field(factory=dict)
     effects: Mapping[Any, tuple[str, ...]] = attrs.field(factory=dict)
     exemptions: tuple[Exemption, ...] = ()
+    later_rounds: tuple[Roles, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         """Reject a table that contradicts itself, and keep it from being changed after that."""
@@ -234,6 +240,35 @@ class WorkflowDefinition:
 
         return machine_of(self, kind)
 
+    @property
+    def rounds(self) -> tuple[Roles, ...]:
+        """The roles of each approval, in their order."""
+        return (self.roles, *self.later_rounds)
+
+    def roles_in(self, state: str) -> Roles:
+        """Return the roles of the approval to which a state belongs; those of the first one for any other state."""
+        for roles in self.later_rounds:
+            if state in {roles.asking, roles.waiting, roles.undelivered, roles.granted, roles.refused}:
+                return self.roles if state == self.roles.refused else roles
+        return self.roles
+
+    def is_waiting(self, state: str) -> bool:
+        """Return whether a ticket waits for its approvers in the state."""
+        return state == self.roles_in(state).waiting
+
+    def is_asking(self, state: str) -> bool:
+        """Return whether a ticket is being filed in the state."""
+        return state == self.roles_in(state).asking
+
+    def begins(self, roles: Roles) -> enum.StrEnum:
+        """Return the state in which the ticket of an approval is submitted."""
+        place = self.rounds.index(roles)
+        return self.initial if not place else roles.begins or self.rounds[place - 1].granted
+
+    def is_submitted_in(self, state: str) -> bool:
+        """Return whether a ticket is submitted from the state: it is the initial one, or begins a later approval."""
+        return any(state == self.begins(roles) for roles in self.rounds)
+
     def rows(self, state: str, trigger: str) -> tuple[Transition, ...]:
         """Return the rows for one trigger in one state."""
         return tuple(row for row in self.transitions if row.trigger == trigger and state in row.sources)
@@ -245,7 +280,7 @@ class WorkflowDefinition:
     def is_granting(self, state: str) -> bool:
         """Return whether `require_approved` accepts a subject whose newest change is in that state."""
         declared = {known.value: grants for known, grants in self.grants.items()}
-        return declared.get(state, state == self.roles.granted)
+        return declared.get(state, state == self.rounds[-1].granted)
 
     def outcome_in(self, state: str, outcome: Outcome | None) -> Outcome | None:
         """Return the outcome to store in a state: approved only if the state grants."""

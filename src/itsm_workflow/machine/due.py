@@ -109,7 +109,7 @@ def _is_left_to_callbacks(
 
     A look since `Policy.not_started` has shown whether its flow started. A due rule of the host is left as it is.
     """
-    roles, ticket = definition.roles, change.ticket
+    roles, ticket = definition.roles_in(change.state), change.ticket
     if change.state != roles.waiting or definition.due[roles.waiting] is not waiting_due or ticket is None:
         return False
     if change.heard is not None or change.suspicion is not None or change.attention is not None:
@@ -119,12 +119,13 @@ def _is_left_to_callbacks(
 
 def _asks_gateway(definition: WorkflowDefinition, change: ChangeRequest) -> bool:
     """Return whether a look at the change asks the gateway about its ticket."""
-    return change.state in {definition.roles.asking, definition.roles.waiting, definition.roles.undelivered}
+    roles = definition.roles_in(change.state)
+    return change.state in {roles.asking, roles.waiting, roles.undelivered}
 
 
 def _leads_to_a_call(definition: WorkflowDefinition, change: ChangeRequest, policy: Policy) -> bool:
     """Return whether a look may lead to an immediate send or to the next look-up of the schedule."""
-    if change.state != definition.roles.asking:
+    if not definition.is_asking(change.state):
         return False
     attempt = change.attempt
     return attempt is None or attempt.phase is not Phase.UNKNOWN or attempt.looks < len(policy.lookups)

@@ -8,6 +8,7 @@ from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcom
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval_rule import UNPROVEN, ApprovalPolicy, Doubt, Verdict, applicant_of
+from itsm_workflow.machine.earlier_tickets import answered_earlier
 from itsm_workflow.text import counted, is_same_user
 
 if TYPE_CHECKING:
@@ -28,12 +29,7 @@ OUTCOMES = {
 GIVEN_ONCE = "pass the rule once, to WorkflowDefinition(approval=...), and use the guard itself in the row"
 """The advice for a caller that passes an approval rule to a table or a guard."""
 
-_UNDECIDABLE = {
-    AttentionReason.NOT_FOUND,
-    AttentionReason.LOOKUP_FAILED,
-    AttentionReason.DUPLICATE,
-    AttentionReason.MISMATCH,
-}
+_UNDECIDABLE = {AttentionReason(one) for one in ("not_found", "lookup_failed", "duplicate", "mismatch")}
 _ENDINGS = (Verdict.WITHDRAWN, Verdict.TERMINATED)
 
 
@@ -131,6 +127,8 @@ def may_abandon(facts: Facts) -> str | None:
 def ticket_is_ours(facts: Facts) -> str | None:
     """Require a ticket that answers this change's send or matches it, or the override of another operator."""
     attempt, ticket = facts.attempt, facts.expect(ev.TicketConfirmed)
+    if spent := answered_earlier(facts.change, ticket):
+        return spent
     is_operators = ticket.channel is ev.Channel.OPERATOR
     overrides = is_operators and bool(ticket.override.strip())
     if overrides and attempt.phase is Phase.SENDING:  # no look-up would find its own ticket after that

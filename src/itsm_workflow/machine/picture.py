@@ -151,9 +151,9 @@ def _ranks(definition: WorkflowDefinition) -> Mapping[str, int]:
             if following not in found:
                 found[following] = found[state] + 1
                 waiting.append(following)
-    roles = definition.roles
-    if roles.waiting in found:
-        found[roles.undelivered] = found[roles.waiting]  # it is the same wait
+    for roles in definition.rounds:
+        if roles.waiting in found:
+            found[roles.undelivered] = found[roles.waiting]  # it is the same wait
     last = max((rank for state, rank in found.items() if state not in definition.final), default=0) + 1
     ranked = {state: last if state in definition.final else rank for state, rank in found.items()}
     return {state.value: ranked[state] for state in definition.states if state in ranked}

@@ -26,6 +26,7 @@ from itsm_workflow.change import (
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval_rule import DOUBTS, applicant_of
+from itsm_workflow.machine.earlier_tickets import with_the_ticket
 from itsm_workflow.machine.guards import OUTCOMES
 from itsm_workflow.machine.intervals import has_passed
 from itsm_workflow.readonly import ReadOnlyDict
@@ -37,9 +38,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import Facts
 
 _UNDONE = frozenset({EffectStatus.PLANNED, EffectStatus.STARTED})
-_AT_REST: Mapping[str, Any] = ReadOnlyDict({"owner": "", "claimed_until": None, "lost": 0})
-"""The claim fields of an effect that no worker delivers."""
-
+_AT_REST: Mapping[str, Any] = ReadOnlyDict({"owner": "", "claimed_until": None, "lost": 0})  # no worker delivers it
 _MOMENT = dt.timedelta(microseconds=1)
 
 
@@ -65,8 +64,8 @@ def submitted(facts: Facts) -> ChangeRequest:
     return attrs.evolve(
         change,
         attempt=attempt,
-        # Decisions about an earlier ticket, and requests for it, do not apply to this submission.
-        ticket=None,
+        ticket=None,  # decisions about an earlier ticket, and requests for it, do not apply to this submission
+        earlier_tickets=with_the_ticket(facts.change),
         outcome=None,
         ended_at=None,
         suspicion=None,
@@ -168,11 +167,12 @@ def requeued(facts: Facts) -> ChangeRequest:
 
 
 def heard(facts: Facts) -> ChangeRequest:
-    """Store the hint; ignore a duplicate, and a hint beyond the limit."""
+    """Store the hint; ignore a duplicate, a hint beyond the limit, and one about an earlier ticket."""
     callback, last, ended = facts.expect(ev.CallbackHeard), facts.change.heard, facts.change.ended_at
     # Hints after the end are counted separately, since the first of them makes the ended change due again.
     count = 0 if last is None or (ended is not None and last.at <= ended) else last.count
-    if count >= facts.policy.callbacks or (last is not None and last.digest == callback.digest):
+    is_known = last is not None and last.digest == callback.digest
+    if is_known or count >= facts.policy.callbacks or callback.sn in facts.change.earlier_tickets.values():
         return facts.change
     # A hint after the end must be later than the end, even if the clock was set back.
     at = facts.now if ended is None else max(facts.now, ended + _MOMENT)
@@ -223,6 +223,8 @@ def rejected(facts: Facts) -> ChangeRequest:
 def abandoned(facts: Facts) -> ChangeRequest:
     """Give up; also plan the withdrawal of a ticket whose flow has not started, since it may start at any time."""
     change, attention = _ended(facts, Outcome.ABANDONED, facts.change.decision), facts.change.attention
+    if facts.change.ticket_outcome is Outcome.APPROVED:  # its ticket stays approved, and the next one is not filed
+        return attrs.evolve(change, ticket=None, earlier_tickets=with_the_ticket(facts.change))
     if attention is None or attention.reason is not AttentionReason.NOT_STARTED:
         return change
     return withdrawal_planned(attrs.evolve(facts, change=change))

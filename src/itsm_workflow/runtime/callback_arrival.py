@@ -42,8 +42,8 @@ def are_called_back(journal: Journal) -> bool:
 
 def _moved_since(journal: Journal, now: dt.datetime, window: dt.timedelta) -> Rows:
     """Return the changes with a new entry in that time that are past the wait for a decision."""
-    definition, roles = journal.definition, journal.definition.roles
-    before = {definition.initial, roles.asking, roles.waiting}
+    definition = journal.definition
+    before = {definition.initial, *(state for roles in definition.rounds for state in (roles.asking, roles.waiting))}
     states = tuple(state.value for state in definition.states if state not in before)
     after = Cursor(value=to_micros(now) - window // _MICROSECOND, id="")
     return journal.storage.find(

@@ -140,7 +140,7 @@ class Decisions(Records):
         actor = self._permitted(change_id, "withdraw", actor, reason)
         change = self.get(change_id)
         # A draft that the gateway refused was never sent either: its form can be corrected.
-        if change.state == self.definition.roles.asking and change.was_never_sent:
+        if self.definition.is_asking(change.state) and change.was_never_sent:
             with contextlib.suppress(TransitionRefused):  # another worker has begun to send it
                 return self._fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
         return self._fire(change_id, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)

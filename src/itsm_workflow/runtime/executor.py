@@ -312,7 +312,7 @@ def _is_poll(stored: Stored, definition: WorkflowDefinition) -> bool:
     """Return whether a look follows the last one at its usual distance: no callback and no suspicion asks for it."""
     change, due_at = stored.change, stored.due_at
     hinted = change.heard is not None and (due_at is None or due_at <= change.heard.at)
-    return change.state == definition.roles.waiting and change.suspicion is None and not hinted
+    return definition.is_waiting(change.state) and change.suspicion is None and not hinted
 
 
 def _changes_the_ticket(plan: Plan) -> bool:

@@ -190,7 +190,7 @@ def _moved_since(journal: Journal, since: dt.datetime) -> Rows:
 
 def _was_called_back(journal: Journal, change: ChangeRequest, now: dt.datetime) -> bool | None:
     """Return whether the ticket of a change was called back when it ended, or None if the change does not show it."""
-    if change.state == journal.definition.roles.undelivered:
+    if change.state == journal.definition.roles_in(change.state).undelivered:
         return False
     ended = change.ended_at
     if ended is None or change.ticket is None or change.outcome is Outcome.ABANDONED or ended < now - WINDOW:

@@ -388,7 +388,7 @@ class Journal:
         that claimed the subject, so another change may have been submitted in between. After that commit, no other
         change of the subject can be submitted, so the number that is read now is final.
         """
-        definition, asking = self.definition, self.definition.roles.asking
+        definition, asking = self.definition, self.definition.roles_in(change.state).asking
         if change.state != asking:
             return steps
         rows = [row for step in steps for row in definition.rows(asking, step.trigger)]

@@ -247,7 +247,7 @@ class Reconciler:
             for page in self.journal.pages(query):
                 if time.is_over():
                     return marked  # tickets stay on the list until their results are read
-                marked += self._mark([one for one in page if one.change.state == definition.roles.waiting])
+                marked += self._mark([one for one in page if definition.is_waiting(one.change.state)])
                 ended.clear([one for one in page if one.change.ended_at is not None])
         return marked
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.storage.codec import Stored
 
+_NEXT = "waits to be submitted for its next approval"
+
 
 @attrs.frozen(kw_only=True)
 class Status:
@@ -144,7 +146,8 @@ def why(
 
 def is_watched(definition: WorkflowDefinition, change: ChangeRequest) -> bool:
     """Return whether the change waits for its ticket to be decided."""
-    return change.state in {definition.roles.waiting, definition.roles.undelivered}
+    roles = definition.roles_in(change.state)
+    return change.state in {roles.waiting, roles.undelivered}
 
 
 def decisions_of(change: ChangeRequest) -> Iterator[str]:
@@ -162,11 +165,12 @@ def describe_decider(decider: Decider) -> str:
 
 
 def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
-    roles, ticket, attempt = definition.roles, change.ticket, change.attempt
+    roles, ticket, attempt = definition.roles_in(change.state), change.ticket, change.attempt
     where = f"ticket {ticket.sn}" if ticket else "its ticket"
-    if change.state == definition.initial:
+    is_draft, is_between = change.state == definition.initial, definition.is_submitted_in(change.state)
+    if is_draft or (is_between and change.outcome is None):
         problem = f", {attempt.problem}" if attempt and attempt.problem else ""
-        return f"is a draft and waits to be submitted{problem}"
+        return f"is a draft and waits to be submitted{problem}" if is_draft else f"{_NEXT}{problem}"
     if change.state == roles.asking and attempt is not None:
         words = {
             Phase.QUEUED: "waits to be filed",
@@ -179,7 +183,9 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
     watched = is_watched(definition, change)
     if change.outcome is Outcome.WAS_APPROVED and not watched:
         ended = f" on {_at(change.ended_at)}" if change.ended_at else ""
-        return f"was approved{ended} by {where}, and is now {change.state}, which does not grant"
+        return f"was approved{ended} by {where}, and " + (
+            _NEXT if is_between else f"is now {change.state}, which does not grant"
+        )
     if change.outcome is not None and not watched:
         ended = f" on {_at(change.ended_at)}" if change.ended_at else ""
         by = "with" if change.outcome is Outcome.ABANDONED else "by"

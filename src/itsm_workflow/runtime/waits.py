@@ -38,7 +38,7 @@ POLL_LEAST, POLL_MOST = 0.01, 3600.0
 
 def has_ended(definition: WorkflowDefinition, state: str) -> bool:
     """Return whether a change in the state is decided: the state grants, is the refused one, or is final."""
-    return definition.is_granting(state) or state == definition.roles.refused or state in definition.final
+    return definition.is_granting(state) or state == definition.roles_in(state).refused or state in definition.final
 
 
 class Waits:

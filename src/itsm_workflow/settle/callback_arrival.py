@@ -31,7 +31,7 @@ def callbacks_arrive(
     """
     found = False
     for change in changes:
-        if change.state == definition.roles.undelivered:
+        if change.state == definition.roles_in(change.state).undelivered:
             return False
         ended = change.ended_at
         if ended is None or change.ticket is None or change.outcome is Outcome.ABANDONED:

@@ -74,8 +74,10 @@ def _decide_send(
         )
         return _bind(definition, change, confirmed)
     attempt = change.attempt
-    mine = attempt is not None and (attempt.number, attempt.owner) == (sent.number, sent.owner)
-    if change.state != definition.roles.asking or not mine or attempt is None or attempt.phase is not Phase.SENDING:
+    if not definition.is_asking(change.state) or attempt is None or attempt.phase is not Phase.SENDING:
+        return ()
+    # Each submission numbers its attempts from 1, so only the key identifies an answer to an earlier submission.
+    if (attempt.key, attempt.number, attempt.owner) != (sent.key, sent.number, sent.owner):
         return ()
     if isinstance(answer, NotSent):
         return (Step(Trigger.MARK_UNSENT, attrs.evolve(mark, problem=answer.problem)),)
@@ -115,7 +117,7 @@ def _decide_lookup(
     if attempt is None:
         return ()
     keyed = {one.id: _with_creator(one, attempt) for one in looked.found or () if one.key == attempt.key}
-    if change.state != definition.roles.asking:
+    if not definition.is_asking(change.state):
         confirmed = [_confirm(one, looked, gateway) for one in keyed.values()]
         return tuple(step for one in confirmed for step in _bind(definition, change, one))
     ours = [one for one in keyed.values() if one.is_ours]
@@ -188,9 +190,9 @@ def _bind(definition: WorkflowDefinition, change: ChangeRequest, found: ev.Ticke
     if ticket is not None and (ticket.gateway, ticket.id) == (found.gateway, found.id):
         return ()
     ours = attempt is not None and (found.key, found.creator) == (attempt.key, attempt.creator)
-    if change.state == definition.roles.asking and ours:
+    if definition.is_asking(change.state) and ours:
         return (Step(Trigger.RECORD_TICKET, found),)
-    roles = definition.roles
+    roles = definition.roles_in(change.state)
     if change.state not in {roles.asking, roles.waiting, roles.undelivered}:
         late = ev.LateTicket(gateway=found.gateway, id=found.id, sn=found.sn)
         return (Step(Trigger.RECORD_CONTRADICTION, late),)
@@ -218,7 +220,8 @@ def _decide_read(
 ) -> tuple[Step, ...]:
     if change.ticket is None or snapshot.ticket_id != change.ticket.id:
         return ()
-    verdict, roles = definition.approval.judge(snapshot, applicant=applicant_of(change)), definition.roles
+    verdict = definition.approval.judge(snapshot, applicant=applicant_of(change))
+    roles = definition.roles_in(change.state)
     if change.state not in {roles.waiting, roles.undelivered}:
         return () if change.ended_at is None else _decide_settled(change, snapshot, verdict, now, policy)
     if isinstance(verdict, Doubt):
@@ -241,7 +244,7 @@ def _decide_open(
     definition: WorkflowDefinition, change: ChangeRequest, snapshot: ev.Snapshot, now: dt.datetime, policy: Policy
 ) -> tuple[Step, ...]:
     steps: list[Step] = []
-    if change.state == definition.roles.undelivered or change.suspicion is not None:
+    if change.state == definition.roles_in(change.state).undelivered or change.suspicion is not None:
         steps.append(Step(Trigger.RESUME, snapshot))
     attention, withdrawn = change.attention, _withdrawal_concern(change, snapshot)
     revived = snapshot.status not in ev.ENDED or snapshot.step_running is True
@@ -288,7 +291,8 @@ def _decide_unread(
     definition: WorkflowDefinition, change: ChangeRequest, now: dt.datetime, policy: Policy
 ) -> tuple[Step, ...]:
     """Raise attention if the ticket is overdue, even if it cannot be read: it or its gateway may not exist any more."""
-    waits = change.state in {definition.roles.waiting, definition.roles.undelivered}
+    roles = definition.roles_in(change.state)
+    waits = change.state in {roles.waiting, roles.undelivered}
     return _overdue(change, now, policy) if waits else ()
 
 

@@ -65,7 +65,7 @@ def plan(
 def _plan_question(
     definition: WorkflowDefinition, change: ChangeRequest, now: dt.datetime, policy: Policy, owner: str
 ) -> Plan | None:
-    roles = definition.roles
+    roles = definition.roles_in(change.state)
     if change.state == roles.asking and change.attempt is not None:
         return _plan_asking(change, change.attempt, now, policy, owner)
     if change.state in {roles.waiting, roles.undelivered}:

@@ -203,6 +203,7 @@ class _Change(_Shape):
     effect_names: dict[str, tuple[str, ...]] = {}
     decision: TicketDecision | None = None
     contradictions: tuple[str, ...] = ()
+    earlier_tickets: dict[str, str] = {}
     data: dict[str, object] = {}
 
 
@@ -311,6 +312,7 @@ def _change(row: Row, values: _Change, form: _Form) -> ChangeRequest:
         effect_names=ReadOnlyDict(values.effect_names),
         decision=values.decision,
         contradictions=values.contradictions,
+        earlier_tickets=ReadOnlyDict(values.earlier_tickets),
         data=ReadOnlyDict(values.data),
     )
 

@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 def default_effects(definition: WorkflowDefinition, name: str = "start") -> Mapping[str, tuple[str, ...]]:
     """Return by state the effects that the definition names, or else one effect that follows an approval."""
     named = {state.value: tuple(names) for state, names in definition.effects.items() if names}
-    return named or {definition.roles.granted.value: (name,)}
+    return named or {definition.rounds[-1].granted.value: (name,)}

@@ -71,6 +71,12 @@ def test_a_ticket_of_an_earlier_key_is_told_of() -> None:
     assert (concern("7", "none", sn="REQ7"),) == decided(RESUBMITTED, CREATED)
 
 
+@pytest.mark.parametrize("answer", [NOT_SENT, UNKNOWN, REFUSED])
+def test_an_answer_about_an_earlier_key_decides_nothing(answer: CreateAnswer) -> None:
+    """The same worker sends the next submission, whose attempts are numbered from 1 again."""
+    assert decided(RESUBMITTED, answer, found=()) == ()
+
+
 def test_a_ticket_of_another_creator_is_told_of() -> None:
     """It carries the key of the change, and is not bound."""
     assert (concern("7", "none", sn="REQ7"),) == decided(x.SENDING, CREATED, creator="mallory")

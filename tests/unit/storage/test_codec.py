@@ -183,6 +183,7 @@ FULL = attrs.evolve(
     effect_names={"approved": ("start",)},
     decision=TicketDecision(deciders=(DECIDER,), attested_by="ops", evidence="seen on the page"),
     contradictions=("RUNNING None",),
+    earlier_tickets={"bk_itsm:6": "REQ6"},
     data={"host": [1, None]},
 )
 

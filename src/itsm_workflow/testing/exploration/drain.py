@@ -44,8 +44,9 @@ def _what_is_wrong(sight: Sight, change: ChangeRequest) -> tuple[str | None, set
     }
     bound = change.ticket.id if change.ticket else ""
     filed = [str(n) for n, one in enumerate(sight.desk.tickets, 1) if one.key and not one.forged]
-    orphans = [ticket for ticket in filed if ticket != bound]
-    if change.outcome is None and change.state != sight.definition.initial:
+    earlier = {key.rpartition(":")[2] for key in change.earlier_tickets}
+    orphans = [ticket for ticket in filed if ticket != bound and ticket not in earlier]
+    if change.outcome is None and not sight.definition.is_submitted_in(change.state):
         return f"the change never leaves {change.state}", set(AttentionReason)
     if orphans:
         return f"the change is not bound to ticket {orphans[0]}, which was filed for it", about_tickets

@@ -101,7 +101,7 @@ def final_states_are_final(sight: Sight) -> str | None:
 def number_is_above_the_others(sight: Sight) -> str | None:
     """A submission that was filed, refused or abandoned has a number above all other submissions of its subject."""
     change = sight.change
-    if change is None or change.attempt is None or change.state == sight.definition.roles.asking:
+    if change is None or change.attempt is None or sight.definition.is_asking(change.state):
         return None
     if change.submission > OVERTAKEN_BY:
         return None
@@ -111,8 +111,7 @@ def number_is_above_the_others(sight: Sight) -> str | None:
 def approval_is_real(sight: Sight) -> str | None:
     """A change is approved only if its own ticket finished as approved, after an approver was asked."""
     change, ticket = sight.change, sight.ticket
-    granted = sight.definition.roles.granted
-    if change is None or (change.state != granted and change.ticket_outcome is not Outcome.APPROVED):
+    if change is None or (not _is_granted(sight, change) and change.ticket_outcome is not Outcome.APPROVED):
         return None
     if ticket is not None and ticket.status is TicketStatus.FINISHED and ticket.approved and ticket.asked:
         return None
@@ -131,7 +130,7 @@ def ticket_is_its_own(sight: Sight) -> str | None:
 def rejection_is_real(sight: Sight) -> str | None:
     """A change ends unapproved only if its ticket did and stays so for a wait, or a person abandoned it."""
     change, ticket = sight.change, sight.ticket
-    if change is None or ticket is None or change.state != sight.definition.roles.refused or not sight.entries:
+    if change is None or ticket is None or not _is_refused(sight, change) or not sight.entries:
         return None
     if change.outcome is Outcome.REJECTED:
         real = ticket.status is TicketStatus.FINISHED and not ticket.approved
@@ -156,7 +155,7 @@ def withdrawals_are_heeded(sight: Sight) -> str | None:
     change, ticket = sight.change, sight.ticket
     if change is None or ticket is None or not ticket.taken or sight.desk.accepted:
         return None
-    is_approved = change.state == sight.definition.roles.granted or change.outcome is Outcome.APPROVED
+    is_approved = _is_granted(sight, change) or change.outcome is Outcome.APPROVED
     return "the change is approved by a ticket that the library withdrew" if is_approved else None
 
 
@@ -176,9 +175,8 @@ def delivered_effects_ran(sight: Sight) -> str | None:
     if lost:
         return f"effect {lost[0]} counts as delivered, but never ran"
     names = [one.name for one in hosts]
-    twice = [
-        name for name in names if names.count(name) > 1 and sight.definition.roles.granted in sight.definition.final
-    ]
+    is_over = sight.definition.rounds[-1].granted in sight.definition.final
+    twice = [name for name in names if names.count(name) > 1 and is_over]
     return f"effect {twice[0]} was planned twice" if twice else None
 
 
@@ -210,7 +208,17 @@ INVARIANTS: tuple[Invariant, ...] = (
 
 
 def _was_refused(sight: Sight) -> bool:
-    return sight.before is not None and sight.before.state == sight.definition.roles.refused
+    return sight.before is not None and _is_refused(sight, sight.before)
+
+
+def _is_refused(sight: Sight, change: ChangeRequest) -> bool:
+    return change.state == sight.definition.roles_in(change.state).refused
+
+
+def _is_granted(sight: Sight, change: ChangeRequest) -> bool:
+    """Return whether the change is in a state that its ticket's approval leads to, and has not dropped that ticket."""
+    is_dropped = change.ticket is None and bool(change.earlier_tickets)
+    return change.state == sight.definition.roles_in(change.state).granted and not is_dropped
 
 
 def _described(ticket: Filed | None) -> str:

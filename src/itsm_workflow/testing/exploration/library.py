@@ -129,7 +129,7 @@ class Library:
 
     def undelivered(self, stored: Stored) -> Prepared | None:
         """Prepare the commit of a pass for a change whose number is on the gateway's list of undelivered callbacks."""
-        if stored.change.state != self.journal.definition.roles.waiting:
+        if not self.journal.definition.is_waiting(stored.change.state):
             return None
         undelivered = ev.Undelivered(sn=stored.change.sn or "")
         return self.fire(stored, (Step(Trigger.FAIL_CALLBACK, undelivered),), actor="gateway")

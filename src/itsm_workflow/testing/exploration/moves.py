@@ -136,7 +136,7 @@ class Space:
             return change << BITS | desk
         key = now.attempt.key if now.attempt else ""
         bound = now.ticket.id if now.ticket else ""
-        desk, digests = self._trimmed(desk, key, bound, not bound and now.state == self._definition.roles.asking)
+        desk, digests = self._trimmed(desk, key, bound, not bound and self._definition.is_asking(now.state))
         if now.heard is not None and self._workers.at_once:  # otherwise a worker may hold a repeat
             change = self._shelf.last_heard(change, digests.get(now.heard.digest, ""))
         return change << BITS | desk

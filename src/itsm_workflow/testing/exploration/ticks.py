@@ -241,7 +241,7 @@ class Shelf:
     def _plain(self, change: ChangeRequest) -> ChangeRequest:
         """Return the change without the details that no rule depends on."""
         policy, ended = self._policy, change.ended_at
-        in_final, asking = change.state in self._definition.final, change.state == self._definition.roles.asking
+        in_final, asking = change.state in self._definition.final, self._definition.is_asking(change.state)
         ticket, suspicion, attention = change.ticket, change.suspicion, change.attention
         if ticket is not None:
             matters = policy.withdraw_age if in_final else max(policy.withdraw_age, policy.overdue)
@@ -336,6 +336,7 @@ def _identity(change: ChangeRequest) -> tuple[object, ...]:
         change.heard,
         change.effects,
         change.contradictions,
+        tuple(change.earlier_tickets.items()),
         change.decision,
         change.submission,
         repr(dict(data)) if data else "",

@@ -271,7 +271,7 @@ class _Walk:
         if change is None:
             return f"{when}{text}"
         status = change.state
-        if change.state == self._definition.roles.asking and change.attempt is not None:
+        if self._definition.is_asking(change.state) and change.attempt is not None:
             status += f", {change.attempt.phase}"
         if change.attention is not None:
             status += f", attention {change.attention.reason}"

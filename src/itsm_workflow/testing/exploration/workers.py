@@ -166,7 +166,7 @@ class Workers:
             said = "" if message.mark else f" ({message.status}{', approved' if message.approved else ''})"
             text = f"the callback of {message.sn} arrives{said}: a worker reads the change"
             begun.append((hand, self._desks.of(without(at, message)), text))
-        if stored.sn in at.failed and stored.state == self._definition.roles.waiting:
+        if stored.sn in at.failed and self._definition.is_waiting(stored.state):
             hand = self.hands.of(Hand(Stage.MARK))
             begun.append((hand, desk, f"a worker sees {stored.sn} among the undelivered, and reads the change"))
         return begun
@@ -174,7 +174,7 @@ class Workers:
     def _decisions(self, change: int, tickets: tuple[Filed, ...], owner: str) -> list[tuple[int, str]]:
         stored = self._shelf.get(change)
         acts = [*self._acts(stored.change, tickets)]
-        if stored.change.state == self._definition.initial and stored.change.attempt is not None:
+        if stored.change.attempt is not None and self._definition.is_submitted_in(stored.change.state):
             key = f"K{int(stored.change.attempt.key[1:]) + 1}"
             acts.append(Act("the host applies again", self._library.apply_again(key, owner)))
         return [

@@ -96,7 +96,7 @@ def _gates(world: World) -> Iterator[str]:
         row = world.store.get(change_id)
         if row is None:
             continue
-        grants = definition.grants.get(definition.states(row.state), row.state == definition.roles.granted)
+        grants = definition.grants.get(definition.states(row.state), row.state == definition.rounds[-1].granted)
         try:
             passed = Records(journal).require_approved(subject).id
         except ItsmWorkflowError:

@@ -163,6 +163,7 @@ changes = st.builds(
     effect_names=names_by_state,
     decision=optional(decisions),
     contradictions=st.lists(texts, max_size=2).map(tuple),
+    earlier_tickets=frozen(texts),
     data=frozen(json_values),
 )
 """Changes of any content that the types allow, whether or not the machine could make them."""

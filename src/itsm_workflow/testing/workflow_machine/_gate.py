@@ -19,7 +19,7 @@ def check_gate(workflow: Workflow, change: ChangeRequest) -> None:
         AssertionError: They differ, or the outcome is approved in a state that does not grant.
     """
     definition = workflow.definition
-    grants = definition.grants.get(definition.states(change.state), change.state == definition.roles.granted)
+    grants = definition.grants.get(definition.states(change.state), change.state == definition.rounds[-1].granted)
     try:
         passes = workflow.require_approved(change.subject).id == change.id
     except NotApproved:

@@ -186,10 +186,10 @@ class WorkflowMachine(RuleBasedStateMachine):
             self.clock.advance(self.gateway.ledger.behaviour.decision_delay)
             self.settle()
 
-    @precondition(lambda self: self.change.state == self.definition.initial)
+    @precondition(lambda self: self.definition.is_submitted_in(self.change.state))
     @rule()
     def submit(self) -> None:
-        """Submit the draft, and send it."""
+        """Submit the draft, or the next approval's ticket, and send it."""
         self._let(lambda: self.workflow.submit(self.change_id))
 
     @rule(seconds=its.pauses)
