@@ -34,18 +34,16 @@ PRESENT, NEXT = documents.SCHEMA, documents.SCHEMA + 1
 _HOUR = 3600.0
 
 
-class Release:
-    """The process of a release, as the test sees it.
+class LineProcess:
+    """A process that runs the operations it reads, as the test sees it.
 
     Args:
-        schema: The schema of the documents that it writes: `PRESENT` or `NEXT`.
-        store_url: The URL of the store.
-        gateway_url: The root of the gateway.
-        ahead: Seconds by which its clock is ahead.
+        module: The name of the module that it runs.
+        arguments: Its arguments.
     """
 
-    def __init__(self, schema: int, store_url: str, gateway_url: str, *, ahead: float = 0.0) -> None:
-        command = [sys.executable, "-m", __name__, str(schema), store_url, gateway_url, str(ahead)]
+    def __init__(self, module: str, *arguments: str) -> None:
+        command = [sys.executable, "-m", module, *arguments]
         self._process = subprocess.Popen(
             command, cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
         )
@@ -79,6 +77,20 @@ class Release:
         assert line, "the process ended"
         found: dict[str, Any] = json.loads(line)
         return found
+
+
+class Release(LineProcess):
+    """The process of a release.
+
+    Args:
+        schema: The schema of the documents that it writes: `PRESENT` or `NEXT`.
+        store_url: The URL of the store.
+        gateway_url: The root of the gateway.
+        ahead: Seconds by which its clock is ahead.
+    """
+
+    def __init__(self, schema: int, store_url: str, gateway_url: str, *, ahead: float = 0.0) -> None:
+        super().__init__(__name__, str(schema), store_url, gateway_url, str(ahead))
 
 
 def become_the_next_release() -> None:
@@ -131,16 +143,17 @@ def main(schema: str, store_url: str, gateway_url: str, ahead: str) -> None:
         store = opened.enter_context(closing(open_storage(store_url)))
         gateway = opened.enter_context(closing(BkItsmGateway(settings, clock=clock)))
         operations = _operations(Workflow(storage=store, gateway=gateway, clock=clock, after_callback="later"))
-        _say(ready=True)
+        say(ready=True)
         for line in sys.stdin:
             name, *arguments = json.loads(line)
             try:
-                _say(result=operations[name](*arguments))
+                say(result=operations[name](*arguments))
             except ItsmWorkflowError as error:
-                _say(error=type(error).__name__)
+                say(error=type(error).__name__)
 
 
-def _say(**facts: object) -> None:
+def say(**facts: object) -> None:
+    """Answer with a line."""
     os.write(sys.stdout.fileno(), json.dumps(facts).encode() + b"\n")
 
 

@@ -13,7 +13,6 @@ from itsm_workflow.errors import (
     ChangeNotFound,
     StorageConflict,
     StorageCorrupt,
-    StorageSchemaError,
     StorageUnavailable,
 )
 from itsm_workflow.exports import lazy_module
@@ -23,6 +22,7 @@ from itsm_workflow.machine.due import next_due, serves
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted, SubmissionNumber
 from itsm_workflow.readonly import ReadOnlyDict
+from itsm_workflow.runtime.other_version import other_version_error
 from itsm_workflow.runtime.wakeups import wake_for
 from itsm_workflow.settle import Step
 from itsm_workflow.storage import paging
@@ -233,11 +233,7 @@ class Journal:
         stored, definition, now = self._codec.read(row), self.definition, self.clock.now()
         change = stored.change
         if change.definition_version > definition.version or change.state not in self._states:
-            message = (
-                f"cannot read change {change.id}: it is in state {change.state!r} of {definition.name} version "
-                f"{change.definition_version}, and this process has version {definition.version}. Update the process"
-            )
-            raise StorageSchemaError(message)
+            raise other_version_error(definition, change)
         outcome = definition.outcome_in(change.state, change.outcome)
         if outcome is not change.outcome:  # the definition had another outcome for the state when it was stored
             change = attrs.evolve(change, outcome=outcome)

@@ -8,6 +8,7 @@ notice it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -32,7 +33,7 @@ from itsm_workflow.text import has_lone_surrogate, texts_in
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cattrs import Converter
 
@@ -230,9 +231,22 @@ class Codec:
             source=row.source,
             dest=row.dest,
             actor=row.actor,
-            evidence=evidence if kind is None else converter.structure(evidence, kind),
+            evidence=evidence if kind is None else _evidence_of(kind, evidence, converter),
             effects=converter.structure(document["effects"], tuple[str, ...]),
         )
+
+
+def _evidence_of(kind: type, stored: object, converter: Converter) -> object:
+    """Return stored evidence as an instance of its class, or as it is stored if the host's class has other fields.
+
+    Another version of the host may have stored it. Damage is found by the digests, which do not depend on the class.
+    """
+    names = {field.name for field in attrs.fields(kind)}
+    is_hosts = not kind.__module__.startswith(f"{__package__.partition('.')[0]}.")
+    required = {field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING}
+    if is_hosts and isinstance(stored, Mapping) and not required <= set(stored) <= names:
+        return stored
+    return converter.structure(stored, kind)
 
 
 def _checked_size(text: str, value: Any) -> str:  # noqa: ANN401 - an instance of any attrs class
