@@ -55,7 +55,7 @@ CHECKS: Mapping[str, str] = {
     "overlap": "No sample passes the guards of two rows of one state and trigger.",
     "guard": "A guard returns None or a reason, always the same for the same facts, and never raises.",
     "update": "An update depends on its facts alone, and the change that it returns can be stored.",
-    "due": "A state that waits for the gateway falls due, at an aware time that is in the future after a look.",
+    "due": "A due rule never raises; an open ticket is looked at within the policy, and no change more often.",
     "reached": "Some sample reaches every state.",
     "passed": "Some sample passes every row, in each of its states.",
     "sampled": "Samples can be made of every type of evidence.",

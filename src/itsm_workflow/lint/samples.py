@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import enum
+import inspect
 import itertools
 import math
 import types
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.lint.domains import DECISIONS, LOOKS, CannotSampleError, fields_of, own_values
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.evidence import Snapshot
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ MOST = 96
 _DEEPEST = 3
 _PARTS = 4
 _CONSTANTS = 20
+_WORDS_JOINED = 5
+_LONGEST_TEXT = 200
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)
 _WORDS: Mapping[str, Sequence[object]] = {"decision": (None, *DECISIONS)}
 _READ = {"ambiguous": False, "inconclusive": "", "differences": ()}
@@ -70,13 +74,38 @@ def samples(
 
 
 def constants_of(definition: WorkflowDefinition, trigger: str) -> tuple[object, ...]:
-    """Return the values that the guards of a trigger compare with."""
+    """Return the values that the guards of a trigger compare with, and for a host's trigger texts made of them."""
     found: list[object] = []
     for row in definition.transitions:
         if row.trigger == trigger:
-            for constant in getattr(getattr(row.guard, "__code__", None), "co_consts", ())[:_CONSTANTS]:
+            is_hosts = not isinstance(row.trigger, Trigger)
+            for constant in _constants(row.guard, follows=is_hosts):
                 found += constant if isinstance(constant, tuple | frozenset) else (constant,)
-    return tuple(found)
+            found += _joined(found) if is_hosts else ()
+    return tuple(_unlike(found))
+
+
+def _constants(function: object, *, follows: bool) -> Iterator[object]:
+    """Yield the constants of a function and, if asked to, of the functions that it calls."""
+    if not isinstance(function, types.FunctionType):
+        return
+    yield from function.__code__.co_consts[:_CONSTANTS]
+    if follows:
+        try:
+            held = inspect.getclosurevars(function)
+        except ValueError:  # a variable around the function has no value yet
+            return
+        for called in (*held.nonlocals.values(), *held.globals.values()):
+            yield from _constants(called, follows=False)
+
+
+def _joined(constants: Sequence[object]) -> Iterator[str]:
+    """Yield texts that begin with one constant and end with another, and texts as long as a constant number."""
+    words = [one for one in constants if isinstance(one, str) and one and " " not in one][:_WORDS_JOINED]
+    yield from (one + other for one, other in itertools.permutations(words, 2))
+    lengths = [one for one in constants if type(one) is int and 1 < one <= _LONGEST_TEXT]
+    for length in lengths[:_PARTS]:
+        yield from (one.ljust(length + 1, "x") for one in ("", *words))
 
 
 def _one_otherwise(domains: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:

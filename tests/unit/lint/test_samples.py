@@ -11,9 +11,11 @@ import attrs
 import pytest
 
 from itsm_workflow.lint.domains import CannotSampleError
-from itsm_workflow.lint.samples import samples
+from itsm_workflow.lint.samples import constants_of, samples
 from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.definition import Facts  # noqa: TC001 - the same
 from tests.support.examples import NOW, PENDING
+from tests.support.meanings import Job, Stage, Verb, order, row
 
 
 class Colour(enum.StrEnum):
@@ -120,3 +122,30 @@ def test_what_cannot_be_made_up_is_told(kind: type, told: str) -> None:
 def test_the_same_is_made_up_each_time() -> None:
     """A finding can be repeated."""
     assert made(Everything) == made(Everything)
+
+
+def begins_with(word: str, text: str) -> bool:
+    """Return whether a text is of the kind that a guard asks for."""
+    return text.startswith((word, "prod"))
+
+
+def is_of_production(facts: Facts) -> str | None:
+    """Accept a host of one kind; the constant is in the function that it calls."""
+    return None if begins_with("live", facts.expect(Job).host) else "it is another host"
+
+
+def is_a_long_database(facts: Facts) -> str | None:
+    """Accept a host of another kind; both kinds have members in common."""
+    host = facts.expect(Job).host
+    return None if host.endswith("db") and len(host) > 4 else "it is another host"
+
+
+def test_the_constants_of_two_guards_are_joined() -> None:
+    """A text that begins with the one and ends with the other passes both, as does a text of the length compared."""
+    definition = order(
+        row(Verb.RETRY, Stage.FAILED, Stage.LIVE, guard=is_of_production),
+        row(Verb.RETRY, Stage.FAILED, Stage.DRAFT, guard=is_a_long_database),
+    )
+    constants = constants_of(definition, "retry")
+    texts = {one.host for one in samples(Job, PENDING, NOW, constants=constants)}
+    assert {"proddb", "livedb", "prod", "db", "dbxxx", "xxxxx"} <= texts
