@@ -100,7 +100,7 @@ def is_of_this_job(facts: Facts) -> str | None:
 def is_healthy(facts: Facts) -> str | None:
     """Accept the report if checks were made and all of them passed."""
     checks = facts.expect(Verified)
-    if checks.failed or not checks.passed:
+    if checks.failed or checks.passed < 1:
         return f"{checks.failed} checks failed, {checks.passed} passed"
     return is_of_this_job(facts)
 

@@ -192,13 +192,14 @@ def test_a_change_that_does_not_verify_is_rolled_back(
     assert change.data == {"address": "10.0.0.7", "problem": problem}
 
 
-def test_checks_that_were_not_made_decide_nothing(office: Office, bench: Bench) -> None:
+@pytest.mark.parametrize("passed", [0, -1])
+def test_checks_that_were_not_made_decide_nothing(office: Office, bench: Bench, passed: int) -> None:
     """Neither live nor rolled back: the reasons of both rows are told."""
     workflow = opened(office, bench)
     change = approved(office, workflow)
     take(workflow, change.id, Provisioned(effect=bench.running, address="10.0.0.7"))
-    reason = take(workflow, change.id, Verified(effect=bench.running, passed=0, failed=0))
-    assert reason == "0 checks failed, 0 passed and no check failed"
+    reason = take(workflow, change.id, Verified(effect=bench.running, passed=passed, failed=0))
+    assert reason == f"0 checks failed, {passed} passed and no check failed"
     assert workflow.get(change.id).state == State.VERIFYING
 
 
