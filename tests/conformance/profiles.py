@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
     C = TypeVar("C", bound=type[StorageConformance])
 
-SHORT = attrs.evolve(
-    QUICK, name="short", walks=4, rounds=8, points=3, states=10, commits=300, entries=1 << 12, rest=1.0
-)
+SHORT = attrs.evolve(QUICK, name="short", walks=4, rounds=8, points=3, states=10, commits=300, rest=1.0)
 """Few walks, races, calls that can fail, states after a power cut, and commits to one change.
 
 The long tests of each backend try as many as `QUICK`.

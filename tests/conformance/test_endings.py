@@ -17,8 +17,9 @@ import pytest
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.testing import check_storage
+from itsm_workflow.testing.conformance import _processes
 from itsm_workflow.testing.conformance._forked import forked
-from itsm_workflow.testing.conformance._processes import Other, shared_pulse, write_on
+from itsm_workflow.testing.conformance._processes import Other, end_others, shared_pulse, write_on
 from itsm_workflow.testing.conformance._reports import Shown, end_of_process
 from itsm_workflow.testing.conformance._scratch import scratch_stores
 from itsm_workflow.testing.conformance._trials.runner import end_runners, run_where_calls_are_seen
@@ -239,3 +240,14 @@ def fork_and_wait(backend: RecordedBackend, _pipe: Connection, started: str) -> 
 
     with forked(backend, shared_pulse(), wait):
         signal.pause()
+
+
+def test_a_process_that_its_promise_closes_meanwhile_keeps_no_other_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal ends a check in one thread, while a promise ends its own processes in another."""
+    closed = multiprocessing.get_context("spawn").Process()
+    closed.close()
+    running = multiprocessing.get_context("spawn").Process(target=signal.pause, daemon=True)
+    running.start()
+    monkeypatch.setattr(_processes, "_started", dict.fromkeys([closed, running]))
+    end_others()
+    assert running.exitcode == -signal.SIGKILL

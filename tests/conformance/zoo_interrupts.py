@@ -43,14 +43,13 @@ class RemembersAnInterruptedWrite(JSONFileBackend):
     """Serves rows from memory while they are written, and drops them only after an Exception."""
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
-        ahead: dict[str, Row] = vars(self).setdefault("ahead", {})
-        ahead |= {write.row.id: write.row for write in writes}
+        vars(self)["ahead"] = {write.row.id: write.row for write in writes}
         try:
             answer = super().commit(writes)
         except Exception:
-            ahead.clear()
+            vars(self)["ahead"] = {}
             raise
-        ahead.clear()
+        vars(self)["ahead"] = {}
         return answer
 
     def get(self, change_id: str, /) -> Row | None:

@@ -29,6 +29,7 @@ from itsm_workflow.testing.conformance._wording import difference, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
@@ -74,10 +75,20 @@ _started: set[BaseProcess] = set()
 
 def end_others() -> None:
     """End the processes that `Other` started and that still run, and no other child of this process."""
-    for process in [*_started]:
-        if process.is_alive():
-            process.kill()  # also one that is stopped
-            process.join(_LAST_WORDS)
+    started = [*_started]
+    for process in started:
+        with _closed_meanwhile():
+            if process.is_alive():
+                process.kill()  # also one that is stopped
+    until = time.monotonic() + _LAST_WORDS
+    for process in started:
+        with _closed_meanwhile():
+            process.join(max(0.0, until - time.monotonic()))
+
+
+def _closed_meanwhile() -> AbstractContextManager[None]:
+    """Pass over a process that the thread of its promise has ended and closed in this moment."""
+    return suppress(ValueError, OSError)
 
 
 class Other:
