@@ -36,9 +36,9 @@ class CallLog:
 
     def note(self, at: datetime, endpoint: str, answer: SandboxResponse | None, fault: str = "") -> None:
         """Add a call; without an answer the connection was closed."""
-        told = "no answer" if answer is None else _told(answer)
+        summary = "no answer" if answer is None else _summary(answer)
         with self._lock:
-            self._calls.appendleft(Call(at, endpoint, f"{told} (fault: {fault})" if fault else told))
+            self._calls.appendleft(Call(at, endpoint, f"{summary} (fault: {fault})" if fault else summary))
 
     def latest(self) -> tuple[Call, ...]:
         """Return the calls."""
@@ -46,7 +46,7 @@ class CallLog:
             return tuple(self._calls)
 
 
-def _told(answer: SandboxResponse) -> str:
+def _summary(answer: SandboxResponse) -> str:
     """Return the HTTP status, and the message of a refusal."""
     try:
         body = json.loads(answer.body)

@@ -37,7 +37,7 @@ def inbox(sandbox: Sandbox, calls: CallLog) -> str:
         table(
             ("at", "ticket", "says", "outcome", "note"),
             (
-                (query_text(sent.at), _named(one), told(sent), sent.outcome.value, sent.note)
+                (query_text(sent.at), _named(one), callback_text(sent), sent.outcome.value, sent.note)
                 for sent, one in callbacks[:_MOST]
             ),
             empty="None was sent yet.",
@@ -52,12 +52,12 @@ def inbox(sandbox: Sandbox, calls: CallLog) -> str:
     )
 
 
-def told(sent: CallbackAttempt) -> str:
+def callback_text(sent: CallbackAttempt) -> str:
     """Return what a callback says."""
-    return said(sent.status, sent.approve_result)
+    return status_text(sent.status, sent.approve_result)
 
 
-def said(status: Status, approved: bool) -> str:  # noqa: FBT001 - the two belong together
+def status_text(status: Status, approved: bool) -> str:  # noqa: FBT001 - the two belong together
     """Return a status in words; an end by decision says which."""
     word = "approved" if approved else "not approved"
     return f"{status.value}, {word}" if status is Status.FINISHED else status.value
@@ -69,7 +69,7 @@ def _row(ticket: TicketView) -> tuple[object, ...]:
         ticket.title,
         ticket.creator,
         ", ".join(ticket.approvers),
-        said(ticket.current_status, ticket.approve_result),
+        status_text(ticket.current_status, ticket.approve_result),
         query_text(ticket.update_at),
     )
 

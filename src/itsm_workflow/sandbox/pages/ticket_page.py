@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.sandbox.pages.inbox import said, told
+from itsm_workflow.sandbox.pages.inbox import callback_text, status_text
 from itsm_workflow.sandbox.pages.layout import button, choice, document, form, table, text_field
 from itsm_workflow.sandbox.ticket import FlowPhase, Status
 from itsm_workflow.sandbox.times import query_text
@@ -67,7 +67,7 @@ def ticket(sandbox: Sandbox, number: int, *, problem: str = "") -> str:
         table(
             ("at", "says", "outcome", "sent", "note"),
             (
-                (query_text(sent.at), told(sent), sent.outcome.value, sent.times_sent, sent.note)
+                (query_text(sent.at), callback_text(sent), sent.outcome.value, sent.times_sent, sent.note)
                 for sent in view.callbacks
             ),
             empty="None was sent yet.",
@@ -80,7 +80,7 @@ def ticket(sandbox: Sandbox, number: int, *, problem: str = "") -> str:
 def _acts(shown: _Shown) -> Iterator[str]:
     """Yield the status and the forms of what can be done now."""
     view = shown.view
-    yield f"<p>Status: <strong>{said(view.current_status, view.approve_result)}</strong></p>"
+    yield f"<p>Status: <strong>{status_text(view.current_status, view.approve_result)}</strong></p>"
     if view.end_at:
         return
     at = f"/tickets/{view.id}"
