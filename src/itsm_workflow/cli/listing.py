@@ -104,7 +104,7 @@ def _print_changes(changes: Sequence[ChangeRequest]) -> None:
         rows = [sum(cells, ()) for cells in zip(first, times, written, strict=True)]
         table(("id", "state", "attention", "last entry (UTC)", "subject", "sn", "title"), rows, whole="id")
     else:
-        short = [(*cells, f"{change.updated_at:%m-%d %H:%M}") for cells, change in zip(first, changes, strict=True)]
+        short = [(*cells, moment(change.updated_at)[5:-3]) for cells, change in zip(first, changes, strict=True)]
         below = ["  ".join(filter(None, texts)) for texts in written]
         entries(("id", "state", "attention", "UTC"), list(zip(short, below, strict=True)))
 
