@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def reconcile(place: Place, limit: int | None, seconds: float | None, watch: float | None, *, in_json: bool) -> Exit:
     """Bring every change that is due to what the gateway says; run it every few minutes.
 
-    With --watch it repeats until it is interrupted; after SIGTERM it ends the running pass first.
+    With --watch it repeats until Ctrl-C; after SIGTERM it ends the running pass first.
     """
     with place.workflow() as workflow:
         if watch is None:
@@ -47,13 +47,13 @@ def reconcile(place: Place, limit: int | None, seconds: float | None, watch: flo
             _report_others(workflow, [])
             return code
         reported: list[str] = []
-        with _until_terminated() as stop:
-            while not stop.is_set():
+        with _until_stopped() as stop:
+            while not stop.asked.is_set():
                 _pass(workflow, limit, seconds, in_json=in_json)
                 reported = _report_others(workflow, reported)
                 sys.stdout.flush()
-                stop.wait(watch)
-    return Exit.DONE
+                stop.asked.wait(watch)
+    return stop.code
 
 
 def _pass(workflow: Workflow, limit: int | None, seconds: float | None, *, in_json: bool) -> Exit:
@@ -97,16 +97,40 @@ def _progress(limit: int | None) -> Iterator[Callable[[Report], object] | None]:
         yield lambda report: bar.update(task, completed=report.due)
 
 
+class _Stop:
+    """Whether a signal has asked a repeated command to end, and the exit code that this leads to."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.code = Exit.DONE
+
+    def terminate(self, _number: int, _frame: FrameType | None) -> None:
+        """After SIGTERM, end after the running pass."""
+        self.asked.set()
+
+    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """After Ctrl-C, end at once.
+
+        Python drops an exception that a signal handler raises while an object is being removed (``__del__``, the
+        callback of a weak reference): then the command ends after the running pass.
+
+        Raises:
+            KeyboardInterrupt: Always.
+        """
+        self.code = Exit.INTERRUPTED
+        self.asked.set()
+        raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
-def _until_terminated() -> Iterator[threading.Event]:
-    """Set the event on SIGTERM, so that a pass is not cut short."""
-    stop = threading.Event()
-
-    def terminate(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    before = signal.signal(signal.SIGTERM, terminate)
+def _until_stopped() -> Iterator[_Stop]:
+    """Handle Ctrl-C and SIGTERM by a `_Stop`."""
+    stop = _Stop()
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, stop.terminate)}
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell starts background processes like that
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, stop.interrupt)
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import signal
+from typing import TYPE_CHECKING, Any
 
 import attrs
+import pytest
 
 from itsm_workflow import Workflow
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
@@ -14,8 +16,7 @@ from tests.integration.cli.office import unreachable_url
 from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
-    import pytest
-
+    from itsm_workflow.runtime.reconciler import Report
     from tests.integration.cli.office import Office
 
 
@@ -113,3 +114,29 @@ def test_a_pass_reports_changes_of_another_workflow(office: Office) -> None:
         running.terminate()
         _, said = running.communicate(timeout=PATIENCE)
     assert said == done.err  # once, not after each pass
+
+
+class _Interrupting:
+    """Interrupts the process while it is removed, where Python drops the exception of a signal handler."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the dropped exception
+def test_watching_ends_though_python_drops_the_interrupt(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the running pass is the last one, and the exit code is that of an interrupt."""
+    reconcile = Workflow.reconcile
+    passes = []
+
+    def interrupted(workflow: Workflow, **options: Any) -> Report:
+        passes.append(options)
+        assert len(passes) == 1
+        _Interrupting()
+        return reconcile(workflow, **options)
+
+    monkeypatch.setattr(Workflow, "reconcile", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    done = office.run("reconcile", "--watch", "0.05")
+    assert (done.code, done.out[:6], len(passes)) == (130, "due 0:", 1)
+    assert signal.getsignal(signal.SIGINT) is before
