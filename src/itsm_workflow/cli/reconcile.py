@@ -98,7 +98,7 @@ def _progress(limit: int | None) -> Iterator[Callable[[Report], object] | None]:
 
 
 class _Stop:
-    """Whether a signal has asked a repeated command to end, and the exit code that this leads to."""
+    """The end of a repeated command, as a signal asks for it: the event, and the exit code."""
 
     def __init__(self) -> None:
         self.asked = threading.Event()
@@ -109,7 +109,7 @@ class _Stop:
         self.asked.set()
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        """After Ctrl-C, end at once.
+        """After Ctrl-C, end without the rest of the running pass.
 
         Python drops an exception that a signal handler raises while an object is being removed (``__del__``, the
         callback of a weak reference): then the command ends after the running pass.
