@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -207,3 +208,11 @@ def test_a_language_without_labels_is_refused() -> None:
     """The message names the languages."""
     with pytest.raises(ValueError, match=r"^a graph has no labels in 'fr'; its languages are en, zh$"):
         GRAPH.svg(language="fr")
+
+
+def test_dot_is_the_same_where_pygraphviz_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself, `transitions` draws with pygraphviz wherever it finds it, and other text."""
+    text = format(GRAPH, "dot")
+    drawn_by = SimpleNamespace(Graph=pytest.fail, NestedGraph=pytest.fail)
+    monkeypatch.setitem(sys.modules, "transitions.extensions.diagrams_pygraphviz", drawn_by)
+    assert format(GRAPH, "dot") == text
