@@ -2,62 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.desk import Desk
-from tests.support.django_host import setup
+from tests.support.django_host.browsers import browsers, desk_of_process, tables_of_users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from django.test import Client
-
-    As = Callable[..., Client]
-
-setup.set_up()
+    from tests.support.desk import Desk
+    from tests.support.django_host.browsers import As
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _users_have_tables() -> Iterator[None]:
-    from django.apps import apps  # noqa: PLC0415 - Django is set up by now
-    from django.contrib.auth.management import create_permissions  # noqa: PLC0415 - as above
-    from django.core.management import call_command  # noqa: PLC0415 - as above
-
-    for app in ("contenttypes", "auth", "admin"):
-        call_command("migrate", app, verbosity=0, skip_checks=True)
-    # The app's own tables are not made: the pages read no rows of its models.
-    create_permissions(apps.get_app_config("itsm_workflow"), verbosity=0)
-    yield
-    setup.tear_down()
+    with tables_of_users():
+        yield
 
 
 @pytest.fixture
 def desk() -> Iterator[Desk]:
     """A desk at which the process's workflow works."""
-    from itsm_workflow.integrations.django import close_workflow  # noqa: PLC0415 - as above
-    from tests.support.django_host import itsm  # noqa: PLC0415 - as above
-
-    desk = Desk()
-    itsm.chosen.update(itsm.of_desk(desk))
-    yield desk
-    close_workflow()
-    itsm.chosen.clear()
+    with desk_of_process() as desk:
+        yield desk
 
 
 @pytest.fixture
 def browser_of() -> Iterator[As]:
     """A function that returns a browser in which a user with some permissions is logged in."""
-    from django.contrib.auth.models import Permission, User  # noqa: PLC0415 - as above
-    from django.test import Client  # noqa: PLC0415 - as above
-
-    def browser_of(*permissions: str, name: str = "olga", language: str = "en", **options: Any) -> Client:
-        user, _ = User.objects.get_or_create(username=name, defaults={"is_staff": True})
-        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-        client = Client(headers={"accept-language": language}, **options)
-        client.force_login(user)
-        return client
-
-    yield browser_of
-    User.objects.all().delete()
+    with browsers() as browser_of:
+        yield browser_of

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from django.test import Client
 
     from itsm_workflow import ChangeRequest
-    from tests.integration.django_admin.conftest import As
     from tests.support.desk import Desk
+    from tests.support.django_host.browsers import As
 
 SETTLE, RETRY = f"{LIST}bulk/settle/", f"{LIST}bulk/retry/"
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from itsm_workflow import ChangeRequest
-    from tests.integration.django_admin.conftest import As
     from tests.support.desk import Desk
+    from tests.support.django_host.browsers import As
 
 
 def page_of(change: ChangeRequest) -> str:

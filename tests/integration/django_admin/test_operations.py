@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from itsm_workflow import ChangeRequest
-    from tests.integration.django_admin.conftest import As
     from tests.support.desk import Desk
+    from tests.support.django_host.browsers import As
 
     Prepare = Callable[[Desk], ChangeRequest]
 

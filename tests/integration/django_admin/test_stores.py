@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.integration.django_admin.conftest import As
     from tests.support.desk import Desk
+    from tests.support.django_host.browsers import As
 
 
 @pytest.fixture(params=["sqlite", "json", "django"])
