@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import click
@@ -69,3 +70,14 @@ def test_every_page_is_in_the_index_under_its_caption() -> None:
     listed = re.findall(r":caption: 中文\n\n((?:zh/[\w-]+\n)+)", index)
     assert [sorted(each.split()) for each in listed] == [[f"zh/{page.stem}" for page in PAGES]]
     assert re.search(r"^# .+\n\n.*中文.*\(zh/", index)
+
+
+def test_the_first_page_says_what_the_package_declares() -> None:
+    """The version and its stage, the oldest Python, and each extra."""
+    declared = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (DOCS / "zh" / "scope.md").read_text(encoding="utf-8")
+    stage = next(one for one in declared["classifiers"] if one.startswith("Development Status")).rpartition(" ")[2]
+    oldest = declared["requires-python"].removeprefix(">=")
+    assert f"| {declared['version']}，{stage}：" in text
+    assert f"Python {oldest} 及以上" in text
+    assert set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)) == set(declared["optional-dependencies"])
