@@ -269,6 +269,9 @@ class AsyncWorkflow:
     @_twin_of(Workflow.graph)
     def graph(self) -> None: ...
 
+    @_twin_of(Workflow.timeline)
+    def timeline(self) -> None: ...
+
     @_twin_of(Workflow.require_approved)
     def require_approved(self) -> None: ...
 

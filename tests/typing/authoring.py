@@ -159,6 +159,7 @@ def live(definition: WorkflowDefinition) -> str:
     change = workflow.fire(change.id, "raise_attention", concern, actor="robot")
     graph = workflow.graph(change.id)
     assert_type(graph, Graph)
+    assert_type(workflow.timeline(change.id).svg(language="zh"), str)
     return f"{graph:mermaid}"
 
 

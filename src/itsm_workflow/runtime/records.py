@@ -12,6 +12,7 @@ import attrs
 from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved
 from itsm_workflow.form import normal_subject, shown
 from itsm_workflow.machine.graph import Graph
+from itsm_workflow.pictures import Timeline
 from itsm_workflow.readonly import ReadOnlyDict
 from itsm_workflow.runtime.arguments import check_function, check_text, check_whole
 from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE
@@ -305,6 +306,10 @@ class Records:
     def graph(self, change_id: str | None = None) -> Graph:
         """Return the workflow as a graph, with the path of the given change, if any."""
         return Graph(definition=self.definition, path=() if change_id is None else self.history(change_id))
+
+    def timeline(self, change_id: str) -> Timeline:
+        """Return the timeline of a change, drawn from its history."""
+        return Timeline(definition=self.definition, path=self.history(change_id), policy=self._journal.policy)
 
     def require_approved(self, subject: str) -> ChangeRequest:
         """Return the subject's newest submitted change if its state grants. Call this before starting the work.

@@ -1,0 +1,7 @@
+"""Pictures of one change, drawn from its history."""
+
+from __future__ import annotations
+
+from itsm_workflow.pictures.timeline import Timeline
+
+__all__ = ["Timeline"]

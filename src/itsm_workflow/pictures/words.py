@@ -1,0 +1,195 @@
+"""The words of an entry of a change's history in a picture, in Chinese and English."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.labels import ATTENTION, FACTS, FOR_PROGRAMS, TRIGGERS, VALUES, in_language
+from itsm_workflow.pictures.measure import visible
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Sequence
+
+    from itsm_workflow.change import Attention, Decider, Entry
+
+LANGUAGES = ("en", "zh")
+
+_PHRASES: Mapping[str, tuple[str, str]] = {
+    "separator": ("; ", "；"),
+    "quoted": ("“{}”", "“{}”"),
+    "named": ("{}: {}", "{}：{}"),
+    "approved": ("{} approved it", "{} 通过"),
+    "refused": ("{} refused it", "{} 拒绝"),
+    "decided": ("{} decided it", "{} 已处理"),
+    "delivery": ("{}, delivery {}", "{}，第 {} 次"),
+    "permanent": ("not retried", "不再重试"),
+    "answered": ("the gateway has no such ticket", "ITSM 没有该单据"),
+    "unanswered": ("the gateway could not be asked", "无法查询 ITSM"),
+    "known_by": ("known by {}", "来源：{}"),
+    "needs": ("Needs a person: {}", "待人工处理：{}"),
+    "cleared": ("No longer needs a person", "不再需要人工处理"),
+    "days": ("{} d {} h", "{} 天 {} 小时"),
+    "hours": ("{} h {} min", "{} 小时 {} 分"),
+    "minutes": ("{} min {} s", "{} 分 {} 秒"),
+    "seconds": ("{} s", "{} 秒"),
+    "now": ("{}, since {}", "{}，自 {}"),
+    "ticket": ("ticket {}", "单据 {}"),
+    "applicant": ("applicant {}", "申请人 {}"),
+    "later": ("{} later", "{}后"),
+    "time": ("Time", "时间"),
+    "state": ("State", "状态"),
+    "what": ("What happened", "发生的事"),
+    "callbacks": ("Callbacks", "回调"),
+    "looks": ("Looks", "查询"),
+    "effects": ("Effects", "后置动作"),
+    "people": ("People", "人员"),
+    "request": ("the request for the ticket", "提单请求"),
+    "done": ("done", "完成"),
+    "empty": ("found nothing", "未找到"),
+    "failed": ("failed, or result unknown", "失败或结果未知"),
+    "needed": ("a person must look", "待人工处理"),
+    "left_out": ("time left out", "省略的时间"),
+    "more": ("{} more like this, until {} (up to #{})", "同样的记录还有 {} 条，至 {}（到 #{}）"),
+}
+
+
+def phrase(name: str, language: str, *values: object) -> str:
+    """Return a fixed phrase of the pictures in a language, with its values."""
+    return _PHRASES[name][LANGUAGES.index(language)].format(*values)
+
+
+def check_language(language: str) -> None:
+    """Refuse a language without words.
+
+    Raises:
+        ValueError: There are no words in the language.
+    """
+    if language not in LANGUAGES:
+        raise ValueError(f"a picture has no words in {language!r}; its languages are {', '.join(LANGUAGES)}")
+
+
+def headline_of(entry: Entry, language: str) -> str:
+    """Return what an entry records, in a few words."""
+    return in_language(TRIGGERS.get(entry.trigger, {}), language, entry.trigger.replace("_", " "))
+
+
+def attention_text(attention: Attention | None, language: str) -> str:
+    """Return the reason why a person should look, or that a person no longer has to."""
+    if attention is None:
+        return phrase("cleared", language)
+    return phrase("needs", language, in_language(ATTENTION[attention.reason], language, attention.reason))
+
+
+def effect_name(entry: Entry, effect_id: str) -> str:
+    """Return the name of an effect, which is a part of its id."""
+    return effect_id.removeprefix(f"{entry.change_id}.").rsplit(".", 2)[0]
+
+
+def duration_text(time: dt.timedelta, language: str) -> str:
+    """Return a duration in its two largest units."""
+    minutes, seconds = divmod(int(time.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return phrase("days", language, days, hours)
+    if hours:
+        return phrase("hours", language, hours, minutes)
+    return phrase("minutes", language, minutes, seconds) if minutes else phrase("seconds", language, seconds)
+
+
+def decision_text(decider: Decider, language: str) -> str:
+    """Return a person's verdict on the ticket, and the remark."""
+    verdict = {True: "approved", False: "refused", None: "decided"}[decider.approved]
+    words = phrase(verdict, language, decider.user)
+    return phrase("named", language, words, phrase("quoted", language, decider.remark)) if decider.remark else words
+
+
+def details_of(entry: Entry, deciders: Sequence[Decider], language: str) -> str:
+    """Return the facts of an entry that a person needs, in words.
+
+    Args:
+        entry: The entry.
+        deciders: The decisions that are known since this entry.
+        language: The language of the words, ``zh`` or ``en``.
+    """
+    facts = (visible(fact) for fact in _facts(entry, deciders, language))
+    return phrase("separator", language).join(fact for fact in facts if fact)
+
+
+def _facts(entry: Entry, deciders: Sequence[Decider], language: str) -> Iterator[str]:  # noqa: C901, PLR0912 - a table
+    match entry.evidence:
+        case ev.Drafted(form=form):
+            yield phrase("quoted", language, form.title)
+        case ev.Submission() | ev.SubmissionNumber():
+            pass
+        case ev.AttemptMark(problem=problem):
+            yield problem
+        case ev.LookupNoted(answered=answered, problem=problem):
+            words = phrase("answered" if answered else "unanswered", language)
+            yield words if answered or not problem else phrase("named", language, words, problem)
+        case ev.TicketConfirmed() as ticket:
+            yield ticket.sn
+            yield phrase("known_by", language, in_language(VALUES[ticket.channel], language, ticket.channel))
+            yield from (*ticket.differences, ticket.override)
+        case ev.Refusal(remote_code=code, message=message):
+            yield f"{code} {message}"
+        case ev.CallbackHeard(sn=sn) | ev.Undelivered(sn=sn) | ev.LateTicket(sn=sn):
+            yield sn
+        case ev.Snapshot() as seen:
+            yield phrase(
+                "named", language, _label("status", language), in_language(VALUES[seen.status], language, seen.status)
+            )
+            yield from (decision_text(one, language) for one in deciders)
+            yield from (seen.inconclusive, *seen.differences)
+        case ev.ApprovalAttested(approver=approver, evidence=proof):
+            yield phrase("approved", language, approver)
+            yield proof
+        case ev.Concern(reason=reason, facts=facts):
+            yield in_language(ATTENTION.get(reason, {}), language, str(reason))
+            yield from (phrase("named", language, name.replace("_", " "), value) for name, value in facts.items())
+        case ev.EffectStart(effect=effect, attempt=number):
+            yield phrase("delivery", language, effect_name(entry, effect), number)
+        case ev.EffectResult() as result:
+            name = effect_name(entry, result.effect)
+            yield phrase("delivery", language, name, result.attempt) if result.attempt else name
+            yield result.error
+            yield phrase("permanent", language) if result.final else ""
+            yield in_language(VALUES[result.withdrawal], language, "") if result.withdrawal else ""
+        case ev.EffectRetry(effect=effect, reason=reason):
+            yield from (effect_name(entry, effect), reason)
+        case ev.Decision(reason=reason):
+            yield reason
+        case other:
+            yield from _named(other, language)
+
+
+def _named(evidence: object, language: str) -> Iterator[str]:
+    """Yield the name and the value of each fact in the evidence of a host, or of a type that this process lacks."""
+    kind: type = type(evidence)
+    if attrs.has(kind):
+        pairs = [(field.name, getattr(evidence, field.name)) for field in attrs.fields(kind)]
+    else:
+        pairs = [(str(name), value) for name, value in evidence.items()] if isinstance(evidence, Mapping) else []
+    for name, value in pairs:
+        if name not in FOR_PROGRAMS and value not in ("", None, (), {}, []):
+            yield phrase("named", language, _label(name, language), _value(value, language))
+
+
+def _label(name: str, language: str) -> str:
+    return in_language(FACTS.get(name, {}), language, name.replace("_", " "))
+
+
+def _value(value: object, language: str) -> str:
+    if isinstance(value, bool | enum.Enum):
+        return in_language(VALUES.get(value, {}), language, str(value.value if isinstance(value, enum.Enum) else value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_value(one, language)}" for name, one in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(_value(one, language) for one in value)
+    return str(value)
