@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from itsm_workflow.testing.conformance._closing import ClosingPromises
 from itsm_workflow.testing.conformance._commits import CommitPromises
 from itsm_workflow.testing.conformance._crashing import CrashPromises
 from itsm_workflow.testing.conformance._damage import DamagePromises
@@ -35,7 +36,7 @@ GROUPS: Mapping[str, tuple[type[Promises], ...]] = {
     "sizes": (SizePromises, ManyPromises),
     "queries": (FindPromises, FilterPromises),
     "histories": (HistoryPromises,),
-    "races": (SharingPromises, StoppingPromises),
+    "races": (SharingPromises, StoppingPromises, ClosingPromises),
     "forks": (ForkingPromises,),
     "lasting": (LastingPromises,),
     "crashes": (DyingPromises, CrashPromises),
@@ -63,6 +64,7 @@ class Kit(
     HistoryPromises,
     SharingPromises,
     StoppingPromises,
+    ClosingPromises,
     ForkingPromises,
     LastingPromises,
     DyingPromises,

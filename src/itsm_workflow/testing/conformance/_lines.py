@@ -15,7 +15,36 @@ if TYPE_CHECKING:
 
     from itsm_workflow.storage.protocol import StorageBackend
 
+    Place = tuple[str, int]
+    """A line of code: its file and its number there."""
+
 _NOT_THE_BACKENDS_OWN = (protocol.__file__, str(Path(__file__).parent), "<attrs generated")
+
+
+@contextmanager
+def each_line(see: Callable[[FrameType], object], *, of: frozenset[str] = frozenset()) -> Iterator[None]:
+    """Call this before each line of Python that this thread executes in the block, not counting the port's.
+
+    Args:
+        see: Called with the frame; what it raises is raised there, and no more lines are seen.
+        of: See only lines of these packages at the top; by default, of all.
+    """
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401  # itself
+        if frame.f_code.co_filename.startswith(_NOT_THE_BACKENDS_OWN):
+            return None
+        if of and _package_of(frame.f_globals.get("__name__", "")) not in of:
+            return None
+        if event == "line":
+            see(frame)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 @contextmanager
@@ -29,23 +58,49 @@ def at_line(line: int, act: Callable[[], object], *, of: frozenset[str] = frozen
     """
     lines = [0]
 
-    def trace(frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401  # itself
-        if frame.f_code.co_filename.startswith(_NOT_THE_BACKENDS_OWN):
-            return None
-        if of and _package_of(frame.f_globals.get("__name__", "")) not in of:
-            return None
-        if event == "line":
-            lines[0] += 1
-            if lines[0] == line:
-                act()
-        return trace
+    def see(_: FrameType) -> None:
+        lines[0] += 1
+        if lines[0] == line:
+            act()
 
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
+    with each_line(see, of=of):
         yield lines
-    finally:
-        sys.settrace(before)
+
+
+def places_in(call: Callable[[], object], most: int, *, of: frozenset[str]) -> list[Place]:
+    """Make a call, and return the lines of code of these packages at the top that it executes, each once, in order.
+
+    Of more than `most`, as many are returned, at equal distances. Other than the number of an executed line, a place
+    stays the same when the store grows.
+    """
+    places: dict[Place, None] = {}
+    with each_line(lambda frame: places.setdefault(_place(frame)), of=of):
+        call()
+    listed = [*places]
+    return [listed[place] for place in sorted({number * len(listed) // most for number in range(most)})]
+
+
+@contextmanager
+def at_place(place: Place, act: Callable[[], object], *, of: frozenset[str]) -> Iterator[None]:
+    """Act before that line of code is executed for the first time in the block.
+
+    Args:
+        place: The line of code.
+        act: Called before that line.
+        of: The packages at the top, of which one has the line.
+    """
+    waiting = [act]
+
+    def see(frame: FrameType) -> None:
+        if waiting and _place(frame) == place:
+            waiting.pop()()
+
+    with each_line(see, of=of):
+        yield
+
+
+def _place(frame: FrameType) -> Place:
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 def packages_of(backend: StorageBackend) -> frozenset[str]:
