@@ -17,6 +17,7 @@ from itsm_workflow.cli import (
     demo,
     doctor,
     export_case,
+    gateway_check,
     lint_graph,
     listing,
     metrics,
@@ -60,6 +61,7 @@ _COMMANDS: dict[str, tuple[click.Command, ...]] = {
         demo.sandbox,
         lint_graph.lint_graph,
         verify.verify,
+        gateway_check.gateway,
         export_case.export_case,
     ),
 }
@@ -78,8 +80,9 @@ def group() -> None:
 for _command in chain.from_iterable(_COMMANDS.values()):
     group.add_command(_command)
     show_examples(str(_command.name), _command)
-for _name, _command in storage.storage.commands.items():
-    show_examples(f"storage {_name}", _command)
+for _group in (storage.storage, gateway_check.gateway):
+    for _name, _command in _group.commands.items():
+        show_examples(f"{_group.name} {_name}", _command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -49,6 +49,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "sandbox": ("sandbox", "sandbox --port 8061 --loaded"),
     "lint-graph": ("lint-graph", "lint-graph shop.workflows:ORDERS --strict --against sqlite:///changes.db"),
     "verify": ("verify", "verify --ticks 3 --faults 2"),
+    "gateway check": ("gateway check --list", "gateway check shop.testing:Tracker --only withdrawal"),
     "export-case": ("export-case collector-42 -o test_collector_42.py",),
     "storage archive": ("storage archive sqlite:///changes.db json:///2026.jsonl --older-than 90d --dry-run",),
     "storage check": ("storage check sqlite:///new.db", "storage check redis://127.0.0.1/9 --only ticket"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         explore,
         operator_acts,
     )
+    from itsm_workflow.testing.gateway_conformance import GatewayConformance, TicketSystem, check_gateway
     from itsm_workflow.testing.gateway_faults import GatewayFaults
     from itsm_workflow.testing.ledger_gateway import LedgerGateway
     from itsm_workflow.testing.manual_clock import ManualClock
@@ -36,6 +37,7 @@ else:
         {
             "conformance": "QUICK THOROUGH StorageConformance check_storage",
             "exploration": "INVARIANTS Act Bounds Exploration Filed Invariant Sight explore operator_acts",
+            "gateway_conformance": "GatewayConformance TicketSystem check_gateway",
             "gateway_faults": "GatewayFaults",
             "ledger_gateway": "LedgerGateway",
             "manual_clock": "ManualClock",
@@ -55,6 +57,7 @@ __all__ = [
     "Failure",
     "Fault",
     "Filed",
+    "GatewayConformance",
     "GatewayFaults",
     "HostAct",
     "Invariant",
@@ -64,7 +67,9 @@ __all__ = [
     "Sight",
     "SimulationFailed",
     "StorageConformance",
+    "TicketSystem",
     "WorkflowMachine",
+    "check_gateway",
     "check_storage",
     "explore",
     "operator_acts",

@@ -1,0 +1,108 @@
+"""The check of a gateway: every promise, each on a ticket system without tickets."""
+
+from __future__ import annotations
+
+import enum
+import traceback
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.testing.gateway_conformance import _creating, _ending, _looking  # noqa: F401 - they add promises
+from itsm_workflow.testing.gateway_conformance._promises import PROMISES
+from itsm_workflow.testing.gateway_conformance._trial import BrokenPromise, trial_of
+from itsm_workflow.text import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from itsm_workflow.testing.gateway_conformance._system import TicketSystem
+
+
+class Outcome(enum.StrEnum):
+    """The outcome of one promise."""
+
+    KEPT = "kept"
+    BROKEN = "broken"
+
+
+@attrs.frozen(kw_only=True)
+class PromiseResult:
+    """One promise and its outcome.
+
+    Attributes:
+        promise: The promise, as a sentence.
+        outcome: Whether the gateway kept it.
+        reason: What the gateway did, for people; empty if it kept the promise.
+    """
+
+    promise: str
+    outcome: Outcome
+    reason: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class GatewayReport:
+    """The results of a check, in the order of the promises."""
+
+    results: tuple[PromiseResult, ...]
+
+    @property
+    def broken(self) -> dict[str, str]:
+        """The broken promises, each with the reason."""
+        return {one.promise: one.reason for one in self.results if one.outcome is Outcome.BROKEN}
+
+
+def try_promise(name: str, system: TicketSystem) -> None:
+    """Test one promise.
+
+    Args:
+        name: The promise's sentence.
+        system: A ticket system without tickets.
+
+    Raises:
+        BrokenPromise: The gateway did not keep it. The message says what the gateway did.
+    """
+    with trial_of(system) as trial:
+        try:
+            PROMISES[name](trial)
+        except BrokenPromise:
+            raise
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{place.filename}, line {place.lineno}"
+            raise BrokenPromise(f"{describe(error)} was raised although nothing failed ({where})") from error
+
+
+def check_gateway(
+    new_system: Callable[[], TicketSystem], *, only: Sequence[str] = (), ended: Callable[[PromiseResult], object] = bool
+) -> GatewayReport:
+    """Test every promise of the gateway port.
+
+    Args:
+        new_system: Returns a ticket system without tickets; it is called once for each promise, and closed after it.
+        only: Texts; promises that contain none of them are left out. By default all are tested.
+        ended: Called with each result.
+
+    Raises:
+        ValueError: No promise contains one of the texts, or a system has tickets.
+    """
+    names = [name for name in PROMISES if not only or any(text in name for text in only)]
+    if not names:
+        raise ValueError(f"only: no promise contains {' or '.join(map(repr, only))}")
+    results = []
+    for name in names:
+        with new_system() as system:
+            if system.tickets():
+                raise ValueError(
+                    f"{type(system).__name__} has tickets already: each promise needs a system without any"
+                )
+            try:
+                try_promise(name, system)
+            except BrokenPromise as broken:
+                result = PromiseResult(promise=name, outcome=Outcome.BROKEN, reason=str(broken))
+            else:
+                result = PromiseResult(promise=name, outcome=Outcome.KEPT)
+        results.append(result)
+        ended(result)
+    return GatewayReport(results=tuple(results))

@@ -1,0 +1,226 @@
+"""Promises about look-ups and reads: they find what is there, and never say that nothing is there without knowing."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.gateway.checked import any_host, checked_found, checked_results
+from itsm_workflow.machine.evidence import ENDED, TicketStatus
+from itsm_workflow.testing.gateway_conformance._faults import BROKEN, SLOW, damaged, damages, dropped
+from itsm_workflow.testing.gateway_conformance._promises import promise
+from itsm_workflow.testing.gateway_conformance._trial import (
+    asked,
+    demand,
+    is_approved,
+    is_rejected,
+    sent,
+    within,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from itsm_workflow.testing.gateway_conformance._line import Exchange
+    from itsm_workflow.testing.gateway_conformance._trial import Trial
+
+MANY = 30
+"""More tickets than many servers list on one page."""
+
+_NEVER = "999999999"
+"""The id and the number of no ticket."""
+
+
+@promise("a ticket is found by its key among many")
+def found_among_many(trial: Trial) -> None:
+    """On every page of the server's list; its parts equal what was sent."""
+    filed = [trial.file() for _ in range(MANY)]
+    for criteria, ticket in (filed[0], filed[-1]):
+        rows = checked_found(trial.gateway.find_by_key(criteria), any_host)
+        demand(
+            [row.id for row in rows] == [ticket.id] and rows[0].is_ours,
+            f"{MANY} tickets are filed, and find_by_key found {rows} instead of ticket {ticket.id} as it was sent",
+        )
+        by_number = checked_found(trial.gateway.find_by_sn(ticket.sn, criteria), any_host)
+        demand(
+            ticket.id in {row.id for row in by_number if row.is_ours},
+            f"{MANY} tickets are filed, and find_by_sn({ticket.sn!r}) found {by_number}",
+        )
+
+
+@promise("a key that no ticket carries finds nothing")
+def finds_nothing(trial: Trial) -> None:
+    """And neither does a number that no ticket has."""
+    criteria, _ = trial.file()
+    other = sent(trial.request())
+    rows = trial.gateway.find_by_key(other)
+    demand(
+        not [row for row in rows if row.key == other.attempt.key], f"find_by_key found {rows} for a key of no ticket"
+    )
+    demand(not [row for row in rows if row.is_ours], f"find_by_key found {rows} for a key of no ticket")
+    nobody = asked("find_by_sn", lambda: trial.gateway.find_by_sn(_NEVER, criteria))
+    demand(not nobody, f"find_by_sn found {nobody} for a number of no ticket")
+
+
+@promise("another ticket with our key is not ours")
+def compared(trial: Trial) -> None:
+    """The applicant can file one herself: each part is compared with what was sent."""
+    criteria, ticket = trial.file()
+    changed: dict[str, Any] = {
+        "title": attrs.evolve(criteria.form, title="Grant me everything"),
+        "approvers": attrs.evolve(criteria.form, approvers=("mallory",)),
+        "fields": attrs.evolve(criteria.form, fields={"name": "something else"}),
+    }
+    for part, form in changed.items():
+        rows = trial.gateway.find_by_key(attrs.evolve(criteria, form=form))
+        demand(
+            not [row for row in rows if row.is_ours],
+            f"the ticket's {part} differ from what was sent, and find_by_key says it is ours",
+        )
+    creator = attrs.evolve(criteria, attempt=attrs.evolve(criteria.attempt, creator="mallory"))
+    later = attrs.evolve(criteria, made_after=criteria.made_after + dt.timedelta(days=1))
+    for what, other in {"was filed by another user": creator, "is older than the submission": later}.items():
+        rows = trial.gateway.find_by_key(other)
+        demand(not [row for row in rows if row.is_ours], f"ticket {ticket.id} {what}, and find_by_key says it is ours")
+
+
+@promise("a look-up that could not look raises")
+def look_up_raises(trial: Trial) -> None:
+    """An empty answer would mean that no ticket exists, and the request would be sent again."""
+    criteria, ticket = trial.file()
+    calls: dict[str, Callable[[], object]] = {
+        "find_by_key": lambda: trial.gateway.find_by_key(criteria),
+        "find_by_sn": lambda: trial.gateway.find_by_sn(ticket.sn, criteria),
+        "read": lambda: trial.gateway.read(ticket),
+        "results": lambda: trial.gateway.results([ticket]),
+    }
+    for name, call in calls.items():
+        for happens, fault in BROKEN.items():
+            with trial.during(fault):
+                answer = asked(name, call)
+            demand(answer is None, f"{happens}: {name} returned {answer} instead of raising a GatewayError")
+
+
+@promise("a look-up and a read end by themselves")
+def reads_end(trial: Trial) -> None:
+    """Their deadlines bound the whole calls."""
+    criteria, ticket = trial.file()
+    calls: dict[str, Callable[[], object]] = {
+        "find_by_key": lambda: trial.gateway.find_by_key(criteria),
+        "read": lambda: trial.gateway.read(ticket),
+    }
+    for name, call in calls.items():
+        for happens, fault in SLOW.items():
+            with trial.during(fault):
+                answer = within(trial.system.patience, f"{happens}: {name}", partial(asked, name, call))
+            demand(answer is None, f"{happens}: {name} returned {answer} instead of raising a GatewayError")
+
+
+@promise("a ticket waits until a person decides")
+def decided(trial: Trial) -> None:
+    """Then the read says what she decided."""
+    (_, waits), (_, yes), (_, no) = (trial.file() for _ in range(3))
+    trial.system.approve(yes.id, "bob")
+    trial.system.reject(no.id, "bob")
+    opened, approved, rejected = (trial.seen(one) for one in (waits, yes, no))
+    demand(opened.status not in ENDED, f"ticket {waits.id} was not decided, and read says {opened}")
+    demand(is_approved(approved), f"bob approved ticket {yes.id}, and read says {approved}")
+    demand(
+        not is_approved(rejected) and rejected.status in ENDED, f"bob rejected ticket {no.id}, and read says {rejected}"
+    )
+    demand(
+        not approved.deciders or [one.user for one in approved.deciders] == ["bob"],
+        f"bob alone decided ticket {yes.id}, and read names {approved.deciders}",
+    )
+
+
+@promise("the id decides which ticket is read")
+def by_id(trial: Trial) -> None:
+    """Numbers can be given twice; a ticket of another id never answers."""
+    (_, ours), (_, other) = trial.file(), trial.file()
+    trial.system.approve(other.id, "bob")
+    crossed = trial.ticket(ours.id, other.sn)
+    snapshot = trial.read(crossed)
+    demand(
+        snapshot is None or not is_approved(snapshot),
+        f"ticket {other.id} was approved, and read says so of ticket {ours.id} with the other one's number",
+    )
+    nobody = trial.read(trial.ticket(_NEVER, _NEVER))
+    demand(nobody is None, f"no ticket has the id {_NEVER}, and read returned {nobody}")
+
+
+@promise("the results of many equal those of one by one")
+def batches(trial: Trial) -> None:
+    """Unknown tickets are left out; an ended ticket is not."""
+    (_, waits), (_, yes), (_, no) = (trial.file() for _ in range(3))
+    trial.system.approve(yes.id, "bob")
+    trial.system.reject(no.id, "bob")
+    tickets = [waits, trial.ticket(_NEVER, _NEVER), yes, no]
+    singly: dict[str, object] = {}
+    for ticket in tickets:
+        singly.update(checked_results(trial.gateway.results([ticket]), [ticket]))
+    together = checked_results(trial.gateway.results(tickets), tickets)
+    demand(together == singly, f"results of all returned {together}, and one by one {singly}")
+    demand(_NEVER not in together, f"results returned a ticket with the id {_NEVER}, which no ticket has")
+    demand(not trial.gateway.results([]), "results of no tickets are not empty")
+    approved = [
+        key for key, row in together.items() if row.status is TicketStatus.FINISHED and row.approve_result is True
+    ]
+    demand(approved == [yes.id], f"ticket {yes.id} alone was approved, and the results approve {approved}")
+
+
+@promise("a damaged answer decides nothing")
+def decides_nothing(trial: Trial) -> None:
+    """Neither approves it an open ticket, nor rejects it an approved one."""
+    (_, waits), (_, yes) = trial.file(), trial.file()
+    trial.system.approve(yes.id, "bob")
+    for ticket, wrong, word in ((waits, is_approved, "approved"), (yes, is_rejected, "rejected")):
+        for number in range(_most(trial, partial(trial.seen, ticket))):
+            with trial.during(damaged(number)):
+                snapshot = trial.read(ticket)
+            demand(
+                snapshot is None or not wrong(snapshot), f"a damaged answer makes ticket {ticket.id} {word}: {snapshot}"
+            )
+
+
+@promise("a damaged answer hides no ticket")
+def hides_nothing(trial: Trial) -> None:
+    """A look-up raises, or finds the ticket with what cannot be compared; it does not say that none exists."""
+    criteria, ticket = trial.file()
+    for number in range(_most(trial, lambda: trial.gateway.find_by_key(criteria))):
+        with trial.during(damaged(number)):
+            rows = asked("find_by_key", lambda: checked_found(trial.gateway.find_by_key(criteria), any_host))
+        demand(rows is None or rows, f"one damaged value hides ticket {ticket.id}: find_by_key found nothing")
+
+
+@promise("a call after a failed one works")
+def goes_on(trial: Trial) -> None:
+    """No connection, lock or half-read answer of the failed call is left."""
+    criteria, ticket = trial.file()
+    for happens, fault in BROKEN.items():
+        for each in (fault, dropped):
+            trial.line.fault = each
+            asked("read", lambda: trial.gateway.read(ticket))
+        trial.line.fault = None
+        rows = trial.gateway.find_by_key(criteria)
+        demand([row.id for row in rows] == [ticket.id], f"after a call in which {happens}, find_by_key found {rows}")
+
+
+def _most(trial: Trial, call: Callable[[], object]) -> int:
+    """Return how many damages the longest answer within a call knows."""
+    most = 0
+
+    def measure(exchange: Exchange) -> None:
+        nonlocal most
+        answer = exchange.forward()
+        with contextlib.suppress(ValueError):
+            most = max(most, damages(answer.body))
+        exchange.reply(answer)
+
+    with trial.during(measure):
+        call()
+    return most

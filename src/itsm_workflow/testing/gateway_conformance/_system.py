@@ -1,0 +1,63 @@
+"""The ticket system to test with, which the author of a gateway writes: a server, and how its people act."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Self
+
+from itsm_workflow.change import Form
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from itsm_workflow.gateway.protocol import TicketGateway
+
+
+class TicketSystem(abc.ABC):
+    """A ticket system over HTTP, without tickets at its start, for one promise of the check.
+
+    It is a server of the test's own, or a test installation. The check puts a proxy between the gateway and the server,
+    and lets the proxy lose, cut, delay and damage what passes.
+
+    Attributes:
+        url: The address of the server, without a path's last slash, such as ``http://127.0.0.1:8001/api``.
+        patience: The seconds within which a gateway of `gateway` ends each call, whatever the server does.
+        secrets: The texts that must appear in no error, answer or log line, such as a password of the gateway.
+    """
+
+    url: str
+    patience: float = 10.0
+    secrets: Sequence[str] = ()
+
+    @abc.abstractmethod
+    def gateway(self, url: str) -> TicketGateway:
+        """Return a new gateway to the server at an address, which is `url` or that of a proxy in front of it."""
+
+    @abc.abstractmethod
+    def tickets(self) -> Sequence[str]:
+        """Return the ids of all tickets on the server."""
+
+    @abc.abstractmethod
+    def approve(self, ticket_id: str, user: str) -> None:
+        """Let an approver approve a ticket, and return when that has taken effect."""
+
+    @abc.abstractmethod
+    def reject(self, ticket_id: str, user: str) -> None:
+        """Let an approver reject a ticket, and return when that has taken effect."""
+
+    def form(self, title: str) -> Form:
+        """Return a valid form with a title; ``alice`` applies, and ``bob`` approves."""
+        return Form(title=title, applicant="alice", approvers=("bob",), fields={"name": "access-log"})
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Stop the server."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,374 @@
+"""Each promise of the gateway port can be broken, and the check says so: one defect, one promise, in one gateway."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from docs.examples import issue_tracker as tracker
+from docs.examples.issue_tracker import Issue, Page, TrackerGateway
+from docs.examples.issue_tracker_system import Tracker
+from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayUnavailable
+from itsm_workflow.gateway import Created, NotSent, Unknown
+from itsm_workflow.machine.evidence import Snapshot, Withdrawal
+from itsm_workflow.testing.gateway_conformance import PROMISES, check_gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from itsm_workflow.change import Ticket
+    from itsm_workflow.gateway import CreateAnswer, CreateRequest, FoundTicket, SentTicket, TicketGateway, TicketResult
+
+THREADS = 8
+
+
+class FilesTwo(TrackerGateway):
+    """To be sure."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Send it twice."""
+        super().create(request)
+        return super().create(request)
+
+
+class AsksBefore(TrackerGateway):
+    """Lists the issues to show what it would send."""
+
+    def preview(self, request: CreateRequest) -> Mapping[str, object]:
+        """Ask first."""
+        self._calls.call(Page, "GET", "/issues")
+        return super().preview(request)
+
+
+class NeverNotSent(TrackerGateway):
+    """Takes a refused connection for an answer that was lost."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Answer Unknown."""
+        answer = super().create(request)
+        return Unknown(problem=answer.problem) if isinstance(answer, NotSent) else answer
+
+
+class LostIsNotSent(TrackerGateway):
+    """Takes a lost answer for a request that was not sent."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Answer NotSent."""
+        answer = super().create(request)
+        return NotSent(problem=answer.problem) if isinstance(answer, Unknown) else answer
+
+
+class Raises(TrackerGateway):
+    """Lets the error of the call out."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Raise it."""
+        issue = self._calls.call(Issue, "POST", "/issues", json=self.preview(request))
+        return Created(id=str(issue.id), sn=str(issue.id), url="")
+
+
+class Repeats(TrackerGateway):
+    """Sends a request again whose answer was lost."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Try once more."""
+        answer = super().create(request)
+        return super().create(request) if isinstance(answer, Unknown) else answer
+
+
+class Follows(TrackerGateway):
+    """Follows redirects, as its HTTP library does by itself."""
+
+    def __init__(self, url: str, token: str, *, deadline: float) -> None:
+        super().__init__(url, token, deadline=deadline)
+        session: Any = self._calls._session
+        send = session.request
+        session.request = lambda *args, **options: send(*args, **{**options, "allow_redirects": True})
+
+
+class WaitsForEver(TrackerGateway):
+    """Has no deadline."""
+
+    def __init__(self, url: str, token: str, *, deadline: float) -> None:
+        super().__init__(url, token, deadline=1000 * deadline)
+
+
+class WaitsForEachByte(TrackerGateway):
+    """Bounds the wait for the next byte only."""
+
+    def __init__(self, url: str, token: str, *, deadline: float) -> None:
+        super().__init__(url, token, deadline=deadline)
+        pieces = self._calls._pieces
+        calls: Any = self._calls
+        calls._pieces = lambda answer, _until, path: pieces(answer, float("inf"), path)
+
+
+class GuessesTheId(TrackerGateway):
+    """Takes the first issue for the one that it could not read."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Answer with number 1."""
+        answer = super().create(request)
+        return Created(id="1", sn="1", url="") if isinstance(answer, Unknown) else answer
+
+
+class Shares(TrackerGateway):
+    """Keeps the request in the object, which all threads share."""
+
+    def __init__(self, url: str, token: str, *, deadline: float) -> None:
+        super().__init__(url, token, deadline=deadline)
+        self._all = threading.Barrier(THREADS)
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Send whatever request was kept last."""
+        self._request = request
+        self._all.wait()
+        return super().create(self._request)
+
+
+class Uninterrupted(TrackerGateway):
+    """Takes Ctrl-C for an answer."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Catch everything."""
+        try:
+            return super().create(request)
+        except BaseException as error:  # noqa: BLE001 - the defect
+            return Unknown(problem=repr(error))
+
+
+class FirstPage(TrackerGateway):
+    """Looks for the key on the first page only."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """List all issues, and filter."""
+        shown = self._calls.call(Page, "GET", "/issues", page=1)
+        return [tracker.compared(one, sent) for one in shown.items if one.external_id == sent.attempt.key]
+
+
+class FindsAll(TrackerGateway):
+    """Does not look whether an issue carries the key."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """List all issues."""
+        shown = self._calls.call(Page, "GET", "/issues", page=1)
+        return [attrs.evolve(tracker.compared(one, sent), key=sent.attempt.key) for one in shown.items]
+
+
+class TrustsTheKey(TrackerGateway):
+    """Compares nothing but the key."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Forget the differences."""
+        return [attrs.evolve(row, differences=()) for row in super().find_by_key(sent)]
+
+
+class EmptyAfterAnError(TrackerGateway):
+    """Finds nothing when it cannot look."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Answer with an empty list."""
+        try:
+            return super().find_by_key(sent)
+        except GatewayError:
+            return []
+
+
+class EndlessLook(WaitsForEver):
+    """The same without a deadline, judged by its look-ups."""
+
+
+class RejectionIsApproval(TrackerGateway):
+    """Takes every end for an approval."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Approve."""
+        return attrs.evolve(super().read(ticket, decision_field=decision_field), approve_result=True)
+
+
+class ReadsByNumber(TrackerGateway):
+    """Reads the issue with the number, whatever its id is."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Ask by the number."""
+        other = super().read(attrs.evolve(ticket, id=ticket.sn), decision_field=decision_field)
+        return attrs.evolve(other, ticket_id=ticket.id)
+
+
+class LeavesOutTheLast(TrackerGateway):
+    """Loses the last ticket of a batch."""
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Read all but one."""
+        return super().results(tickets[:-1] if len(tickets) > 1 else tickets)
+
+
+class UnknownIsRejected(TrackerGateway):
+    """Takes whatever is not approved for rejected."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Read loosely."""
+        issue = self._calls.call(dict, "GET", f"/issues/{ticket.id}")
+        state = "open" if issue.get("state") == "open" else "rejected"
+        state = "approved" if issue.get("state") == "approved" else state
+        snapshot = super().read(ticket, decision_field=decision_field) if state == "open" else None
+        if snapshot is not None:
+            return snapshot
+        return Snapshot(
+            ticket_id=ticket.id,
+            sn=ticket.sn,
+            status=tracker.STATUSES[state],
+            word=state,
+            seen_at=dt.datetime.now(dt.UTC),
+            approve_result=state == "approved",
+            approval_step=True,
+        )
+
+
+class FiltersQuietly(TrackerGateway):
+    """Leaves out issues whose key it cannot read."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Filter by the key."""
+        shown = self._calls.call(dict, "GET", "/issues", external_id=sent.attempt.key, page=1)
+        rows = [one for one in shown["items"] if one.get("external_id") == sent.attempt.key]
+        if not rows:
+            return []
+        return super().find_by_key(sent)
+
+
+class StaysBroken(TrackerGateway):
+    """Keeps a broken connection."""
+
+    _broken = False
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Remember that it failed."""
+        try:
+            return super().read(ticket, decision_field=decision_field)
+        except GatewayError:
+            self._broken = True
+            raise
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Fail from then on."""
+        if self._broken:
+            raise GatewayUnavailable("the connection is closed", endpoint="/issues")
+        return super().find_by_key(sent)
+
+
+class WithdrawsOnce(TrackerGateway):
+    """Does not know a repeated withdrawal."""
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """Take every refusal for another end."""
+        answer = super().withdraw(ticket, operator=operator, reason=reason)
+        return answer if self._first(ticket) else Withdrawal.ENDED
+
+    def _first(self, ticket: Ticket) -> bool:
+        self._known: set[str] = getattr(self, "_known", set())
+        new = ticket.id not in self._known
+        self._known.add(ticket.id)
+        return new
+
+
+class EndedIsDone(TrackerGateway):
+    """Says done of a ticket that was approved."""
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """Say done."""
+        answer = super().withdraw(ticket, operator=operator, reason=reason)
+        return Withdrawal.DONE if answer is Withdrawal.ENDED else answer
+
+
+class WithdrawsByNumber(TrackerGateway):
+    """Withdraws the issue with the number, whatever its id is."""
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """Close by the number."""
+        return super().withdraw(attrs.evolve(ticket, id=ticket.sn), operator=operator, reason=reason)
+
+
+class HopefullyDone(TrackerGateway):
+    """Says done when it does not know."""
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """Hope."""
+        answer = super().withdraw(ticket, operator=operator, reason=reason)
+        return Withdrawal.DONE if answer is Withdrawal.UNKNOWN else answer
+
+
+class ShowsItsHeaders(TrackerGateway):
+    """Quotes the request in its errors."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Add the headers."""
+        try:
+            return super().read(ticket, decision_field=decision_field)
+        except GatewayError as error:
+            headers = dict(self._calls._session.headers)
+            raise GatewayProtocolError(f"{error} (sent {headers})", endpoint="/issues") from None
+
+
+BROKEN: Mapping[type[TrackerGateway], str] = {
+    FilesTwo: "a create files one ticket, and answers with its id and number",
+    AsksBefore: "a form is checked and shown without a request",
+    NeverNotSent: "a create that could not connect was not sent",
+    LostIsNotSent: "a create whose answer is lost or unusable is unknown",
+    Raises: "a create whose answer is lost or unusable is unknown",
+    Repeats: "a create sends its request once",
+    Follows: "a create follows no redirect",
+    WaitsForEver: "a create ends by itself",
+    WaitsForEachByte: "a create ends by itself",
+    GuessesTheId: "a damaged answer to a create names no other ticket",
+    Shares: "creates of several threads do not mix",
+    Uninterrupted: "Ctrl-C ends a create",
+    FirstPage: "a ticket is found by its key among many",
+    FindsAll: "a key that no ticket carries finds nothing",
+    TrustsTheKey: "another ticket with our key is not ours",
+    EmptyAfterAnError: "a look-up that could not look raises",
+    EndlessLook: "a look-up and a read end by themselves",
+    RejectionIsApproval: "a ticket waits until a person decides",
+    ReadsByNumber: "the id decides which ticket is read",
+    LeavesOutTheLast: "the results of many equal those of one by one",
+    UnknownIsRejected: "a damaged answer decides nothing",
+    FiltersQuietly: "a damaged answer hides no ticket",
+    StaysBroken: "a call after a failed one works",
+    WithdrawsOnce: "a withdrawal ends the ticket, also the second time",
+    EndedIsDone: "a withdrawal changes no ticket that has ended",
+    WithdrawsByNumber: "a withdrawal withdraws by the id",
+    HopefullyDone: "a withdrawal says done only if it is",
+    ShowsItsHeaders: "no secret is shown",
+}
+"""By gateway, the promise that it breaks."""
+
+
+class TrackerOf(Tracker):
+    """The tracker with another gateway."""
+
+    patience = 10.0
+
+    def __init__(self, kind: type[TrackerGateway]) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def gateway(self, url: str) -> TicketGateway:
+        """Return the broken gateway."""
+        return self._kind(url, self.secrets[0], deadline=3.0)
+
+
+@pytest.mark.parametrize(("kind", "promise"), [pytest.param(*one, id=one[0].__name__) for one in BROKEN.items()])
+def test_the_defect_is_found(kind: type[TrackerGateway], promise: str) -> None:
+    """By the promise that names it."""
+    report = check_gateway(partial(TrackerOf, kind), only=[promise])
+    assert list(report.broken) == [promise]
+
+
+def test_each_promise_can_be_broken() -> None:
+    """A promise that no gateway breaks would test nothing."""
+    assert set(BROKEN.values()) == set(PROMISES)
