@@ -155,7 +155,7 @@ def _one_round(
             update=updates.revised, note="replaces the form"),
         row(trigger=T.SUBMIT, sources=(draft,), dest=asking, evidence=ev.Submission,
             update=updates.submitted, note="claims the subject"),
-        row(trigger=T.RENUMBER, sources=(asking,), dest=None, evidence=ev.SubmissionNumber,
+        row(trigger=T.RENUMBER, sources=(asking, waiting), dest=None, evidence=ev.SubmissionNumber,
             guard=guards.number_is_higher, update=updates.renumbered, note="the subject's newest submission"),
         row(trigger=T.MARK_SENDING, sources=(asking,), dest=None, evidence=ev.AttemptMark,
             guard=guards.is_queued, update=updates.sending, note="stored before the first byte is sent"),

@@ -16,15 +16,14 @@ from itsm_workflow.errors import (
     StorageUnavailable,
 )
 from itsm_workflow.exports import lazy_module
-from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.clock_skew import repair_future_times
 from itsm_workflow.machine.due import next_due, serves
 from itsm_workflow.machine.engine import fire, open_change
-from itsm_workflow.machine.evidence import Drafted, SubmissionNumber
+from itsm_workflow.machine.evidence import Drafted
 from itsm_workflow.readonly import ReadOnlyDict
+from itsm_workflow.runtime.numbering import numbered
 from itsm_workflow.runtime.other_version import other_version_error
 from itsm_workflow.runtime.wakeups import wake_for
-from itsm_workflow.settle import Step
 from itsm_workflow.storage import paging
 from itsm_workflow.storage.protocol import ConflictKind, Order, Query
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
     from itsm_workflow.runtime.observers import Observers
+    from itsm_workflow.settle import Step
     from itsm_workflow.storage import codec, documents
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.storage.protocol import Conflict, Row, StorageBackend, Write
@@ -378,19 +378,6 @@ class Journal:
         self._observers.on_trouble(change.id, error, doing=rule)
 
     def _numbered(self, change: ChangeRequest, steps: Sequence[Step]) -> Sequence[Step]:
-        """Return the steps, preceded by a higher submission number if the change needs one.
-
-        A change leaves the filing state only as its subject's newest submission. Its number was read before the commit
-        that claimed the subject, so another change may have been submitted in between. After that commit, no other
-        change of the subject can be submitted, so the number that is read now is final.
-        """
-        definition, asking = self.definition, self.definition.roles_in(change.state).asking
-        if change.state != asking:
-            return steps
-        rows = [row for step in steps for row in definition.rows(asking, step.trigger)]
-        if all(row.dest in {None, asking} for row in rows):
-            return steps
-        highest = self.highest_submission(change.subject, besides=change.id)
-        if change.submission > highest:
-            return steps
-        return (Step(Trigger.RENUMBER, SubmissionNumber(number=highest + 1)), *steps)
+        """Return the steps, preceded by a higher submission number if the change needs one, see `numbered`."""
+        others = functools.partial(self.highest_submission, change.subject, besides=change.id)
+        return numbered(self.definition, change, steps, others)

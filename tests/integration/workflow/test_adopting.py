@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow import AlreadyApplied, InvalidForm, NotPermitted, State, TransitionRefused, Trigger
+from itsm_workflow import AlreadyApplied, InvalidForm, NotApproved, NotPermitted, State, TransitionRefused, Trigger
 from itsm_workflow.errors import GatewayError
 from itsm_workflow.machine.evidence import TicketConfirmed
 from tests.support.desk import Desk
@@ -193,6 +193,51 @@ def test_an_adopted_change_is_the_newest_of_its_subject(office: Office) -> None:
     change = adopt(workflow, filed(office)).change
     assert (before.submission, change.submission) == (1, 2)
     assert workflow.newest(SUBJECT) == change
+
+
+def submit_meanwhile(office: Office, other: Workflow, times: int, *, approved: bool) -> None:
+    """Let another process file changes of the subject just before the next write, and let their tickets end."""
+
+    def step_in(_: Sequence[Write]) -> None:
+        office.store.before = lambda _: None
+        for _number in range(times):
+            change = other.apply(subject=SUBJECT, **asked())
+            office.decide(int(change.expect_ticket().id), approved=approved)
+            assert other.settle(change.id).outcome is not None
+
+    office.store.before = step_in
+
+
+@pytest.mark.parametrize("approved", [True, False])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("callback", ["", "http://127.0.0.1:1/"])
+def test_an_adopted_change_is_newer_than_what_was_submitted_during_the_adoption(
+    office: Office,
+    times: int,
+    callback: str,
+    *,
+    approved: bool,
+) -> None:
+    """The gate goes by it alone, although its number was read before; also if the old handler was not reached."""
+    workflow = office.workflow(after_callback="later")
+    submit_meanwhile(office, workflow, times, approved=not approved)
+    change = adopt(workflow, filed(office, callback_url=callback)).change
+    assert (change.submission, workflow.newest(SUBJECT)) == (1, change)
+
+    office.decide(int(change.expect_ticket().id), approved=approved)
+    for _ in range(2):
+        office.pass_time(301)
+        workflow.reconcile()
+    ended = workflow.get(change.id)
+    assert ended.state == (State.APPROVED if approved else State.REJECTED)
+    assert (Trigger.FAIL_CALLBACK in triggers(workflow, change)) == bool(callback)
+    assert triggers(workflow, change).count(Trigger.RENUMBER) == 1
+    assert (ended.submission, workflow.newest(SUBJECT)) == (times + 1, ended)
+    if approved:
+        assert workflow.require_approved(SUBJECT) == ended
+    else:
+        with pytest.raises(NotApproved, match=ended.id):
+            workflow.require_approved(SUBJECT)
 
 
 class TestRefused:

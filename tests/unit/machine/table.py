@@ -16,7 +16,7 @@ _ANY = dict.fromkeys(STATES, _STAYS)
 LEADS: Mapping[str, Mapping[str, str]] = {
     "revise": {"draft": _STAYS},
     "submit": {"draft": "applying"},
-    "renumber": {"applying": _STAYS},
+    "renumber": {"applying": _STAYS, "pending": _STAYS},
     "mark_sending": {"applying": _STAYS},
     "mark_unsent": {"applying": _STAYS},
     "mark_unknown": {"applying": _STAYS},
