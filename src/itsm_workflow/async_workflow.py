@@ -272,6 +272,9 @@ class AsyncWorkflow:
     @_twin_of(Workflow.timeline)
     def timeline(self) -> None: ...
 
+    @_twin_of(Workflow.sequence)
+    def sequence(self) -> None: ...
+
     @_twin_of(Workflow.require_approved)
     def require_approved(self) -> None: ...
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow import COLLECTOR_CHANGE
 from itsm_workflow.machine.graph import Graph
-from itsm_workflow.pictures import Timeline
+from itsm_workflow.pictures import SequenceDiagram, Timeline
 from tests.support.lives import LIVES
 
 if TYPE_CHECKING:
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 
 _TIMELINE = Timeline(definition=COLLECTOR_CHANGE, path=LIVES["eventful"])
+_SEQUENCE = SequenceDiagram(definition=COLLECTOR_CHANGE, path=LIVES["eventful"])
 
 PICTURES: Mapping[str, Callable[[], str]] = {
     "workflow.svg": partial(Graph(definition=COLLECTOR_CHANGE).svg, language="en"),
     "workflow-zh.svg": partial(Graph(definition=COLLECTOR_CHANGE).svg, language="zh"),
+    "sequence.svg": partial(_SEQUENCE.svg, language="en"),
+    "sequence-zh.svg": partial(_SEQUENCE.svg, language="zh"),
     "timeline.svg": partial(_TIMELINE.svg, language="en"),
     "timeline-zh.svg": partial(_TIMELINE.svg, language="zh"),
 }

@@ -160,6 +160,7 @@ def live(definition: WorkflowDefinition) -> str:
     graph = workflow.graph(change.id)
     assert_type(graph, Graph)
     assert_type(workflow.timeline(change.id).svg(language="zh"), str)
+    assert_type(workflow.sequence(change.id).mermaid(), str)
     return f"{graph:mermaid}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itsm_workflow.pictures.sequence import SequenceDiagram
 from itsm_workflow.pictures.timeline import Timeline
 
-__all__ = ["Timeline"]
+__all__ = ["SequenceDiagram", "Timeline"]

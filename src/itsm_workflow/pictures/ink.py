@@ -61,6 +61,7 @@ def text(
     is_bold: bool = False,
     softly: str = "",
     beside: str = "",
+    is_over_lines: bool = False,
 ) -> str:
     """Return a line of text, escaped; its baseline begins, is centred or ends at the place.
 
@@ -73,6 +74,7 @@ def text(
         anchor: The part of the text that is at the place: ``start``, ``middle`` or ``end``.
         is_bold: Whether the letters are bold.
         softly: More of the text, in grey.
+        is_over_lines: Whether it is drawn over lines, which a white edge keeps off.
         beside: More of the text after a space, in letters that are not bold.
     """
     grey = f'<tspan fill="{SOFT}">{escape(visible(softly))}</tspan>' if softly else ""
@@ -81,6 +83,7 @@ def text(
         f'<text x="{x:g}" y="{y:g}" font-size="{size}" fill="{fill}"'
         + (f' text-anchor="{anchor}"' if anchor != "start" else "")
         + (' font-weight="bold"' if is_bold else "")
+        + (f' paint-order="stroke" stroke="{PAPER}" stroke-width="5"' if is_over_lines else "")
         + f">{escape(visible(words))}{grey}{plain}</text>"
     )
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.machine import evidence as ev
 from itsm_workflow.pictures import ink, times
+from itsm_workflow.pictures.head import head
 from itsm_workflow.pictures.marks import heading, legend, mark
-from itsm_workflow.pictures.measure import SIZE, lines_of, width_of
+from itsm_workflow.pictures.measure import lines_of, width_of
 from itsm_workflow.pictures.reading import Lane
+from itsm_workflow.pictures.summary import summary
 from itsm_workflow.pictures.words import attention_text, duration_text, phrase
 
 if TYPE_CHECKING:
@@ -64,12 +65,9 @@ def drawn(definition: WorkflowDefinition, steps: Sequence[Step], *, language: st
     """Return the picture of a change's steps."""
     rows = _rows(steps, language, zone)
     end = rows[-1].y + rows[-1].high
-    title = _title(steps, language, zone)
+    title = summary(steps, language, zone)
     parts = [
-        *(
-            ink.text(_TIME, 26 + 22 * number, line, size=16 if not number else SIZE, is_bold=not number)
-            for number, line in enumerate(title)
-        ),
+        *head(title, _TIME, _WIDE),
         _heads(language),
         *(ink.stroke(f"M{x:g} {_HEAD:g}V{end:g}", ink.FAINT) for x in _LANES.values()),
         *_states(definition, rows, end),
@@ -122,24 +120,6 @@ def _flag(step: Step, language: str) -> Sequence[str]:
     if not step.changes_attention:
         return ()
     return lines_of(attention_text(step.after, language), _WORDS_WIDE - 20, most=2, is_bold=True)
-
-
-def _title(steps: Sequence[Step], language: str, zone: dt.tzinfo) -> Sequence[str]:
-    """Return what the change asks for, where it stands, and its names."""
-    forms = [one.entry.evidence.form for one in steps if isinstance(one.entry.evidence, ev.Drafted)]
-    tickets = [one.entry.evidence.sn for one in steps if isinstance(one.entry.evidence, ev.TicketConfirmed)]
-    last = steps[-1].entry
-    entered = next(one.entry for one in reversed(steps) if one.is_move)
-    since = times.day_and_second(entered.at, zone)
-    now = phrase("now", language, steps[-1].state, since)
-    attention = steps[-1].after
-    if attention is not None:
-        now += " · " + attention_text(attention, language)
-    names = [last.change_id, *([phrase("ticket", language, tickets[-1])] if tickets else [])]
-    if forms:
-        names.append(phrase("applicant", language, forms[-1].applicant))
-    title = lines_of(forms[-1].title if forms else last.change_id, (_WIDE - 2 * _TIME) * SIZE / 18, most=1)
-    return [*title, now, " · ".join(names)]
 
 
 def _heads(language: str) -> str:

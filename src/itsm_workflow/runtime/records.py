@@ -12,7 +12,7 @@ import attrs
 from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved
 from itsm_workflow.form import normal_subject, shown
 from itsm_workflow.machine.graph import Graph
-from itsm_workflow.pictures import Timeline
+from itsm_workflow.pictures import SequenceDiagram, Timeline
 from itsm_workflow.readonly import ReadOnlyDict
 from itsm_workflow.runtime.arguments import check_function, check_text, check_whole
 from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE
@@ -181,8 +181,7 @@ class Records:
 
         Raises:
             TypeError: An argument has the wrong type.
-            ValueError: A filter has a value that nothing can match, see `find`, the limit is below 1, or ``after`` is
-                not a token of these filters.
+            ValueError: As for `find`; or the limit is below 1, or ``after`` is not a token of these filters.
             StorageError: The store failed.
         """
         check_whole("find_page(limit=...)", limit, least=1)
@@ -310,6 +309,10 @@ class Records:
     def timeline(self, change_id: str) -> Timeline:
         """Return the timeline of a change, drawn from its history."""
         return Timeline(definition=self.definition, path=self.history(change_id), policy=self._journal.policy)
+
+    def sequence(self, change_id: str) -> SequenceDiagram:
+        """Return the sequence diagram of a change, drawn from its history."""
+        return SequenceDiagram(definition=self.definition, path=self.history(change_id), policy=self._journal.policy)
 
     def require_approved(self, subject: str) -> ChangeRequest:
         """Return the subject's newest submitted change if its state grants. Call this before starting the work.

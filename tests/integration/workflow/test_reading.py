@@ -189,16 +189,15 @@ def test_graph_shows_the_path_of_a_change(office: Office) -> None:
     assert "step" not in f"{workflow.graph():mermaid}"
 
 
-def test_a_timeline_is_drawn_from_the_history_of_a_change(office: Office) -> None:
+def test_pictures_are_drawn_from_the_history_of_a_change(office: Office) -> None:
     """As it is stored, under the workflow's own timings."""
     workflow = office.workflow()
     change = workflow.apply(subject=SUBJECT, **asked())
     office.approve(change)
 
-    drawn = workflow.timeline(change.id)
-
-    assert (drawn.path, drawn.policy) == (workflow.history(change.id), workflow.policy)
-    assert "Approved, since 2026-03-02 08:00:" in drawn.svg()
+    for drawn in (workflow.timeline(change.id), workflow.sequence(change.id)):
+        assert (drawn.path, drawn.policy) == (workflow.history(change.id), workflow.policy)
+        assert "Approved, since 2026-03-02 08:00:" in drawn.svg()
 
 
 def test_allowed_names_what_can_be_done_now(office: Office) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import datetime as dt
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET
 
 import attrs
 import pytest
@@ -14,30 +13,24 @@ from itsm_workflow.change import Decider, Form
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.pictures import Timeline
-from itsm_workflow.pictures.measure import width_of
 from itsm_workflow.policy import Policy
 from tests.support import examples as x
 from tests.support import lives
 from tests.support.lives import LIVES
+from tests.unit.pictures.drawing import SVG, outside, read, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from xml.etree import ElementTree as ET
 
     from itsm_workflow.change import Entry
 
-SVG = "{http://www.w3.org/2000/svg}"
 CHINA = dt.timezone(dt.timedelta(hours=8))
 
 
 def drawn(path: Sequence[Entry], language: str = "en", zone: dt.tzinfo = dt.UTC) -> ET.Element:
     """Return the picture, which a browser reads also as a file of its own."""
-    svg = Timeline(definition=COLLECTOR_CHANGE, path=path).svg(language=language, zone=zone)
-    return ET.fromstring(svg)  # noqa: S314 - it was drawn here
-
-
-def texts(root: ET.Element) -> list[str]:
-    """Return the lines of text, from the first drawn to the last."""
-    return ["".join(each.itertext()) for each in root.iter(f"{SVG}text")]
+    return read(Timeline(definition=COLLECTOR_CHANGE, path=path).svg(language=language, zone=zone))
 
 
 def lanes(root: ET.Element) -> list[str]:
@@ -67,15 +60,7 @@ def test_every_life_is_drawn_within_its_frame(path: Sequence[Entry], language: s
     assert timeline.svg(language=language) == Timeline(definition=COLLECTOR_CHANGE, path=copy.deepcopy(path)).svg(
         language=language
     )
-    root = drawn(path, language)
-    wide, high = float(root.attrib["width"]), float(root.attrib["height"])
-    for each in root.iter(f"{SVG}text"):
-        x0, y0, size = (float(each.attrib[name]) for name in ("x", "y", "font-size"))
-        long = width_of("".join(each.itertext()), size=size, is_bold=each.attrib.get("font-weight") == "bold")
-        left = {"start": 0.0, "middle": long / 2, "end": long}[each.attrib.get("text-anchor", "start")]
-        assert x0 - left >= 0
-        assert x0 - left + long <= wide
-        assert size <= y0 <= high
+    assert outside(drawn(path, language)) == []
 
 
 def test_every_entry_is_in_the_lane_of_its_subject() -> None:

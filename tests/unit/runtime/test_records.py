@@ -70,7 +70,8 @@ def test_a_subject_is_not_an_id() -> None:
     """The error of a read by id does not claim that no change has the subject, and names the method for it."""
     workflow = Desk().workflow()
     change = workflow.apply(subject=SUBJECT, **ASKED)
-    for look in (workflow.get, workflow.why, workflow.settle, workflow.graph, workflow.timeline, workflow.allowed):
+    pictures = workflow.graph, workflow.timeline, workflow.sequence
+    for look in (workflow.get, workflow.why, workflow.settle, *pictures, workflow.allowed):
         with pytest.raises(ChangeNotFound, match=rf"^no change has the id '{SUBJECT}'; Workflow\.resolve finds"):
             look(SUBJECT)
     assert workflow.resolve(SUBJECT) == change
