@@ -7,8 +7,12 @@ from pathlib import Path
 
 import attrs
 
+from itsm_workflow import errors
+from itsm_workflow.integrations import CollectorStatus, collector_status
 from itsm_workflow.settings import SETTINGS, Settings
+from tests.documents import test_migrate_page as migrate
 from tests.documents.test_settings_page import default_of
+from tests.support import examples as x
 
 DOCS = Path(__file__).parents[2] / "docs"
 DEFAULTS = {
@@ -53,3 +57,53 @@ def test_every_variable_of_the_settings_page_is_read() -> None:
     known = {variable for one in SETTINGS.values() for variable in one.parsers}
     named = set(re.findall(r"\b(?:BKAPP|BKPAAS|BK)_[A-Z_0-9]+\b", page("settings")))
     assert named - known - {"BK_ITSM4_"} == set()
+
+
+def test_every_status_of_the_log_platform_has_its_label_and_the_states_that_it_covers() -> None:
+    """The words are the same as the library's, and mean something else."""
+    found = {
+        row[0].strip("`"): (row[1], set(re.findall(r"`(\w+)`", row[2]))) for row in rows(page("migrate"), "日志平台")
+    }
+    covered: dict[CollectorStatus, set[str]] = {}
+    for change in (x.DRAFT, x.QUEUED, x.PENDING, x.FAILED_CALLBACK, x.APPROVED, x.REJECTED):
+        covered.setdefault(collector_status(change), set()).add(str(change.state))
+    assert found == {one.value: (one.label, covered[one]) for one in CollectorStatus}
+
+
+def test_every_method_endpoint_and_setting_of_the_old_handler_has_a_row() -> None:
+    """A reader finds the old call by its name."""
+    text = page("migrate")
+    assert {row[0].strip("`").partition("(")[0] for row in rows(text, "`ItsmHandler`")} == set(migrate.HANDLER)
+    assert {row[0].strip("`") for row in rows(text, "`BkItsmApi`")} == set(migrate.API)
+    named = " ".join(row[0] for row in rows(text, "日志平台的配置"))
+    assert [name for name in migrate.SETTINGS if f"`{name}`" not in named] == []
+
+
+def test_every_number_of_the_log_platform_has_the_error_that_carries_it() -> None:
+    """The number is the error's `platform_code`."""
+    numbered = {
+        int(row[1]): re.findall(r"`(\w+)`", row[2])[0]
+        for row in rows(page("migrate"), "日志平台的异常")
+        if row[1].isdecimal()
+    }
+    assert {code: getattr(errors, name).platform_code for code, name in numbered.items()} == {
+        code: code for code in (501, 502, 503, 504)
+    }
+
+
+def test_every_promise_of_the_comparison_names_a_test_that_exists() -> None:
+    """Each is also in the table of the README."""
+    shown_by = [row[2].strip("`").split("::") for row in rows(page("migrate"), "手写 handler")]
+    assert len(shown_by) >= 6
+    readme = (DOCS.parent / "README.zh-CN.md").read_text(encoding="utf-8")
+    assert [name for _, name in shown_by if f"[`{name}`]" not in readme] == []
+    assert [name for file, name in shown_by if f"def {name}(" not in (DOCS.parent / file).read_text("utf-8")] == []
+
+
+def test_the_commands_of_a_move_are_those_that_a_test_runs() -> None:
+    """The page in English has the same, and a test moves a ticket by them."""
+    commands = re.findall(r"^\$ itsm-workflow (.*)$", page("migrate"), flags=re.MULTILINE)
+    moving, run = (
+        [one for one in each if one.startswith(("shadow", "adopt"))] for each in (commands, migrate.COMMANDS)
+    )
+    assert moving == run
