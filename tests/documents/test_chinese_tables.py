@@ -10,6 +10,7 @@ import attrs
 from itsm_workflow import errors
 from itsm_workflow.integrations import CollectorStatus, collector_status
 from itsm_workflow.settings import SETTINGS, Settings
+from itsm_workflow_backends.sql._url import Options
 from tests.documents import test_migrate_page as migrate
 from tests.documents.test_settings_page import default_of
 from tests.support import examples as x
@@ -107,3 +108,12 @@ def test_the_commands_of_a_move_are_those_that_a_test_runs() -> None:
         [one for one in each if one.startswith(("shadow", "adopt"))] for each in (commands, migrate.COMMANDS)
     )
     assert moving == run
+
+
+def test_every_parameter_of_the_address_of_a_server_has_its_default() -> None:
+    """And no other row."""
+    written = {row[0].strip("`"): row[1].strip("`") for row in rows(page("production-storage"), "参数")}
+    defaults = {one.name: one.default for one in attrs.fields(Options)}
+    assert written == {
+        name: str(value).lower() if isinstance(value, bool | str) else f"{value:g}" for name, value in defaults.items()
+    }
