@@ -18,6 +18,7 @@ from itsm_workflow.cli import (
     doctor,
     export_case,
     gateway_check,
+    graph,
     lint_graph,
     listing,
     metrics,
@@ -42,7 +43,7 @@ NAME = "itsm-workflow"
 
 
 _COMMANDS: dict[str, tuple[click.Command, ...]] = {
-    "Look": (listing.list_changes, show.show, show.why, show.history, show.graph, wait.wait, metrics.metrics),
+    "Look": (listing.list_changes, show.show, show.why, show.history, graph.graph, wait.wait, metrics.metrics),
     "Act on a change": (
         *(decide.apply, decide.settle, decide.withdraw, decide.resend, resend_all.resend_all, decide.record_ticket),
         *(decide.abandon, decide.retry_effect, decide.clear_attention, decide.attest_approval),

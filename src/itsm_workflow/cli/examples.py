@@ -14,7 +14,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "show": ("show collector-42", "show REQ20261127000001 --live"),
     "why": ("why collector-42",),
     "history": ("history collector-42", "history collector-42 --json"),
-    "graph": ("graph", "graph --request collector-42 -o collector-42.svg"),
+    "graph": (
+        "graph",
+        "graph --request collector-42 -o collector-42.svg",
+        "graph --request collector-42 --kind timeline -o timeline.svg",
+        "graph --request collector-42 --kind sequence --language zh",
+    ),
     "wait": ("wait collector-42 --timeout 3600",),
     "metrics": ("metrics -o /var/lib/node_exporter/itsm.prom",),
     "apply": (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import pathlib
 from typing import TYPE_CHECKING
 
 import attrs
@@ -16,8 +15,6 @@ from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.troubles import troubles
 from itsm_workflow.cli.views import change_view, entry_view, evidence_text, moment
 from itsm_workflow.errors import AmbiguousChange, StorageCorrupt, StorageSchemaError
-from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.machine.graph import FORMATS, SUFFIXES, Graph
 from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, labels_of
 from itsm_workflow.runtime.status import decisions_of
 
@@ -129,65 +126,6 @@ def why(place: Place, name: str, *, is_live: bool, in_json: bool) -> Exit:
     return view.exit
 
 
-@click.command()
-@click.option("--request", "name", metavar="ID", help="Mark the path of this change, by id, subject or sn.")
-@click.option(
-    "--format",
-    "spec",
-    type=click.Choice(FORMATS),
-    help=f"The format of the drawing; by default that of the file's suffix, or {FORMATS[0]}.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, writable=True, path_type=pathlib.Path),
-    help=f"Write to this file instead of standard output. Its suffix, such as {', '.join(SUFFIXES)}, names the format.",
-)
-@json_option
-@placed
-def graph(
-    place: Place,
-    name: str | None,
-    spec: str | None,
-    output: pathlib.Path | None,
-    in_json: bool,  # noqa: FBT001 - click passes by name
-) -> None:
-    """Draw the workflow as text, with the path of one change if one is given.
-
-    Examples: graph -o workflow.svg, or graph --request collector-42 --format table.
-    """
-    spec = _format(spec, output)
-    try:
-        text = format(_graph(place, name), spec)
-    except ImportError as missing:
-        raise click.ClickException(str(missing)) from missing
-    if output is not None:
-        try:
-            output.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise click.FileError(str(output), error.strerror) from error
-        note(f"wrote {output}")
-    elif in_json:
-        as_json({"format": spec, "text": text})
-    else:
-        data(text.rstrip("\n"))
-
-
-def _format(spec: str | None, output: pathlib.Path | None) -> str:
-    """Return the format of a drawing.
-
-    Raises:
-        click.UsageError: The suffix of the file means another format, or is not that of a text.
-    """
-    suffix = "" if output is None else output.suffix.lower()
-    of_suffix = SUFFIXES.get(suffix)
-    if of_suffix is None and suffix not in {"", ".txt"}:
-        raise click.UsageError(f"a graph cannot be written as {suffix}: name the file with {', '.join(SUFFIXES)}")
-    if spec is not None and of_suffix not in {None, spec}:
-        raise click.UsageError(f"--format {spec} does not fit {output}: a file with {suffix} is written as {of_suffix}")
-    return spec or of_suffix or FORMATS[0]
-
-
 def resolved(records: Records, name: str) -> ChangeRequest:
     """Return the one change with this id, subject or sn; if there are several, the error lists them."""
     try:
@@ -213,13 +151,6 @@ def print_change(records: Records, change: ChangeRequest, *, in_json: bool) -> N
         as_json(change_view(records.definition, change))
     else:
         data(clean(records.why(change.id)))
-
-
-def _graph(place: Place, name: str | None) -> Graph:
-    if name is None and not place.has_app:
-        return Graph(definition=COLLECTOR_CHANGE)  # a picture of the workflow needs no store
-    with place.records() as records:
-        return records.graph(resolved(records, name).id if name is not None else None)
 
 
 def _named(value: str, labels: Mapping[str, Mapping[str, str]]) -> str:

@@ -197,67 +197,6 @@ def test_history_prints_each_entry(office: Office) -> None:
     assert f"sn {change['sn']}" in lines[-1]
 
 
-def test_graph_draws_the_workflow_without_a_store(office: Office) -> None:
-    """The picture of the machine is the same for everybody."""
-    assert office.run("graph").out == str(Graph(definition=COLLECTOR_CHANGE))
-    assert office.run("graph", "--format", "table").out == format(Graph(definition=COLLECTOR_CHANGE), "table")
-    assert not (office.folder / "changes.db").exists()
-
-
-def test_graph_marks_a_changes_path_and_writes_a_file(office: Office) -> None:
-    """The current state is marked, and the text can be written to a file."""
-    change = office.apply("collector-42")
-    done = office.run("graph", "--request", change["sn"], "-o", "now.mmd")
-    assert (done.code, done.out) == (0, "")
-    assert "    class pending current" in (office.folder / "now.mmd").read_text(encoding="utf-8").splitlines()
-    assert office.run("graph", "-o", "no/such/folder.mmd").code == 1
-
-
-@pytest.mark.parametrize(
-    ("file", "begin"), [("a.svg", "<svg"), ("a.DOT", "digraph"), ("a.md", "| trigger"), ("a", "---")]
-)
-def test_the_suffix_of_the_file_names_the_format(office: Office, file: str, begin: str) -> None:
-    """Without one, it is Mermaid."""
-    assert office.run("graph", "-o", file).code == 0
-    assert (office.folder / file).read_text(encoding="utf-8").startswith(begin)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("-o", "a.png"), "a graph cannot be written as .png: name the file with .mmd, .md, .svg, .dot, .gv"),
-        (("-o", "a.png", "--format", "svg"), "a graph cannot be written as .png"),
-        (("-o", "a.svg", "--format", "table"), "--format table does not fit a.svg: a file with .svg is written as svg"),
-    ],
-)
-def test_a_file_that_would_hold_another_format_is_refused(
-    office: Office, arguments: tuple[str, ...], message: str
-) -> None:
-    """Nothing is written."""
-    done = office.run("graph", *arguments)
-    assert done.code == 2
-    assert message in " ".join(done.err.split())
-    assert not (office.folder / arguments[1]).exists()
-
-
-def test_a_format_without_its_extra_names_it(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In one sentence."""
-    monkeypatch.setitem(sys.modules, "graphviz", None)
-    done = office.run("graph", "--format", "dot")
-    assert done.code == 1
-    assert "pip install 'itsm-workflow[diagrams]'" in done.err
-
-
-def test_a_table_numbers_a_changes_path(office: Office) -> None:
-    """Each row shows the steps that took it, and the last line shows the current state."""
-    change = office.apply("collector-42")
-    lines = office.run("graph", "--request", change["id"], "--format", "table").out.splitlines()
-    steps = [(line.split(" | ")[0].lstrip("| "), line.split(" | ")[-1].rstrip(" |")) for line in lines[2:-2]]
-    assert lines[0].endswith("| meaning | steps |")
-    assert [one for one in steps if one[1]] == [("submit", "1"), ("record_ticket", "2")]
-    assert lines[-1] == "The change is in state pending."
-
-
 def test_damage_that_a_store_only_logs_makes_a_list_partial(office: Office) -> None:
     """A change whose only line is damaged cannot be listed: the exit code says that not all are."""
     url = f"json:///{office.folder}/changes.jsonl"

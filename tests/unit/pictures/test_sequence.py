@@ -6,6 +6,7 @@ import copy
 import re
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from itsm_workflow.change import Decider, Form
@@ -121,6 +122,14 @@ def test_a_decision_comes_before_the_callback_about_it() -> None:
     assert told[-5:] == ["approver->>gateway: bob approved it (08:09:17.000)", *end]
 
 
+def test_a_decision_is_never_before_the_ticket_is_known() -> None:
+    """The ticket system's clock can be an hour slow."""
+    early = Decider(user="bob", approved=True, at=x.later(-3600))
+    seen = x.finished(approved=True, sn=lives.SN, deciders=(early,))
+    told = messages(*lives.filed(), lives.heard(557), (557.2, lives.GATEWAY, "approve", seen))
+    assert told[2:4] == ["Note over store: Waiting for approval", "approver->>gateway: bob approved it (07:00:00.000)"]
+
+
 def test_an_undelivered_callback_is_broken() -> None:
     """The list of the ticket system shows it."""
     told = messages(*lives.filed(), (60, lives.GATEWAY, "fail_callback", ev.Undelivered(sn=lives.SN)))
@@ -175,6 +184,8 @@ def test_what_people_wrote_stays_one_message_of_mermaid() -> None:
     codes = "a#59;b #35;c #60;i#62; #37;#37;{x} #34;q#34; Note over a: b"
     assert wrote == f"host->>library: alice: Create the draft “{codes}”"
     assert len(lines) == 4 + 5 + 1 + 2 + 1
+    path = [attrs.evolve(LIVES["one"][0], actor="a\nend", trigger="b\nloop")]
+    assert "    host->>library: a end: b loop “Collect access logs”" in diagram(path).mermaid().splitlines()
 
 
 def test_wrong_questions_are_refused() -> None:
