@@ -44,7 +44,7 @@ class Tracker(TicketSystem):
 
     def gateway(self, url: str) -> TicketGateway:
         """Return a gateway with a short deadline."""
-        return TrackerGateway(url, TOKEN, deadline=3.0)
+        return TrackerGateway(url, TOKEN, deadline=2.0)
 
     def tickets(self) -> Sequence[str]:
         """Return the ids of the issues."""

@@ -351,7 +351,7 @@ BROKEN: Mapping[type[TrackerGateway], str] = {
 class TrackerOf(Tracker):
     """The tracker with another gateway."""
 
-    patience = 10.0
+    patience = 4.0
 
     def __init__(self, kind: type[TrackerGateway]) -> None:
         super().__init__()
@@ -359,7 +359,7 @@ class TrackerOf(Tracker):
 
     def gateway(self, url: str) -> TicketGateway:
         """Return the broken gateway."""
-        return self._kind(url, self.secrets[0], deadline=3.0)
+        return self._kind(url, self.secrets[0], deadline=1.0)
 
 
 @pytest.mark.parametrize(("kind", "promise"), [pytest.param(*one, id=one[0].__name__) for one in BROKEN.items()])
