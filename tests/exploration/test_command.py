@@ -14,7 +14,7 @@ from tests.exploration import defects
 from tests.support.limits import PATIENCE
 
 SMALL = ("--ticks", "1", "--faults", "1", "--acts", "0")
-KEYS = ["bounds", "states", "depth", "complete", "drains", "violations", "bad_ends", "seconds", "findings"]
+KEYS = ["bounds", "states", "depth", "complete", "drains", "violations", "bad_ends", "seconds", "unreached", "findings"]
 
 
 @pytest.mark.long
@@ -34,8 +34,10 @@ def test_the_figures_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     """Each on its line, and the verdict in words."""
     assert main(["verify", *SMALL, "--depth", "5"]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert list(lines) == ["bounds", "states", "depth", "drains", "seconds", "verdict"]
+    assert list(lines) == ["bounds", "states", "depth", "drains", "seconds", "unreached", "verdict"]
     assert lines["bounds"] == "1 tick, 1 fault, 0 acts, 2 workers"
+    assert lines["unreached"].startswith("failed_callback; ")
+    assert "failed_callback -> pending by resume; " in lines["unreached"]
     assert lines["verdict"] == "holds: 0 violations, 0 bad ends; walked up to this depth only"
 
 
@@ -46,7 +48,7 @@ def test_what_is_broken(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 
     assert main(["verify", *SMALL]) == 1
     out = capsys.readouterr().out
-    assert "verdict  broken: 1 violations, 0 bad ends" in out
+    assert "verdict    broken: 1 violations, 0 bad ends" in out
     assert "\n   4. a worker reads the change, which is due  [applying, sending]\n" in out
 
     assert main(["verify", *SMALL, "--json"]) == 1

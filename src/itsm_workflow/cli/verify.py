@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import attrs
@@ -58,6 +59,7 @@ def plain_exploration(bounds: Bounds, found: Exploration) -> dict[str, object]:
         "violations": len(found.violations),
         "bad_ends": len(found.bad_ends),
         "seconds": round(found.seconds, 3),
+        "unreached": attrs.asdict(found.unreached),
         "findings": [attrs.asdict(finding) for finding in (*found.violations, *found.bad_ends)],
     }
 
@@ -73,6 +75,7 @@ def _print(bounds: Bounds, found: Exploration) -> None:
             ("depth", found.depth),
             ("drains", f"{found.drains:,}"),
             ("seconds", f"{found.seconds:.1f} of one core"),
+            ("unreached", "; ".join(chain.from_iterable(attrs.astuple(found.unreached))) or "nothing"),
             ("verdict", _verdict(found)),
         )
     )

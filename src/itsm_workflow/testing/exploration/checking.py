@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import Facts, Transition
+    from itsm_workflow.testing.exploration.coverage import Reached
     from itsm_workflow.testing.exploration.invariants import Invariant
     from itsm_workflow.testing.exploration.itsm import Filed
 
@@ -73,10 +74,12 @@ def checked_acts(
     return checked
 
 
-def with_checked_guards(definition: WorkflowDefinition) -> WorkflowDefinition:
+def with_checked_guards(definition: WorkflowDefinition, reached: Reached) -> WorkflowDefinition:
     """Return the workflow with a check of each guard that is not the library's own: it must return None or a reason."""
     rows = tuple(
-        row if row.guard in _SHIPPED or row.trigger.value in _LIBRARY else attrs.evolve(row, guard=_checked(row))
+        row
+        if row.guard in _SHIPPED or row.trigger.value in _LIBRARY
+        else attrs.evolve(row, guard=_checked(row, reached))
         for row in definition.transitions
     )
     return definition if rows == definition.transitions else attrs.evolve(definition, transitions=rows)
@@ -100,8 +103,9 @@ def named(promise: object) -> str:
     return str(getattr(promise, "__name__", type(promise).__name__))
 
 
-def _checked(row: Transition) -> Callable[[Facts], str | None]:
+def _checked(row: Transition, reached: Reached) -> Callable[[Facts], str | None]:
     where = f"guard {named(row.guard)} of trigger {row.trigger.value}"
+    number = reached.watch(row, named(row.guard))
 
     def guard(facts: Facts) -> str | None:
         try:
@@ -113,6 +117,7 @@ def _checked(row: Transition) -> Callable[[Facts], str | None]:
             raise
         if reason is not None and not isinstance(reason, str):
             raise TypeError(f"{where} returned {reason!r}: it must return None, or a reason")
+        reached.answer(number, passed=reason is None)
         return reason
 
     return guard

@@ -12,6 +12,7 @@ from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.testing.default_effects import default_effects
 from itsm_workflow.testing.exploration.acts import operator_acts
 from itsm_workflow.testing.exploration.checking import check_given, checked_acts, named, problem_of, with_checked_guards
+from itsm_workflow.testing.exploration.coverage import Reached, Unreached
 from itsm_workflow.testing.exploration.drain import Drain, People, ends_right
 from itsm_workflow.testing.exploration.invariants import INVARIANTS, Sight
 from itsm_workflow.testing.exploration.itsm import Itsm
@@ -71,6 +72,7 @@ class Exploration:
         complete: Whether every world within the bounds was visited.
         drains: Worlds that were followed to the end, including those on the way.
         seconds: The run time on one core.
+        unreached: The states, moves and answers of guards that the walk never reached.
         violations: Broken promises; the walk stops at the first one.
         bad_ends: Ends that are not right; the walk stops at the first one.
     """
@@ -80,6 +82,7 @@ class Exploration:
     complete: bool
     drains: int
     seconds: float
+    unreached: Unreached
     violations: tuple[Violation, ...] = ()
     bad_ends: tuple[Violation, ...] = ()
 
@@ -124,10 +127,11 @@ def explore(
         ValueError: An act fires a trigger that the workflow does not have.
     """
     check_given(definition, bounds, invariants, end)
-    definition, acts = with_checked_guards(definition), checked_acts(definition, acts)
+    reached = Reached(definition)
+    definition, acts = with_checked_guards(definition, reached), checked_acts(definition, acts)
     planned = default_effects(definition) if effects is None else effects
     space = Space(library(definition, tick_policy(bounds.ticks), planned), itsm or Itsm(), bounds, acts)
-    return _Walk(space, definition, bounds, invariants, end).run(depth, progress, timer)
+    return _Walk(space, definition, bounds, invariants, end, reached=reached).run(depth, progress, timer)
 
 
 class _Walk:
@@ -138,8 +142,11 @@ class _Walk:
         bounds: Bounds,
         invariants: Sequence[Invariant],
         end: Invariant,
+        *,
+        reached: Reached,
     ) -> None:
         self._space = space
+        self._reached = reached
         self._definition = definition
         self._purse = Purse(bounds)
         self._invariants = invariants
@@ -164,6 +171,7 @@ class _Walk:
             complete=whole and not violations and not bad_ends,
             drains=sum(map(len, self._drains)),
             seconds=timer() - began,
+            unreached=self._reached.unreached(),
             violations=tuple(violations),
             bad_ends=tuple(bad_ends),
         )
@@ -216,6 +224,9 @@ class _Walk:
         if key in self._sane:
             return None
         sight = self._sight(move)
+        self._reached.move(sight.entries)
+        if sight.change is not None:
+            self._reached.enter(sight.change.state)
         for invariant in self._invariants:
             problem = problem_of(invariant, invariant(sight))
             if problem:
