@@ -352,19 +352,24 @@ class Workflow(Adopting):
             shown, iframe_ticket_url=iframe or None, ticket_status=None if standing is None else standing.value
         )
 
-    def why(self, change_id: str, *, live: bool = False) -> str:
+    def why(self, change_id: str, *, live: bool = False, language: str = "en") -> str:
         """Return one sentence that says what the change waits for, since when, and when the next look is.
 
         Args:
             change_id: The change.
             live: Whether to ask the gateway for the ticket's status, and to say so if the ticket is suspended. If the
                 gateway fails, the sentence is the same as without ``live``, and observers are notified.
+            language: The language of the sentence, ``en`` or ``zh``. What a person, the host or the ticket system
+                wrote, and the texts of errors, are shown as they are.
+
+        Raises:
+            ValueError: There are no sentences in the language.
         """
         check_flag("why(live=...)", live)
         if not live:
-            return self._why(change_id)
+            return self._why(change_id, language)
         check_outside(self._journal.storage, "why(live=True)")
-        return self._why(change_id, self._executor.calls.standing(self.get(change_id))[0])
+        return self._why(change_id, language, self._executor.calls.standing(self.get(change_id))[0])
 
     def close(self, *, seconds: float | None = None) -> None:
         """Wait for looks in the background, end waits, and close the store if the workflow opened it by its URL.

@@ -249,9 +249,9 @@ class Records:
         change = self.get(change_id)
         return status_of(self.definition, change, None, effects_of(change, self._journal.clock.now(), self._knows))
 
-    def why(self, change_id: str) -> str:
-        """Return one sentence that says what the change waits for, since when, and when the next look is."""
-        return self._why(change_id)
+    def why(self, change_id: str, *, language: str = "en") -> str:
+        """Return one sentence, in ``en`` or ``zh``: what the change waits for, since when, and the next look."""
+        return self._why(change_id, language)
 
     def newest(self, subject: str) -> ChangeRequest | None:
         """Return the subject's newest submitted change, which decides in `require_approved`, or None.
@@ -370,9 +370,9 @@ class Records:
 
         return decorate
 
-    def _why(self, change_id: str, ticket_status: TicketStatus | None = None) -> str:
+    def _why(self, change_id: str, language: str, ticket_status: TicketStatus | None = None) -> str:
         stored, now = self._journal.load(change_id), self._journal.clock.now()
-        return why(self.definition, stored, now, self._knows, ticket_status=ticket_status)
+        return why(self.definition, stored, now, self._knows, ticket_status=ticket_status, language=language)
 
     def _newest(self, subject: str) -> Sequence[Stored]:
         """Return the subject's newest submitted change; several if the store does not show which is the newest.

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
-from itsm_workflow.machine import withdrawal
+from itsm_workflow.machine import advice, withdrawal
 from itsm_workflow.machine.approval_rule import DOUBTS
 from itsm_workflow.machine.evidence import TicketStatus
-from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, labels_of
-from itsm_workflow.text import counted
+from itsm_workflow.machine.labels import ATTENTION, FACTS, OUTCOMES, VALUES, in_language, labels_of, state_label
+from itsm_workflow.machine.sentences import LANGUAGES, Listing, say, text_of
+from itsm_workflow.runtime.arguments import check_known
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from itsm_workflow.change import Attention, ChangeRequest, Decider, Form, PlannedEffect, TicketDecision
+    from itsm_workflow.change import Attempt, Attention, ChangeRequest, Decider, Form, PlannedEffect, TicketDecision
     from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.machine.sentences import Sentence
     from itsm_workflow.storage.codec import Stored
-
-_NEXT = "waits to be submitted for its next approval"
 
 
 @attrs.frozen(kw_only=True)
@@ -83,34 +83,7 @@ def status_of(
     )
 
 
-ADVICE = {
-    "not_found": "look for it in the ticket system by applicant and title, then record_ticket, resend or abandon",
-    "duplicate": "look at the tickets in the facts; record_ticket the right one if the change has none, withdraw the "
-    "others in the ticket system, then clear the attention",
-    "lookup_failed": "check the gateway, the look-ups continue; or look for it in the ticket system itself, then "
-    "resend with the result as evidence, or abandon",
-    "ambiguous_sn": "look at the ticket in the ticket system by its id, then attest_approval or abandon",
-    "no_approval_step": "find out who approved it, then attest_approval or abandon; the service's flow may have no "
-    "approval step",
-    "disagreement": "compare the ticket with the facts and the history; clear the attention when the difference is "
-    "explained",
-    "not_started": "look at its flow in the ticket system, a value of the form can have stopped it; wait, or abandon "
-    "the change, and the ticket is withdrawn as soon as the ticket system allows it",
-    "overdue": "remind the approvers, or withdraw",
-    "unsent": "check why the request cannot be sent; it is retried, or abandon the change",
-    "effect_parked": "fix the cause of the failure, then retry the effect",
-    "effect_unknown": "run a process that has a function for the effect, or add its name as an alias of another effect",
-    "mismatch": "compare the ticket with the facts; record_ticket with override if it is the change's ticket, or "
-    "abandon the change",
-    "self_approved": "check whether the applicant may approve, then clear the attention; attest_approval or abandon "
-    "if the change still waits",
-    "inconclusive": "look at the ticket and check why it cannot be read, then attest_approval or abandon",
-    "not_as_sent": "check that the gateway is the one that has the ticket; if it is, and the ticket was changed there, "
-    "attest_approval or abandon",
-    "withdrawal_unresolved": "withdraw the ticket again, or accept_after_withdrawal",
-    "decision_refused": "compare the ticket with the guards of the workflow's own transitions",
-    "host": "deal with the problem in the facts, then clear the attention",
-}
+ADVICE = {reason: said["en"] for reason, said in advice.ADVICE.items()}
 """The advice to the operator for each reason of attention."""
 
 
@@ -121,6 +94,7 @@ def why(
     knows: Callable[[str], bool] | None = None,
     *,
     ticket_status: TicketStatus | None = None,
+    language: str = "en",
 ) -> str:
     """Return one sentence that says what the change waits for, since when, and when the next look is.
 
@@ -130,18 +104,46 @@ def why(
         now: The current time.
         knows: A function that returns whether this process can deliver the named effect; None if it delivers none.
         ticket_status: The ticket's current status at the gateway; None if the gateway was not asked.
+        language: The language of the sentence, ``zh`` or ``en``.
+
+    Raises:
+        ValueError: There are no sentences in the language.
     """
+    check_known("why(language=...)", [language], LANGUAGES, "a language")
+    return text_of(explained(definition, stored, now, knows, ticket_status=ticket_status), language)
+
+
+def explained(
+    definition: WorkflowDefinition,
+    stored: Stored,
+    now: dt.datetime,
+    knows: Callable[[str], bool] | None = None,
+    *,
+    ticket_status: TicketStatus | None = None,
+) -> Sentence:
+    """Return the sentence of `why` before it is put into a language; the arguments are those of `why`."""
     change = stored.change
-    is_suspended = ticket_status is TicketStatus.SUSPENDED and is_watched(definition, change)
-    suspended = ", which is suspended" if is_suspended else ""
-    parts = [_waits_for(definition, change) + suspended, *decisions_of(change)]
+    waits = _waits_for(definition, change)
+    if ticket_status is TicketStatus.SUSPENDED and is_watched(definition, change):
+        waits = say("suspended", said=waits)
+    parts = [waits, *_decisions_of(change)]
     if change.attention is not None:
-        facts = ", ".join(f"{key} {value}" for key, value in change.attention.facts.items())
-        reason = change.attention.reason.value
-        parts.append(f"a person should look ({reason}{': ' + facts if facts else ''}): {ADVICE[reason]}")
-    parts += effects_of(change, now, knows)
+        parts.append(_attention(change.attention))
+    parts += _effects_of(change, now, knows)
     parts.append(_next_look(stored, now))
-    return f"{change.subject} ({change.id}) {'; '.join(parts)}."
+    return say("change", subject=change.subject, id=change.id, parts=Listing("between_parts", tuple(parts)))
+
+
+def _attention(attention: Attention) -> Sentence:
+    reason = {"zh": ATTENTION[attention.reason]["zh"], "en": attention.reason.value}
+    values = {"reason": reason, "advice": say(f"advice_{attention.reason.value}")}
+    if not attention.facts:
+        return say("attention", **values)
+    facts = [
+        say("fact", name={"zh": in_language(FACTS.get(name, {}), "zh", name), "en": name}, value=value)
+        for name, value in attention.facts.items()
+    ]
+    return say("attention_with_facts", **values, facts=Listing("between_facts", tuple(facts)))
 
 
 def is_watched(definition: WorkflowDefinition, change: ChangeRequest) -> bool:
@@ -152,89 +154,127 @@ def is_watched(definition: WorkflowDefinition, change: ChangeRequest) -> bool:
 
 def decisions_of(change: ChangeRequest) -> Iterator[str]:
     """Yield a text for each person who decided the ticket, and for the attestation with its evidence."""
+    return (text_of(one, "en") for one in _decisions_of(change))
+
+
+def _decisions_of(change: ChangeRequest) -> Iterator[Sentence]:
     if change.decision is not None:
-        yield from map(describe_decider, change.decision.deciders)
+        yield from map(_decider, change.decision.deciders)
         if change.decision.attested_by:
-            yield f"attested by {change.decision.attested_by}: {change.decision.evidence}"
+            yield say("attested_by", actor=change.decision.attested_by, evidence=change.decision.evidence)
 
 
 def describe_decider(decider: Decider) -> str:
     """Return a short text with a person's name, verdict and remark in a step of a ticket."""
-    words = {True: "approved", False: "refused", None: "decided"}
-    return f"{decider.user} {words[decider.approved]} it" + (f": {decider.remark}" if decider.remark else "")
+    return text_of(_decider(decider), "en")
 
 
-def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
-    roles, ticket, attempt = definition.roles_in(change.state), change.ticket, change.attempt
-    where = f"ticket {ticket.sn}" if ticket else "its ticket"
+def _decider(decider: Decider) -> Sentence:
+    codes = {True: "approved_by", False: "refused_by", None: "decided_by"}
+    said = say(codes[decider.approved], user=decider.user)
+    return say("with_remark", said=said, remark=decider.remark) if decider.remark else said
+
+
+def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> Sentence:
+    roles, attempt = definition.roles_in(change.state), change.attempt
     is_draft, is_between = change.state == definition.initial, definition.is_submitted_in(change.state)
     if is_draft or (is_between and change.outcome is None):
-        problem = f", {attempt.problem}" if attempt and attempt.problem else ""
-        return f"is a draft and waits to be submitted{problem}" if is_draft else f"{_NEXT}{problem}"
+        said = say("draft" if is_draft else "next_approval")
+        return say("with_problem", said=said, problem=attempt.problem) if attempt and attempt.problem else said
     if change.state == roles.asking and attempt is not None:
-        words = {
-            Phase.QUEUED: "waits to be filed",
-            Phase.SENDING: "is being filed",
-            Phase.UNKNOWN: "may have been filed, its ticket is looked up",
-        }
-        problems = "; then ".join(filter(None, (attempt.problem, attempt.look_problem)))
-        shown = f" ({problems})" if problems else ""
-        return f"{words[attempt.phase]}, attempt {attempt.number}{shown}"
-    watched = is_watched(definition, change)
-    if change.outcome is Outcome.WAS_APPROVED and not watched:
-        ended = f" on {_at(change.ended_at)}" if change.ended_at else ""
-        return f"was approved{ended} by {where}, and " + (
-            _NEXT if is_between else f"is now {change.state}, which does not grant"
-        )
-    if change.outcome is not None and not watched:
-        ended = f" on {_at(change.ended_at)}" if change.ended_at else ""
-        by = "with" if change.outcome is Outcome.ABANDONED else "by"
-        result = f"{change.outcome.value}{ended}" + (f" {by} {where}" if ticket else "")
-        is_over = change.state in definition.final and change.state in {roles.granted, roles.refused}
-        # Otherwise the change continues after its approval, or ended in a state that the host added.
-        return f"ended as {result}" if is_over else f"is {change.state}, {result}"
-    if change.attention is not None and change.attention.reason is AttentionReason.DECISION_REFUSED:
-        return f"cannot accept the decision of {where}, since the machine refused it"
-    if change.attention is not None and change.attention.reason in DOUBTS:
-        return f"waits for a conclusive look at {where}"
+        return _filing(attempt)
+    if change.outcome is not None and not is_watched(definition, change):
+        return _decided(definition, change, change.outcome)
+    return _waits_for_ticket(definition, change)
+
+
+def _filing(attempt: Attempt) -> Sentence:
+    """Return what a change without a ticket waits for, after it was submitted."""
+    codes = {Phase.QUEUED: "queued", Phase.SENDING: "sending", Phase.UNKNOWN: "unknown"}
+    said = say(codes[attempt.phase], number=attempt.number)
+    problems = tuple(filter(None, (attempt.problem, attempt.look_problem)))
+    return say("with_problems", said=said, problems=Listing("between_problems", problems)) if problems else said
+
+
+def _decided(definition: WorkflowDefinition, change: ChangeRequest, outcome: Outcome) -> Sentence:
+    """Return how a change was decided that does not wait for its ticket any more."""
+    roles, ticket, at = definition.roles_in(change.state), _ticket(change), change.ended_at
+    on = {"at": at} if at else {}
+    state = {"zh": state_label(definition, change.state, "zh"), "en": change.state}
+    if outcome is Outcome.WAS_APPROVED:
+        is_between = definition.is_submitted_in(change.state)
+        stands = say("next_approval") if is_between else say("grants_no_more", state=state)
+        return say("was_approved_on" if at else "was_approved", ticket=ticket, now=stands, **on)
+    name = {"zh": OUTCOMES[outcome]["zh"], "en": outcome.value}
+    result = say("outcome_on" if at else "outcome", outcome=name, **on)
+    if change.ticket:
+        result = say("with_ticket" if outcome is Outcome.ABANDONED else "by_ticket", result=result, ticket=ticket)
+    if change.state in definition.final and change.state in {roles.granted, roles.refused}:
+        return say("ended", result=result)
+    # The change continues after its approval, or ended in a state that the host added.
+    return say("goes_on", state=state, result=result)
+
+
+def _waits_for_ticket(definition: WorkflowDefinition, change: ChangeRequest) -> Sentence:
+    """Return what a change waits for whose ticket was filed."""
+    ticket, reason = _ticket(change), change.attention.reason if change.attention else None
+    if reason is AttentionReason.DECISION_REFUSED:
+        return say("decision_refused", ticket=ticket)
+    if reason in DOUBTS:
+        return say("in_doubt", ticket=ticket)
     if change.suspicion is not None:
-        return f"waits for a second look at {where}, {change.suspicion.status} since {_at(change.suspicion.since)}"
+        seen = change.suspicion
+        status = {"zh": in_language(VALUES.get(seen.status, {}), "zh", seen.status), "en": seen.status}
+        return say("second_look", ticket=ticket, status=status, at=seen.since)
     withdrawn = withdrawal.unresolved(change)
     if withdrawn is not None:
-        return f"waits for {where} to end as withdrawn, since it was withdrawn ({withdrawal.since(withdrawn)})"
-    if change.attention is not None and change.attention.reason is AttentionReason.NOT_STARTED:
-        return f"waits for the flow of {where} to begin: until then, no approver is asked"
-    approvers = ", ".join(change.form.approvers) or "its approvers"
-    since = f" since {_at(ticket.recorded_at)}" if ticket else ""
-    lost = ", whose callback did not arrive" if change.state == roles.undelivered else ""
-    return f"waits for {approvers} to decide {where}{since}{lost}"
+        is_known = withdrawn.status is EffectStatus.DELIVERED
+        return say("withdrawn", ticket=ticket, at=withdrawn.due_at if is_known else say("unknown_time"))
+    if reason is AttentionReason.NOT_STARTED:
+        return say("not_started", ticket=ticket)
+    approvers = change.form.approvers
+    named = Listing("between_names", tuple(approvers)) if any(approvers) else say("its_approvers")
+    if change.ticket:
+        said = say("waits_since", ticket=ticket, approvers=named, at=change.ticket.recorded_at)
+    else:
+        said = say("waits", ticket=ticket, approvers=named)
+    is_lost = change.state == definition.roles_in(change.state).undelivered
+    return say("undelivered", said=said) if is_lost else said
+
+
+def _ticket(change: ChangeRequest) -> Sentence:
+    return say("ticket", sn=change.ticket.sn) if change.ticket else say("its_ticket")
 
 
 def effects_of(change: ChangeRequest, now: dt.datetime, knows: Callable[[str], bool] | None) -> list[str]:
     """Return a text for each effect that is still to be delivered."""
+    return [text_of(one, "en") for one in _effects_of(change, now, knows)]
+
+
+def _effects_of(change: ChangeRequest, now: dt.datetime, knows: Callable[[str], bool] | None) -> list[Sentence]:
     undone = [one for one in change.effects if one.status in {EffectStatus.PLANNED, EffectStatus.STARTED}]
     return [_effect(one, now, is_known=knows is None or knows(one.name)) for one in undone]
 
 
-def _effect(effect: PlannedEffect, now: dt.datetime, *, is_known: bool) -> str:
+def _effect(effect: PlannedEffect, now: dt.datetime, *, is_known: bool) -> Sentence:
+    name = effect.name
     if effect.claimed_until is not None and effect.is_in_delivery(now):
-        return f"effect {effect.name} is being delivered until {_at(effect.claimed_until)}, delivery {effect.attempts}"
-    due = "is due" if effect.due_at <= now else f"is due at {_at(effect.due_at)}"
+        return say("effect_in_delivery", name=name, at=effect.claimed_until, number=effect.attempts)
+    due = say("due") if effect.due_at <= now else say("due_at", at=effect.due_at)
     if not is_known:
-        return f"effect {effect.name} {due}, and this process has no function for it"
+        return say("effect_without_function", name=name, due=due)
     if effect.status is EffectStatus.STARTED:
-        return f"effect {effect.name} {due}, delivery {effect.attempts} brought no result"
-    if effect.name == WITHDRAW and effect.error:
-        return f"effect {effect.name} {due}: {effect.error}"
-    failed = f", it failed {counted(effect.tries, 'time')}" if effect.tries else ""
-    return f"effect {effect.name} {due}{failed}"
+        return say("effect_without_result", name=name, due=due, number=effect.attempts)
+    if name == WITHDRAW and effect.error:
+        return say("effect_with_error", name=name, due=due, error=effect.error)
+    if not effect.tries:
+        return say("effect", name=name, due=due)
+    if effect.tries == 1:
+        return say("effect_failed_once", name=name, due=due)
+    return say("effect_failed", name=name, due=due, times=effect.tries)
 
 
-def _next_look(stored: Stored, now: dt.datetime) -> str:
+def _next_look(stored: Stored, now: dt.datetime) -> Sentence:
     if stored.due_at is None:
-        return "nothing more is due"
-    return "it is due now" if stored.due_at <= now else f"the next look is at {_at(stored.due_at)}"
-
-
-def _at(moment: dt.datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+        return say("nothing_due")
+    return say("due_now") if stored.due_at <= now else say("next_look", at=stored.due_at)

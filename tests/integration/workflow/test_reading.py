@@ -134,6 +134,20 @@ def test_why_says_what_each_situation_waits_for(office: Office) -> None:
     assert f"ended as withdrawn on 2026-03-02 08:01:11 UTC by ticket {sn}" in workflow.why(change.id)
 
 
+def test_why_is_in_the_language_that_the_caller_names(office: Office) -> None:
+    """Also with the ticket's present status; a language without sentences is refused."""
+    workflow = office.workflow()
+    change = workflow.apply(subject=SUBJECT, **asked())
+    office.pass_time()
+    office.sandbox.suspend(change.sn or "")
+    start = f"{SUBJECT}（{change.id}）自 2026-03-02 08:00:00 UTC 起等待审批单据（{change.sn}），审批人：carol、dave"
+    end = "；下次核对时间 2026-03-02 08:05:00 UTC。"
+    assert workflow.why(change.id, language="zh") == f"{start}{end}"
+    assert workflow.why(change.id, language="zh", live=True) == f"{start}，单据已挂起{end}"
+    with pytest.raises(ValueError, match=r"why\(language=\.\.\.\) takes a language: zh, en; not 'fr'"):
+        workflow.why(change.id, language="fr")
+
+
 def test_why_says_how_a_send_stands(office: Office) -> None:
     """Queued and unknown differ, and an attention says what a person can do."""
     workflow = office.workflow()

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itsm_workflow.change import AttentionReason, ChangeRequest, Decider, EffectStatus, TicketDecision
+from itsm_workflow.machine import advice
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, LABELS, State, Trigger
 from itsm_workflow.machine.approval_rule import DOUBTS
+from itsm_workflow.machine.labels import ATTENTION
 from itsm_workflow.runtime.status import ADVICE, status_of, why
 from itsm_workflow.storage.codec import Stored
 from itsm_workflow.testing import strategies as s
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
     import datetime as dt
 
 
-def sentence(change: ChangeRequest, *, due_at: dt.datetime | None = None, now: dt.datetime = x.NOW) -> str:
+def sentence(
+    change: ChangeRequest, *, due_at: dt.datetime | None = None, now: dt.datetime = x.NOW, language: str = "en"
+) -> str:
     """Return the sentence about a change, without its subject and id."""
     stored = Stored(change=change, version=3, seq=3, head="", form="", document="", due_at=due_at)
-    said = why(COLLECTOR_CHANGE, stored, now)
-    start = f"{change.subject} ({change.id}) "
+    said = why(COLLECTOR_CHANGE, stored, now, language=language)
+    start = f"{change.subject}（{change.id}）" if language == "zh" else f"{change.subject} ({change.id}) "
     assert said.startswith(start)
     return said.removeprefix(start)
 
@@ -196,3 +200,48 @@ def test_there_is_a_sentence_about_every_change(
     said = sentence(change, due_at=due_at, now=now)
 
     assert said.endswith(("; nothing more is due.", "; it is due now.", " UTC."))
+
+
+# ---------------------------------------------------------------- the sentence in Chinese
+
+IN_CHINESE: dict[str, str] = {
+    "a draft": "是草稿，待提交",
+    "a refused draft": "是草稿，待提交，the gateway refused it (code 39): no title",
+    "queued": "等待提单，第 1 次",
+    "unsent": "等待提单，第 1 次（connection refused）",
+    "sending": "正在提单，第 1 次",
+    "unknown": "提单结果未知，正在查询单据，第 1 次（the connection was reset）",
+    "pending": "自 2024-05-17 08:00:01 UTC 起等待审批单据（REQ7），审批人：bob",
+    "pending without names": "自 2024-05-17 08:00:01 UTC 起等待审批单据（REQ7），审批人：由流程决定",
+    "undelivered": "自 2024-05-17 08:00:01 UTC 起等待审批单据（REQ7），审批人：bob，单据的回调未送达",
+    "suspected": "单据（REQ7）自 2024-05-17 08:00:10 UTC 起显示为“已撤销”，等待复查确认",
+    "approved": "已结束：已通过，时间 2024-05-17 08:00:20 UTC，依据单据（REQ7）",
+    "withdrawn": "已结束：已撤销，时间 2024-05-17 08:01:40 UTC，依据单据（REQ7）",
+    "abandoned": "已结束：已放弃，时间 2024-05-17 08:15:00 UTC",
+    "ended at an unknown time": "已结束：已通过，依据单据（REQ7）",
+}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_the_sentence_in_chinese_says_what_a_change_waits_for(name: str) -> None:
+    """What the ticket system or an error says is shown as it is."""
+    change, _ = SENTENCES[name]
+    assert sentence(attrs.evolve(change, effects=()), language="zh") == f"{IN_CHINESE[name]}；没有待办的核对。"
+
+
+@pytest.mark.parametrize("reason", AttentionReason)
+def test_the_sentence_in_chinese_says_why_a_person_should_look_and_what_to_do(reason: AttentionReason) -> None:
+    """With the names that the pages show, also of the facts that have one."""
+    told = x.after(
+        x.PENDING, (Trigger.RAISE_ATTENTION, ev.Concern(reason=reason, facts={"sn": "REQ8", "since": "May"}))
+    )
+    start = f"；待人工处理（{ATTENTION[reason]['zh']}：单号 REQ8，since May）：{advice.ADVICE[reason.value]['zh']}；"
+    assert start in sentence(told, language="zh")
+
+
+@given(change=s.changes, due_at=st.none() | s.moments, now=s.moments)
+def test_there_is_a_sentence_in_chinese_about_every_change(
+    change: ChangeRequest, due_at: dt.datetime | None, now: dt.datetime
+) -> None:
+    """Whether the machine could make it or not."""
+    assert sentence(change, due_at=due_at, now=now, language="zh").endswith("。")

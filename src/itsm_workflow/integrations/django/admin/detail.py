@@ -40,7 +40,7 @@ def change_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, cha
         state=state,
         tone=tone(definition, change.state),
         attention=_attention(change),
-        why=workflow.why(change_id),
+        why=workflow.why(change_id, language=language()),
         buttons=buttons(workflow, change, request.user.get_username()) if admin.has_change_permission(request) else (),
         picture=mark_safe(picture(definition, entries, title=title, language=language())),  # noqa: S308 - it escapes its texts
         facts=[(name, text) for name, text in _facts(change) if text],
