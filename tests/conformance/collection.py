@@ -13,6 +13,7 @@ from tests.conformance import (
     zoo_errors,
     zoo_filters,
     zoo_hidden,
+    zoo_interrupted_code,
     zoo_interrupts,
     zoo_many,
     zoo_races,
@@ -34,7 +35,7 @@ COLLECTION: Mapping[str, Mapping[Any, Caught]] = {
     "Spelling and time": zoo_spelling.ZOO,
     "Races": {**zoo_races.ZOO, **zoo_closing.ZOO},
     "Errors, locks and power cuts": {**zoo_errors.ZOO, **zoo_undoing.ZOO, **zoo_hidden.ZOO},
-    "Signals, failing locks and clocks": zoo_interrupts.ZOO,
+    "Signals, failing locks and clocks": {**zoo_interrupts.ZOO, **zoo_interrupted_code.ZOO},
     "Damage": zoo_damage.ZOO,
 }
 """By class of defect, the broken backends that need no server, and how each is caught."""

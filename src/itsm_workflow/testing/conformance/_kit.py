@@ -14,6 +14,7 @@ from itsm_workflow.testing.conformance._filters import FilterPromises
 from itsm_workflow.testing.conformance._finding import FindPromises
 from itsm_workflow.testing.conformance._forking import ForkingPromises
 from itsm_workflow.testing.conformance._histories import HistoryPromises
+from itsm_workflow.testing.conformance._interrupted_code import InterruptedCodePromises
 from itsm_workflow.testing.conformance._interrupts import InterruptPromises
 from itsm_workflow.testing.conformance._lasting import LastingPromises
 from itsm_workflow.testing.conformance._machine import ModelPromises
@@ -41,7 +42,7 @@ GROUPS: Mapping[str, tuple[type[Promises], ...]] = {
     "lasting": (LastingPromises,),
     "crashes": (DyingPromises, CrashPromises),
     "damage": (DamagePromises,),
-    "errors": (ErrorPromises, InterruptPromises),
+    "errors": (ErrorPromises, InterruptPromises, InterruptedCodePromises),
     "walk": (ModelPromises,),
 }
 """The parts of the kit by the name of their group."""
@@ -71,6 +72,7 @@ class Kit(
     DamagePromises,
     ErrorPromises,
     InterruptPromises,
+    InterruptedCodePromises,
     CrashPromises,
     ModelPromises,
 ):

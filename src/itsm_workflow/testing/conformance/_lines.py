@@ -67,39 +67,63 @@ def at_line(line: int, act: Callable[[], object], *, of: frozenset[str] = frozen
         yield lines
 
 
-def places_in(call: Callable[[], object], most: int, *, of: frozenset[str]) -> list[Place]:
+def places_in(
+    call: Callable[[], object],
+    most: int,
+    *,
+    of: frozenset[str],
+    chosen: Callable[[FrameType], bool] = lambda _: True,
+) -> list[Place]:
     """Make a call, and return the lines of code of these packages at the top that it executes, each once, in order.
 
-    Of more than `most`, as many are returned, at equal distances. Other than the number of an executed line, a place
-    stays the same when the store grows.
+    Other than the number of an executed line, a place stays the same when the store grows.
+
+    Args:
+        call: The call.
+        most: The most places; of more, as many are returned, at equal distances.
+        of: The packages at the top.
+        chosen: Whether the place of a frame counts.
     """
     places: dict[Place, None] = {}
-    with each_line(lambda frame: places.setdefault(_place(frame)), of=of):
+
+    def see(frame: FrameType) -> None:
+        if chosen(frame):
+            places.setdefault(place_of(frame))
+
+    with each_line(see, of=of):
         call()
     listed = [*places]
     return [listed[place] for place in sorted({number * len(listed) // most for number in range(most)})]
 
 
 @contextmanager
-def at_place(place: Place, act: Callable[[], object], *, of: frozenset[str]) -> Iterator[None]:
+def at_place(
+    place: Place,
+    act: Callable[[], object],
+    *,
+    of: frozenset[str],
+    chosen: Callable[[FrameType], bool] = lambda _: True,
+) -> Iterator[None]:
     """Act before that line of code is executed for the first time in the block.
 
     Args:
         place: The line of code.
-        act: Called before that line.
+        act: Called before that line; what it raises is raised there.
         of: The packages at the top, of which one has the line.
+        chosen: Whether the place of a frame counts.
     """
     waiting = [act]
 
     def see(frame: FrameType) -> None:
-        if waiting and _place(frame) == place:
+        if waiting and place_of(frame) == place and chosen(frame):
             waiting.pop()()
 
     with each_line(see, of=of):
         yield
 
 
-def _place(frame: FrameType) -> Place:
+def place_of(frame: FrameType) -> Place:
+    """Return the line of code that the frame is at."""
     return frame.f_code.co_filename, frame.f_lineno
 
 
