@@ -38,7 +38,7 @@ def rows(text: str, heading: str) -> list[list[str]]:
     """Return the cells of every row in the tables whose first column has that heading."""
     tables = re.findall(rf"^\| {re.escape(heading)} \|.*\n\| ---.*\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
     lines = [line for table in tables for line in table.splitlines()]
-    return [[cell.strip() for cell in line[2:-2].split(" | ")] for line in lines]
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
 
 
 def test_every_setting_has_one_row_with_its_variables_and_its_default() -> None:
