@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from itsm_workflow import errors
+from itsm_workflow import COLLECTOR_CHANGE, Workflow, errors
 from itsm_workflow.integrations import CollectorStatus, collector_status
 from itsm_workflow.settings import SETTINGS, Settings
 from itsm_workflow_backends.sql._url import Options
@@ -117,3 +117,12 @@ def test_every_parameter_of_the_address_of_a_server_has_its_default() -> None:
     assert written == {
         name: str(value).lower() if isinstance(value, bool | str) else f"{value:g}" for name, value in defaults.items()
     }
+
+
+def test_the_glossary_has_one_row_for_each_word_and_its_english_name_is_used() -> None:
+    """In the glossary in English, or in the code of a workflow: a reader of a message finds it."""
+    words = rows(page("glossary"), "中文")
+    assert len({row[0] for row in words}) == len({row[1] for row in words}) == len(words) > 0
+    used = set(re.findall(r"[a-z_]+(?:-in)?", (DOCS / "glossary.md").read_text(encoding="utf-8").lower()))
+    used |= {*dir(Workflow), *dir(COLLECTOR_CHANGE)}
+    assert [row[1] for row in words if row[1] not in used] == []

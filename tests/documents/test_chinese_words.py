@@ -1,0 +1,77 @@
+"""The mechanical part of the Chinese texts: words that colleagues would misread, spaces, and punctuation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from itsm_workflow.gateway.bk_itsm.page import LABELS as WORDS_OF_TICKETS
+from itsm_workflow.machine import labels
+from itsm_workflow.machine.advice import ADVICE
+from itsm_workflow.machine.approval import LABELS as STATES
+from itsm_workflow.machine.sentences import SENTENCES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.zh-CN.md", *sorted((ROOT / "docs" / "zh").glob("*.md"))]
+CATALOGUE = ROOT / "src/itsm_workflow/integrations/django/locale/zh_Hans/LC_MESSAGES/django.po"
+
+PLAIN = {
+    "替身": "模拟服务（沙箱）",
+    "宿主": "业务系统、接入方",
+    "(?<!API )网关": "ITSM，或者 API 网关",
+    "撤回": "撤单、已撤销",
+    "建成": "创建",
+    "获批": "审批通过",
+    "搁置": "停止重试",
+    "需人关注|该有人看": "待人工处理",
+    "一台[^，。]*状态机": "状态机",
+    "证据": "依据",
+    "您": "你",
+}
+"""Words that a colleague would read in another sense, and what to write instead."""
+SPACING = {
+    r"[\u4e00-\u9fff][A-Za-z0-9`]|[A-Za-z0-9`][\u4e00-\u9fff]": "a space between Chinese and Latin",
+    r"[\u4e00-\u9fff] +[\u4e00-\u9fff]": "no space in Chinese",
+    r"[\u4e00-\u9fff][,;:!?]|[,;:!?][\u4e00-\u9fff]": "the punctuation of Chinese",
+}
+
+
+def prose_of(text: str) -> str:
+    """Return a page without its examples, the addresses of its links, and the code in its sentences."""
+    text = re.sub(r"(?ms)^ *```.*?^ *```$", "", text)
+    return re.sub(r"`[^`\n]+`", "`x`", re.sub(r"\]\([^)]*\)", "]", text))
+
+
+def names_in_code() -> list[str]:
+    """Return every Chinese name that the code and the pages of Django's admin show."""
+    tables: list[Mapping[Any, labels.Label]] = [STATES, WORDS_OF_TICKETS, labels.OUTCOMES, labels.ATTENTION, ADVICE]
+    tables += [labels.TRIGGERS, labels.FACTS, labels.VALUES, labels.OPERATIONS, SENTENCES]
+    named = [one for table in tables for one in table.values()]
+    found = [one["zh"] for one in [*named, labels.UNKNOWN, labels.UNDELIVERED]]
+    return found + re.findall(r'^msgstr "(.+)"$', CATALOGUE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", ["ITSM替身", "审批 通过", "通过,拒绝", "由网关转发", "请您审批", "一台显式的状态机"])
+def test_what_is_to_be_replaced_is_found(text: str) -> None:
+    """Otherwise the tests below would pass for anything."""
+    assert any(re.search(pattern, text) for pattern in {**PLAIN, **SPACING})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_pages_use_the_words_of_the_platform(page: Path) -> None:
+    """With spaces and punctuation as a reader of Chinese expects them."""
+    text = prose_of(page.read_text(encoding="utf-8"))
+    assert [hit[0] for pattern in {**PLAIN, **SPACING} for hit in re.finditer(pattern, text)] == []
+
+
+def test_the_names_in_the_code_use_them_too() -> None:
+    """Pages, pictures and commands show these names."""
+    names = names_in_code()
+    assert {"待确认", "提单确认中", "回调失败", "没有该变更申请"} <= set(names)
+    assert [name for name in names for pattern in {**PLAIN, **SPACING} if re.search(pattern, name)] == []
