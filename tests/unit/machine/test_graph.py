@@ -216,3 +216,26 @@ def test_dot_is_the_same_where_pygraphviz_is_installed(monkeypatch: pytest.Monke
     drawn_by = SimpleNamespace(Graph=pytest.fail, NestedGraph=pytest.fail)
     monkeypatch.setitem(sys.modules, "transitions.extensions.diagrams_pygraphviz", drawn_by)
     assert format(GRAPH, "dot") == text
+
+
+def test_the_number_of_a_step_stands_on_its_arrow_around_the_boxes() -> None:
+    """In the middle of the curve, so that it is read with the right arrow."""
+    first, *_, last = path()
+    abandoned = attrs.evolve(last, trigger="abandon", source="draft", dest="rejected")
+    root = drawn(Graph(definition=COLLECTOR_CHANGE, path=(first, abandoned)).svg())
+    (taken,) = (group for group in root.iter(f"{SVG}g") if group.attrib["class"] == "itsm-move itsm-taken")
+    (arrow,), (number,) = taken.iter(f"{SVG}path"), taken.iter(f"{SVG}text")
+    x1, y1, b1, _, b2, _, x2, y2 = map(float, re.findall(r"[0-9.]+", arrow.attrib["d"]))
+    assert b1 == b2
+    assert float(number.attrib["x"]) == pytest.approx((x1 + 3 * b1 + 3 * b2 + x2) / 8)
+    assert float(number.attrib["y"]) == pytest.approx((y1 + y2) / 2 + 4)
+
+
+@pytest.mark.parametrize(
+    ("label", "lines"), [("采集项变更审批等待中" * 2, ["采集项变更审批等待中"] * 2), ("a" * 40, ["a" * 20] * 2)]
+)
+def test_a_line_of_chinese_takes_half_as_many_characters(label: str, lines: list[str]) -> None:
+    """Each is as wide as two Latin letters, and what fits is shown whole."""
+    labels = {**COLLECTOR_CHANGE.labels, COLLECTOR_CHANGE.initial: {"en": label, "zh": label}}
+    svg = Graph(definition=attrs.evolve(COLLECTOR_CHANGE, labels=labels)).svg()
+    assert " ".join(lines) in states_of(drawn(svg))["itsm-state"]
