@@ -31,11 +31,11 @@ class Tone:
     stroke: str
 
 
-_DRAFT = Tone("#e5e7eb", "#4b5563")
+_DRAFT = Tone("#f3f4f6", "#4b5563")
 _UNDER_WAY = Tone("#dbeafe", "#1d4ed8")
-_WAITING = Tone("#fde68a", "#92400e")
-_GRANTED = Tone("#bbf7d0", "#166534")
-_REFUSED = Tone("#fecaca", "#991b1b")
+_WAITING = Tone("#fcd34d", "#92400e")
+_GRANTED = Tone("#4ade80", "#166534")
+_REFUSED = Tone("#f87171", "#991b1b")
 
 
 def tone_of(definition: WorkflowDefinition, state: str) -> Tone:
