@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itsm_workflow import COLLECTOR_CHANGE
-from itsm_workflow.machine.graph import Graph
 from itsm_workflow.pictures import SequenceDiagram, Timeline
+from itsm_workflow.pictures.graph import Graph
 from tests.support.lives import LIVES
 
 if TYPE_CHECKING:

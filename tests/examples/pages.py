@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from docs.examples.external_permission import EXTERNAL_PERMISSION
 from docs.examples.plan_then_execute import PLAN_THEN_EXECUTE
 from docs.examples.two_stage_change import TWO_STAGE_CHANGE
-from itsm_workflow.machine.graph import Graph
+from itsm_workflow.pictures.graph import Graph
 
 if TYPE_CHECKING:
     from itsm_workflow import WorkflowDefinition

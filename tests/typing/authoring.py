@@ -24,7 +24,8 @@ from itsm_workflow import (
 )
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.lint import lint
-from itsm_workflow.machine import Concern, Graph
+from itsm_workflow.machine import Concern
+from itsm_workflow.pictures import Graph
 from itsm_workflow.settle import Step
 from itsm_workflow.testing import (
     INVARIANTS,

@@ -12,7 +12,7 @@ from itsm_workflow.cli.output import as_json, data, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option, resolved
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.machine.graph import FORMATS, SUFFIXES, Graph
+from itsm_workflow.pictures.graph import FORMATS, SUFFIXES, Graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,6 +4,5 @@ from __future__ import annotations
 
 from itsm_workflow.machine.definition import DueRule, Guard, Update
 from itsm_workflow.machine.evidence import Concern, Decision, Snapshot, TicketStatus, Withdrawal
-from itsm_workflow.machine.graph import Graph
 
-__all__ = ["Concern", "Decision", "DueRule", "Graph", "Guard", "Snapshot", "TicketStatus", "Update", "Withdrawal"]
+__all__ = ["Concern", "Decision", "DueRule", "Guard", "Snapshot", "TicketStatus", "Update", "Withdrawal"]

@@ -11,8 +11,7 @@ import attrs
 
 from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved
 from itsm_workflow.form import normal_subject, shown
-from itsm_workflow.machine.graph import Graph
-from itsm_workflow.pictures import SequenceDiagram, Timeline
+from itsm_workflow.pictures import Graph, SequenceDiagram, Timeline
 from itsm_workflow.readonly import ReadOnlyDict
 from itsm_workflow.runtime.arguments import check_function, check_text, check_whole
 from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE
-from itsm_workflow.machine.graph import Graph
+from itsm_workflow.pictures.graph import Graph
 
 if TYPE_CHECKING:
     from tests.integration.cli.office import Office

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 
 from itsm_workflow import Workflow
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.machine.graph import Graph
+from itsm_workflow.pictures.graph import Graph
 from itsm_workflow.testing import ManualClock, MemorySandbox
 from tests.support.limits import PATIENCE
 

@@ -12,7 +12,7 @@ import pytest
 from itsm_workflow import COLLECTOR_CHANGE, ChangeRequest, Effect, Policy, Report, Status
 from itsm_workflow.change import Attention, AttentionReason, Entry, Form
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.graph import Graph
+from itsm_workflow.pictures.graph import Graph
 from tests.support.world import APPROVER, World
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from itsm_workflow.integrations.django.admin.pages import rendered
 from itsm_workflow.integrations.django.admin.timeline import MOST, decider_text, text_of, timeline
 from itsm_workflow.integrations.django.admin.words import attention_label, change_label, label, language, tone
 from itsm_workflow.machine.labels import OUTCOMES
-from itsm_workflow.machine.picture import picture
+from itsm_workflow.pictures.graph_svg import picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

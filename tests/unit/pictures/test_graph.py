@@ -13,7 +13,7 @@ import pytest
 
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.machine.graph import FORMATS, Graph
+from itsm_workflow.pictures.graph import FORMATS, Graph
 from tests.support import examples as x
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.machine.analysis import moves
-from itsm_workflow.machine.dot import dot
 from itsm_workflow.machine.labels import state_label
-from itsm_workflow.machine.picture import picture
+from itsm_workflow.pictures.graph_dot import dot
+from itsm_workflow.pictures.graph_svg import picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
