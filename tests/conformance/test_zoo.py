@@ -151,6 +151,14 @@ class TestCheckedJournal(TestOneFile):
 
 
 @pytest.mark.long
+class TestNeverWaits(TestOneFile):
+    """A good backend, which refuses a call at once while another one is in the store."""
+
+    abilities = NeverWaits.abilities
+    build = NeverWaits
+
+
+@pytest.mark.long
 class TestTwoTables(TestOneFile):
     """A good backend, which keeps two tables in SQLite."""
 

@@ -1,6 +1,7 @@
 """The work of the threads and processes of a race; each call is recorded, and judged when all have ended.
 
-A commit that raises StorageUnavailable is not repeated: it may have been stored, and the judgement knows that.
+A busy store may raise StorageUnavailable, so a racer makes its call again, within a time limit. A commit that raised
+may have been stored, and the judgement knows that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.protocol import Order, Query
+from itsm_workflow.testing.conformance._insistent import Insistent
 from itsm_workflow.testing.conformance._rows import claim, create, follow, pages
 from itsm_workflow.testing.conformance._threads import at_once
 
@@ -63,28 +65,21 @@ def in_threads(work: Work, backend: StorageBackend, arguments: Sequence[tuple[ob
 
 
 def tried(backend: StorageBackend, *writes: Write) -> None:
-    """Commit; a commit whose outcome is not known is left at that."""
+    """Commit once; a commit whose outcome is not known is left at that."""
     with suppress(StorageUnavailable):
         backend.commit([*writes])
 
 
 def read(backend: StorageBackend, change_id: str) -> Row:
     """Return a row that must exist, reading again while the store is unavailable."""
-    for _ in range(_TRIES):
-        with suppress(StorageUnavailable):
-            row = backend.get(change_id)
-            assert row is not None, f"get({change_id!r}) returned None, but the change was stored"
-            return row
-    raise AssertionError(f"get({change_id!r}) raised StorageUnavailable {_TRIES:,} times")
+    row = Insistent(backend).get(change_id)
+    assert row is not None, f"get({change_id!r}) returned None, but the change was stored"
+    return row
 
 
 def created(backend: StorageBackend, change_id: str) -> None:
     """Create a change, and try again while the store is unavailable."""
-    for _ in range(_TRIES):
-        with suppress(StorageUnavailable):
-            backend.commit([create(change_id)])
-            return
-    raise AssertionError(f"the commit of {change_id!r} raised StorageUnavailable {_TRIES:,} times")
+    Insistent(backend).commit([create(change_id)])
 
 
 def bind(backend: StorageBackend, _pipe: object, meeting: Meeting, column: str, me: int, rounds: int) -> None:
@@ -95,7 +90,7 @@ def bind(backend: StorageBackend, _pipe: object, meeting: Meeting, column: str, 
         value: dict[str, Any] = {column: f"{column} {number}"}
         write = follow(read(backend, own), **value) if number % 2 else create(f"{number}-{me}", **value)
         meeting.wait()
-        tried(backend, write)
+        Insistent(backend).commit([write])
 
 
 def overwrite(backend: StorageBackend, _pipe: object, meeting: Meeting, change_id: str, rounds: int) -> None:
@@ -104,7 +99,7 @@ def overwrite(backend: StorageBackend, _pipe: object, meeting: Meeting, change_i
         meeting.wait()
         row = read(backend, change_id)
         meeting.wait()
-        tried(backend, claim(row, number) if number % 2 else follow(row))
+        Insistent(backend).commit([claim(row, number) if number % 2 else follow(row)])
 
 
 def count_up(backend: StorageBackend, _pipe: object, meeting: Meeting, change_id: str, rounds: int) -> None:
@@ -122,14 +117,14 @@ def count_up(backend: StorageBackend, _pipe: object, meeting: Meeting, change_id
 def claim_due(backend: StorageBackend, _pipe: object, meeting: Meeting, now: int) -> None:
     """Postpone due changes, page by page, until none is left."""
     meeting.wait()
+    insistent = Insistent(backend)
     for _ in range(_TRIES):
         seen = 0
-        with suppress(StorageUnavailable):
-            for page in pages(backend, Query(due_before=now, order=Order.DUE_AT, limit=7)):
-                seen += len(page.rows)
-                backend.commit([claim(row, now + 60_000_000) for row in page.rows])
-            if not seen:
-                return
+        for page in pages(insistent, Query(due_before=now, order=Order.DUE_AT, limit=7)):
+            seen += len(page.rows)
+            insistent.commit([claim(row, now + 60_000_000) for row in page.rows])
+        if not seen:
+            return
     raise AssertionError(f"after {_TRIES:,} passes there are changes that were claimed and are still due")
 
 
@@ -142,7 +137,7 @@ def write_while_read(backend: StorageBackend, _pipe: object, meeting: Meeting, c
         row = read(backend, change_id)
         new = create(f"{change_id}-{number}", entries=2)
         subject, form = f"{change_id} {number % 2}", f'{{"turn":{number}}}'
-        tried(backend, follow(row, entries=3, open_subject=subject, form=form), new)
+        Insistent(backend).commit([follow(row, entries=3, open_subject=subject, form=form), new])
     meeting.wait()
 
 

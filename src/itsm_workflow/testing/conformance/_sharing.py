@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._comparing import SENTENCES
+from itsm_workflow.testing.conformance._insistent import Insistent
 from itsm_workflow.testing.conformance._judging import judge
 from itsm_workflow.testing.conformance._partner import Partner
 from itsm_workflow.testing.conformance._processes import together
@@ -113,12 +114,13 @@ class SharingPromises(Promises):
         # A commit for every second page that is read: a fast writer would finish before the readers begin, and one that
         # does not wait for them would make their pages more and more.
         reading, pages_begun = {"one", "other"}, threading.Semaphore(0)
+        insistent = Insistent(backend)
 
         def write() -> int:
             number = 0
             while pages_begun.acquire() and reading and pages_begun.acquire() and reading:
                 # Before, between and after the existing rows.
-                backend.commit([create(f"{first}{number:04}-new") for first in "abc"])
+                insistent.commit([create(f"{first}{number:04}-new") for first in "abc"])
                 number += 1
             return 0
 
@@ -128,7 +130,7 @@ class SharingPromises(Promises):
                 for limit in (1000, 7) * 3:
                     ids: list[str] = []
                     pages_begun.release()
-                    for page in pages(backend, Query(limit=limit)):
+                    for page in pages(insistent, Query(limit=limit)):
                         ids += [row.id for row in page.rows]
                         pages_begun.release()
                     missed += names != [name for name in ids if "-" not in name]
