@@ -18,11 +18,11 @@ _MADE: dict[str, tuple[WorkflowDefinition, LintReport]] = {}
 _LINT = lint  # a test may put `linted` in its place
 
 
-def linted(definition: WorkflowDefinition) -> LintReport:
-    """Return the report of `lint`; definitions of the same parts share one."""
-    key = repr(_parts(definition))
+def linted(definition: WorkflowDefinition, *, samples: tuple[object, ...] = ()) -> LintReport:
+    """Return the report of `lint`; definitions of the same parts with the same samples share one."""
+    key = repr((_parts(definition), samples))
     if key not in _MADE:
-        _MADE[key] = (definition, _LINT(definition))  # kept alive, since its key holds addresses
+        _MADE[key] = (definition, _LINT(definition, samples=samples))  # kept alive, since its key holds addresses
     return _MADE[key][1]
 
 

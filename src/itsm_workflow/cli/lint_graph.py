@@ -33,9 +33,17 @@ _REFUSED = "."
 @click.option(
     "--against", type=store_url, metavar="URL", help="List the changes in this store that the definition would strand."
 )
+@click.option(
+    "--samples",
+    "path",
+    metavar="MODULE:NAME",
+    help="Evidence to try as well: a list, or a function that returns one.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 on doubts as well as on errors.")
 @json_option
-def lint_graph(definition: str | None, against: SecretURL | None, *, strict: bool, in_json: bool) -> Exit:
+def lint_graph(
+    definition: str | None, against: SecretURL | None, path: str | None, *, strict: bool, in_json: bool
+) -> Exit:
     """Check a workflow's definition: its graph, its guards on sampled evidence, its due rules, the changes in a store.
 
     DEFINITION names a WorkflowDefinition, a Workflow, or a function that returns one, as module:name. The default is
@@ -49,7 +57,7 @@ def lint_graph(definition: str | None, against: SecretURL | None, *, strict: boo
     except DefinitionError as refusal:
         report = refused_report(refusal)
     else:
-        report = lint(checked)
+        report = lint(checked, samples=() if path is None else _samples(checked, path))
         if against is not None:
             with existing_store(against) as storage:
                 stuck = list(stranded(checked, storage, SystemClock().now()))
@@ -59,6 +67,15 @@ def lint_graph(definition: str | None, against: SecretURL | None, *, strict: boo
         _print(report, stuck)
     wrong = report.findings if strict else report.errors
     return Exit.FAILED if wrong or stuck else Exit.DONE
+
+
+def _samples(definition: WorkflowDefinition, path: str) -> tuple[object, ...]:
+    from itsm_workflow.lint.report import checked_samples  # noqa: PLC0415 - to save start-up time
+
+    try:
+        return checked_samples(definition, imported(path, list, tuple, label="--samples"))
+    except TypeError as error:
+        raise click.UsageError(f"--{error}") from None
 
 
 def plain_report(report: LintReport) -> dict[str, object]:

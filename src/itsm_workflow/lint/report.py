@@ -12,9 +12,10 @@ from itsm_workflow.lint.findings import Severity, error
 from itsm_workflow.lint.shape import lead, shape_findings
 from itsm_workflow.lint.trials import Trials
 from itsm_workflow.lint.work import Work
+from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from itsm_workflow.errors import DefinitionError
     from itsm_workflow.lint.exempted import Exempted
@@ -54,10 +55,18 @@ class LintReport:
         return tuple(one for one in self.findings if one.severity is Severity.ERROR)
 
 
-def lint(definition: WorkflowDefinition) -> LintReport:
-    """Check the shape of a definition that could be built, and try it on sampled evidence."""
+def lint(definition: WorkflowDefinition, *, samples: Iterable[object] = ()) -> LintReport:
+    """Check the shape of a definition that could be built, and try it on sampled evidence.
+
+    Args:
+        definition: The definition.
+        samples: Further evidence to try in every state, for guards that pass only values which no sample has.
+
+    Raises:
+        TypeError: A sample is not evidence of the definition's triggers.
+    """
     work = Work(definition)
-    trials = Trials(definition, work)
+    trials = Trials(definition, work, checked_samples(definition, samples))
     trials.run()
     found = [
         *shape_findings(definition),
@@ -75,6 +84,20 @@ def lint(definition: WorkflowDefinition) -> LintReport:
         tried=trials.tried,
         exempted=exempted,
     )
+
+
+def checked_samples(definition: WorkflowDefinition, samples: Iterable[object]) -> tuple[object, ...]:
+    """Return samples that were made by hand.
+
+    Raises:
+        TypeError: A sample is not evidence of the definition's triggers.
+    """
+    given = tuple(samples)
+    kinds = {kind for row in definition.transitions for kind in row.evidence_types}
+    for one in given:
+        if type(one) not in kinds:
+            raise TypeError(f"samples: {kind_of(one)} is evidence of no trigger of {definition.name}")
+    return given
 
 
 def refused_report(refusal: DefinitionError) -> LintReport:

@@ -25,7 +25,7 @@ from itsm_workflow.policy import Policy
 from itsm_workflow.storage.codec import Codec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from itsm_workflow.change import Entry
     from itsm_workflow.lint.findings import LintFinding
@@ -57,13 +57,19 @@ class Situation:
 class Trials:
     """Try out a definition, breadth first, until no new sort of change appears.
 
+    Args:
+        definition: The definition.
+        work: The checks of its effects.
+        given: Evidence to try in every situation, before what is sampled.
+
     Attributes:
         situations: The sorts of changes that were met, by state.
         tried: The number of calls of guards.
     """
 
-    def __init__(self, definition: WorkflowDefinition, work: Work) -> None:
+    def __init__(self, definition: WorkflowDefinition, work: Work, given: Sequence[object] = ()) -> None:
         self._work = work
+        self._given = given
         self._meaning = Meaning(definition)
         self.situations: dict[str, list[Situation]] = {state.value: [] for state in definition.states}
         self.tried = 0
@@ -165,11 +171,13 @@ class Trials:
         for kind in kinds:
             key = (situation, kind, self._constants[trigger])
             if key not in self._sampled:
+                given = [one for one in self._given if type(one) is kind]
                 try:
-                    self._sampled[key] = samples(kind, situation.change, situation.now, constants=key[2])
+                    self._sampled[key] = [*given, *samples(kind, situation.change, situation.now, constants=key[2])]
                 except CannotSampleError as reason:
-                    self._note(doubt("sampled", f"no {kind.__name__} can be sampled: {reason}", trigger=trigger))
-                    self._sampled[key] = []
+                    self._sampled[key] = given
+                    if not given:
+                        self._note(doubt("sampled", f"no {kind.__name__} can be sampled: {reason}", trigger=trigger))
             yield from self._sampled[key]
 
     def _passes(self, row: Transition, facts: Facts) -> bool:
