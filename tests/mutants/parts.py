@@ -119,7 +119,7 @@ PARTS: Mapping[str, Part] = {
             "tests/unit/test_change.py",
             "tests/unit/runtime/test_executor.py",
             "tests/unit/storage/test_codec.py",
-            *_named("reference", "pictures", under="tests/documents"),
+            "tests/documents/test_reference.py",
             *_named("unsent", "persons", "effects", "effect_names", "settle", under="tests/integration/workflow"),
         ),
     ),
