@@ -15,7 +15,8 @@ from itsm_workflow.runtime.operations import allowed_operations
 from itsm_workflow.runtime.status import ADVICE
 from tests.support import examples as x
 
-PAGE = (Path(__file__).parents[2] / "docs" / "zh" / "attention.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "zh" / "attention.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## ([a-z_]+) [^\n]*\n(.*?)(?=^## |\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
 WITHDRAWN = x.with_effect(x.PENDING, x.planned(EffectStatus.DELIVERED, name="withdraw"))
 PARKED = x.with_effect(x.APPROVED, x.planned(EffectStatus.PARKED))
@@ -78,3 +79,12 @@ def test_every_act_of_the_advice_is_in_the_section(reason: AttentionReason) -> N
     words = {method: re.compile(rf"\b{IN_WORDS.get(method, method)}\b") for method in COMMANDS}
     advised = {method for method, pattern in words.items() if pattern.search(ADVICE[reason])}
     assert advised - acts_in(SECTIONS[reason]) == set()
+
+
+def test_every_alert_has_its_row() -> None:
+    """An on-call colleague begins with the name of the alert."""
+    rules = (DOCS / "examples" / "observability" / "alerts.yml").read_text(encoding="utf-8")
+    alerts = re.findall(r"^ *- alert: (\w+)$", rules, flags=re.MULTILINE)
+    assert alerts
+    rows = re.findall(r"^\| `(ItsmWorkflow\w+)` \|", PAGE, flags=re.MULTILINE)
+    assert sorted(rows) == sorted(alerts)
