@@ -9,6 +9,8 @@ import attrs
 import pytest
 
 from itsm_workflow.change import AttentionReason, Outcome
+from itsm_workflow.gateway.bk_itsm.page import LABELS as WORDS
+from itsm_workflow.gateway.bk_itsm.reader import status_of
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, LABELS, State
 from itsm_workflow.machine.engine import OPENING
 from itsm_workflow.machine.evidence import Channel, TicketStatus, Withdrawal
@@ -50,6 +52,13 @@ def test_every_fact_of_an_entry_has_a_name_or_is_for_programs() -> None:
     for labels in (FACTS, VALUES):
         assert {frozenset(names) for names in labels.values()} == {frozenset({"zh", "en"})}
         assert all(re.search("[\u4e00-\u9fff]", names["zh"]) and names["en"].isascii() for names in labels.values())
+
+
+def test_a_status_of_a_ticket_has_one_name_in_chinese() -> None:
+    """The history and the page of the ticket show the same word."""
+    named = {word: status_of(word) for word in WORDS if status_of(word) is not TicketStatus.OTHER}
+    assert set(named.values()) == {*TicketStatus} - {TicketStatus.OTHER}
+    assert {word: VALUES[status]["zh"] for word, status in named.items()} == {word: WORDS[word]["zh"] for word in named}
 
 
 @pytest.mark.parametrize(
