@@ -128,6 +128,17 @@ def test_attention_is_shown_from_its_beginning_to_its_end() -> None:
     assert (bars(root), bars(later), bars(drawn(LIVES["approved"]))) == (1, 1, 0)
 
 
+def test_an_effect_that_failed_too_often_needs_a_person() -> None:
+    """The effects are those that the history planned, which the definition does not name."""
+    tries = range(1, x.POLICY.effect_attempts + 1)
+    failed = [
+        part for n in tries for part in (lives.started(10_000 * n, n), lives.done(10_000 * n + 1, n, "disk full"))
+    ]
+    path = lives.life(*lives.approved(), *failed)
+    assert texts(drawn(path))[1].endswith(" · Needs a person: Effect parked")
+    assert "Needs a person" not in texts(drawn(path[:-1]))[1]
+
+
 def test_attention_depends_on_the_timings_with_which_the_history_was_written() -> None:
     """A longer schedule of look-ups had not ended."""
     path, patient = LIVES["attention"], Policy(lookups=(*x.POLICY.lookups, dt.timedelta(days=1)))
@@ -168,6 +179,13 @@ def test_the_entries_of_another_version_are_drawn() -> None:
     assert "go livehosts: a, b; dry: yes" in told
     assert "check" in told
     assert states(drawn(path))[-1] == "verified*"
+
+
+def test_a_move_by_an_unknown_trigger_still_leads_where_it_led() -> None:
+    """Another version wrote it, and this one draws the state that is in the entry."""
+    path = list(LIVES["approved"])
+    path[5] = attrs.evolve(path[5], trigger="approve_later")
+    assert states(drawn(path))[-1] == "Approved*"
 
 
 def test_wrong_questions_are_refused() -> None:
