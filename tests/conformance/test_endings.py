@@ -19,11 +19,15 @@ from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.testing import check_storage
 from itsm_workflow.testing.conformance import _processes
 from itsm_workflow.testing.conformance._forked import forked
+from itsm_workflow.testing.conformance._pace import Patience
 from itsm_workflow.testing.conformance._processes import Other, end_others, shared_pulse, write_on
+from itsm_workflow.testing.conformance._recording import CheckEnded, Recording
 from itsm_workflow.testing.conformance._reports import Shown, end_of_process
+from itsm_workflow.testing.conformance._rows import create
 from itsm_workflow.testing.conformance._scratch import scratch_stores
 from itsm_workflow.testing.conformance._trials.runner import end_runners, run_where_calls_are_seen
 from itsm_workflow_backends.json_file import JSONFileBackend
+from itsm_workflow_backends.memory import MemoryBackend
 from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
@@ -251,3 +255,56 @@ def test_a_process_that_its_promise_closes_meanwhile_keeps_no_other_alive(monkey
     monkeypatch.setattr(_processes, "_started", dict.fromkeys([closed, running]))
     end_others()
     assert running.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("only", ["one thread wins", "calls of threads", "it behaves like a dictionary"])
+def test_after_a_signal_the_threads_of_a_promise_stop_at_their_next_call(
+    only: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise they keep the processor busy, and the stores open, while these are removed."""
+    begun, interrupted = threading.Event(), threading.Event()
+    commits: list[str] = []
+
+    class Waits(MemoryBackend):
+        def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+            commits.append(threading.current_thread().name)
+            begun.set()
+            interrupted.wait()
+            return super().commit(writes)
+
+    def look(*_: object) -> None:
+        begun.wait()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Patience, "look", look)
+    known = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        check_storage(lambda: Waits, only=only)
+    interrupted.set()
+    for thread in set(threading.enumerate()) - known:
+        thread.join(PATIENCE)
+    assert set(threading.enumerate()) <= known
+    assert len(commits) == len(set(commits))  # those that had begun, one of each thread
+
+
+def test_a_recording_that_has_ended_makes_no_call() -> None:
+    """Neither of a backend nor of what opens one; a call that had begun is recorded."""
+    recording = Recording()
+    opener = recording.of("open_backend", MemoryBackend)
+    backend = opener()
+    recording.end_all()
+    for call in (opener, partial(backend.get, "c1"), partial(backend.commit, [create("c1")]), backend.close):
+        with pytest.raises(CheckEnded):
+            call()
+    assert [call.name for call in recording.calls] == ["open"]
+    assert backend.bare.get("c1") is None
+
+
+def test_no_process_goes_on_that_is_started_after_a_signal(tmp_path: Path) -> None:
+    """The check has ended the others by then, and removes their stores."""
+    recording = Recording()
+    opener = recording.of("open_backend", partial(JSONFileBackend, tmp_path / "store"))
+    recording.end_all()
+    with pytest.raises(CheckEnded):
+        Other(write_on, opener, "c1")
+    assert multiprocessing.active_children() == []

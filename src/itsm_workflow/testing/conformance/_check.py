@@ -245,6 +245,10 @@ def _result_of(
         finding: BrokenPromise | None = getattr(error, "finding", None)
         sentence = result.sentence if finding is None else finding.sentence
         result = attrs.evolve(result, outcome=PromiseOutcome.BROKEN, sentence=sentence, reason=reason, calls=shown)
+    except BaseException:  # a signal, after which the threads of the promise would go on
+        outer.end_all()
+        kit.recording.end_all()
+        raise
     return attrs.evolve(result, seconds=time.perf_counter() - start), returned
 
 

@@ -22,7 +22,7 @@ from itsm_workflow.testing.conformance._lines import at_line
 from itsm_workflow.testing.conformance._pace import Pace
 from itsm_workflow.testing.conformance._profiles import QUICK
 from itsm_workflow.testing.conformance._pulse import SharedPulse
-from itsm_workflow.testing.conformance._recording import RecordedOpener, Recording, portable
+from itsm_workflow.testing.conformance._recording import CheckEnded, RecordedOpener, Recording, portable
 from itsm_workflow.testing.conformance._reports import Failure, Shown, end_of_process
 from itsm_workflow.testing.conformance._rows import create, entry, follow, present
 from itsm_workflow.testing.conformance._wording import difference, word
@@ -103,6 +103,9 @@ class Other:
 
     Attributes:
         watched: The processes whose last calls are shown when this one fails, ends early or is blocked, by name.
+
+    Raises:
+        CheckEnded: A signal has ended the check.
     """
 
     def __init__(
@@ -129,6 +132,9 @@ class Other:
         _started.add(self._process)
         # Otherwise the end of the other process would not be noticed as the end of its reports.
         theirs.close()
+        if recording is not None and recording.has_ended:  # after `end_others` has looked for processes
+            self.close(kill=True)
+            raise CheckEnded
 
     def send(self, message: object) -> None:
         """Send a message to the process.

@@ -65,6 +65,13 @@ class Call:
         return self.text or said(self.name, self.arguments, self.outcome)
 
 
+class CheckEnded(BaseException):
+    """A signal has ended the check, so a promise that still runs makes no more calls.
+
+    It is not an `Exception`, so that no racer takes it for an error of the backend and goes on.
+    """
+
+
 @attrs.define
 class Recording:
     """The calls of one test, in the order in which they returned.
@@ -76,6 +83,7 @@ class Recording:
         by: The name of this process; if empty, the name of the calling thread.
         pulse: Notified of every call.
         in_short: Whether only the text of each call is kept, for calls with large values.
+        has_ended: Whether no call is made any more.
     """
 
     calls: list[Call] = attrs.field(factory=list)
@@ -84,6 +92,7 @@ class Recording:
     by: str = ""
     pulse: Pulse | None = None
     in_short: bool = False
+    has_ended: bool = False
 
     def of(self, name: str, value: Any) -> Any:  # noqa: ANN401  # a backend or what opens one
         """Return the same backend, or the same opener, with its calls recorded here."""
@@ -93,8 +102,18 @@ class Recording:
         """Record an act that is not a call of this process."""
         self.calls.append(Call(name, arguments, outcome))
 
+    def end_all(self) -> None:
+        """Let no call begin any more; those that have begun go on."""
+        self.has_ended = True
+
     def begin(self, name: str, arguments: tuple[Any, ...]) -> Call:
-        """Record the beginning of a call."""
+        """Record the beginning of a call.
+
+        Raises:
+            CheckEnded: No call is made any more.
+        """
+        if self.has_ended:
+            raise CheckEnded
         call = Call(name, arguments, by=self.by or threading.current_thread().name, began=time.monotonic_ns())
         self.pending[id(call)] = call
         if self.pulse is not None:
