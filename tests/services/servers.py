@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,20 @@ def new_store(server: Server, name: str, **parameters: str) -> Iterator[str]:
         yield make_url(url).update_query_dict(parameters).render_as_string(hide_password=False)
     finally:
         SQLBackend.remove_scratch(url)
+
+
+@contextmanager
+def empty_database(server: Server) -> Iterator[str]:
+    """Yield the URL of a new database without tables; it is dropped in the end."""
+    name = f"test_{secrets.token_hex(4)}"
+    with server.administration() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield make_url(server.url).set(database=name).render_as_string(hide_password=False)
+    finally:
+        force = " WITH (FORCE)" if server is POSTGRESQL else ""
+        with server.administration() as connection:
+            connection.execute(text(f"DROP DATABASE {name}{force}"))
 
 
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")

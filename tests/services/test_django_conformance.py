@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import make_url, text
 
 from itsm_workflow.integrations.django.storage import DjangoBackend
 from itsm_workflow.testing import StorageConformance
-from tests.services.servers import MARIADB, POSTGRESQL, Server
+from tests.services.servers import MARIADB, POSTGRESQL, Server, empty_database
 from tests.support.django_host import stores
 
 if TYPE_CHECKING:
@@ -24,18 +22,12 @@ if TYPE_CHECKING:
 @contextmanager
 def new_database(server: Server) -> Iterator[str]:
     """Yield the URL of a new database with the tables; it is dropped in the end."""
-    name = f"test_{secrets.token_hex(4)}"
-    with server.administration() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    url = make_url(server.url).set(database=name).render_as_string(hide_password=False)
-    try:
-        stores.migrate(stores.database_of(url))
-        yield url
-    finally:
-        stores.leave()
-        force = " WITH (FORCE)" if server is POSTGRESQL else ""
-        with server.administration() as connection:
-            connection.execute(text(f"DROP DATABASE {name}{force}"))
+    with empty_database(server) as url:
+        try:
+            stores.migrate(stores.database_of(url))
+            yield url
+        finally:
+            stores.leave()
 
 
 class TestDjangoOnPostgreSQL(StorageConformance):

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import attrs
 import requests
@@ -92,16 +92,60 @@ def environment(settings: Settings, folder: Path) -> dict[str, str]:
     }
 
 
+class Database(Protocol):
+    """A database that a test disturbs."""
+
+    def away(self) -> contextlib.AbstractContextManager[None]:
+        """Take the database away in the block."""
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Lock the host's own table in the block, as a program does that hangs in a transaction."""
+
+
+@attrs.frozen
+class File:
+    """A database that is a file of SQLite."""
+
+    path: Path
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Take the file away, as an unmounted disk does; its place cannot be opened meanwhile."""
+        kept = self.path.with_name(f"{self.path.name}.away")
+        self.path.rename(kept)
+        self.path.mkdir()
+        try:
+            yield
+        finally:
+            self.path.rmdir()
+            kept.rename(self.path)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock the whole file."""
+        with contextlib.closing(sqlite3.connect(self.path, isolation_level=None, timeout=PATIENCE)) as connection:
+            connection.execute("BEGIN EXCLUSIVE")
+            yield
+            connection.execute("ROLLBACK")
+
+
 class Host:
     """An example under its server. The socket is this process's, so connections wait while the server is restarted.
 
     Args:
         kind: The example.
-        folder: The folder of the databases.
+        folder: The folder of the databases that are files.
+
+    Attributes:
+        store: The database with the changes.
+        table: The database with the host's own table.
+        environment: The variables of the host.
     """
 
     def __init__(self, kind: Kind, folder: Path) -> None:
-        self._kind, self._folder = kind, folder
+        self._kind = kind
+        self.store: Database = File(folder / kind.store)
+        self.table: Database = File(folder / "collectors.db")
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._server: subprocess.Popen[bytes] | None = None
         self.environment: Mapping[str, str] = {}
@@ -115,16 +159,6 @@ class Host:
     def refusal(self) -> str:
         """The text that a form for 0 hosts gets."""
         return self._kind.refusal
-
-    @property
-    def store(self) -> Path:
-        """The file with the changes."""
-        return self._folder / self._kind.store
-
-    @property
-    def table(self) -> Path:
-        """The file with the host's own table."""
-        return self._folder / "collectors.db"
 
     def __enter__(self) -> Self:
         return self
@@ -247,25 +281,3 @@ def current(page: str) -> str:
     """Return the state that the picture on a page shows as the current one."""
     (box,) = re.findall(r'<g class="itsm-state itsm-current">(.*?)</g>', page)
     return " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", box))
-
-
-@contextlib.contextmanager
-def away(file: Path) -> Iterator[None]:
-    """Take a database away, as an unmounted disk does; the place of the file cannot be opened meanwhile."""
-    kept = file.with_name(f"{file.name}.away")
-    file.rename(kept)
-    file.mkdir()
-    try:
-        yield
-    finally:
-        file.rmdir()
-        kept.rename(file)
-
-
-@contextlib.contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Lock a database, as a program does that hangs in a transaction."""
-    with contextlib.closing(sqlite3.connect(file, isolation_level=None, timeout=PATIENCE)) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        yield
-        connection.execute("ROLLBACK")

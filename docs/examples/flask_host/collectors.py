@@ -79,7 +79,9 @@ def enable(call: EffectCall) -> None:
 
 
 settings = Settings.from_env()
-storage = open_storage(settings.store, timeout=5)  # how long a commit waits for a lock: less than gunicorn waits
+# How long a commit waits for a lock: less than gunicorn waits. The URL of a server says it itself: ?statement_timeout=5
+waiting = {"timeout": 5} if settings.store.reveal().startswith("sqlite:") else {}
+storage = open_storage(settings.store, **waiting)
 workflow = Workflow(
     storage=storage,
     gateway=BkItsmGateway(settings),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.sandbox import CallbackOutcome, Sandbox
-from tests.support.collector_host import KINDS, Host, Visitor, away, current, environment, locked
+from tests.support.collector_host import KINDS, Host, Visitor, current, environment
 from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def test_a_server_that_is_killed_forgets_nothing(sandbox: Sandbox, host: Host, a
 def test_a_database_that_is_gone_for_a_while_loses_nothing(sandbox: Sandbox, host: Host, alice: Visitor) -> None:
     """Meanwhile the answer is 503 and nothing is sent; afterwards the host goes on without a restart."""
     alice.apply("nginx")
-    with away(host.store):
+    with host.store.away():
         for answer in (alice.apply("sshd"), alice.get("/collectors/nginx"), alice.post("/collectors/nginx/collect")):
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
             assert "Nothing was lost" in answer.text
@@ -154,7 +154,7 @@ def test_a_database_that_is_gone_for_a_while_loses_nothing(sandbox: Sandbox, hos
 def test_a_table_that_is_locked_delays_the_effect(sandbox: Sandbox, host: Host, alice: Visitor) -> None:
     """The approval is stored as soon as it can be, and the collector is enabled when its row can be written."""
     alice.apply("nginx")
-    with locked(host.table):
+    with host.table.locked():
         assert alice.get("/collectors/nginx").status_code == 503
         decide(sandbox, "nginx", approved=True)
         callback_of(sandbox, "nginx")
