@@ -351,7 +351,7 @@ BROKEN: Mapping[type[TrackerGateway], str] = {
 class TrackerOf(Tracker):
     """The tracker with another gateway."""
 
-    patience = 4.0
+    patience = 2.0
 
     def __init__(self, kind: type[TrackerGateway]) -> None:
         super().__init__()
