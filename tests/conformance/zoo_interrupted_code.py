@@ -37,9 +37,10 @@ class HoldsItsLockWhenInterrupted(PlainDict):
 
 
 class NotesSubjectsOfAnInterruptedCommit(PlainDict):
-    """Notes the subjects that a commit is about to take, refuses others for them, and drops them after an Exception."""
+    """Notes the subjects that a commit is about to take, refuses others for them, and keeps the notes after Ctrl-C."""
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        check_writes(writes)
         with self._mutex:
             noted: set[str | None] = vars(self).setdefault("noted", set())
             if any(write.row.open_subject in noted for write in writes):
@@ -53,7 +54,7 @@ class NotesSubjectsOfAnInterruptedCommit(PlainDict):
 
 
 class TakesNothingBack(MemoryBackend):
-    """Stores a row and then its entries, and takes the row back after no error."""
+    """Stores a row and then its entries, and keeps the row if it is interrupted between them."""
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         check_writes(writes)
