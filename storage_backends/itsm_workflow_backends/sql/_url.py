@@ -15,7 +15,7 @@ from itsm_workflow.errors import StorageError
 from itsm_workflow.secrets import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 """By scheme: the dialect and the driver of SQLAlchemy."""
@@ -110,9 +110,23 @@ def parse(url: str, **changed: Any) -> ServerURL:
         host=parts.host or None,
         port=parts.port,
         database=parts.database,
-        options=checked(attrs.evolve(options, **changed)),
+        options=checked(_changed(scheme, options, changed)),
         passed=passed,
     )
+
+
+def _changed(scheme: str, options: Options, changed: dict[str, Any]) -> Options:
+    """Return the settings with those that the caller passed."""
+    known = [field.name for field in attrs.fields(Options)]
+    for name in changed:
+        if name not in known:
+            raise StorageError(f"a {scheme} store has no option {name}; {_hint(name, known)}")
+    return attrs.evolve(options, **changed)
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known)
+    return f"{f'did you mean {near[0]}? ' if near else ''}known are {', '.join(known)}"
 
 
 def checked(options: Options) -> Options:
@@ -150,10 +164,8 @@ def _sorted(scheme: str, query: dict[str, str | tuple[str, ...]]) -> tuple[Optio
         elif name in _TLS[scheme]:
             passed[name] = value
         else:
-            known = (*fields, *_TLS[scheme])
-            near = difflib.get_close_matches(name, known)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise StorageError(f"a {scheme} URL has no parameter of that name; {hint}known are {', '.join(known)}")
+            hint = _hint(name, (*fields, *_TLS[scheme]))
+            raise StorageError(f"a {scheme} URL has no parameter of that name; {hint}")
     return Options(**found), passed
 
 

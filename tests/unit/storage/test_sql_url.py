@@ -31,6 +31,14 @@ def test_an_argument_replaces_a_parameter() -> None:
     assert parse("mysql://h/d?pool_size=9", pool_size=2).options.pool_size == 2
 
 
+def test_an_argument_that_is_no_setting_is_refused() -> None:
+    """Other backends have a `timeout`; here it would have to say of what."""
+    with pytest.raises(
+        StorageError, match=r"^a mysql store has no option timeout; .*known are prefix, migrate, pool_size"
+    ):
+        parse("mysql://h/d", timeout=5)
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
