@@ -12,7 +12,7 @@ _OPERATOR = "--actor li_si"
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "list": ("list --attention", "list --state pending --older-than 2d", "list --sn REQ20261127000001 --json"),
     "show": ("show collector-42", "show REQ20261127000001 --live"),
-    "why": ("why collector-42",),
+    "why": ("why collector-42", "why collector-42 --language zh"),
     "history": ("history collector-42", "history collector-42 --json"),
     "graph": (
         "graph",

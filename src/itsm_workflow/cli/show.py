@@ -48,16 +48,16 @@ class _View:
 
 
 @contextlib.contextmanager
-def _viewed(place: Place, name: str, *, is_live: bool) -> Iterator[_View]:
+def _viewed(place: Place, name: str, *, is_live: bool, language: str = "en") -> Iterator[_View]:
     if not is_live:
         with place.records() as records:
             change = resolved(records, name)
-            yield _View(records=records, change=change, why=records.why(change.id))
+            yield _View(records=records, change=change, why=records.why(change.id, language=language))
         return
     with troubles() as shown, place.workflow() as workflow:
         change = resolved(workflow, name)
         now = workflow.status(change.id, live=True).ticket_status
-        sentence = workflow.why(change.id, live=now is not None)
+        sentence = workflow.why(change.id, live=now is not None, language=language)
         is_missing = change.ticket is not None and now is None
         if is_missing:
             missing = "is not known" if shown.gateway else "is not shown by this gateway"
@@ -114,11 +114,12 @@ def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - c
 @click.command()
 @click.argument("name", metavar="ID")
 @live_option
+@click.option("--language", type=click.Choice(("en", "zh")), default="en", show_default=True, help="Of the sentence.")
 @json_option
 @placed
-def why(place: Place, name: str, *, is_live: bool, in_json: bool) -> Exit:
+def why(place: Place, name: str, *, is_live: bool, language: str, in_json: bool) -> Exit:
     """Print what a change waits for, since when, the next look, and what a person can do."""
-    with _viewed(place, name, is_live=is_live) as view:
+    with _viewed(place, name, is_live=is_live, language=language) as view:
         if in_json:
             as_json({"id": view.change.id, "why": view.why})
         else:

@@ -303,3 +303,14 @@ def test_sentences_and_pictures_come_as_json_too(office: Office) -> None:
     assert (told["id"], "waits for bob" in told["why"]) == (change["id"], True)
     drawn = office.run("graph", "--format", "table", "--json").json
     assert drawn == {"format": "table", "text": format(Graph(definition=COLLECTOR_CHANGE), "table")}
+
+
+def test_why_in_chinese(office: Office) -> None:
+    """Whole, with and without a question to the gateway; the facts of people stay as they are."""
+    change = office.apply("collector-42")
+    said = office.run("why", "collector-42", "--language", "zh")
+    assert said.code == 0
+    assert said.out.startswith(f"collector-42（{change['id']}）自 ")
+    assert f"等待审批单据（{change['sn']}），审批人：bob" in said.out
+    assert office.run("why", "collector-42", "--language", "zh", "--live").out == said.out
+    assert office.run("why", "collector-42", "--language", "fr").code == 2
