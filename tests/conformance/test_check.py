@@ -19,6 +19,7 @@ from itsm_workflow.storage import open_storage, registry
 from itsm_workflow.storage.protocol import Cursor, Query, Rows, Schema
 from itsm_workflow.testing.conformance._check import promises_named
 from itsm_workflow.testing.conformance._errors import ErrorPromises
+from itsm_workflow.testing.conformance._interrupted_code import InterruptedCodePromises
 from itsm_workflow.testing.conformance._interrupts import InterruptPromises
 from itsm_workflow.testing.conformance._kit import GROUPS, Kit
 from itsm_workflow.testing.conformance._rows import create, stored
@@ -255,7 +256,7 @@ def test_each_promise_is_in_one_group() -> None:
 def test_a_group_can_be_chosen() -> None:
     """By its name, also where no name of a promise has that text."""
     chosen = promises_named("errors")
-    parts = vars(ErrorPromises).keys() | vars(InterruptPromises).keys()
+    parts = set(chain.from_iterable(map(vars, (ErrorPromises, InterruptPromises, InterruptedCodePromises))))
     assert {method for method, _ in chosen.values()} == {name for name in parts if name[:5] == "test_"}
     assert "a failed read does not find nothing" in chosen
 
