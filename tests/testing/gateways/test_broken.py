@@ -81,6 +81,15 @@ class Repeats(TrackerGateway):
         return super().create(request) if isinstance(answer, Unknown) else answer
 
 
+class RepeatsAfterATimeOut(TrackerGateway):
+    """Sends a request again that was not answered in time."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Try once more."""
+        answer = super().create(request)
+        return super().create(request) if isinstance(answer, Unknown) and "in time" in answer.problem else answer
+
+
 class Follows(TrackerGateway):
     """Follows redirects, as its HTTP library does by itself."""
 
@@ -315,6 +324,17 @@ class ShowsItsHeaders(TrackerGateway):
             raise GatewayProtocolError(f"{error} (sent {headers})", endpoint="/issues") from None
 
 
+class ShowsItsHeadersWhenAlone(TrackerGateway):
+    """Quotes the request when it reached no server."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Add the headers."""
+        answer = super().create(request)
+        if isinstance(answer, NotSent):
+            return NotSent(problem=f"{answer.problem} (sent {dict(self._calls._session.headers)})")
+        return answer
+
+
 BROKEN: Mapping[type[TrackerGateway], str] = {
     FilesTwo: "a create files one ticket, and answers with its id and number",
     AsksBefore: "a form is checked and shown without a request",
@@ -322,9 +342,10 @@ BROKEN: Mapping[type[TrackerGateway], str] = {
     LostIsNotSent: "a create whose answer is lost or unusable is unknown",
     Raises: "a create whose answer is lost or unusable is unknown",
     Repeats: "a create sends its request once",
+    RepeatsAfterATimeOut: "a create ends by itself, and is not sent again",
     Follows: "a create follows no redirect",
-    WaitsForEver: "a create ends by itself",
-    WaitsForEachByte: "a create ends by itself",
+    WaitsForEver: "a create ends by itself, and is not sent again",
+    WaitsForEachByte: "a create ends by itself, and is not sent again",
     GuessesTheId: "a damaged answer to a create names no other ticket",
     Shares: "creates of several threads do not mix",
     Uninterrupted: "Ctrl-C ends a create",
@@ -344,6 +365,7 @@ BROKEN: Mapping[type[TrackerGateway], str] = {
     WithdrawsByNumber: "a withdrawal withdraws by the id",
     HopefullyDone: "a withdrawal says done only if it is",
     ShowsItsHeaders: "no secret is shown",
+    ShowsItsHeadersWhenAlone: "no secret is shown",
 }
 """By gateway, the promise that it breaks."""
 
@@ -351,7 +373,7 @@ BROKEN: Mapping[type[TrackerGateway], str] = {
 class TrackerOf(Tracker):
     """The tracker with another gateway."""
 
-    patience = 2.0
+    patience = 4.0
 
     def __init__(self, kind: type[TrackerGateway]) -> None:
         super().__init__()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from itsm_workflow.gateway.protocol import Created, NotSent
 from itsm_workflow.testing.gateway_conformance._faults import BROKEN, SLOW, damaged, damages, redirecting
 from itsm_workflow.testing.gateway_conformance._line import Line
 from itsm_workflow.testing.gateway_conformance._promises import promise
-from itsm_workflow.testing.gateway_conformance._trial import closed, demand, sent, within
+from itsm_workflow.testing.gateway_conformance._trial import demand, sent, within
 
 if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import CreateRequest
@@ -54,12 +53,8 @@ def asks_nothing_before(trial: Trial) -> None:
 def not_sent(trial: Trial) -> None:
     """Only then it may be repeated without a look-up, so the gateway must recognise it."""
     request = trial.request()
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # it does not listen
-        path = trial.line.url.partition("://")[2].partition("/")[2]
-        away = trial.system.gateway(f"http://127.0.0.1:{taken.getsockname()[1]}/{path}".rstrip("/"))
+    with trial.unreachable() as away:
         answer = trial.create(request, away)
-        closed(away)
     demand(isinstance(answer, NotSent), f"nothing listens at the address, and create answered {answer}")
 
 
@@ -98,14 +93,16 @@ def follows_nothing(trial: Trial) -> None:
             demand(not isinstance(answer, Created), f"the server answered with HTTP {status}, and create {answer}")
 
 
-@promise("a create ends by itself")
+@promise("a create ends by itself, and is not sent again")
 def ends(trial: Trial) -> None:
-    """Its deadline bounds the whole call, also while bytes arrive."""
+    """Its deadline bounds the whole call, also while bytes arrive. A request that timed out is not sent again."""
     for happens, fault in SLOW.items():
         request = trial.request()
+        trial.line.requests.clear()
         with trial.during(fault):
             answer = within(trial.system.patience, f"{happens}: create", partial(trial.create, request))
         demand(not isinstance(answer, Created | NotSent), f"{happens}: create answered {answer}")
+        _sent_once(trial, happens)
 
 
 @promise("a damaged answer to a create names no other ticket")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import GatewayError
@@ -71,32 +73,38 @@ def keeps_secrets(trial: Trial) -> None:
     secrets = [*trial.system.secrets, CREDENTIAL]
     request = trial.request()
     criteria, ticket = trial.file(request)
-    calls: dict[str, Callable[[], object]] = {
-        "create": lambda: trial.gateway.create(request),
-        "read": lambda: trial.gateway.read(ticket),
-        "find_by_key": lambda: trial.gateway.find_by_key(criteria),
-        "withdraw": lambda: trial.gateway.withdraw(ticket, operator="alice", reason="no longer needed"),
-        "repr": lambda: trial.gateway,
-    }
-    for name, call in calls.items():
-        for fault in (None, dropped, lost, *BROKEN.values()):
-            log = _Log()
-            root = logging.getLogger()
-            level = root.level
-            root.addHandler(log)
-            root.setLevel(logging.DEBUG)
-            trial.line.fault = fault
-            try:
-                said = repr(call())
-            except GatewayError as error:
-                said = "".join(traceback.format_exception(error)) + repr(error)
-            finally:
-                trial.line.fault = None
-                root.removeHandler(log)
-                root.setLevel(level)
-            for place, text in (("its answer or error", said), ("a log line", "\n".join(log.lines))):
-                shown = [secret for secret in secrets if secret in text]
-                demand(not shown, f"{name} shows {len(shown)} of the secrets in {place}")
+    faults = (None, dropped, lost, *BROKEN.values())
+    with trial.unreachable() as away:
+        for gateway, each in ((trial.gateway, faults), (away, (None,))):
+            calls: dict[str, Callable[[], object]] = {
+                "create": partial(gateway.create, request),
+                "read": partial(gateway.read, ticket),
+                "find_by_key": partial(gateway.find_by_key, criteria),
+                "withdraw": partial(gateway.withdraw, ticket, operator="alice", reason="no longer needed"),
+                "repr": partial(repr, gateway),
+            }
+            for (name, call), fault in itertools.product(calls.items(), each):
+                trial.line.fault = fault
+                for place, text in _said(call).items():
+                    shown = [secret for secret in secrets if secret in text]
+                    demand(not shown, f"{name} shows {len(shown)} of the secrets in {place}")
+        trial.line.fault = None
+
+
+def _said(call: Callable[[], object]) -> dict[str, str]:
+    """Return what a call shows, by the place."""
+    log, root = _Log(), logging.getLogger()
+    level = root.level
+    root.addHandler(log)
+    root.setLevel(logging.DEBUG)
+    try:
+        said = repr(call())
+    except GatewayError as error:
+        said = "".join(traceback.format_exception(error)) + repr(error)
+    finally:
+        root.removeHandler(log)
+        root.setLevel(level)
+    return {"its answer or error": said, "a log line": "\n".join(log.lines)}
 
 
 class _Log(logging.Handler):

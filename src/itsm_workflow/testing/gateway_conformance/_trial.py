@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import itertools
+import socket
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
@@ -76,6 +77,18 @@ class Trial:
         """Replace the gateway by a new one."""
         closed(self.gateway)
         self.gateway = self.system.gateway(self.line.url)
+
+    @contextlib.contextmanager
+    def unreachable(self) -> Iterator[TicketGateway]:
+        """Return a gateway to an address at which nothing listens."""
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            path = self.line.url.partition("://")[2].partition("/")[2]
+            gateway = self.system.gateway(f"http://127.0.0.1:{taken.getsockname()[1]}/{path}".rstrip("/"))
+            try:
+                yield gateway
+            finally:
+                closed(gateway)
 
     def request(self, *, title: str = "", key: str = "") -> CreateRequest:
         """Return a request with a key of its own."""
