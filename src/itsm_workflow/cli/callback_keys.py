@@ -43,7 +43,8 @@ def callback_keys(place: Place, output: pathlib.Path | None, *, rotate: bool) ->
             relying = sum(records.definition.is_open(change) for change in records.find())
         _write(output, keys)
         data(f"{output} has the new value of {VARIABLE}: give it to every process, then remove the file")
-        data(f"{relying} open changes rely on the present keys: rotate again when they have ended")
+        if keys:
+            data(f"{relying} open changes rely on the present keys: rotate again when they have ended")
     return Exit.DONE
 
 

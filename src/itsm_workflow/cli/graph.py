@@ -87,7 +87,7 @@ def graph(
         raise click.ClickException(str(missing)) from missing
     if output is not None:
         try:
-            output.write_text(text, encoding="utf-8")
+            output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
         except OSError as error:
             raise click.FileError(str(output), error.strerror) from error
         note(f"wrote {output}")

@@ -27,7 +27,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
-from itsm_workflow.sandbox.faults import Fault, FaultKind
+from itsm_workflow.sandbox.endpoints import ROUTES
+from itsm_workflow.sandbox.faults import CALLBACK, Fault, FaultKind
 from itsm_workflow.sandbox.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -73,13 +74,20 @@ def control(sandbox: Sandbox, method: str, path: str, query: str, body: bytes) -
     if action is None:
         return 404, _json({"error": f"Unknown control endpoint: {method} {path}."})
     try:
-        given = json.loads(body) if body else {}
+        given = _object(body)
         if not isinstance(given, dict):
             raise TypeError("The body must be a JSON object.")  # noqa: TRY301 - answered like every other invalid request
         return 200, _json(action(sandbox, {**dict(parse_qsl(query)), **given}))
     except (Refusal, LookupError, OSError, ValueError, TypeError) as error:
         status = next((code for kind, code in _ANSWERS.items() if isinstance(error, kind)), 500)
         return status, _json({"error": str(error)})
+
+
+def _object(body: bytes) -> object:
+    try:
+        return json.loads(body) if body else {}
+    except ValueError:
+        raise ValueError("The body is not JSON.") from None
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON
@@ -145,7 +153,16 @@ def _sn(given: Mapping[str, Any]) -> str | int:
 
 
 def _arm(sandbox: Sandbox, given: Mapping[str, Any]) -> object:
-    return sandbox.faults.add(Fault(**{**given, "kind": FaultKind(str(given.get("kind")))})).describe()
+    kinds, known = [kind.value for kind in FaultKind], [field.name for field in attrs.fields(Fault)]
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise ValueError(f"A fault has no {unknown[0]!r}; it has {', '.join(known)}.")
+    if given.get("kind") not in kinds:
+        raise ValueError(f"{given.get('kind')!r} is not a kind of fault; the kinds are {', '.join(kinds)}.")
+    endpoints = [*ROUTES, CALLBACK]
+    if given.get("endpoint") not in endpoints:
+        raise ValueError(f"{given.get('endpoint')!r} is not an endpoint; the endpoints are {', '.join(endpoints)}.")
+    return sandbox.faults.add(Fault(**{**given, "kind": FaultKind(given["kind"])})).describe()
 
 
 def _faults(sandbox: Sandbox, given: Mapping[str, Any]) -> object:

@@ -97,10 +97,27 @@ def test_nonsense_is_told(path: str, body: object, status: int) -> None:
     assert heard["json"]["error"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"kind": "nonsense", "endpoint": "approve"}, "'nonsense' is not a kind of fault; the kinds are lose_answer, "),
+        ({"kind": "reset", "endpoint": "aprove"}, "'aprove' is not an endpoint; the endpoints are create_ticket, "),
+        ({"kind": "reset", "endpoint": "approve", "nht": 2}, "A fault has no 'nht'; it has kind, endpoint, nth, "),
+    ],
+)
+def test_a_fault_that_would_never_apply_is_refused_with_what_there_is(fault: dict[str, object], said: str) -> None:
+    """Not armed and forgotten."""
+    with Stage(AT) as stage:
+        heard = steer(stage, "faults/", fault)
+        assert heard["json"]["error"].startswith(said)
+        assert stage.sandbox.faults.armed() == ()
+
+
 def test_a_body_that_is_no_json_is_told() -> None:
     """As 400."""
     with Stage(AT) as stage:
-        assert stage.send("POST", "/_sandbox/approve/", {}, "no").status == 400
+        answer = stage.send("POST", "/_sandbox/approve/", {}, "no")
+        assert (answer.status, json.loads(answer.body)) == (400, {"error": "The body is not JSON."})
 
 
 @pytest.mark.parametrize(

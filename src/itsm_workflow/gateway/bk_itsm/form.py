@@ -153,7 +153,8 @@ def _people(form: Form, settings: Settings) -> Iterator[Problem]:
     if settings.fast_approval and not form.approvers:
         yield "approvers", "", "must name at least one approver, since the built-in service does not define any"
     elif form.approvers and not wanted:
-        yield "approvers", ",".join(form.approvers), "must be empty, since the service defines its own approvers"
+        rule = "must be empty: the service defines its own approvers unless fast_approval or approver_field is set"
+        yield "approvers", ",".join(form.approvers), rule
         return
     seen: set[str] = set()
     for position, name in enumerate(form.approvers):
