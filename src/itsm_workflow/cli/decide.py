@@ -95,7 +95,10 @@ def _settled(workflow: Workflow, before: ChangeRequest, after: ChangeRequest, sh
     failed = [one for one in after.effects if one.error and one.attempts > tried.get(one.id, 0)]
     for one in failed:
         note(f"itsm-workflow: effect {one.name} failed: {clean(one.error)}")
-    return Exit.FAILED if failed else _done(workflow, before, after, shown)
+    if failed:
+        return Exit.FAILED
+    is_filed = not workflow.definition.is_asking(before.state)
+    return _done(workflow, before, after, shown) if is_filed else _report_sent(workflow, after)
 
 
 def _acting(method: str, text: str, *options: Given, ending: Ending = _done) -> click.Command:
@@ -219,7 +222,7 @@ def _report_sent(workflow: Workflow, change: ChangeRequest) -> Exit:
     if not workflow.definition.is_asking(change.state):
         return Exit.DONE
     if change.expect_attempt().phase is Phase.QUEUED:
-        note("itsm-workflow: nothing was sent yet; `itsm-workflow reconcile` files the stored change")
+        note("itsm-workflow: no ticket was made yet; `itsm-workflow reconcile` files the stored change")
         return Exit.GATEWAY
     note("itsm-workflow: it is not known yet whether there is a ticket; `itsm-workflow reconcile` finds out")
     return Exit.PARTLY

@@ -106,7 +106,7 @@ def test_apply_without_a_gateway_is_stored_and_says_so(office: Office, monkeypat
     monkeypatch.setenv("BKAPP_ITSM_GATEWAY_URL", unreachable_url())
     done = office.run("apply", "--subject", "collector-42", *ASKED, "--json")
     assert (done.code, done.json["state"], done.json["attempt"]["phase"]) == (3, "applying", "queued")
-    assert "nothing was sent yet" in done.err
+    assert "no ticket was made yet" in done.err
 
 
 def test_apply_that_does_not_know_is_partly_done(office: Office) -> None:
@@ -141,6 +141,21 @@ def test_settle_without_a_gateway_says_so(office: Office, monkeypatch: pytest.Mo
     done = office.run("settle", "collector-42", "--json")
     assert (done.code, done.json["state"]) == (3, "pending")
     assert done.err.startswith(f"itsm-workflow: {change['id']}: get_ticket_info: nothing was sent")
+
+
+def test_settle_of_a_change_without_a_ticket_ends_as_apply_does(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 3 as long as nothing was sent, 0 once it is filed."""
+    reachable = office.variables["BKAPP_ITSM_GATEWAY_URL"]
+    monkeypatch.setenv("BKAPP_ITSM_GATEWAY_URL", unreachable_url())
+    office.run("apply", "--subject", "collector-42", *ASKED)
+    done = office.run("settle", "collector-42", "--json")
+    assert (done.code, done.json["attempt"]["phase"]) == (3, "queued")
+    assert "no ticket was made yet" in done.err
+    monkeypatch.setenv("BKAPP_ITSM_GATEWAY_URL", reachable)
+    filed = office.run("settle", "collector-42", "--json")
+    assert (filed.code, filed.json["state"]) == (0, "pending")
 
 
 def test_withdraw_plans_the_withdrawal_under_the_persons_name(office: Office) -> None:
