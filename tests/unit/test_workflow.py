@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,16 @@ from itsm_workflow.secrets import SecretURL
 from itsm_workflow.testing import ManualClock
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow_backends.memory import MemoryBackend
+from tests.support.deferred import Later, later, steps, stream
 from tests.support.desk import ASKED, SUBJECT, Desk
 from tests.support.places import Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from itsm_workflow.change import Form
+    from itsm_workflow.form import Problem
     from itsm_workflow.gateway.protocol import TicketGateway
 
 
@@ -65,6 +69,49 @@ def test_a_class_in_place_of_its_object_is_refused(name: str, value: object) -> 
     given: dict[str, Any] = {"storage": "memory://", "gateway": Desk().gateway, name: value}
     with pytest.raises(TypeError, match=rf"^Workflow\({name}=\.\.\.\) takes "):
         Workflow(**given)
+
+
+class Watching(Witness):
+    """An observer whose method returns a coroutine."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        setattr(self, method, later)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"after_callback": later}, "after_callback=...) takes an ordinary function, not an async function, whose "),
+        ({"after_callback": steps}, "after_callback=...) takes an ordinary function, not a generator function, whose "),
+        ({"authorize": Later()}, "authorize=...) takes an ordinary function, not an async function, whose "),
+        ({"form_check": later}, "form_check=...) takes an ordinary function, not an async function, whose "),
+        ({"form_check": stream}, "form_check=...) takes an ordinary function, not an async generator function, "),
+        *(
+            (
+                {"observers": [Watching(name)]},
+                f"observers=...): {name} of a Watching takes an ordinary function, not an ",
+            )
+            for name in ("on_entry", "on_trouble", "traceparent")
+        ),
+    ],
+)
+def test_a_function_whose_call_runs_nothing_is_refused(given: dict[str, Any], told: str) -> None:
+    """What it returns is true, and nobody waits for it."""
+    with pytest.raises(TypeError, match=rf"^Workflow\({re.escape(told)}"):
+        Desk().workflow(**given)
+
+
+def test_a_check_of_forms_may_yield_its_problems() -> None:
+    """They are read."""
+
+    def check(_form: Form) -> Iterator[Problem]:
+        yield ("title", "x", "is not allowed")
+
+    of_one: dict[str, Any] = {"form_check": check}
+    for workflow, given in ((Desk().workflow(form_check=check), {}), (Desk().workflow(), of_one)):
+        with pytest.raises(InvalidForm, match="is not allowed"):
+            workflow.apply(subject=SUBJECT, **ASKED, **given)
 
 
 def test_a_workflow_that_cannot_be_made_opens_no_store(tmp_path: Path) -> None:

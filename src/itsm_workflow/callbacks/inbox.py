@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from itsm_workflow.callbacks.background import Background
 from itsm_workflow.callbacks.parse import ACCEPTED, CallbackResponse, read_callback, refusal
 from itsm_workflow.clock import to_micros
+from itsm_workflow.deferred import check_done
 from itsm_workflow.errors import (
     CallbackTokenInvalid,
     ChangeNotFound,
@@ -188,7 +189,7 @@ class Inbox:
 
     def _queue(self, enqueue: Callable[[str], object], change_id: str) -> None:
         try:
-            enqueue(change_id)
+            check_done(enqueue(change_id))
         except Exception as error:  # noqa: BLE001 - a host's queue may raise anything; the hint is stored
             queueing = "the change could not be queued; the next reconcile looks at it"
             self._observers.on_trouble(change_id, error, doing=queueing)

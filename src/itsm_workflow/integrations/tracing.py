@@ -25,6 +25,7 @@ except ImportError as error:
 from itsm_workflow.clock import to_micros
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.evidence import Channel, EffectResult, TicketConfirmed
+from itsm_workflow.runtime.arguments import check_function
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -98,7 +99,11 @@ class TracingObserver:
 
         Args:
             run: The function of the effect. An error that it raises is recorded in the span.
+
+        Raises:
+            TypeError: ``run`` is not a function, or is one whose call runs nothing, such as an async function.
         """
+        check_function("traced(run)", run)
 
         @functools.wraps(run)
         def in_span(call: EffectCall) -> object:

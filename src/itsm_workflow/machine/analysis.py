@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.change import WITHDRAW
+from itsm_workflow.deferred import why_deferred
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.arguments import wrong_types
@@ -82,6 +83,9 @@ def _functions(definition: WorkflowDefinition) -> Iterator[str]:
             given = getattr(row, part)
             if not callable(given):
                 yield f"trigger {row.trigger.value}: its {part} is {kind_of(given)}, not a function of Facts"
+            wrong = why_deferred(given)
+            if wrong:
+                yield f"trigger {row.trigger.value}: its {part} is {wrong}"
 
 
 def _names(definition: WorkflowDefinition) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.deferred import why_deferred
 from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
@@ -115,6 +116,9 @@ def _due(rules: object, states: object) -> Iterator[str]:
             yield (
                 f"due: the rule of state {state} is {kind_of(rule)}, not a function; waits_for_a_person never falls due"
             )
+        wrong = why_deferred(rule)
+        if wrong:
+            yield f"due: the rule of state {state} is {wrong}"
 
 
 def _labels(labels: object) -> Iterator[str]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from itsm_workflow.deferred import close_deferred, why_deferred
 from itsm_workflow.errors import SettingsError
 from itsm_workflow.form import Problem, shown
 from itsm_workflow.gateway.checked import GATEWAY_NAME, is_gateway_name
@@ -105,7 +106,7 @@ def check_flag(argument: str, value: object) -> None:
         raise TypeError(f"{argument} takes True or False, not {shown(value)}")
 
 
-def check_function(argument: str, value: object) -> None:
+def check_callable(argument: str, value: object) -> None:
     """Reject a value that is not callable.
 
     Raises:
@@ -113,6 +114,23 @@ def check_function(argument: str, value: object) -> None:
     """
     if not callable(value):
         raise TypeError(f"{argument} takes a function, not {shown(value)}")
+
+
+def check_function(argument: str, value: object, *, may_yield: bool = False) -> None:
+    """Reject a value that is not a function which runs when it is called.
+
+    Args:
+        argument: The method and the argument.
+        value: The value that was passed.
+        may_yield: Whether a generator function is fine, because what it yields is read.
+
+    Raises:
+        TypeError: The value is not callable, or is an async function or a generator function.
+    """
+    check_callable(argument, value)
+    wrong = why_deferred(value, may_yield=may_yield)
+    if wrong:
+        raise TypeError(f"{argument} takes an ordinary function, not {wrong}")
 
 
 def checked_problems(found: object) -> Sequence[Problem]:
@@ -123,6 +141,7 @@ def checked_problems(found: object) -> Sequence[Problem]:
     """
     rule = "it must return a list of (field, value, rule), all three as text; an empty list if there is no problem"
     if isinstance(found, str) or not isinstance(found, Iterable):
+        close_deferred(found)
         raise TypeError(f"form_check returned {shown(found)}: {rule}")
     listed = tuple(found)
     for one in listed:
@@ -222,6 +241,15 @@ def check_parts(parts: Mapping[str, Any], *, moments: Sequence[str]) -> None:
     ):
         if not fits:
             raise TypeError(f"Workflow({name}=...) takes {wanted}{_not_given(name, parts[name])}")
+    for name in ("form_check", "after_callback", "authorize"):
+        if callable(parts[name]):
+            check_function(f"Workflow({name}=...)", parts[name], may_yield=name == "form_check")
+    for observer in parts["observers"]:
+        for name in ("on_entry", "on_trouble", "traceparent"):
+            if callable(getattr(observer, name, None)):
+                check_function(
+                    f"Workflow(observers=...): {name} of a {type(observer).__name__}", getattr(observer, name)
+                )
 
 
 def _not_given(name: str, value: object) -> str:

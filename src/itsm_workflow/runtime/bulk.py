@@ -211,5 +211,5 @@ def _checked(requests: object) -> Sequence[ApplyArguments]:
             known = ", ".join(sorted(_KNOWN))
             raise TypeError(f"{where} has {shown(unknown[0])}, which is not an argument of apply: {known}")
         if one.get("form_check") is not None:
-            check_function(f"{where}: form_check", one["form_check"])
+            check_function(f"{where}: form_check", one["form_check"], may_yield=True)
     return listed

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from itsm_workflow.change import WITHDRAW
+from itsm_workflow.deferred import check_done, why_deferred
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.analysis import wrong_effects
 from itsm_workflow.readonly import ReadOnlyDict
@@ -57,11 +58,19 @@ class Effect:
         name: The name that is stored with each change that plans the effect.
         run: The function. It raises if the work was not done, and may be called again for the same effect.
         aliases: Earlier names of the effect. Effects that were planned under them are delivered by this function, too.
+
+    Raises:
+        DefinitionError: ``run`` is an async function or a generator function, whose call runs nothing.
     """
 
     name: str
     run: Callable[[EffectCall], object]
     aliases: tuple[str, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        wrong = why_deferred(self.run)
+        if wrong:
+            raise DefinitionError(f"effect {self.name!r}: its function is {wrong}")
 
 
 class EffectRegistry:
@@ -118,9 +127,12 @@ class EffectRegistry:
         return name == WITHDRAW or name in self._by_name
 
     def deliver(self, call: EffectCall) -> str:
-        """Run the function of a known effect, and return the error; empty if the work was done."""
+        """Run the function of a known effect, and return the error; empty if the work was done.
+
+        A function that returns an awaitable or a generator has not done its work.
+        """
         try:
-            self._by_name[call.name].run(call)
+            check_done(self._by_name[call.name].run(call))
         except Exception as error:  # noqa: BLE001 - a host's work may fail in any way; the failure is recorded
             return describe(error)
         except BaseException as stop:

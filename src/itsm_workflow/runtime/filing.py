@@ -77,10 +77,10 @@ class Filing:
 
         Raises:
             InvalidForm: The subject or the form has problems; the error lists all of them.
-            TypeError: ``form_check`` is not a function.
+            TypeError: ``form_check`` is not an ordinary function.
         """
         if form_check is not None:
-            check_function("form_check", form_check)
+            check_function("form_check", form_check, may_yield=True)
         problems = list(check_subject(subject))
         try:
             form = self.check_form(arguments, form_check)

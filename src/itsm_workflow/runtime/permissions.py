@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
+from itsm_workflow.deferred import close_deferred
 from itsm_workflow.errors import NotPermitted
 from itsm_workflow.form import shown
 
@@ -50,12 +51,13 @@ class Permissions:
         """Return whether the host permits an act.
 
         Raises:
-            TypeError: The host's function returned neither True nor False: the text ``no`` is true.
+            TypeError: The host's function returned neither True nor False: the text ``no`` is true, and a coroutine is.
         """
         if self._authorize is None:
             return True
         answer: object = self._authorize(actor, act, change)
         if not isinstance(answer, bool):
+            close_deferred(answer)
             name = getattr(self._authorize, "__qualname__", type(self._authorize).__name__)
             raise TypeError(
                 f"the function {name} of Workflow(authorize=...) must return True or False, not {shown(answer)}; "

@@ -28,6 +28,7 @@ from itsm_workflow.machine.definition import Facts
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.support import examples as x
 from tests.support.callback_examples import ADDRESS, address_of, body, knock, opened, place, read
+from tests.support.deferred import later
 from tests.support.desk import ASKED, SUBJECT, Desk
 from tests.support.limits import PATIENCE
 
@@ -373,6 +374,17 @@ def test_a_queue_that_fails_costs_no_callback() -> None:
     words = "the change could not be queued; the next reconcile looks at it: ConnectionError: no broker"
     assert (change_id, str(error)) == (change.id, words)
     assert workflow.reconcile().moved == 1
+
+
+def test_a_queue_that_has_yet_to_run_has_failed() -> None:
+    """A coroutine that an ordinary function returns queues nothing."""
+    desk, workflow, change = opened(after_callback=lambda change_id: later(change_id))  # noqa: PLW0108 - hides it
+
+    assert desk.gateway.hand_over(desk.decide(change), workflow.receive)
+    [(change_id, error)] = desk.witness.troubles
+    assert change_id == change.id
+    assert "the change could not be queued" in str(error)
+    assert "returned a coroutine, which has yet to run" in str(error)
 
 
 @pytest.mark.parametrize("after", ["inline", "background"])

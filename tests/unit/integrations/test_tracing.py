@@ -22,6 +22,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.observers import Observers
 from itsm_workflow.settle import Step
+from tests.support.deferred import later
 from tests.support.desk import ASKED, SUBJECT, Desk
 from tests.support.limits import PATIENCE
 from tests.support.places import Witness
@@ -315,3 +316,9 @@ def test_any_observer_can_supply_the_trace() -> None:
     newest = workflow.newest("another")
     assert newest is not None
     assert newest.expect_attempt().trace == TRACE
+
+
+def test_a_function_whose_call_runs_nothing_is_not_traced() -> None:
+    """The span around it would hide from the workflow that it is no effect."""
+    with pytest.raises(TypeError, match=r"^traced\(run\) takes an ordinary function, not an async function"):
+        TracingObserver().traced(later)

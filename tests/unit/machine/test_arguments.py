@@ -13,6 +13,7 @@ from itsm_workflow.machine.approval import State, approval_table, approval_workf
 from itsm_workflow.machine.definition import Roles, waits_for_a_person
 from itsm_workflow.text import kind_of
 from tests.support import workflows as zoo
+from tests.support.deferred import later, steps
 from tests.support.workflows import DEPLOY, DEPLOYMENT, Deployed, Stage
 
 TABLE = zoo.table()
@@ -77,9 +78,12 @@ WRONG: list[tuple[str, object, str]] = [
     ("transitions", rows(evidence=()), f"{LAST}: its evidence is no class, not a class"),
     ("transitions", rows(guard=None), "trigger deploy: its guard is None, not a function of Facts"),
     ("transitions", rows(update=None), "trigger deploy: its update is None, not a function of Facts"),
+    ("transitions", rows(guard=later), "trigger deploy: its guard is an async function, whose call runs nothing: run"),
+    ("transitions", rows(update=steps), "trigger deploy: its update is a generator function, whose call runs nothing"),
     ("transitions", rows(note=None), f"{LAST}: its note is None, not text"),
     ("due", None, "due: None is not a mapping from states to due rules"),
     ("due", {**zoo.DUE, Stage.GRANTED: 5}, "due: the rule of state granted is an int, not a function"),
+    ("due", dict.fromkeys(zoo.DUE, later), "due: the rule of state draft is an async function, whose call"),
     ("due", dict.fromkeys((*zoo.DUE, "granted "), waits_for_a_person), "due: 'granted ' is not a member"),
     ("labels", None, "labels: None is not a mapping from states to names"),
     ("labels", {Stage.LIVE: "Live"}, "labels: of state live: a str is not a mapping from languages to names"),

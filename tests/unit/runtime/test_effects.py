@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
-from itsm_workflow.change import WITHDRAW
+from itsm_workflow.change import WITHDRAW, EffectStatus
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State
 from itsm_workflow.runtime.effects import Effect, EffectCall, EffectRegistry
 from tests.support import examples as x
+from tests.support.deferred import Later, later, steps, stream
 from tests.support.desk import ASKED, SUBJECT, Desk
 
 if TYPE_CHECKING:
@@ -232,3 +234,29 @@ def test_the_withdrawal_is_known_to_every_process() -> None:
     known = registry(Effect("start", nothing))
 
     assert [name for name in ("start", "stop", WITHDRAW) if known.knows(name)] == ["start", WITHDRAW]
+
+
+@pytest.mark.parametrize("run", [later, stream, steps, Later(), functools.partial(later, 1)])
+def test_a_function_whose_call_runs_nothing_is_no_effect(run: Callable[[EffectCall], object]) -> None:
+    """It would count as delivered; by the decorator, too, and with Django's connections around it."""
+    told = r"^effect 'start': its function is an? .*function, whose call runs nothing: "
+    with pytest.raises(DefinitionError, match=told):
+        Effect("start", run)
+    with pytest.raises(DefinitionError, match=told):
+        Desk().workflow().effect(State.APPROVED, name="start")(run)
+
+
+@pytest.mark.parametrize("function", [later, stream, steps])
+def test_a_delivery_that_returns_what_has_yet_to_run_has_failed(function: Callable[[EffectCall], object]) -> None:
+    """An ordinary function may return a coroutine, too; it is closed, and the delivery is tried again."""
+    desk = Desk()
+    effects = {State.APPROVED: [Effect("start", lambda call: function(call))]}  # noqa: PLW0108 - hides the function
+    workflow = desk.workflow(effects=effects, after_callback="inline")
+    change = workflow.apply(subject=SUBJECT, **ASKED)
+    assert desk.gateway.hand_over(desk.decide(change), workflow.receive)
+
+    [effect] = workflow.get(change.id).effects
+    assert effect.status is not EffectStatus.DELIVERED
+    assert effect.error is not None
+    assert effect.error.startswith("TypeError: the function returned a")
+    assert "which has yet to run: run it with asyncio.run" in effect.error

@@ -14,6 +14,7 @@ from itsm_workflow.errors import AlreadyApplied, TransitionRefused
 from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.policy import Policy
 from itsm_workflow.testing.ledger_gateway import as_request
+from tests.support.deferred import later, steps, stream
 from tests.support.desk import ASKED, SUBJECT, Desk
 
 if TYPE_CHECKING:
@@ -244,3 +245,12 @@ def test_the_operations_of_an_actor_are_those_that_the_host_permits() -> None:
     with pytest.raises(TransitionRefused) as refused:
         workflow.submit(change.id, actor="bob")
     assert refused.value.allowed == left
+
+
+@pytest.mark.parametrize("returned", [later, stream, steps])
+def test_an_answer_that_has_yet_to_run_permits_nothing(returned: Callable[[], object]) -> None:
+    """A coroutine is true; it is closed, and the act is not carried out."""
+    desk = Desk()
+    with pytest.raises(TypeError, match="must return True or False, not "):
+        desk.workflow(authorize=lambda *_: returned()).apply(subject=SUBJECT, **ASKED)
+    assert stored(desk) == []

@@ -21,7 +21,7 @@ from itsm_workflow.integrations.log_platform.routes import (
     CollectorRoutes,
     subject_of,
 )
-from itsm_workflow.runtime.arguments import check_function, check_seconds
+from itsm_workflow.runtime.arguments import check_callable, check_function, check_seconds
 from itsm_workflow.secrets import without_frames
 
 if TYPE_CHECKING:
@@ -107,8 +107,9 @@ def router(  # noqa: C901 - the three routes are functions in it
     """
     if not isinstance(workflow, AsyncWorkflow):
         raise TypeError("router(workflow) takes an AsyncWorkflow")
-    for argument, function in (("person", person), ("permit", permit), ("subject", subject)):
-        check_function(f"router({argument}=...)", function)
+    for argument, function in (("person", person), ("permit", permit)):
+        check_callable(f"router({argument}=...)", function)
+    check_function("router(subject=...)", subject)
     check_seconds("router(patience=...)", patience)
     routes = CollectorRoutes(get_workflow=lambda: workflow.workflow, subject=subject, complete=complete)
     made = APIRouter(tags=["itsm"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.audit import Delivery
 from itsm_workflow.clock import from_micros
+from itsm_workflow.deferred import check_done
 from itsm_workflow.errors import AlreadyApplied, DefinitionError, ItsmWorkflowError, TransitionRefused
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.effects import Effect
@@ -184,7 +185,7 @@ class World:
             struck = life.enter("effect")
             if Failure.UNAVAILABLE in struck:
                 raise ConnectionError("simulated: the host's own system is down")
-            effect.run(call)
+            check_done(effect.run(call))
             self.deliveries.append(Delivery(effect=call.id, name=call.name, change=call.change.id))
             self.timeline.note(life.name, f"carries out {call.name} of {call.change.subject}, attempt {call.attempt}")
             life.leave("effect", struck)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from itsm_workflow.change import WITHDRAW
+from itsm_workflow.deferred import check_done
 from itsm_workflow.errors import InvalidForm, TransitionRefused
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.engine import fire
@@ -368,12 +369,11 @@ class WorkflowMachine(RuleBasedStateMachine):
         return self._storage.get(self.change_id), len(self._replay.entries)
 
     def _watched(self, effect: Effect) -> Effect:
-        def run(call: EffectCall) -> object:
+        def run(call: EffectCall) -> None:
             if self._refusing_effects:
                 self._refusing_effects -= 1
                 raise RuntimeError("this effect fails")
-            made = effect.run(call)
+            check_done(effect.run(call))
             self.done.append(call.id)
-            return made
 
         return Effect(effect.name, run)
