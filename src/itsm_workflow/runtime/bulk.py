@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
-from itsm_workflow.errors import AlreadyApplied, InvalidForm, ItsmWorkflowError, NotPermitted, StorageUnavailable
+from itsm_workflow.errors import AlreadyApplied, ItsmWorkflowError, StorageUnavailable
 from itsm_workflow.form import ApplyArguments, FormArguments, shown
 from itsm_workflow.runtime.arguments import check_function
 from itsm_workflow.runtime.decisions import checked_person
@@ -17,6 +17,7 @@ from itsm_workflow.runtime.outside import outside_transactions
 from itsm_workflow.runtime.permissions import Act
 from itsm_workflow.runtime.transact import repeat_on_conflict
 from itsm_workflow.storage.protocol import ConflictKind
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,10 +43,6 @@ class _Request:
     actor: str
 
 
-_Refused: TypeAlias = InvalidForm | NotPermitted
-"""The error of a request for which nothing is stored."""
-
-
 class BulkFiling(Drafting):
     """Files many changes of a workflow in one call; the rest is in `Drafting`."""
 
@@ -59,7 +56,8 @@ class BulkFiling(Drafting):
         """File many changes, each as `apply` does, with one commit for the submissions of a hundred requests.
 
         A page of requests is stored before the first of them is sent. Each request is then claimed, sent once, and its
-        outcome stored, one after the other. An error of one request does not stop the others.
+        outcome stored, one after the other. An error of one request does not stop the others, also if a function of the
+        host raises it, such as its ``form_check``.
 
         If the call is interrupted, or raises in the middle, the changes that were stored stay. Those that were not sent
         yet are due, and the next `reconcile` sends them. A repeated call returns `AlreadyApplied` for their subjects.
@@ -70,8 +68,9 @@ class BulkFiling(Drafting):
 
         Returns:
             The results, in the order of the requests. Each is the change, as `apply` returns it, or the error that
-            `apply` would raise, such as `InvalidForm` or `NotPermitted`. The second request for a subject gets
-            `AlreadyApplied`, unless nothing was stored for the first.
+            `apply` would raise, such as `InvalidForm` or `NotPermitted`; an error that is not of this library is the
+            cause of an `ItsmWorkflowError`. The second request for a subject gets `AlreadyApplied`, unless nothing was
+            stored for the first.
 
         Raises:
             TypeError: ``requests`` is not a list of dictionaries, one of them lacks ``subject`` or has an unknown key,
@@ -83,7 +82,7 @@ class BulkFiling(Drafting):
         listed = _checked(requests)
         if progress is not None:
             check_function("apply_many(progress=...)", progress)
-        checked = [self._request(asked) for asked in listed]  # all of them, before anything is stored
+        checked = [_result(partial(self._request, asked)) for asked in listed]  # all of them, before anything is stored
         self._executor.calls.addresses.check()
         self._filing.check_names()
         results: list[ChangeRequest | ItsmWorkflowError] = []
@@ -95,8 +94,13 @@ class BulkFiling(Drafting):
                     progress(results[-1])
         return results
 
-    def _request(self, asked: ApplyArguments) -> _Request | _Refused:
-        """Check the form, the actor and the permission of a request."""
+    def _request(self, asked: ApplyArguments) -> _Request:
+        """Check the form, the actor and the permission of a request.
+
+        Raises:
+            InvalidForm: The form or the actor has problems.
+            NotPermitted: The host refuses it.
+        """
         parts = FormArguments(
             title=asked.get("title", ""),
             applicant=asked.get("applicant", ""),
@@ -104,16 +108,13 @@ class BulkFiling(Drafting):
             content=asked.get("content", ""),
             fields=asked.get("fields"),
         )
-        try:
-            subject, form = self._filing.check(asked["subject"], parts, asked.get("form_check"))
-            actor = checked_person(asked.get("actor"), form.applicant)
-        except InvalidForm as error:
-            return error
-        refused = self._permissions.refusal(actor, Act("apply", subject), None)
-        return refused or _Request(subject=subject, form=form, actor=actor)
+        subject, form = self._filing.check(asked["subject"], parts, asked.get("form_check"))
+        actor = checked_person(asked.get("actor"), form.applicant)
+        self._permissions.check(actor, Act("apply", subject), None)
+        return _Request(subject=subject, form=form, actor=actor)
 
     def _store(
-        self, page: Sequence[_Request | _Refused], filed: dict[str, str]
+        self, page: Sequence[_Request | ItsmWorkflowError], filed: dict[str, str]
     ) -> Sequence[Stored | ItsmWorkflowError]:
         """Store the submissions of a page as not sent yet; return the change as stored, or the error, of each request.
 
@@ -122,11 +123,11 @@ class BulkFiling(Drafting):
             filed: By subject, the id of the change that this call filed; those of the page are added.
         """
         found: dict[int, Stored | ItsmWorkflowError] = {}
-        rest = list(enumerate(page))
+        rest: list[tuple[int, _Request | ItsmWorkflowError]] = list(enumerate(page))
         while rest:
             prepared: dict[int, Prepared] = {}
             taken = set[str]()
-            postponed: list[tuple[int, _Request | _Refused]] = []
+            postponed: list[tuple[int, _Request | ItsmWorkflowError]] = []
             for at, one in rest:
                 if not isinstance(one, _Request):
                     found[at] = one
@@ -179,6 +180,8 @@ class BulkFiling(Drafting):
 def _result(call: Callable[[], T]) -> T | ItsmWorkflowError:
     """Return what a call for one request returns, or its error; an unavailable store concerns all requests.
 
+    A function of the host may raise anything; the error is then the cause of the one that is returned.
+
     Raises:
         StorageUnavailable: The store cannot be reached or written.
     """
@@ -188,6 +191,10 @@ def _result(call: Callable[[], T]) -> T | ItsmWorkflowError:
         raise
     except ItsmWorkflowError as error:
         return error
+    except Exception as error:  # noqa: BLE001 - as above
+        failed = ItsmWorkflowError(f"the request failed: {describe(error)}")
+        failed.__cause__ = error
+        return failed
 
 
 def _checked(requests: object) -> Sequence[ApplyArguments]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
-from itsm_workflow import State, Trigger
+from itsm_workflow import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import (
     AlreadyApplied,
@@ -26,7 +27,8 @@ from tests.support.desk import ASKED, Desk
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow import Act, ChangeRequest, Workflow
+    from itsm_workflow.machine.definition import Facts
     from itsm_workflow.storage.protocol import Write
 
 
@@ -360,15 +362,73 @@ def test_progress_must_be_a_function() -> None:
     assert desk.store.commits == 0
 
 
-def test_a_form_check_that_fails_stops_the_call_before_anything_is_stored() -> None:
-    """It is an error of the host's code, and not of one request."""
+def failing(*_: object) -> Any:  # noqa: ANN401 - of any type
+    """Fail as a host's function may."""
+    raise KeyError("collector")
 
-    def fail(_: object) -> list[Any]:
-        raise ZeroDivisionError
+
+def refuses_two(_: str, act: Act, __: object) -> bool:
+    """Fail on the second subject."""
+    return act.subject != "collector-2" or failing()
+
+
+def guarded_two(facts: Facts) -> str | None:
+    """Fail on the second subject, as the guard of a row of the library's."""
+    return None if facts.change.subject != "collector-2" else failing()
+
+
+def guarding(trigger: Trigger) -> dict[str, Any]:
+    """Return a workflow whose host has a guard of its own on a trigger of the library."""
+    rows = [
+        attrs.evolve(row, guard=guarded_two) if row.trigger is trigger else row for row in COLLECTOR_CHANGE.transitions
+    ]
+    return {"definition": attrs.evolve(COLLECTOR_CHANGE, transitions=tuple(rows))}
+
+
+@pytest.mark.parametrize(
+    ("options", "more"),
+    [
+        ({}, {"form_check": failing}),
+        ({}, {"form_check": lambda _: None}),
+        ({"authorize": refuses_two}, {}),
+        ({"authorize": lambda _, act, __: act.subject != "collector-2" or "yes"}, {}),
+        (guarding(Trigger.SUBMIT), {}),
+    ],
+)
+def test_a_function_of_the_host_that_fails_on_one_request_fails_that_one(
+    options: dict[str, Any], more: dict[str, Any]
+) -> None:
+    """The others are filed; the error names what happened, and has the host's own as its cause."""
+    desk = Desk()
+    results = desk.workflow(**options).apply_many([*wanted(1), *wanted(2, **more), *wanted(3)])
+
+    assert kinds(results) == ["pending", "ItsmWorkflowError", "pending"]
+    assert isinstance(results[1], ItsmWorkflowError)
+    assert str(results[1]).startswith(f"the request failed: {type(results[1].__cause__).__name__}: ")
+    assert isinstance(results[1].__cause__, KeyError | TypeError)
+    assert {change.subject for change in desk.workflow().find()} == {"collector-1", "collector-3"}
+
+
+def test_a_function_of_the_host_that_fails_in_the_middle_of_one_send_fails_that_one() -> None:
+    """Its change is stored, and due."""
+    desk = Desk()
+    workflow = desk.workflow(**guarding(Trigger.MARK_SENDING))
+
+    assert kinds(workflow.apply_many(wanted(1, 2, 3))) == ["pending", "ItsmWorkflowError", "pending"]
+    states = {change.subject: change.state for change in workflow.find()}
+    assert states == {"collector-1": "pending", "collector-2": "applying", "collector-3": "pending"}
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(3), StorageUnavailable("the host's own store")])
+def test_what_ends_the_process_or_the_store_ends_the_call(stop: BaseException) -> None:
+    """Nothing is stored before every request was checked."""
+
+    def end(_: object) -> list[Any]:
+        raise stop
 
     desk = Desk()
-    with pytest.raises(ZeroDivisionError):
-        desk.workflow().apply_many([*wanted(1), *wanted(2, form_check=fail)])
+    with pytest.raises(type(stop)):
+        desk.workflow().apply_many([*wanted(1), *wanted(2, form_check=end)])
     assert desk.store.commits == 0
 
 
