@@ -177,6 +177,9 @@ def test_a_connection_is_no_longer_counted_when_it_is_closed(path: Path, monkeyp
         def __init__(self, connection: sqlite3.Connection) -> None:
             self.connection = connection
 
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the connection has
+            return getattr(self.connection, name)
+
         def close(self) -> None:
             assert (connections._live, connections._log) == (0, None)
             self.connection.close()

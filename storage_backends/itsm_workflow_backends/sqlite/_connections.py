@@ -29,6 +29,7 @@ from itsm_workflow_backends.sqlite._opening import (
     close_without_checkpoint,
     connect,
     prepare,
+    shut,
 )
 from itsm_workflow_backends.sqlite._schema import check_not_newer
 
@@ -331,7 +332,7 @@ class Connections:
         if keep_log:
             close_without_checkpoint(connection)
         else:
-            connection.close()
+            shut(connection, self._path)
 
     def _shut_in_transaction(self, connection: sqlite3.Connection) -> None:
         try:
@@ -370,7 +371,7 @@ class Connections:
                 self._refuse_replaced(after)
             self._count(Companions.at(path))
         except BaseException:
-            connection.close()
+            shut(connection, path)
             raise
         self._checked = identity_of(before)
         return connection

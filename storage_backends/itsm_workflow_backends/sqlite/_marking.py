@@ -87,8 +87,10 @@ def mark(connection: sqlite3.Connection, path: Path) -> bool:
     """
     for _ in range(_ATTEMPTS):
         _set(connection, MARKED_ID)
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        _set(connection, APPLICATION_ID)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        finally:  # another program may close the file last, and would leave the mark without a log
+            _set(connection, APPLICATION_ID)
         if is_marked(path):
             return True
     return False
@@ -136,8 +138,13 @@ def begin_from_backup(connection: sqlite3.Connection) -> None:
 
 def complete_mark(connection: sqlite3.Connection) -> None:
     """Remove a mark that a crash left in the log; since the log is there, nothing is missing."""
-    if _application_id(connection) == MARKED_ID:
+    if ends_with_mark(connection):
         _set(connection, APPLICATION_ID)
+
+
+def ends_with_mark(connection: sqlite3.Connection) -> bool:
+    """Return whether a reader of the file and its log sees the mark."""
+    return _application_id(connection) == MARKED_ID
 
 
 def _id_in_file(path: Path) -> int | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.files import look_at
 from itsm_workflow_backends.sqlite import _marking
-from itsm_workflow_backends.sqlite._companions import Companions, empty_error
+from itsm_workflow_backends.sqlite._companions import Companions, empty_error, log_of
 from itsm_workflow_backends.sqlite._errors import translated
 from itsm_workflow_backends.sqlite._schema import migrate, stored_version
 
@@ -26,10 +26,16 @@ _ABANDONED: list[sqlite3.Connection] = []
 
 
 def connect(path: Path, mode: str, *, timeout: float) -> sqlite3.Connection:
-    """Open the file in a mode of SQLite, but never ``rwc``, because a missing store must not be made again empty."""
-    return sqlite3.connect(
+    """Open the file in a mode of SQLite, but never ``rwc``, because a missing store must not be made again empty.
+
+    A connection that can write makes no checkpoint when it is closed, however that happens, unless `shut` closes it.
+    """
+    connection = sqlite3.connect(
         f"{path.as_uri()}?mode={mode}", uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
     )
+    if mode == "rw":
+        _let_close_checkpoint(connection, allowed=False)
+    return connection
 
 
 def check_before_writing(path: Path, *, timeout: float, first: bool) -> None:
@@ -88,14 +94,36 @@ def prepare(connection: sqlite3.Connection, path: Path, *, timeout: float, as_it
     _marking.complete_mark(connection)
 
 
+def shut(connection: sqlite3.Connection, path: Path) -> None:
+    """Close a connection; the last one copies the log into the file and removes it, unless the log ends with the mark.
+
+    The file would then be marked and have no log, which counts as damaged although nothing is missing. The log ends
+    with the mark if a process died, was interrupted or had no space left while it marked the file.
+    """
+    try:
+        ends_with_mark = _marking.ends_with_mark(connection) and bool(_marking.log_size(log_of(path)))
+    except sqlite3.Error:
+        ends_with_mark = True  # it cannot be read, and to keep the log is right in any case
+    if ends_with_mark:
+        close_without_checkpoint(connection)
+    else:
+        _let_close_checkpoint(connection, allowed=True)
+        connection.close()
+
+
 def close_without_checkpoint(connection: sqlite3.Connection) -> None:
     """Close a connection without the checkpoint that SQLite makes when the last connection is closed."""
     if hasattr(connection, "setconfig"):
-        # 1006 is SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE; the constant is as new as the method.
-        connection.setconfig(1006, True)  # noqa: FBT003  # the signature of sqlite3
+        _let_close_checkpoint(connection, allowed=False)
         connection.close()
     else:  # before Python 3.12: kept open, since closing it would make the checkpoint
         _ABANDONED.append(connection)
+
+
+def _let_close_checkpoint(connection: sqlite3.Connection, *, allowed: bool) -> None:
+    if hasattr(connection, "setconfig"):
+        # 1006 is SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE; the constant is as new as the method.
+        connection.setconfig(1006, not allowed)
 
 
 def check_finished(path: Path) -> None:
@@ -179,7 +207,7 @@ def _has_exclusive_access(path: Path) -> bool:
             raise
         return False
     finally:
-        connection.close()
+        shut(connection, path)
     return True
 
 
