@@ -150,6 +150,7 @@ PARTS: Mapping[str, Part] = {
             "tests/documents/test_api_numbers.py",
             "tests/integration/bkapi",
             "tests/integration/gateway",
+            "tests/integration/workflow/test_adopting.py",
         ),
     ),
     "runtime": Part(
