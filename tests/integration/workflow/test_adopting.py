@@ -251,8 +251,10 @@ class TestRefused:
 
     def test_a_number_that_no_ticket_has(self, office: Office) -> None:
         """Such as one that was typed wrong."""
-        with pytest.raises(TransitionRefused, match="the gateway shows no ticket with the number REQ20260101000001"):
+        no_ticket = "the gateway shows no ticket with the number REQ20260101000001"
+        with pytest.raises(TransitionRefused, match=no_ticket) as refused:
             office.workflow().adopt(subject=SUBJECT, sn="REQ20260101000001", **WHY)
+        assert refused.value.operation == "adopt"
 
     def test_another_id(self, office: Office) -> None:
         """The file and the gateway must mean the same ticket."""
@@ -410,3 +412,10 @@ def test_a_shadow_with_results_decides_a_finished_ticket(office: Office, state: 
     seen = office.workflow().shadow(subject=SUBJECT, sn=ticket.sn, results=True)
     assert (seen.change.state, seen.is_decided, office.store.commits) == (state, True, 0)
     assert f"its result is {str(approved).lower()}" in seen.why
+
+
+def test_a_shadow_with_a_text_for_the_flag_is_refused(office: Office) -> None:
+    """The text no is true, and would take the ticket off the list of undelivered callbacks."""
+    ticket = filed(office)
+    with pytest.raises(TypeError, match=r"^shadow\(results=...\) takes True or False, not 'no'$"):
+        office.workflow().shadow(subject=SUBJECT, sn=ticket.sn, results="no")  # type: ignore[arg-type]  # on purpose
