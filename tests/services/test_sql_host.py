@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import signal
@@ -242,20 +243,21 @@ def test_names_of_effects_are_stored_apart(host: SQLHost, desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("problem", [OSError("no"), asyncio.CancelledError("no")])
 def test_a_request_that_cannot_be_sent_does_not_fail_the_host(
-    host: SQLHost, desk: Desk, workflow: Workflow, kind: Kind
+    host: SQLHost, desk: Desk, workflow: Workflow, kind: Kind, problem: BaseException
 ) -> None:
     """It has committed; observers are notified, and the next pass sends the request."""
 
     def fail(_: object) -> None:
-        raise OSError("no")
+        raise problem
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workflow._filing, "send_queued", fail)
         with host.transaction(kind) as within:
             host.apply_for(workflow, within, 7)
     [(_, error)] = desk.witness.troubles
-    assert "the next reconcile sends it: OSError: no" in str(error)
+    assert f"the next reconcile sends it: {type(problem).__name__}: no" in str(error)
     assert (host.rows(), tickets(desk)) == ([7], 0)
     reconcile(desk, workflow)
     assert tickets(desk) == 1

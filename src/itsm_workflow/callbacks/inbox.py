@@ -18,6 +18,7 @@ from itsm_workflow.errors import (
     TransitionRefused,
 )
 from itsm_workflow.exports import lazy_module
+from itsm_workflow.failures import failures
 from itsm_workflow.gateway.asking import ask
 from itsm_workflow.gateway.protocol import SupportsTokenCheck
 from itsm_workflow.machine import evidence as ev
@@ -101,7 +102,7 @@ class Inbox:
                 return ACCEPTED  # the gateway refused its submission, so no look is needed
             self._observers.on_trouble(callback.change_id, refused)
             return refusal(503, "the callback was not stored: list it as not delivered")
-        except Exception as error:  # noqa: BLE001 - the store, or a host's due rule, may raise anything
+        except failures() as error:  # the store, or a host's due rule, may raise anything
             self._observers.on_trouble(callback.change_id, error, doing="the callback could not be stored")
             return refusal(503, "the callback was not stored: list it as not delivered")
         if hinted is not None:
@@ -190,7 +191,7 @@ class Inbox:
     def _queue(self, enqueue: Callable[[str], object], change_id: str) -> None:
         try:
             check_done(enqueue(change_id))
-        except Exception as error:  # noqa: BLE001 - a host's queue may raise anything; the hint is stored
+        except failures() as error:  # a host's queue may raise anything; the hint is stored
             queueing = "the change could not be queued; the next reconcile looks at it"
             self._observers.on_trouble(change_id, error, doing=queueing)
 
@@ -203,7 +204,7 @@ class Inbox:
                     self._executor.advance(callback.change_id)
                 else:  # not read again: if another worker moved the change meanwhile, the claim of the look is refused
                     self._executor.advance_stored(hinted)
-        except Exception as error:  # noqa: BLE001 - a thread has no caller to raise it to; the hint is stored
+        except failures() as error:  # a thread has no caller to raise it to; the hint is stored
             self._observers.on_trouble(callback.change_id, error, doing=_LATER)
         finally:
             self._current.is_looking = is_nested

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from itsm_workflow.errors import GatewayError, GatewayMistake, ItsmWorkflowError, StorageUnavailable
+from itsm_workflow.failures import failures
 from itsm_workflow.gateway.adoption import SupportsAdoption
 from itsm_workflow.gateway.checked import (
     checked_answer,
@@ -65,7 +66,7 @@ def ask(endpoint: str, call: Callable[[], T]) -> T:
         return call()
     except (GatewayError, StorageUnavailable):
         raise
-    except Exception as error:
+    except failures() as error:
         raise GatewayMistake(f"the gateway's own code failed: {describe(error)}", endpoint=endpoint) from error
 
 
@@ -75,7 +76,7 @@ def _ask_first(endpoint: str, call: Callable[[], T]) -> T:
         return call()
     except ItsmWorkflowError:
         raise
-    except Exception as error:
+    except failures() as error:
         raise GatewayMistake(f"the gateway's own code failed: {describe(error)}", endpoint=endpoint) from error
 
 
@@ -136,7 +137,7 @@ def create_ticket(gateway: TicketGateway, request: CreateRequest, shows: PageRul
         answer = gateway.create(request)
     except StorageUnavailable:
         raise
-    except Exception as error:  # noqa: BLE001 - a gateway of another author may raise anything
+    except failures() as error:  # a gateway of another author may raise anything
         kind = type(error).__name__
     else:
         return checked_answer(answer, shows)

@@ -31,7 +31,7 @@ def repair_future_times(
     now: dt.datetime,
     policy: Policy,
     *,
-    failed: Callable[[Exception], object] | None = None,
+    failed: Callable[[BaseException], object] | None = None,
 ) -> tuple[ChangeRequest, dt.datetime | None]:
     """Return a change and its due time without times that are further ahead than any wait.
 

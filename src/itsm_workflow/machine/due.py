@@ -9,6 +9,7 @@ import attrs
 
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.errors import DefinitionError
+from itsm_workflow.failures import failures
 from itsm_workflow.machine import withdrawal
 from itsm_workflow.text import kind_of
 
@@ -28,7 +29,7 @@ def next_due(
     *,
     looked: bool,
     called_back: bool = False,
-    failed: Callable[[Exception], object] | None = None,
+    failed: Callable[[BaseException], object] | None = None,
 ) -> dt.datetime | None:
     """Return the time of the next look at the change, or None if only a trigger of the host moves it.
 
@@ -71,7 +72,7 @@ def _due_by_rule(  # noqa: PLR0917 - private, called once with the caller's own 
     now: dt.datetime,
     policy: Policy,
     looked: bool,  # noqa: FBT001 - as above
-    failed: Callable[[Exception], object] | None,
+    failed: Callable[[BaseException], object] | None,
 ) -> dt.datetime | None:
     """Return the time that the due rule of the change's state gives."""
     state = definition.states(change.state)
@@ -79,8 +80,8 @@ def _due_by_rule(  # noqa: PLR0917 - private, called once with the caller's own 
         moment: object = definition.due[state](change, now, policy, looked=looked)
         wrong = _wrong_moment(moment)
         if wrong:
-            raise DefinitionError(f"workflow {definition.name}: the due rule of state {state} returned {wrong}")  # noqa: TRY301 - one path for both failures
-    except Exception as error:
+            raise DefinitionError(f"workflow {definition.name}: the due rule of state {state} returned {wrong}")
+    except failures() as error:
         if failed is None:
             raise
         failed(error)

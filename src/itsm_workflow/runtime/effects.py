@@ -6,7 +6,6 @@ time with the same id. A failure never revokes an approval.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -14,6 +13,7 @@ import attrs
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.deferred import check_done, why_deferred
 from itsm_workflow.errors import DefinitionError
+from itsm_workflow.failures import failures
 from itsm_workflow.machine.analysis import wrong_effects
 from itsm_workflow.readonly import ReadOnlyDict
 from itsm_workflow.text import describe, kind_of
@@ -133,19 +133,9 @@ class EffectRegistry:
         """
         try:
             check_done(self._by_name[call.name].run(call))
-        except Exception as error:  # noqa: BLE001 - a host's work may fail in any way; the failure is recorded
+        except failures() as error:  # a host's work may fail in any way; the failure is recorded
             return describe(error)
-        except BaseException as stop:
-            if not _is_cancellation(stop):
-                raise  # the process is being stopped
-            return describe(stop)
         return ""
-
-
-def _is_cancellation(stop: BaseException) -> bool:
-    """Return whether a task was cancelled in the effect's own event loop: that does not stop this process."""
-    raised_by = sys.modules.get("asyncio.exceptions")  # not imported here: hosts without event loops do not need it
-    return raised_by is not None and isinstance(stop, raised_by.CancelledError)
 
 
 def _checked(state: str, listed: Sequence[Effect]) -> Sequence[Effect]:

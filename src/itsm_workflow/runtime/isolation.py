@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
 import attrs
 
 from itsm_workflow.errors import StorageConflict, StorageUnavailable
+from itsm_workflow.failures import failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +38,7 @@ class Isolation:
             return prepare()
         except StorageUnavailable:
             raise  # it concerns all changes
-        except Exception as error:  # noqa: BLE001 - refused by the machine, or a host's rule may raise anything
+        except failures() as error:  # refused by the machine, or a host's rule may raise anything
             self.observers.on_trouble(change_id, error, doing=POISON)
             return None
 
@@ -53,7 +54,7 @@ class Isolation:
             return ["busy" if conflict else "" for conflict in self.journal.commit(writes)]
         except StorageUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - for example a ValueError for a value of one of the changes
+        except failures():  # for example a ValueError for a value of one of the changes
             return [self._commit_separately(write) for write in writes]
 
     def _commit_separately(self, write: Prepared) -> str:
@@ -61,7 +62,7 @@ class Isolation:
             return "busy" if self.journal.commit([write])[0] else ""
         except StorageUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - as above
+        except failures() as error:  # as above
             self.observers.on_trouble(write.stored.change.id, error, doing=POISON)
             return "unreadable"
 
@@ -79,7 +80,7 @@ class Isolation:
             return "busy"
         except StorageUnavailable:
             raise  # it concerns all changes
-        except Exception as error:  # noqa: BLE001 - any error of one change must not stop the next one
+        except failures() as error:  # any error of one change must not stop the next one
             self.observers.on_trouble(before.change.id, error, doing=POISON)
             return "unreadable"
         if not answered:

@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import ChangeNotFound, GatewayNotAsked
+from itsm_workflow.failures import failures
 from itsm_workflow.form import shown
 from itsm_workflow.runtime.outside import check_outside
 from itsm_workflow.storage.host_transactions import JoinsTransactions
@@ -88,7 +89,7 @@ class Joining:
             if self._is_stored(prepared):
                 self._journal.announce([prepared])
                 self._filing.send_queued(prepared.stored)
-        except Exception as error:  # noqa: BLE001 - the host has committed, so it must not fail: the change is stored as due
+        except failures() as error:  # the host has committed, so it must not fail: the change is stored as due
             self._observers.on_trouble(change.id, error, doing=_NOT_SENT)
 
     def _is_stored(self, prepared: Prepared) -> bool:

@@ -22,6 +22,7 @@ import attrs
 
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import GatewayError
+from itsm_workflow.failures import failures
 from itsm_workflow.gateway.asking import ask, bounded
 from itsm_workflow.gateway.checked import checked_results
 from itsm_workflow.machine import evidence as ev
@@ -242,7 +243,7 @@ def _done(look: Callable[[], Answers]) -> cf.Future[Answers]:
     answers: cf.Future[Answers] = cf.Future()
     try:
         answers.set_result(look())
-    except Exception as error:  # noqa: BLE001 - as above
+    except failures() as error:  # as above
         answers.set_exception(error)
     return answers
 

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from itsm_workflow.errors import ItsmWorkflowError
+from itsm_workflow.failures import failures
 from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ logger.addHandler(logging.NullHandler())
 class Observer(Protocol):
     """An object that is notified of each committed entry and of each error that the library handled itself.
 
-    Several threads may call it at the same time. An `Exception` that it raises is logged, and changes nothing.
+    Several threads may call it at the same time. An exception that it raises is logged, and changes nothing,
+    unless it ends the process.
     """
 
     def on_entry(self, change: ChangeRequest, entry: Entry) -> None:
@@ -86,7 +88,7 @@ class Observers:
         for observer in self._observers:
             try:
                 observer.on_entry(change, entry)
-            except Exception:  # the entry is committed, so an observer's error must not reach the caller
+            except failures():  # the entry is committed, so an observer's error must not reach the caller
                 logger.exception("observer %s failed on %s", type(observer).__name__, entry.trigger)
 
     def traceparent(self) -> str:
@@ -96,14 +98,14 @@ class Observers:
                 continue
             try:
                 trace: object = observer.traceparent()
-            except Exception:  # the request is filed without a trace
+            except failures():  # the request is filed without a trace
                 logger.exception("observer %s failed on %s", type(observer).__name__, "traceparent")
                 continue
             if isinstance(trace, str) and _TRACEPARENT.fullmatch(trace):
                 return trace  # anything else is not a trace, and the empty text is not one either
         return ""
 
-    def on_trouble(self, change_id: str, error: Exception, *, doing: str = "") -> None:
+    def on_trouble(self, change_id: str, error: BaseException, *, doing: str = "") -> None:
         """Log an error in one line, and notify the observers.
 
         Args:
@@ -121,5 +123,5 @@ class Observers:
         for observer in self._observers:
             try:
                 observer.on_trouble(change_id, error)
-            except Exception:  # as above
+            except failures():  # as above
                 logger.exception("observer %s failed on %s", type(observer).__name__, error.code)

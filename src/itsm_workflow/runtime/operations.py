@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.change import AttentionReason
+from itsm_workflow.failures import failures
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.approval_rule import applicant_of
@@ -73,7 +74,7 @@ def allowed_operations(
     def is_accepted(trigger: str, evidence: object) -> bool:
         try:
             _, entry = fire(definition, change, trigger, evidence, now=now, policy=policy, seq=1, actor=actor)
-        except Exception:  # noqa: BLE001 - refused, or a rule of the host raised something: the call would raise it
+        except failures():  # refused, or a rule of the host raised something: the call would raise it
             return False
         return entry is not None
 

@@ -18,6 +18,7 @@ import attrs
 
 from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import GatewayError, StorageUnavailable
+from itsm_workflow.failures import failures
 from itsm_workflow.gateway.asking import ask, bounded, resting
 from itsm_workflow.gateway.checked import checked_numbers
 from itsm_workflow.gateway.protocol import SupportsUndelivered
@@ -196,7 +197,7 @@ class Reconciler:
                 plan = self.executor.plan(stored)
             except StorageUnavailable:
                 raise  # it concerns all changes
-            except Exception as error:  # noqa: BLE001 - a host's due rule may raise anything
+            except failures() as error:  # a host's due rule may raise anything
                 self.observers.on_trouble(stored.change.id, error, doing=POISON)
                 counted.append("unreadable")
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, State, open_storage
 from itsm_workflow.errors import StorageCorrupt
+from itsm_workflow.runtime.executor import Executor
+from itsm_workflow.runtime.gateway_calls import GatewayCalls
+from itsm_workflow.storage.codec import Stored
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.support.places import Witness
 from tests.support.world import World
@@ -135,15 +139,16 @@ def test_damaged_change_holds_no_other_up(site: Site, damage: Callable[[Site], N
 
 
 @pytest.mark.parametrize("readers", [1, 4])
+@pytest.mark.parametrize("error", [ValueError("a value that this backend cannot keep"), asyncio.CancelledError()])
 def test_change_that_no_store_takes_holds_no_other_up(
-    site: Site, monkeypatch: pytest.MonkeyPatch, readers: int
+    site: Site, monkeypatch: pytest.MonkeyPatch, readers: int, error: BaseException
 ) -> None:
     """A commit that is refused because of one change's value is made again for each of them."""
     commit = site.world.store.commit
 
     def picky(writes: list[Write]) -> list[Conflict | None]:
         if any(write.row.subject == POISONED for write in writes):
-            raise ValueError("a value that this backend cannot keep")
+            raise error
         return commit(writes)
 
     monkeypatch.setattr(site.world.store, "commit", picky)
@@ -177,12 +182,13 @@ def test_others_are_listed_and_found_beside_a_damaged_change(site: Site) -> None
         site.workflow.get(poisoned)
 
 
-def test_a_due_rule_that_fails_on_one_change_delays_no_other() -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError("a host's mistake"), asyncio.CancelledError()])
+def test_a_due_rule_that_fails_on_one_change_delays_no_other(error: BaseException) -> None:
     """Any error of a host's rule is reported for that change alone; the change is polled, and its decision is found."""
 
     def brittle(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
         if change.subject == POISONED and rule.fails:
-            raise ZeroDivisionError("a host's mistake")
+            raise error
         return COLLECTOR_CHANGE.due[State.PENDING](change, now, policy, looked=looked)
 
     @attrs.define
@@ -205,6 +211,28 @@ def test_a_due_rule_that_fails_on_one_change_delays_no_other() -> None:
     world.clock.advance(301)
     workflow.reconcile()
     assert workflow.get(changes[POISONED].id).state == State.APPROVED
+
+
+@pytest.mark.parametrize("readers", [1, 4])
+@pytest.mark.parametrize("method", ["read", "look", "plan", "prepare_read"])
+def test_a_task_that_was_cancelled_within_one_change_delays_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch, readers: int, method: str
+) -> None:
+    """A gateway or a rule of the host ran it in an event loop of its own: the process was not told to end."""
+    poisoned = site.changes[POISONED]
+    owner = {"read": site.world.gateway, "look": GatewayCalls}.get(method, Executor)
+    original = getattr(owner, method)
+
+    def strike(*args: object, **options: object) -> object:
+        if any(poisoned.sn == (arg.change.sn if isinstance(arg, Stored) else getattr(arg, "sn", "")) for arg in args):
+            raise asyncio.CancelledError
+        return original(*args, **options)
+
+    monkeypatch.setattr(owner, method, strike)
+    report = site.poll(readers=readers)
+
+    assert (report.due, report.moved, report.unreadable + report.failed) == (4, 3, 1)
+    assert {poisoned.id} == set(site.troubles.ids)
 
 
 def test_a_due_rule_that_is_always_over_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import threading
@@ -361,18 +362,19 @@ def test_a_queue_gets_the_id_and_nothing_else() -> None:
     assert triggers(workflow, change) == ["receive_callback"]
 
 
-def test_a_queue_that_fails_costs_no_callback() -> None:
+@pytest.mark.parametrize("error", [ConnectionError("no broker"), asyncio.CancelledError("no broker")])
+def test_a_queue_that_fails_costs_no_callback(error: BaseException) -> None:
     """Observers are told, and reconcile looks."""
 
     def broken(_: str) -> None:
-        raise ConnectionError("no broker")
+        raise error
 
     desk, workflow, change = opened(after_callback=broken)
 
     assert desk.gateway.hand_over(desk.decide(change), workflow.receive)
-    [(change_id, error)] = desk.witness.troubles
-    words = "the change could not be queued; the next reconcile looks at it: ConnectionError: no broker"
-    assert (change_id, str(error)) == (change.id, words)
+    [(change_id, told)] = desk.witness.troubles
+    words = f"the change could not be queued; the next reconcile looks at it: {type(error).__name__}: no broker"
+    assert (change_id, str(told)) == (change.id, words)
     assert workflow.reconcile().moved == 1
 
 
@@ -388,15 +390,27 @@ def test_a_queue_that_has_yet_to_run_has_failed() -> None:
 
 
 @pytest.mark.parametrize("after", ["inline", "background"])
-@pytest.mark.parametrize("error", [StorageUnavailable("the disk is full"), ZeroDivisionError("a bug")])
-def test_a_look_that_fails_costs_no_callback(after: str, error: Exception) -> None:
+@pytest.mark.parametrize("part", ["read", "_around"])
+@pytest.mark.parametrize(
+    "error", [StorageUnavailable("the disk is full"), ZeroDivisionError("a bug"), asyncio.CancelledError("a task")]
+)
+def test_a_look_that_fails_costs_no_callback(
+    after: str, part: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever went wrong, observers are told: in a thread nobody else would hear of it. Reconcile looks again."""
     desk, workflow, change = opened(after_callback=after)
     callback = desk.decide(change)
-    desk.faults.answer("read", error)
 
-    assert desk.gateway.hand_over(callback, workflow.receive)
-    workflow._inbox.close()
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as broken:
+        if part == "read":
+            broken.setattr(desk.gateway, "read", fail)
+        else:
+            broken.setattr(workflow._inbox, part, fail)
+        assert desk.gateway.hand_over(callback, workflow.receive)
+        workflow._inbox.close()
     [(change_id, told)] = desk.witness.troubles
     assert (change_id, isinstance(told, ItsmWorkflowError), str(error) in str(told)) == (change.id, True, True)
     desk.pass_time(60)
@@ -627,16 +641,21 @@ def test_an_inline_look_gives_way_to_another_worker() -> None:
 
 
 @pytest.mark.parametrize("part", ["row", "read", "prepare", "commit_one"])
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), asyncio.CancelledError("a bug")])
 def test_a_hint_on_which_a_rule_of_the_host_fails_is_answered_and_told(
-    part: str, monkeypatch: pytest.MonkeyPatch
+    part: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As for a store that fails: nothing is raised, and the gateway lists the callback as not delivered."""
     desk, workflow, change = opened()
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
     with monkeypatch.context() as broken:
-        broken.setattr(workflow._journal, part, lambda *_, **__: 1 / 0)
+        broken.setattr(workflow._journal, part, fail)
         assert knock(workflow, change.id) == NOT_STORED
 
     [(change_id, told)] = desk.witness.troubles
     assert change_id == change.id
-    assert str(told) == "the callback could not be stored: ZeroDivisionError: division by zero"
+    assert str(told) == f"the callback could not be stored: {type(error).__name__}: a bug"
     assert knock(workflow, change.id) == ACCEPTED

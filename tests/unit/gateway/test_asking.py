@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Any, cast
 
@@ -50,7 +51,7 @@ def gateway(**methods: Callable[..., Any]) -> TicketGateway:
     return cast("TicketGateway", type("Ours", (), {name: staticmethod(each) for name, each in methods.items()})())
 
 
-def raising(error: Exception) -> Callable[..., Any]:
+def raising(error: BaseException) -> Callable[..., Any]:
     """Return a method that raises."""
 
     def fail(*_: object, **__: object) -> None:
@@ -99,10 +100,11 @@ class TestBeforeFiling:
                 BEFORE_FILING[call](gateway(**{call: raising(error)}))
             assert caught.value is error
 
-    def test_any_other_error_is_a_mistake_of_the_gateway(self, call: str) -> None:
+    @pytest.mark.parametrize("error", [KeyError("rows"), asyncio.CancelledError()], ids=["KeyError", "CancelledError"])
+    def test_any_other_error_is_a_mistake_of_the_gateway(self, call: str, error: BaseException) -> None:
         """It names the call, so that its author finds it."""
-        with pytest.raises(GatewayMistake, match=f"^{call}: the gateway's own code failed: KeyError"):
-            BEFORE_FILING[call](gateway(**{call: raising(KeyError("rows"))}))
+        with pytest.raises(GatewayMistake, match=f"^{call}: the gateway's own code failed: {type(error).__name__}"):
+            BEFORE_FILING[call](gateway(**{call: raising(error)}))
 
 
 @pytest.mark.parametrize(("call", "answer"), [("check_form", None), ("check_form", [("title",)]), ("service", 5)])

@@ -257,7 +257,7 @@ UNSTORABLE: dict[str, tuple[object, str]] = {
 def test_a_rule_that_returns_no_time_that_can_be_stored_has_failed(moment: object, told: str) -> None:
     """Its change is polled, and somebody is told by the rule's state."""
     broken = with_rules(lambda _change, _now, _policy, *, looked: (looked, moment)[1])
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
     due_at = next_due(broken, x.PENDING, x.later(25), x.POLICY, looked=True, failed=failures.append)
     assert due_at == x.later(25) + x.POLICY.poll
     assert [f"workflow collector_change: the due rule of state pending returned {told}"] == list(map(str, failures))
@@ -271,7 +271,7 @@ def test_a_rule_that_raises_has_its_change_polled() -> None:
     def boom(_change: ChangeRequest, _now: dt.datetime, _policy: Policy, *, looked: bool) -> dt.datetime | None:
         raise ZeroDivisionError(str(looked))
 
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
     due_at = next_due(with_rules(boom), x.PENDING, x.later(25), x.POLICY, looked=False, failed=failures.append)
     assert (due_at, [type(one) for one in failures]) == (x.later(25) + x.POLICY.poll, [ZeroDivisionError])
 

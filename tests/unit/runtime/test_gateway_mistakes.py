@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,9 @@ def bug(*_: object, **__: object) -> None:
     raise KeyError("rows")
 
 
-NO_LISTS = [bug, *map(returning, (None, 5, "text", b"1", {"7": 7}, Breaks()))]
+cancelled = raising(asyncio.CancelledError("a task of the gateway's own event loop"))
+ENDINGS = [StorageUnavailable("the store is gone"), KeyboardInterrupt(), SystemExit(1), GeneratorExit()]
+NO_LISTS = [bug, cancelled, *map(returning, (None, 5, "text", b"1", {"7": 7}, Breaks()))]
 
 
 def pending(count: int = 3) -> tuple[Desk, Workflow, list[ChangeRequest]]:
@@ -81,9 +84,9 @@ def told(desk: Desk) -> list[tuple[str, type[Exception]]]:
     ("name", "method"),
     [
         *(("undelivered", method) for method in NO_LISTS),
-        *(("results", method) for method in (bug, *map(returning, (None, 5, [1], "text")))),
-        *(("resting", method) for method in (bug, returning(None), returning(7))),
-        *(("within", method) for method in (bug, returning(None))),
+        *(("results", method) for method in (bug, cancelled, *map(returning, (None, 5, [1], "text")))),
+        *(("resting", method) for method in (bug, cancelled, returning(None), returning(7))),
+        *(("within", method) for method in (bug, cancelled, returning(None))),
     ],
 )
 def test_one_wrong_answer_stops_no_pass(name: str, method: Callable[..., Any]) -> None:
@@ -99,7 +102,7 @@ def test_one_wrong_answer_stops_no_pass(name: str, method: Callable[..., Any]) -
     assert {str(error).partition(":")[0] for _, error in desk.witness.troubles} == {name}
 
 
-@pytest.mark.parametrize("method", [bug, returning(None)])
+@pytest.mark.parametrize("method", [bug, cancelled, returning(None)])
 def test_a_ticket_that_a_mistake_keeps_from_being_read_is_read_later(method: Callable[..., Any]) -> None:
     """By a pass as by a call; neither raises."""
     desk, workflow, [change] = pending(1)
@@ -114,7 +117,7 @@ def test_a_ticket_that_a_mistake_keeps_from_being_read_is_read_later(method: Cal
 
 
 @pytest.mark.parametrize("name", ["undelivered", "results", "read", "resting"])
-@pytest.mark.parametrize("error", [StorageUnavailable("the store is gone"), KeyboardInterrupt(), SystemExit(1)])
+@pytest.mark.parametrize("error", ENDINGS)
 def test_a_store_that_is_gone_and_an_exit_end_the_pass(name: str, error: BaseException) -> None:
     """Neither is about one question."""
     desk, workflow, _ = pending()
@@ -176,8 +179,15 @@ def test_a_clock_that_is_wrong_raises_nothing_after_filing(method: Callable[...,
     assert set(told(desk)) == {(change.id, GatewayMistake)}
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(SECRET), GatewayUnavailable(SECRET, endpoint="create_ticket")])
-def test_a_create_that_raises_is_unknown(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        ZeroDivisionError(SECRET),
+        asyncio.CancelledError(SECRET),
+        GatewayUnavailable(SECRET, endpoint="create_ticket"),
+    ],
+)
+def test_a_create_that_raises_is_unknown(error: BaseException) -> None:
     """It may have filed the ticket before; nothing of what it says is told, since it was given our credential."""
     desk = Desk()
     workflow = desk.workflow()
@@ -198,7 +208,7 @@ def test_a_create_that_raises_is_unknown(error: Exception) -> None:
     assert mistake.__cause__ is mistake.__context__ is None
 
 
-@pytest.mark.parametrize("error", [StorageUnavailable("the store is gone"), KeyboardInterrupt(), SystemExit(1)])
+@pytest.mark.parametrize("error", ENDINGS)
 def test_a_store_that_is_gone_and_an_exit_end_a_create(error: BaseException) -> None:
     """The mark of the send is stored, so that it is looked up later."""
     desk = Desk()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from subprocess import run
@@ -81,6 +82,29 @@ def test_an_observer_that_fails_harms_nobody_else(caplog: pytest.LogCaptureFixtu
         "observer Broken failed on storage.unavailable",
     ]
     assert [str(record.exc_info[1]) for record in failures if record.exc_info] == ["no metrics server", "no pager"]
+
+
+def test_an_observer_whose_task_was_cancelled_harms_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    """In an event loop of its own: the process was not told to end."""
+
+    class Cancelled(Broken):
+        def on_entry(self, change: ChangeRequest, entry: Entry) -> None:
+            raise asyncio.CancelledError
+
+        def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
+            raise asyncio.CancelledError
+
+        def traceparent(self) -> str:
+            raise asyncio.CancelledError
+
+    told: list[tuple[Listener, object, object]] = []
+    observers = Observers([Cancelled(), Listener(told)])
+    observers.on_entry(*approval())
+    observers.on_trouble(x.ID, TROUBLE)
+
+    assert observers.traceparent() == ""
+    assert len(told) == 2
+    assert sum(record.levelno == logging.ERROR for record in caplog.records) == 3
 
 
 def test_an_observer_may_end_the_process() -> None:

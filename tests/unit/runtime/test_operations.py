@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from typing import TYPE_CHECKING, Any
 
@@ -124,15 +125,21 @@ def raises(_facts: Facts) -> str | None:
     raise ZeroDivisionError
 
 
+def is_cancelled(_facts: Facts) -> str | None:
+    """A guard that runs a task in an event loop of its own, which is cancelled."""
+    raise asyncio.CancelledError
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
         ({}, ["fire(deploy)", "fire(pause)"]),
         ({"guard": refuses}, ["fire(deploy)"]),
         ({"guard": raises}, ["fire(deploy)"]),
+        ({"guard": is_cancelled}, ["fire(deploy)"]),
         ({"evidence": its.Deployed, "guard": refuses}, ["fire(deploy)", "fire(pause)"]),
     ],
-    ids=["accepted", "refused", "fails", "evidence of the host"],
+    ids=["accepted", "refused", "fails", "is cancelled", "evidence of the host"],
 )
 def test_a_trigger_of_the_host_is_tried_with_a_decision(values: dict[str, Any], expected: list[str]) -> None:
     """If it needs other evidence, only the host can make it, and its guard cannot be asked."""

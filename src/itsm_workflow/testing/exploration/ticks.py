@@ -108,7 +108,7 @@ class StillClock:
 class Silence(Observers):
     """An observer that ignores everything."""
 
-    def on_trouble(self, change_id: str, error: Exception, *, doing: str = "") -> None:
+    def on_trouble(self, change_id: str, error: BaseException, *, doing: str = "") -> None:
         """Log nothing: a refused trigger changes nothing, which the explored world shows."""
 
 
