@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from itsm_workflow.errors import AlreadyApplied, ItsmWorkflowError, StorageUnavailable
+from itsm_workflow.failures import failures
 from itsm_workflow.form import ApplyArguments, FormArguments, shown
 from itsm_workflow.runtime.arguments import check_function
 from itsm_workflow.runtime.decisions import checked_person
@@ -191,7 +192,7 @@ def _result(call: Callable[[], T]) -> T | ItsmWorkflowError:
         raise
     except ItsmWorkflowError as error:
         return error
-    except Exception as error:  # noqa: BLE001 - as above
+    except failures() as error:
         failed = ItsmWorkflowError(f"the request failed: {describe(error)}")
         failed.__cause__ = error
         return failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -367,6 +368,11 @@ def failing(*_: object) -> Any:  # noqa: ANN401 - of any type
     raise KeyError("collector")
 
 
+def cancelled(_: object) -> list[Any]:
+    """Fail as a task that is cancelled in an event loop of the host's own."""
+    raise asyncio.CancelledError("the task")
+
+
 def refuses_two(_: str, act: Act, __: object) -> bool:
     """Fail on the second subject."""
     return act.subject != "collector-2" or failing()
@@ -393,6 +399,7 @@ def guarding(trigger: Trigger) -> dict[str, Any]:
         ({"authorize": refuses_two}, {}),
         ({"authorize": lambda _, act, __: act.subject != "collector-2" or "yes"}, {}),
         (guarding(Trigger.SUBMIT), {}),
+        ({}, {"form_check": cancelled}),
     ],
 )
 def test_a_function_of_the_host_that_fails_on_one_request_fails_that_one(
@@ -405,7 +412,7 @@ def test_a_function_of_the_host_that_fails_on_one_request_fails_that_one(
     assert kinds(results) == ["pending", "ItsmWorkflowError", "pending"]
     assert isinstance(results[1], ItsmWorkflowError)
     assert str(results[1]).startswith(f"the request failed: {type(results[1].__cause__).__name__}: ")
-    assert isinstance(results[1].__cause__, KeyError | TypeError)
+    assert isinstance(results[1].__cause__, KeyError | TypeError | asyncio.CancelledError)
     assert {change.subject for change in desk.workflow().find()} == {"collector-1", "collector-3"}
 
 
