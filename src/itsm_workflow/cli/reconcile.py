@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import signal
+import socket
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 import attrs
@@ -48,11 +49,11 @@ def reconcile(place: Place, limit: int | None, seconds: float | None, watch: flo
             return code
         reported: list[str] = []
         with _until_stopped() as stop:
-            while not stop.asked.is_set():
+            while not stop.asked:
                 _pass(workflow, limit, seconds, in_json=in_json)
                 reported = _report_others(workflow, reported)
                 sys.stdout.flush()
-                stop.asked.wait(watch)
+                stop.pause(watch)
     return stop.code
 
 
@@ -98,15 +99,30 @@ def _progress(limit: int | None) -> Iterator[Callable[[Report], object] | None]:
 
 
 class _Stop:
-    """The end of a repeated command, as a signal asks for it: the event, and the exit code."""
+    """The end of a repeated command, as a signal asks for it: the flag, and the exit code."""
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
+        self.asked = False
         self.code = Exit.DONE
+        # A handler takes no lock: the code that it interrupts may hold it, as the wait for an event does.
+        self._waiting, self._waking = socket.socketpair()
+
+    def pause(self, seconds: float) -> None:
+        """Wait for a signal, or for this time."""
+        select.select([self._waiting], [], [], seconds)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._waiting.close()
+        self._waking.close()
+
+    def _ask(self) -> None:
+        self.asked = True
+        self._waking.send(b"x")
 
     def terminate(self, _number: int, _frame: FrameType | None) -> None:
         """After SIGTERM, end after the running pass."""
-        self.asked.set()
+        self._ask()
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """After Ctrl-C, end without the rest of the running pass.
@@ -118,7 +134,7 @@ class _Stop:
             KeyboardInterrupt: Always.
         """
         self.code = Exit.INTERRUPTED
-        self.asked.set()
+        self._ask()
         raise KeyboardInterrupt
 
 
@@ -134,3 +150,4 @@ def _until_stopped() -> Iterator[_Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        stop.close()
