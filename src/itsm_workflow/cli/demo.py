@@ -8,7 +8,7 @@ import secrets
 import shlex
 import signal
 import sys
-import threading
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -67,9 +67,9 @@ def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
     """Run a stand-in of BK-ITSM until Ctrl-C or SIGTERM, and print the settings for its clients."""
     from itsm_workflow.sandbox import LOADED, Sandbox, use_own_pages  # noqa: PLC0415 - to save start-up time
 
-    stop = threading.Event()
+    signals: list[int] = []  # no event: a handler must not wait for a lock that the code below may hold
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stop.set())
+        signal.signal(number, lambda number, _frame: signals.append(number))
     try:
         running = Sandbox(host=host, port=port, **(LOADED if loaded else {})).start()
     except OSError as error:
@@ -90,8 +90,8 @@ def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
             "or from another terminal:\n"
             f"  curl -d {shlex.quote(json.dumps({'sn': 'REQ...'}))} {pages}/_sandbox/approve/    # or reject/"
         )
-        while not stop.wait(1.0):  # in steps: on Windows a wait without a time-out blocks signals
-            pass
+        while not signals:
+            time.sleep(0.1)
     finally:
         running.close()
 
