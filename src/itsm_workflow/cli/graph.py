@@ -13,6 +13,7 @@ from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option, resolved
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.pictures.graph import FORMATS, SUFFIXES, Graph
+from itsm_workflow.pictures.words import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,8 +36,6 @@ _FORMATS: Mapping[Kind, Sequence[str]] = {
 }
 """The formats of each kind, the default first."""
 
-_LANGUAGES = ("en", "zh")
-
 
 @click.command()
 @click.option("--request", "name", metavar="ID", help="Mark the path of this change, or draw it: by id, subject or sn.")
@@ -53,7 +52,7 @@ _LANGUAGES = ("en", "zh")
     type=click.Choice(FORMATS),
     help=f"The format of the drawing; by default that of the file's suffix, or {FORMATS[0]}, or svg for a timeline.",
 )
-@click.option("--language", type=click.Choice(_LANGUAGES), help="The language of a change's picture, or of any SVG.")
+@click.option("--language", type=click.Choice(LANGUAGES), help="The language of a change's picture, or of any SVG.")
 @click.option(
     "-o",
     "--output",
@@ -82,7 +81,7 @@ def graph(
     if language is not None and (kind, spec == "svg") == (Kind.STATES, False):
         raise click.UsageError(f"--language {language} does not fit the format {spec} of the states: use --format svg")
     try:
-        text = _drawn(place, name, Kind(kind), spec, language or _LANGUAGES[0])
+        text = _drawn(place, name, Kind(kind), spec, language or LANGUAGES[0])
     except ImportError as missing:
         raise click.ClickException(str(missing)) from missing
     if output is not None:

@@ -16,6 +16,7 @@ from itsm_workflow.cli.troubles import troubles
 from itsm_workflow.cli.views import change_view, entry_view, evidence_text, moment
 from itsm_workflow.errors import AmbiguousChange, StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, labels_of
+from itsm_workflow.machine.sentences import LANGUAGES
 from itsm_workflow.runtime.status import decisions_of
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - c
 @click.command()
 @click.argument("name", metavar="ID")
 @live_option
-@click.option("--language", type=click.Choice(("en", "zh")), default="en", show_default=True, help="Of the sentence.")
+@click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Of the sentence.")
 @json_option
 @placed
 def why(place: Place, name: str, *, is_live: bool, language: str, in_json: bool) -> Exit:

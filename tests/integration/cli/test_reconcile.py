@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
 from itsm_workflow import Workflow
+from itsm_workflow.cli.reconcile import _until_stopped
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow.testing.memory_sandbox import MemorySandbox
@@ -144,3 +146,32 @@ def test_watching_ends_though_python_drops_the_interrupt(office: Office, monkeyp
     finally:
         signal.signal(signal.SIGINT, before)
     assert (done.code, done.out[:6], len(passes)) == (130, "due 0:", 1)
+
+
+def _signalled_at(line: int, number: signal.Signals) -> tuple[bool, int]:
+    """Pause, and send a signal at the n-th line that the pause runs; return whether it was noticed, and the lines."""
+    lines = 0
+
+    def trace(_frame: object, event: str, _argument: object) -> Any:  # noqa: ANN401 - as typeshed has it
+        nonlocal lines
+        lines += event == "line"
+        if event == "line" and lines == line:
+            sys.settrace(None)
+            signal.raise_signal(number)
+        return trace
+
+    before = sys.gettrace()
+    with _until_stopped() as stop:
+        sys.settrace(trace)
+        try:
+            stop.pause(0.01 if line == 0 else 60.0)
+        finally:
+            sys.settrace(before)
+    return stop.asked, lines
+
+
+def test_a_signal_ends_a_pause_at_whatever_line_it_comes() -> None:
+    """A handler that takes a lock which the pause holds waits for itself, without an end."""
+    asked, lines = _signalled_at(0, signal.SIGTERM)
+    assert (asked, lines > 0) == (False, True)
+    assert [_signalled_at(line, signal.SIGTERM)[0] for line in range(1, lines + 1)] == [True] * lines

@@ -35,7 +35,7 @@ class InterruptedCodePromises(Promises):
 
     @promise()
     def test_a_commit_can_be_interrupted_in_its_code(self, open_backend: RecordedOpener) -> None:
-        """A KeyboardInterrupt, or another exception that is no `Exception`, is raised in the code of a commit.
+        """A KeyboardInterrupt, or another exception that is not an `Exception`, is raised in the code of a commit.
 
         Another thread goes on with the same object: the writes are there whole or not at all, their unique values are
         held or free, and nothing keeps the thread waiting. The object may refuse it with StorageUnavailable. A line

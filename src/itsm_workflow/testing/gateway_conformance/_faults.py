@@ -69,8 +69,8 @@ BROKEN: dict[str, Fault] = {
         for status in (200, 401, 403, 404, 429, 500, 502, 503, 504)
     },
     "the answer is empty": _answered(Answer(status=200, headers=_JSON, body=b"")),
-    "the answer is no JSON": _answered(Answer(status=200, headers=_JSON, body=b'{"id": 1, ')),
-    "the answer is no UTF-8": _answered(Answer(status=200, headers=_JSON, body=b'{"id": "\xff\xfe"}')),
+    "the answer is not JSON": _answered(Answer(status=200, headers=_JSON, body=b'{"id": 1, ')),
+    "the answer is not UTF-8": _answered(Answer(status=200, headers=_JSON, body=b'{"id": "\xff\xfe"}')),
     "the answer is null": _answered(Answer(status=200, headers=_JSON, body=b"null")),
     "the answer is a number": _answered(Answer(status=200, headers=_JSON, body=b"7")),
 }

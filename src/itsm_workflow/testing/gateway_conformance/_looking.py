@@ -62,8 +62,8 @@ def finds_nothing(trial: Trial) -> None:
         not [row for row in rows if row.key == other.attempt.key], f"find_by_key found {rows} for a key of no ticket"
     )
     demand(not [row for row in rows if row.is_ours], f"find_by_key found {rows} for a key of no ticket")
-    nobody = asked("find_by_sn", lambda: trial.gateway.find_by_sn(_NEVER, criteria))
-    demand(not nobody, f"find_by_sn found {nobody} for a number of no ticket")
+    found = asked("find_by_sn", lambda: trial.gateway.find_by_sn(_NEVER, criteria))
+    demand(not found, f"find_by_sn found {found} for a number that no ticket has")
 
 
 @promise("another ticket with our key is not ours")
@@ -149,8 +149,8 @@ def by_id(trial: Trial) -> None:
         snapshot is None or not is_approved(snapshot),
         f"ticket {other.id} was approved, and read says so of ticket {ours.id} with the other one's number",
     )
-    nobody = trial.read(trial.ticket(_NEVER, _NEVER))
-    demand(nobody is None, f"no ticket has the id {_NEVER}, and read returned {nobody}")
+    missing = trial.read(trial.ticket(_NEVER, _NEVER))
+    demand(missing is None, f"no ticket has the id {_NEVER}, and read returned {missing}")
 
 
 @promise("the results of many equal those of one by one")
