@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+LAST = dt.datetime(3000, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
@@ -47,6 +48,38 @@ class SystemClock:
     def boot(self) -> tuple[str, int]:
         """Return the kernel's boot id and the time since the boot; the id is empty on platforms other than Linux."""
         return _boot_id(), int(self.elapsed() * 1_000_000)
+
+
+class BoundedClock:
+    """A clock whose wall-clock time is checked at each reading.
+
+    Stores keep times as microseconds since 1970, and dates end with the year 9999. A time outside of what both can hold
+    would fail far from its cause: in the middle of a plan, or in a store.
+
+    Args:
+        clock: The clock that it reads.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.elapsed = clock.elapsed
+        self.boot = clock.boot
+
+    def now(self) -> dt.datetime:
+        """Return the wall-clock time.
+
+        Raises:
+            TypeError: The clock returned something that is not a datetime.
+            ValueError: The time has no time zone, or lies before 1970 or after 2999.
+        """
+        now = self._clock.now()
+        if not isinstance(now, dt.datetime):
+            raise TypeError(f"clock: now() must return an aware datetime, not {now!r}")
+        if now.tzinfo is None:
+            raise ValueError(f"clock: now() returned {now!r} without a time zone; return an aware datetime")
+        if not EPOCH <= now < LAST:
+            raise ValueError(f"clock: now() returned {now.isoformat()}; correct the clock: it must show 1970 to 2999")
+        return now
 
 
 @functools.cache

@@ -13,7 +13,7 @@ import attrs
 from itsm_workflow.callbacks.addresses import CallbackAddresses
 from itsm_workflow.callbacks.inbox import AFTER, Inbox
 from itsm_workflow.callbacks.parse import Incoming
-from itsm_workflow.clock import SystemClock
+from itsm_workflow.clock import BoundedClock, SystemClock
 from itsm_workflow.form import FormArguments
 from itsm_workflow.gateway.checked import any_host, page_url
 from itsm_workflow.gateway.protocol import CarriesSettings
@@ -87,7 +87,7 @@ class Workflow(Adopting):
         authorize: A function ``authorize(actor, act, change)`` that returns whether a person may carry out an `Act`; by
             default everybody may. It is asked once before each act, when the arguments were checked and before anything
             is stored or sent. A refusal raises `NotPermitted`, and is logged.
-        clock: Source of the current time.
+        clock: Source of the current time; it must show the years 1970 to 2999.
         entropy: Source of random bytes for ids and keys.
     """
 
@@ -133,7 +133,7 @@ class Workflow(Adopting):
         self._settings = settings or (gateway.settings if isinstance(gateway, CarriesSettings) else None)
         deadline = dt.timedelta(seconds=self._settings.deadline if self._settings else 0)
         check_deadline(self.policy, deadline)
-        self._clock = clock or SystemClock()
+        self._clock = BoundedClock(clock or SystemClock())
         self._effects, notified = EffectRegistry(definition, effects or {}), Observers(observers)
         self._addresses = CallbackAddresses(self._settings if callbacks else None)
         owner = ulid(self._clock.now(), entropy)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import time
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.clock import EPOCH, SystemClock, from_micros, to_micros
+from itsm_workflow import Workflow
+from itsm_workflow.clock import EPOCH, BoundedClock, SystemClock, from_micros, to_micros
+from itsm_workflow.testing import ManualClock, MemorySandbox
 
+LATEST = dt.datetime(2999, 12, 31, 23, 59, 59, 999_999, tzinfo=dt.UTC)
 BEIJING = dt.timezone(dt.timedelta(hours=8))
 zones = st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)).map(dt.timezone)
 
@@ -78,3 +82,59 @@ def test_a_time_without_a_zone_is_refused() -> None:
     """It could be anybody's; the error shows it."""
     with pytest.raises(ValueError, match=r"datetime\(2024, 5, 17, 8, 0\) has no time zone; give an aware datetime"):
         to_micros(dt.datetime(2024, 5, 17, 8))  # noqa: DTZ001 - the mistake that is tested
+
+
+@attrs.frozen
+class ShownClock(SystemClock):
+    """Shows what a test gives it."""
+
+    shown: object
+
+    def now(self) -> dt.datetime:
+        """Return it, whatever it is."""
+        return self.shown  # type: ignore[return-value]  # the mistake that is tested
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [EPOCH, LATEST, dt.datetime(2024, 5, 17, tzinfo=BEIJING)],
+)
+def test_a_time_within_the_bounds_is_handed_on(shown: dt.datetime) -> None:
+    """Both ends can be stored, with every interval of a policy added."""
+    assert BoundedClock(ShownClock(shown)).now() is shown
+
+
+@pytest.mark.parametrize(
+    ("shown", "error", "sentence"),
+    [
+        (1_715_932_800, TypeError, r"clock: now\(\) must return an aware datetime, not 1715932800"),
+        (dt.datetime(2024, 5, 17), ValueError, r"clock: now\(\) returned .* without a time zone"),  # noqa: DTZ001 - the mistake that is tested
+        (
+            EPOCH - dt.timedelta(microseconds=1),
+            ValueError,
+            r"returned 1969-12-31T23:59:59.999999\+00:00; correct",
+        ),
+        (dt.datetime(3000, 1, 1, tzinfo=dt.UTC), ValueError, r"it must show 1970 to 2999"),
+        (dt.datetime.max.replace(tzinfo=dt.UTC), ValueError, r"it must show 1970 to 2999"),
+    ],
+)
+def test_a_clock_out_of_bounds_is_refused_before_anything_is_stored(
+    shown: object, error: type[Exception], sentence: str
+) -> None:
+    """A store cannot hold such a time, and the failure would be far from its cause."""
+    with pytest.raises(error, match=sentence):
+        Workflow(storage="memory://", gateway=MemorySandbox(clock=ManualClock()).gateway, clock=ShownClock(shown))
+
+
+def test_a_clock_that_leaves_the_bounds_stops_the_next_call() -> None:
+    """With the same sentence, and with nothing stored."""
+    clock = ManualClock()
+    workflow = Workflow(storage="memory://", gateway=MemorySandbox(clock=clock).gateway, clock=clock)
+    clock.set_wall(dt.datetime(9999, 12, 31, 23, 59, tzinfo=dt.UTC))
+
+    with pytest.raises(ValueError, match=r"clock: now\(\) returned 9999-12-31T23:59:"):
+        workflow.apply(subject="collector-1", title="nginx", applicant="alice", approvers=["bob"])
+
+    clock.set_wall(dt.datetime(2999, 12, 31, 23, 59, tzinfo=dt.UTC))
+    assert list(workflow.find()) == []
+    assert workflow.apply(subject="collector-1", title="nginx", applicant="alice", approvers=["bob"]).state == "pending"
