@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OUTSIDE = ("BKAPP_", "BKPAAS_", "BK_", "APP_CODE", "ITSM_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
-hypothesis.settings.register_profile("fast", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))

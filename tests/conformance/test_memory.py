@@ -20,6 +20,7 @@ from itsm_workflow_backends import memory
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.conformance.profiles import SHORT
 from tests.support.limits import exit_code
+from tests.support.long import long_after
 from tests.support.strikes import LIBRARY, Striker
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class TestMemoryMoreOften(TestMemory):
 
 # Not the lock's own lines: the interpreter delivers no signal there, as a trace function does.
 WITHIN = (f"{LIBRARY}/storage/",)
+FORKS_APART = 8
+"""A run forks at each eighth line: a process is copied each time."""
 STORED = [
     create("kept", subject="s", open_subject="s", ticket_key="k1", submission=1),
     create("moved", subject="t", open_subject="t", ticket_key="k2", due_at=5),
@@ -159,11 +162,12 @@ class Forker(Striker):
         return self._line
 
 
-def test_a_fork_anywhere_in_a_commit_leaves_the_child_all_of_it_or_nothing() -> None:
+@pytest.mark.parametrize("first", long_after(1, range(FORKS_APART)))
+def test_a_fork_anywhere_in_a_commit_leaves_the_child_all_of_it_or_nothing(first: int) -> None:
     """The commit does not go on in the child, which would otherwise have a part of a batch."""
     untouched, whole = shown(filled()), filled()
     assert whole.commit(BATCH) == [None, None]
-    for at in itertools.count():
+    for at in itertools.count(first, FORKS_APART):
         store = filled()
 
         def is_whole(store: MemoryBackend = store) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from itsm_workflow import State
 from tests.integration.workflow.test_processes import Site
+from tests.support.long import long_after
 from tests.support.old_handler import file_ticket
 from tests.support.stores import SHARED_STORE
 
@@ -27,7 +28,7 @@ def site(store_url: str) -> Iterator[Site]:
 @SHARED_STORE
 @pytest.mark.parametrize(
     ("place", "stored"),
-    [("before 1", 0), ("after 1", 1), ("before 2", 1), ("after 2", 2)],
+    long_after(1, [("after 1", 1), ("before 1", 0), ("before 2", 1), ("after 2", 2)]),
 )
 def test_a_process_killed_at_any_commit_loses_nothing_and_sends_nothing(site: Site, place: str, stored: int) -> None:
     """The rows that were stored wait for their tickets; a pass sends nothing; the second run adopts the rest."""

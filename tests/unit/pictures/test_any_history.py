@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from docs.examples.external_permission import EXTERNAL_PERMISSION
@@ -27,6 +27,7 @@ MERMAID = re.compile(
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda one: one.name)
+@settings(max_examples=settings().max_examples // 3)  # each draws three pictures of a long history
 @given(data=st.data())
 def test_any_history_is_drawn(definition: WorkflowDefinition, data: st.DataObject) -> None:
     """The pictures find what the change itself knows of its state and attention, and no text leaves them."""
