@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from itsm_workflow.runtime.figures import Figures
     from itsm_workflow.runtime.finding import FoundPage
     from itsm_workflow.runtime.observers import Observer
+    from itsm_workflow.runtime.overview import Overview
     from itsm_workflow.runtime.permissions import Act, Authorize
     from itsm_workflow.runtime.reconciler import Report
     from itsm_workflow.runtime.status import Status
@@ -64,6 +65,7 @@ else:
             "runtime.figures": "Figures",
             "runtime.finding": "FoundPage",
             "runtime.observers": "Observer",
+            "runtime.overview": "Overview",
             "runtime.permissions": "Act Authorize",
             "runtime.reconciler": "Report",
             "runtime.status": "Status",
@@ -112,6 +114,7 @@ __all__ = [
     "NotPermitted",
     "Observer",
     "Outcome",
+    "Overview",
     "Policy",
     "Report",
     "Roles",

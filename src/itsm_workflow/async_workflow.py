@@ -263,6 +263,9 @@ class AsyncWorkflow:
     @_twin_of(Workflow.why)
     def why(self) -> None: ...
 
+    @_twin_of(Workflow.overview)
+    def overview(self) -> None: ...
+
     @_twin_of(Workflow.allowed)
     def allowed(self) -> None: ...
 

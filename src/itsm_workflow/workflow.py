@@ -330,24 +330,21 @@ class Workflow(Adopting):
 
     # ---------------------------------------------------------------- reading
 
-    def status(self, change_id: str, *, live: bool = False) -> Status:
+    def status(self, change_id: str, *, live: bool = False, language: str = "en") -> Status:
         """Return the facts about a change that a page shows.
 
         Args:
             change_id: The change.
             live: Whether to ask the gateway for the page to embed and for the ticket's status. If the gateway fails,
                 both are None, and observers are notified. Nothing is stored, or cleared at the gateway.
+            language: The language of the texts of effects, ``en`` or ``zh``.
         """
         check_flag("status(live=...)", live)
-        calls = self._executor.calls
-        if live:
-            check_outside(self._journal.storage, "status(live=True)")
-        shown = super().status(change_id)
-        # The address was checked when the ticket was recorded, and by the settings of that time.
-        shown = attrs.evolve(shown, ticket_url=page_url(shown.ticket_url, calls.shows) or None)
+        shown = super().status(change_id, language=language)
         if not live:
             return shown
-        standing, iframe = calls.standing(self.get(change_id))
+        check_outside(self._journal.storage, "status(live=True)")
+        standing, iframe = self._executor.calls.standing(self.get(change_id))
         return attrs.evolve(
             shown, iframe_ticket_url=iframe or None, ticket_status=None if standing is None else standing.value
         )
@@ -370,6 +367,11 @@ class Workflow(Adopting):
             return self._why(change_id, language)
         check_outside(self._journal.storage, "why(live=True)")
         return self._why(change_id, language, self._executor.calls.standing(self.get(change_id))[0])
+
+    def _status(self, change: ChangeRequest, language: str) -> Status:
+        shown = super()._status(change, language)
+        # The address was checked when the ticket was recorded, and by the settings of that time.
+        return attrs.evolve(shown, ticket_url=page_url(shown.ticket_url, self._executor.calls.shows) or None)
 
     def close(self, *, seconds: float | None = None) -> None:
         """Wait for looks in the background, end waits, and close the store if the workflow opened it by its URL.

@@ -15,7 +15,9 @@ from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.troubles import troubles
 from itsm_workflow.cli.values import Whole
-from itsm_workflow.errors import NotPermitted, TransitionRefused
+from itsm_workflow.errors import NotPermitted, StorageUnavailable, TransitionRefused
+from itsm_workflow.failures import failures
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
@@ -64,6 +66,10 @@ def _resent(workflow: Workflow, change: ChangeRequest, actor: str, reason: str) 
         return _row(workflow.get(change.id), f"refused: {refused.reason}")
     except NotPermitted:
         return _row(change, f"refused: {actor} is not permitted to resend it")
+    except StorageUnavailable:
+        raise  # it concerns all changes
+    except failures() as error:  # an error of one change; or what a function of the host raises
+        return _row(change, f"failed: {describe(error)}")
     return _row(after, "sent" if after.sn else "it is not known yet whether there is a ticket")
 
 

@@ -195,17 +195,21 @@ class Journal:
         """
         return map(self.read, self.rows(query))
 
-    def history(self, change_id: str) -> list[Entry]:
+    def history(self, change_id: str, stored: Stored | None = None) -> list[Entry]:
         """Return the complete history, after checking its chain of digests up to the last entry that the change names.
 
         Entries that are added during the read are included. The change is then read again and must name the last of
         them, since an entry and the change that names it are written in one commit.
 
+        Args:
+            change_id: The change.
+            stored: The change as the caller has just read it; by default it is read.
+
         Raises:
             ChangeNotFound: The workflow has no change with this id.
             StorageCorrupt: An entry was edited, removed, added or moved; the error names the first affected entry.
         """
-        stored, heads = self.load(change_id), [codec.START]
+        stored, heads = stored or self.load(change_id), [codec.START]
         found: list[Entry] = []
         while True:
             for row in paging.entries(self.storage, change_id, after_seq=len(found), limit=_PAGE):

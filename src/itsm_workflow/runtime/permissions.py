@@ -13,6 +13,8 @@ from itsm_workflow.errors import NotPermitted
 from itsm_workflow.form import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from itsm_workflow.change import ChangeRequest
 
 logger = logging.getLogger("itsm_workflow.permissions")
@@ -64,6 +66,10 @@ class Permissions:
                 f"{act.name} was not carried out"
             )
         return answer
+
+    def permitted(self, actor: str, names: Iterable[str], change: ChangeRequest) -> tuple[str, ...]:
+        """Return those of the acts that the host permits on a change."""
+        return tuple(name for name in names if self.allow(actor, Act(name, change.subject), change))
 
     def refusal(self, actor: str, act: Act, change: ChangeRequest | None) -> NotPermitted | None:
         """Return None if the host permits an act; otherwise log the refusal in one line, and return the error."""

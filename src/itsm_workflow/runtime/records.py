@@ -17,24 +17,25 @@ from itsm_workflow.runtime.arguments import check_function, check_text, check_wh
 from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE
 from itsm_workflow.runtime.figures import Figures, read_figures
 from itsm_workflow.runtime.finding import FoundPage, page_query, query_of, token_of
+from itsm_workflow.runtime.newest import newest_of
 from itsm_workflow.runtime.operations import allowed_operations
-from itsm_workflow.runtime.permissions import Act, Permissions
+from itsm_workflow.runtime.overview import Overview
+from itsm_workflow.runtime.permissions import Permissions
 from itsm_workflow.runtime.status import effects_of, status_of, why
 from itsm_workflow.runtime.waits import Waits
 from itsm_workflow.storage.checks import check_query
-from itsm_workflow.storage.protocol import Order, Query, cursor_at
+from itsm_workflow.storage.protocol import Query, cursor_at
 from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from itsm_workflow.change import ChangeRequest, Entry
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.machine.evidence import TicketStatus
     from itsm_workflow.runtime.journal import Journal
     from itsm_workflow.runtime.status import Status
-    from itsm_workflow.storage.codec import Stored
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -233,20 +234,33 @@ class Records:
         Raises:
             ChangeNotFound: The workflow has no change with this id.
         """
-        if actor is not None:
-            check_text("allowed(actor=...)", actor)
-        journal, change = self._journal, self.get(change_id)
-        found = allowed_operations(
-            journal.definition, change, now=journal.clock.now(), policy=journal.policy, actor=actor
-        )
-        if actor is None:
-            return found
-        return tuple(name for name in found if self._permissions.allow(actor, Act(name, change.subject), change))
+        return self._allowed("allowed", self.get(change_id), actor)
 
-    def status(self, change_id: str) -> Status:
-        """Return the facts about a change that a page shows."""
-        change = self.get(change_id)
-        return status_of(self.definition, change, None, effects_of(change, self._journal.clock.now(), self._knows))
+    def overview(self, change_id: str, *, actor: str | None = None, language: str = "en") -> Overview:
+        """Return what a page shows of a change. Its row is read once, so all of it is of one time.
+
+        Args:
+            change_id: The change.
+            actor: The user who looks, as for `allowed`.
+            language: The language of the sentence of `why` and of the texts of effects, ``en`` or ``zh``.
+
+        Raises:
+            ChangeNotFound: The workflow has no change with this id.
+            StorageCorrupt: The history differs from what was written.
+        """
+        stored, now = self._journal.load(change_id), self._journal.clock.now()
+        change = stored.change
+        return Overview(
+            change=change,
+            status=self._status(change, language),
+            why=why(self.definition, stored, now, self._knows, language=language),
+            allowed=self._allowed("overview", change, actor),
+            history=tuple(self._journal.history(change_id, stored)[: stored.seq]),
+        )
+
+    def status(self, change_id: str, *, language: str = "en") -> Status:
+        """Return the facts about a change that a page shows, with the texts of its effects in ``en`` or ``zh``."""
+        return self._status(self.get(change_id), language)
 
     def why(self, change_id: str, *, language: str = "en") -> str:
         """Return one sentence, in ``en`` or ``zh``: what the change waits for, since when, and the next look."""
@@ -263,7 +277,7 @@ class Records:
             StorageError: The store failed, or the change cannot be read.
         """
         check_text("newest(subject)", subject)
-        newest = [stored.change for stored in self._newest(normal_subject(subject))]
+        newest = [stored.change for stored in newest_of(self._journal, normal_subject(subject))]
         refusing = (change for change in newest if not self.definition.is_granting(change.state))
         return next(refusing, newest[0] if newest else None)
 
@@ -333,7 +347,7 @@ class Records:
                 "checked; to guard a function, decorate it with approval_required(function)"
             )
         subject = normal_subject(subject)
-        newest = [stored.change for stored in self._newest(subject)]
+        newest = [stored.change for stored in newest_of(self._journal, subject)]
         if not newest:
             raise NotApproved(subject=subject, state=None, why="no change was ever submitted for it")
         for change in newest:
@@ -369,31 +383,17 @@ class Records:
 
         return decorate
 
+    def _status(self, change: ChangeRequest, language: str) -> Status:
+        effects = effects_of(change, self._journal.clock.now(), self._knows, language)
+        return status_of(self.definition, change, None, effects)
+
+    def _allowed(self, caller: str, change: ChangeRequest, actor: str | None) -> tuple[str, ...]:
+        if actor is not None:
+            check_text(f"{caller}(actor=...)", actor)
+        definition, policy, now = self.definition, self._journal.policy, self._journal.clock.now()
+        found = allowed_operations(definition, change, now=now, policy=policy, actor=actor)
+        return found if actor is None else self._permissions.permitted(actor, found, change)
+
     def _why(self, change_id: str, language: str, ticket_status: TicketStatus | None = None) -> str:
         stored, now = self._journal.load(change_id), self._journal.clock.now()
         return why(self.definition, stored, now, self._knows, ticket_status=ticket_status, language=language)
-
-    def _newest(self, subject: str) -> Sequence[Stored]:
-        """Return the subject's newest submitted change; several if the store does not show which is the newest.
-
-        The change that holds the subject is the newest. Otherwise the highest submission number decides; times do not.
-
-        Raises:
-            StorageCorrupt: One of the changes cannot be read.
-        """
-        journal = self._journal
-        holders = Query(open_subject=journal.held(subject))
-        numbered = Query(workflow=self.definition.name, subject=subject, order=Order.SUBMISSION, limit=2)
-        rows = list(journal.rows(holders))
-        for row in [] if rows else journal.rows(numbered):
-            if rows and row.submission != rows[0].submission:
-                break
-            rows.append(row)
-        return [journal.read(row) for row in rows] or self._newest_without_number(subject)
-
-    def _newest_without_number(self, subject: str) -> Sequence[Stored]:
-        """Return the newest change by time, for a subject whose submissions are from before they were numbered."""
-        found = self._journal.find(Query(workflow=self.definition.name, subject=subject))
-        times = [(stored.change.attempt.submitted_at, stored) for stored in found if stored.change.attempt is not None]
-        latest = max((submitted_at for submitted_at, _ in times), default=None)
-        return [stored for submitted_at, stored in times if submitted_at == latest]

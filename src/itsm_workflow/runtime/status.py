@@ -246,9 +246,16 @@ def _ticket(change: ChangeRequest) -> Sentence:
     return say("ticket", sn=change.ticket.sn) if change.ticket else say("its_ticket")
 
 
-def effects_of(change: ChangeRequest, now: dt.datetime, knows: Callable[[str], bool] | None) -> list[str]:
-    """Return a text for each effect that is still to be delivered."""
-    return [text_of(one, "en") for one in _effects_of(change, now, knows)]
+def effects_of(
+    change: ChangeRequest, now: dt.datetime, knows: Callable[[str], bool] | None, language: str = "en"
+) -> list[str]:
+    """Return a text for each effect that is still to be delivered.
+
+    Raises:
+        ValueError: There are no sentences in the language.
+    """
+    check_known("status(language=...)", [language], LANGUAGES, "a language")
+    return [text_of(one, language) for one in _effects_of(change, now, knows)]
 
 
 def _effects_of(change: ChangeRequest, now: dt.datetime, knows: Callable[[str], bool] | None) -> list[Sentence]:

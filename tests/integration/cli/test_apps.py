@@ -32,6 +32,12 @@ def start(call):
         file.write(call.change.subject + "\\n")
 
 
+def authorize(actor, act, change):
+    if actor == "mallory" and change and change.subject == "hookless":
+        raise LookupError("the directory of users was away")
+    return actor != "eve"
+
+
 def make():
     return Workflow(
         gateway=BkItsmGateway(Settings.from_env()),
@@ -39,7 +45,7 @@ def make():
         policy=Policy(effect_attempts=1, lookups=(dt.timedelta(),)),
         effects={State.APPROVED: [Effect("start_collection", start)]},
         callbacks=False,
-        authorize=lambda actor, act, change: actor != "eve",
+        authorize=authorize,
     )
 
 
@@ -251,6 +257,22 @@ def test_a_resend_in_bulk_that_the_host_does_not_permit_is_named(shop: Office) -
     )
     assert shop.sandbox.tickets() == ()
     assert [one["result"] for one in shop.run(*decided, "--actor", "carol").json] == ["sent"]
+
+
+def test_a_resend_in_bulk_goes_on_after_a_change_for_which_the_hosts_hook_fails(shop: Office) -> None:
+    """The line of that change names the error, and the exit code says that not all was done."""
+    shop.sandbox.faults.status("create_ticket", 502, always=True)
+    for subject in ("hookless", "collector-1"):
+        shop.run("apply", "--subject", subject, "--title", "t", "--applicant", "alice", "--approver", "bob")
+    shop.sandbox.faults.clear()
+
+    done = shop.run(*("resend-all", "--actor", "mallory", "--reason", "r", "--yes", "--json"))
+
+    assert done.code == 5
+    assert {one["subject"]: one["result"] for one in done.json} == {
+        "hookless": "failed: LookupError: the directory of users was away",
+        "collector-1": "sent",
+    }
 
 
 def test_a_damaged_change_is_named_beside_the_list(shop: Office) -> None:

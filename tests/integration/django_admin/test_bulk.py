@@ -182,6 +182,32 @@ def test_an_error_of_one_change_does_not_stop_the_others(desk: Desk, browser_of:
     assert "<script>alert" not in page(answer)
 
 
+@pytest.mark.parametrize("act", ["allowed", "carried out"])
+def test_a_permission_hook_that_fails_for_one_change_does_not_stop_the_others(
+    desk: Desk, browser_of: As, act: str
+) -> None:
+    """While the page asks what is allowed, and while it carries it out; the line names the error."""
+
+    class Directory:
+        is_broken = act == "allowed"
+
+        def authorize(self, _actor: str, _act: object, change: ChangeRequest | None) -> bool:
+            if self.is_broken and change is not None and change.subject == "lost":
+                raise LookupError("the directory of users was away")
+            return True
+
+    directory = Directory()
+    itsm.chosen["authorize"] = directory.authorize
+    first, second = parked_and_not_found(desk)
+    client = browser_of("change_change")
+    asked = client.post(RETRY, {"chosen": [second.id, first.id]})
+    directory.is_broken = True
+    told = results(confirmed(client, RETRY, asked, **REASON))
+    assert told["lost"] == "LookupError: the directory of users was away"
+    assert told["collector-0"] == "done"
+    assert get_workflow().get(second.id) == second
+
+
 def test_a_refusal_is_shown_at_its_change(desk: Desk, browser_of: As, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another person was first."""
     first, second = parked_and_not_found(desk)

@@ -17,7 +17,7 @@ from itsm_workflow.integrations.django import get_workflow
 from itsm_workflow.integrations.django.admin import detail, timeline
 from itsm_workflow.machine.evidence import Concern, Decision
 from itsm_workflow.sandbox import acting
-from tests.integration.django_admin.test_list import HOSTILE, LIST, applied
+from tests.integration.django_admin.test_list import HOSTILE, LIST, CountedStore, applied
 from tests.support.django_host import itsm
 from tests.support.gateways import settings
 from tests.unit.runtime.test_journal import spoil
@@ -77,6 +77,37 @@ def test_the_page_says_where_a_change_is_and_how_it_came_there(desk: Desk, brows
         assert text in page
     for text in ("owner", "digest", "seen at"):
         assert text not in page
+
+
+@pytest.mark.parametrize("permission", ["view_change", "change_change"])
+def test_the_page_reads_the_row_once(desk: Desk, browser_of: As, permission: str) -> None:
+    """So what it shows is of one time, with the buttons and without."""
+    store = CountedStore(desk.store.inner)
+    itsm.chosen["storage"] = store
+    change = decided(desk)
+    client = browser_of(permission)
+    store.rows.clear()
+    assert "nothing more is due" in words(client.get(page_of(change)).content.decode())
+    assert store.rows == [change.id]
+
+
+def test_a_permission_hook_that_fails_takes_the_buttons_and_leaves_the_page(desk: Desk, browser_of: As) -> None:
+    """The page says why it has none; the page of an operation goes back to it with the same words."""
+
+    def authorize(_actor: str, _act: object, change: ChangeRequest | None) -> bool:
+        if change is not None:
+            raise LookupError("the directory of users was away")
+        return True
+
+    itsm.chosen["authorize"] = authorize
+    change = applied()
+    client = browser_of("change_change")
+    answer = client.get(page_of(change))
+    assert answer.status_code == 200
+    assert "LookupError: the directory of users was away" in words(answer.content.decode())
+    assert "/do/" not in answer.content.decode()
+    answer = client.get(f"{LIST}{change.id}/do/withdraw/", follow=True)
+    assert "LookupError: the directory of users was away" in words(answer.content.decode())
 
 
 def test_the_page_is_in_chinese(desk: Desk, browser_of: As) -> None:

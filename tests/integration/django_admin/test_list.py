@@ -17,7 +17,7 @@ from tests.unit.runtime.test_journal import spoil
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest
-    from itsm_workflow.storage.protocol import Query, Rows, StorageBackend
+    from itsm_workflow.storage.protocol import Query, Row, Rows, StorageBackend
     from tests.support.django_host.browsers import As
 
 LIST = "/admin/itsm_workflow/change/"
@@ -94,11 +94,17 @@ def test_a_filter_that_nothing_can_match_is_a_message(
 
 
 class CountedStore(WatchedStore):
-    """A store that records the size of each page that was asked for, and of each that it returned."""
+    """A store that records the size of each page that was asked for, and of each that it returned; and single reads."""
 
     def __init__(self, inner: StorageBackend) -> None:
         super().__init__(inner)
         self.pages: list[tuple[int, int]] = []
+        self.rows: list[str] = []
+
+    def get(self, change_id: str, /) -> Row | None:
+        """Return one row."""
+        self.rows.append(change_id)
+        return super().get(change_id)
 
     def find(self, query: Query, /) -> Rows:
         """Return one page of rows."""

@@ -10,10 +10,12 @@ from django.http import HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from itsm_workflow.errors import InvalidForm, ItsmWorkflowError
+from itsm_workflow.errors import InvalidForm
+from itsm_workflow.failures import failures
 from itsm_workflow.integrations.django.admin.operations import buttons, from_route, operation_label, operation_of
-from itsm_workflow.integrations.django.admin.pages import logger, rendered
+from itsm_workflow.integrations.django.admin.pages import logger, reason_of, rendered
 from itsm_workflow.integrations.django.admin.words import change_label, tone
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -52,7 +54,13 @@ def operation_page(
     """Return the page that confirms an operation; a POST with a valid form carries it out."""
     change, actor, name = workflow.get(change_id), request.user.get_username(), from_route(operation)
     back = HttpResponseRedirect(reverse("admin:itsm_workflow_change_change", args=[change_id]))
-    possible = {str(one["name"]) for one in buttons(workflow, change, actor)}
+    try:
+        allowed = workflow.allowed(change_id, actor=actor)
+    except failures() as error:  # the host's permission hook may raise anything
+        logger.exception("The permissions of %s for change %s could not be asked.", actor, change_id)
+        messages.error(request, _("What you may do is not known: %s") % describe(error))
+        return back
+    possible = {str(one["name"]) for one in buttons(workflow, change, allowed)}
     chosen = operation_of(workflow, change, name) if operation in possible else None
     label = operation_label(name)
     if chosen is None:
@@ -86,10 +94,9 @@ def _carried_out(  # noqa: PLR0917 - private
         for field, _value, rule in error.problems:
             form.add_error(field if field in form.fields else None, f"{field}: {rule}")
         return False
-    except (ItsmWorkflowError, RuntimeError) as error:
-        # A RuntimeError is raised in an open transaction, which only the project can have opened.
+    except failures() as error:  # a refusal; or what a function of the project raises, such as its permission hook
         logger.warning("The operation %r of %s on change %s was refused: %s", label, actor, change.id, error)
-        form.add_error(None, str(error))
+        form.add_error(None, reason_of(error))
         return False
     done = _("“%(operation)s” was carried out; the change request is now: %(state)s.")
     messages.success(request, done % {"operation": label, "state": change_label(workflow.definition, after)})

@@ -14,10 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from itsm_workflow.change import AttentionReason
-from itsm_workflow.errors import ItsmWorkflowError
+from itsm_workflow.failures import failures
 from itsm_workflow.integrations.django.admin.operations import RETRY_EFFECT, SETTLE, parked, reason_field
-from itsm_workflow.integrations.django.admin.pages import logger, rendered
+from itsm_workflow.integrations.django.admin.pages import logger, reason_of, rendered
 from itsm_workflow.integrations.django.admin.words import change_label, tone
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,6 +68,7 @@ class _Chosen:
     change: ChangeRequest | None = None
     steps: Sequence[Step] = ()
     problem: str = ""
+    is_error: bool = False
 
     @property
     def token(self) -> str:
@@ -116,12 +118,15 @@ def _tokens(request: HttpRequest) -> Mapping[str, str]:
 
 def _chosen(workflow: Workflow, kind: str, change_id: str, actor: str) -> _Chosen:
     """Read a change, and return what would be done to it; nothing is stored or sent."""
+    change = None
     try:
         change = workflow.get(change_id)
         steps = list(_steps(workflow, kind, change, actor))
-    except ItsmWorkflowError as error:
-        return _Chosen(id=change_id, problem=str(error))
-    return _Chosen(id=change_id, change=change, steps=steps, problem="" if steps else _("nothing to retry"))
+        problem = "" if steps else _("nothing to retry")
+    except failures() as error:  # it cannot be read; or the host's permission hook raised something
+        logger.warning("What %s may do with change %s is not known: %s", actor, change_id, describe(error))
+        return _Chosen(id=change_id, change=change, problem=reason_of(error), is_error=True)
+    return _Chosen(id=change_id, change=change, steps=steps, problem=problem)
 
 
 def _steps(workflow: Workflow, kind: str, change: ChangeRequest, actor: str) -> Iterator[Step]:
@@ -165,9 +170,9 @@ def _done(workflow: Workflow, one: _Chosen, reason: str, actor: str) -> Mapping[
     try:
         for _name, call in one.steps:
             after = call(reason)
-    except (ItsmWorkflowError, RuntimeError) as error:
-        logger.warning("An operation of %s on change %s was refused: %s", actor, one.id, error)
-        return _row(workflow, one, str(error), is_error=True)
+    except failures() as error:  # a refusal; or what a function of the project raises, such as its permission hook
+        logger.warning("An operation of %s on change %s was refused: %s", actor, one.id, describe(error))
+        return _row(workflow, one, reason_of(error), is_error=True)
     tried = {effect.id: effect.attempts for effect in before.effects} if before else {}
     errors = [effect.error for effect in (after.effects if after else ()) if effect.attempts > tried.get(effect.id, 0)]
     problem = "; ".join(filter(None, errors))
@@ -184,5 +189,5 @@ def _row(workflow: Workflow, one: _Chosen, text: str, *, is_error: bool = False)
         "state": change_label(definition, change) if change else "",
         "tone": tone(definition, change.state) if change else "ended",
         "text": text,
-        "is_error": is_error or change is None,
+        "is_error": is_error or one.is_error,
     }

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.contrib import messages
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
 from itsm_workflow.bkapi.call_log import masked
+from itsm_workflow.errors import ItsmWorkflowError
+from itsm_workflow.failures import failures
 from itsm_workflow.integrations.django.admin.operations import buttons
-from itsm_workflow.integrations.django.admin.pages import rendered
+from itsm_workflow.integrations.django.admin.pages import logger, rendered
 from itsm_workflow.integrations.django.admin.timeline import MOST, decider_text, text_of, timeline
 from itsm_workflow.integrations.django.admin.words import attention_label, change_label, label, language, tone
 from itsm_workflow.machine.labels import OUTCOMES
 from itsm_workflow.pictures.graph_svg import picture
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,8 +31,19 @@ if TYPE_CHECKING:
 
 def change_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, change_id: str) -> HttpResponse:
     """Return the page of a change."""
-    definition, status, entries = workflow.definition, workflow.status(change_id), workflow.history(change_id)
-    change = workflow.get(change_id)
+    definition, may_act = workflow.definition, admin.has_change_permission(request)
+    actor = request.user.get_username() if may_act else None
+    try:
+        seen = workflow.overview(change_id, actor=actor, language=language())
+    except ItsmWorkflowError:
+        raise
+    except failures() as error:
+        if not may_act:
+            raise
+        logger.exception("The permissions of %s for change %s could not be asked.", actor, change_id)
+        messages.error(request, _("What you may do is not known: %s") % describe(error))
+        seen, may_act = workflow.overview(change_id, language=language()), False
+    change, entries = seen.change, seen.history
     state = change_label(definition, change)
     title = _("The workflow; the current state is %s") % state
     return rendered(
@@ -40,11 +55,11 @@ def change_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, cha
         state=state,
         tone=tone(definition, change.state),
         attention=_attention(change),
-        why=workflow.why(change_id, language=language()),
-        buttons=buttons(workflow, change, request.user.get_username()) if admin.has_change_permission(request) else (),
+        why=seen.why,
+        buttons=buttons(workflow, change, seen.allowed) if may_act else (),
         picture=mark_safe(picture(definition, entries, title=title, language=language())),  # noqa: S308 - it escapes its texts
         facts=[(name, text) for name, text in _facts(change) if text],
-        ticket_url=status.ticket_url,
+        ticket_url=seen.status.ticket_url,
         form=_form(change),
         effects=change.effects,
         timeline=timeline(definition, entries),

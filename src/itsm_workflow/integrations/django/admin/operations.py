@@ -191,9 +191,15 @@ OPERATIONS_OF_METHODS: Mapping[str, Operation] = {
 _FIRE, _END = "fire(", ")"
 
 
-def buttons(workflow: Workflow, change: ChangeRequest, actor: str) -> Sequence[Mapping[str, object]]:
-    """Return the operations that the actor may carry out on a change now, with their labels."""
-    names = [SETTLE, *workflow.allowed(change.id, actor=actor)]
+def buttons(workflow: Workflow, change: ChangeRequest, allowed: Sequence[str]) -> Sequence[Mapping[str, object]]:
+    """Return the operations that a person may carry out on a change now, with their labels.
+
+    Args:
+        workflow: The workflow.
+        change: The change.
+        allowed: What `Workflow.allowed` lists for the person.
+    """
+    names = [SETTLE, *allowed]
     found = [(name, operation_of(workflow, change, name)) for name in names]
     return [
         {"name": _in_route(name), "label": operation_label(name), "is_dangerous": operation.is_dangerous}
