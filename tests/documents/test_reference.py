@@ -22,7 +22,8 @@ def test_operators_find_every_reason_for_attention_with_its_advice() -> None:
     """Whatever flag a change carries, the page begins with the words that `why` prints."""
     text = (DOCS / "how-to" / "operate.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", text, flags=re.MULTILINE))
-    said = {reason: f"{ADVICE[reason][0].upper()}{ADVICE[reason][1:]}." for reason in AttentionReason}
+    advice = {reason: ADVICE[reason].replace("`", "") for reason in AttentionReason}
+    said = {reason: f"{words[0].upper()}{words[1:]}." for reason, words in advice.items()}
     assert {reason: cell.replace("`", "")[: len(said[reason])] for reason, cell in rows.items()} == said
 
 

@@ -109,7 +109,7 @@ def test_the_json_has_the_keys_that_are_documented(capsys: pytest.CaptureFixture
         (f"{HERE}:Deployed", "is a class that takes arguments; expected a WorkflowDefinition"),
         (f"{HERE}:DUE", "is a value of type dict; expected a WorkflowDefinition"),
         ("tests.testing.test_lint_command:slips", "cannot be loaded: TypeError: its own mistake"),
-        (f"{HERE}:roles", "gives a Roles, not a WorkflowDefinition or Workflow"),
+        (f"{HERE}:roles", "returns a Roles; expected a WorkflowDefinition, a Workflow, or a function without"),
     ],
 )
 def test_what_names_no_definition_is_wrong_usage(capsys: pytest.CaptureFixture[str], name: str, told: str) -> None:

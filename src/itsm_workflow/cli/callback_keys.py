@@ -12,6 +12,7 @@ import rich_click as click
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import data
 from itsm_workflow.cli.places import Place, placed
+from itsm_workflow.cli.values import not_written
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import VARIABLES, Settings
 
@@ -52,7 +53,9 @@ def _write(path: pathlib.Path, keys: Sequence[Secret]) -> None:
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
-        raise click.UsageError(f"{path} exists already: name a new file") from None
+        raise click.UsageError(f"--output: {path} exists already: name a new file") from None
+    except OSError as error:
+        raise not_written("--output", path, error) from error
     new = [Secret(secrets.token_urlsafe(48)), *keys[:1]]
     with os.fdopen(file, "w", encoding="utf-8") as writing:
         writing.write(f"{VARIABLE}={','.join(map(Secret.reveal, new))}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import pathlib
 import secrets
@@ -17,7 +18,7 @@ import rich_click as click
 from itsm_workflow.cli.output import as_json, data, note
 from itsm_workflow.cli.places import APP_VARIABLE, NO_APP
 from itsm_workflow.cli.show import json_option
-from itsm_workflow.cli.values import Whole
+from itsm_workflow.cli.values import Whole, not_written
 from itsm_workflow.settings.rules import is_loopback
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ def demo(folder: pathlib.Path | None, seed: int | None, *, verbose: bool, in_jso
         result = run(folder=folder, seed=SEED if seed is None else seed, show=show, verbose=verbose)
     except FileExistsError as error:
         raise click.UsageError(str(error)) from error
+    except OSError as error:
+        if folder is None or not str(error.filename or "").startswith(str(folder)):
+            raise
+        raise not_written("--folder", folder, error) from error
     if in_json:
         as_json(result.as_json())
     else:
@@ -73,7 +78,12 @@ def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
     try:
         running = Sandbox(host=host, port=port, **(LOADED if loaded else {})).start()
     except OSError as error:
-        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        where = f"cannot listen on {host}:{port}: {error.strerror}"
+        if error.errno == errno.EADDRINUSE:
+            advice = "give another --port, or --port 0 for a free one"
+            raise click.ClickException(f"--port {port}: {where}; another program listens there: {advice}") from error
+        advice = "a port below 1024 needs permission, and --host an address of this machine"
+        raise click.ClickException(f"--host {host}, --port {port}: {where}; {advice}") from error
     try:
         # The pages are for this machine only, whichever address the API listens on.
         pages = running.root if is_loopback(host) else f"http://127.0.0.1:{running.root.rpartition(':')[2]}"

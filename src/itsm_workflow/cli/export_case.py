@@ -10,6 +10,7 @@ import rich_click as click
 from itsm_workflow.cli.output import data, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import resolved
+from itsm_workflow.cli.values import not_written
 from itsm_workflow.policy import Policy
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def export_case(place: Place, name: str, output: pathlib.Path | None) -> None:
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise click.FileError(str(output), error.strerror) from error
+        raise not_written("--output", output, error) from error
     note(f"wrote {output}")
 
 

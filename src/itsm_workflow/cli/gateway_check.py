@@ -51,7 +51,7 @@ def check(system: str | None, *, listing: bool, only: tuple[str, ...], in_json: 
             )
 
     try:
-        report = check_gateway(lambda: imported(system, TicketSystem, label="SYSTEM"), only=only, ended=show)
+        report = check_gateway(lambda: imported(system, TicketSystem, label=f"SYSTEM {system}"), only=only, ended=show)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     broken = len(report.broken)

@@ -11,9 +11,10 @@ import rich_click as click
 from itsm_workflow.cli.output import as_json, data, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option, resolved
+from itsm_workflow.cli.values import not_written
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
+from itsm_workflow.machine.sentences import LANGUAGES
 from itsm_workflow.pictures.graph import FORMATS, SUFFIXES, Graph
-from itsm_workflow.pictures.words import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +89,7 @@ def graph(
         try:
             output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
         except OSError as error:
-            raise click.FileError(str(output), error.strerror) from error
+            raise not_written("--output", output, error) from error
         note(f"wrote {output}")
     elif in_json:
         as_json({"format": spec, "text": text})

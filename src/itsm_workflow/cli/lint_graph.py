@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import enum
-import inspect
-import operator
-import sys
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -96,33 +92,11 @@ def _loaded(path: str | None) -> WorkflowDefinition:
         return COLLECTOR_CHANGE
     from itsm_workflow.workflow import Workflow  # noqa: PLC0415 - imported here to save start-up time
 
-    try:
-        found: WorkflowDefinition | Workflow = imported(path, WorkflowDefinition, Workflow, label=path)
-    except click.UsageError as refusal:
-        actual = _uncallable(path) if isinstance(refusal.__cause__, TypeError) else ""
-        if not actual:
-            raise
-        expected = "a WorkflowDefinition, a Workflow, or a function without arguments"
-        raise click.UsageError(f"{path} is {actual}; expected {expected}") from None
+    found: WorkflowDefinition | Workflow = imported(path, WorkflowDefinition, Workflow, label=f"DEFINITION {path}")
     if isinstance(found, WorkflowDefinition):
         return found
     with found:
         return found.definition
-
-
-def _uncallable(path: str) -> str:
-    """Describe the object that a path names if it cannot be called without arguments; empty if it can."""
-    module, _, name = path.partition(":")
-    named = operator.attrgetter(name)(sys.modules[module])
-    if isinstance(named, enum.EnumMeta):
-        return f"the enum {named.__name__}"
-    if not callable(named):
-        return f"a value of type {type(named).__name__}"
-    try:
-        inspect.signature(named).bind()
-    except (TypeError, ValueError):
-        return f"a {'class' if isinstance(named, type) else 'function'} that takes arguments"
-    return ""
 
 
 def _print(report: LintReport, stuck: list[Stranded] | None) -> None:

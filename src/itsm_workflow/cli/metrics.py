@@ -12,7 +12,7 @@ from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, data, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option
-from itsm_workflow.cli.values import Whole
+from itsm_workflow.cli.values import Whole, not_written
 from itsm_workflow.cli.views import plain
 
 if TYPE_CHECKING:
@@ -68,4 +68,4 @@ def _replace(target: pathlib.Path, text: str) -> None:
         new.replace(target)
     except OSError as error:
         new.unlink(missing_ok=True)
-        raise click.FileError(str(target), error.strerror) from error
+        raise not_written("--output", target, error) from error

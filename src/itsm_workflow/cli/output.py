@@ -53,9 +53,14 @@ def clean(text: object) -> str:
     return escaped(str(text))
 
 
+def is_terminal() -> bool:
+    """Return whether a person reads the output on a terminal."""
+    return sys.stdout.isatty()
+
+
 def width() -> int:
     """Return the columns of the terminal; more than any row takes if the output is not a terminal."""
-    return Console().width if sys.stdout.isatty() else _UNBOUNDED
+    return Console().width if is_terminal() else _UNBOUNDED
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, whole: str = "") -> None:
@@ -102,9 +107,9 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
 
 
 def _print(*parts: RenderableType) -> None:
-    is_terminal = sys.stdout.isatty()
-    is_bold = is_terminal and not os.environ.get("NO_COLOR")
-    console = Console(width=None if is_terminal else _UNBOUNDED, color_system="auto" if is_bold else None)
+    is_read = is_terminal()
+    is_bold = is_read and not os.environ.get("NO_COLOR")
+    console = Console(width=None if is_read else _UNBOUNDED, color_system="auto" if is_bold else None)
     with console.capture() as shown:
         console.print(*parts, sep="\n")
     for line in shown.get().splitlines():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import functools
 import importlib
+import inspect
 import pathlib
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -204,6 +206,8 @@ def imported(path: str, *kinds: type, label: str) -> Any:  # noqa: ANN401 - an i
     module, separator, name = path.partition(":")
     if not separator or not module or not name:
         raise click.UsageError(f"{label} is not written as module:name, such as shop.itsm:make_workflow")
+    expected = ", ".join(f"a{'n' if kind.__name__[0] in 'AEIO' else ''} {kind.__name__}" for kind in kinds)
+    expected += ", or a function without arguments that returns one"
     here = str(pathlib.Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)  # as other commands do that import an application by name, such as gunicorn
@@ -211,14 +215,31 @@ def imported(path: str, *kinds: type, label: str) -> Any:  # noqa: ANN401 - an i
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-        made = found if isinstance(found, kinds) else found()
+        other = "" if isinstance(found, kinds) else _uncallable(found)
+        made = found if isinstance(found, kinds) or other else found()
     except ItsmWorkflowError:
         raise
     except Exception as error:
         problem = " ".join(f"{type(error).__name__}: {error}".split())
         advice = advice_for(error)
         raise click.UsageError(f"{label} cannot be loaded: {problem}{f'; {advice}' if advice else ''}") from error
+    if other:
+        raise click.UsageError(f"{label} is {other}; expected {expected}")
     if not isinstance(made, kinds):
-        expected = " or ".join(kind.__name__ for kind in kinds)
-        raise click.UsageError(f"{label} gives {kind_of(made)}, not a {expected}")
+        raise click.UsageError(f"{label} returns {kind_of(made)}; expected {expected}")
     return made
+
+
+def _uncallable(named: object) -> str:
+    """Describe an object that cannot be called without arguments; empty if it can."""
+    if isinstance(named, enum.EnumMeta):
+        return f"the enum {named.__name__}"
+    if not callable(named):
+        return f"a value of type {type(named).__name__}"
+    try:
+        inspect.signature(named).bind()
+    except TypeError:
+        return f"a {'class' if isinstance(named, type) else 'function'} that takes arguments"
+    except ValueError:  # a function in C without a signature: the call shows it
+        return ""
+    return ""

@@ -10,10 +10,10 @@ import rich_click as click
 
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.operations import commands_of
-from itsm_workflow.cli.output import as_json, clean, data, facts, note, table
+from itsm_workflow.cli.output import as_json, clean, data, facts, is_terminal, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.troubles import troubles
-from itsm_workflow.cli.views import change_view, entry_view, evidence_text, moment
+from itsm_workflow.cli.views import change_view, entry_view, evidence_text, moment, value_text
 from itsm_workflow.errors import AmbiguousChange, StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, labels_of
 from itsm_workflow.machine.sentences import LANGUAGES
@@ -105,7 +105,7 @@ def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - c
                 entry.trigger,
                 entry.dest,
                 entry.actor,
-                evidence_text(entry.evidence),
+                evidence_text(entry.evidence, is_cut=is_terminal()),
             )
             for entry in entries
         ],
@@ -181,7 +181,7 @@ def _described(
         ("applicant", form.applicant),
         ("approvers", ", ".join(form.approvers)),
         ("content", form.content),
-        *((f"  {key}", evidence_text({"": value}).strip()) for key, value in form.fields.items()),
+        *((f"  {key}", value_text(value)) for key, value in form.fields.items()),
         ("ticket", f"{change.sn} (id {change.ticket.id})" if change.ticket else ""),
         ("ticket now", status),
         ("ticket page", change.ticket_url),

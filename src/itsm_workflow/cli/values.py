@@ -14,6 +14,7 @@ from itsm_workflow.strict import parse
 from itsm_workflow.text import is_invisible
 
 if TYPE_CHECKING:
+    import pathlib
     from collections.abc import Callable
 
     from click import Context, Parameter
@@ -87,6 +88,16 @@ def age(text: str) -> dt.timedelta:
 def store_url(text: str) -> SecretURL:
     """Return the URL of a store, masked, since the URL of a server may hold a password."""
     return SecretURL(text)
+
+
+def not_written(option: str, path: pathlib.Path, error: OSError) -> click.ClickException:
+    """Return the error about a file that an option names and that cannot be written, with what to do."""
+    problem = f"{option} {path} cannot be written: {error.strerror}"
+    if isinstance(error, FileNotFoundError):
+        return click.ClickException(f"{problem}; make the folder {path.parent} first, or name another file")
+    if isinstance(error, PermissionError | IsADirectoryError | NotADirectoryError):
+        return click.ClickException(f"{problem}; name a file that you may write")
+    return click.ClickException(problem)
 
 
 def field(text: str) -> tuple[str, object]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST = 60
+"""The most characters of a value in a table on a terminal. Where the output is not a terminal, nothing is cut."""
 
 
 def change_view(definition: WorkflowDefinition, change: ChangeRequest) -> dict[str, object]:
@@ -94,8 +95,13 @@ def moment(value: dt.datetime | None) -> str:
     return f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}" if value else ""
 
 
-def evidence_text(evidence: object) -> str:
-    """Return an entry's evidence in a few words, without the values that only programs need."""
+def evidence_text(evidence: object, *, is_cut: bool = False) -> str:
+    """Return an entry's evidence in a few words, without the values that only programs need.
+
+    Args:
+        evidence: The evidence.
+        is_cut: Whether a long value is cut, so that the table of a long history fits a terminal.
+    """
     kind: type = type(evidence)
     if attrs.has(kind):
         pairs = [
@@ -105,15 +111,20 @@ def evidence_text(evidence: object) -> str:
         ]
     else:
         pairs = list(evidence.items()) if isinstance(evidence, Mapping) else []
-    return ", ".join(f"{name} {_short(value)}" for name, value in pairs if value is not None and value != "")
+    texts = ((name, value_text(value)) for name, value in pairs if value is not None and value != "")
+    return ", ".join(f"{name} {_short(text) if is_cut else text}" for name, text in texts)
 
 
-def _short(value: object) -> str:
+def value_text(value: object) -> str:
+    """Return a value in words."""
     if isinstance(value, Form):
         value = value.title
     if isinstance(value, tuple) and value and all(isinstance(one, Decider) for one in value):
         return ", ".join(map(describe_decider, value))
     if isinstance(value, Mapping):
-        return " ".join(f"{name}={_short(item)}" for name, item in value.items())
-    text = str(plain(value))
+        return " ".join(f"{name}={value_text(item)}" for name, item in value.items())
+    return str(plain(value))
+
+
+def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -18,7 +18,7 @@ try:
     from prometheus_client.registry import Collector
 except ImportError as error:
     raise ImportError(
-        f"{error}: install the packages that it needs with `pip install 'itsm-workflow[prometheus]'`"
+        f"{error}: install the packages that it needs with `pip install 'itsm-workflow[metrics]'`"
     ) from error
 
 from itsm_workflow.runtime.arguments import check_whole

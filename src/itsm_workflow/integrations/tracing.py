@@ -19,7 +19,7 @@ try:
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 except ImportError as error:
     raise ImportError(
-        f"{error}: install the packages that it needs with `pip install 'itsm-workflow[opentelemetry]'`"
+        f"{error}: install the packages that it needs with `pip install 'itsm-workflow[otel]'`"
     ) from error
 
 from itsm_workflow.clock import to_micros

@@ -46,8 +46,9 @@ ADVICE: Mapping[str, Label] = {
         "en": "remind the approvers, or withdraw",
     },
     "unsent": {
-        "zh": "检查提单请求为什么发不出去；会继续重试，也可以放弃变更（abandon）",
-        "en": "check why the request cannot be sent; it is retried, or abandon the change",
+        "zh": "运行 `itsm-workflow doctor --online`，检查提单请求为什么发不出去；会继续重试，也可以放弃变更（abandon）",
+        "en": "run `itsm-workflow doctor --online` to see why the request cannot be sent; it is retried, or abandon "
+        "the change",
     },
     "effect_parked": {
         "zh": "修复失败的原因，然后重试后置动作",

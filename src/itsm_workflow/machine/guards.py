@@ -185,7 +185,7 @@ def ending_is_new(facts: Facts) -> str | None:
     """Require a withdrawn or terminated ticket that is seen as such for the first time."""
     snapshot, suspicion = facts.expect(ev.Snapshot), facts.change.suspicion
     if suspicion is not None and suspicion.status == snapshot.status:
-        return f"the ending is already suspected since {suspicion.since:%Y-%m-%d %H:%M:%S}"
+        return f"the ending is already suspected since {suspicion.since:%Y-%m-%d %H:%M:%S} UTC"
     return _of_our_ticket(facts) or _judged(facts, *_ENDINGS)
 
 
@@ -295,7 +295,7 @@ def effect_may_start(facts: Facts) -> str | None:
     if effect is None:
         return f"this change has no effect {start.effect}"
     if effect.is_in_delivery(facts.now):
-        return f"effect {effect.name} is being delivered until {effect.claimed_until:%Y-%m-%d %H:%M:%S}"
+        return f"effect {effect.name} is being delivered until {effect.claimed_until:%Y-%m-%d %H:%M:%S} UTC"
     if effect.status not in {EffectStatus.PLANNED, EffectStatus.STARTED}:
         return f"effect {effect.name} is {effect.status.value}"
     if effect.status is EffectStatus.STARTED and effect.tries >= facts.policy.effect_attempts:

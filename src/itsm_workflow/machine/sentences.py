@@ -19,8 +19,8 @@ from itsm_workflow.readonly import ReadOnlyDict
 if TYPE_CHECKING:
     from itsm_workflow.machine.labels import Label
 
-LANGUAGES = ("zh", "en")
-"""The languages of every sentence."""
+LANGUAGES = ("en", "zh")
+"""The languages of every sentence, label and picture; the first one is the default."""
 
 
 @attrs.frozen
@@ -83,6 +83,10 @@ SENTENCES: Mapping[str, Label] = {
     "change": {"zh": "{subject}（{id}）{parts}。", "en": "{subject} ({id}) {parts}."},
     "with_problem": {"zh": "{said}，{problem}", "en": "{said}, {problem}"},
     "with_problems": {"zh": "{said}（{problems}）", "en": "{said} ({problems})"},
+    "with_problems_to_check": {
+        "zh": "{said}（{problems}；运行 `itsm-workflow doctor --online` 可检查原因）",
+        "en": "{said} ({problems}; `itsm-workflow doctor --online` checks why)",
+    },
     "suspended": {"zh": "{said}，单据已挂起", "en": "{said}, which is suspended"},
     "undelivered": {"zh": "{said}，单据的回调未送达", "en": "{said}, whose callback did not arrive"},
     # The ticket

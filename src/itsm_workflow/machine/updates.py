@@ -90,13 +90,20 @@ def sending(facts: Facts) -> ChangeRequest:
 
 
 def unsent(facts: Facts) -> ChangeRequest:
-    """Queue the attempt again with back-off, since nothing was sent; raise attention after too many times."""
+    """Queue the attempt again with back-off, since nothing was sent; raise attention after too many times.
+
+    From then on the attention shows the newest cause.
+    """
     problem, times = facts.expect(ev.AttemptMark).problem, facts.attempt.unsent + 1
     later = facts.now + facts.policy.unsent_wait(times)
     change = _attempt(facts, phase=Phase.QUEUED, marked_at=None, not_before=later, unsent=times, problem=problem)
-    if times != facts.policy.unsent_attempts:
-        return change
-    return _with_attention(facts, change, AttentionReason.UNSENT, {"times": str(times), "problem": problem})
+    details, raised = {"times": str(times), "problem": problem}, change.attention
+    if times == facts.policy.unsent_attempts:
+        return _with_attention(facts, change, AttentionReason.UNSENT, details)
+    if raised is not None and raised.reason is AttentionReason.UNSENT:
+        # A person who has fixed one cause needs the newest one; the entries of the history have each.
+        return attrs.evolve(change, attention=attrs.evolve(raised, facts=ReadOnlyDict(details)))
+    return change
 
 
 def unknown(facts: Facts) -> ChangeRequest:

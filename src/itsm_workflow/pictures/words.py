@@ -10,6 +10,7 @@ import attrs
 
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.labels import ATTENTION, FACTS, FOR_PROGRAMS, TRIGGERS, VALUES, in_language
+from itsm_workflow.machine.sentences import LANGUAGES
 from itsm_workflow.pictures.measure import visible
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from itsm_workflow.change import Attention, Decider, Entry
-
-LANGUAGES = ("en", "zh")
 
 _PHRASES: Mapping[str, tuple[str, str]] = {
     "separator": ("; ", "；"),

@@ -1,4 +1,4 @@
-"""What a page shows of a change, all of it of one time."""
+"""The facts that a page shows of one change, all of them of one time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Overview:
-    """What a page shows of a change, as `Workflow.overview` read it.
+    """The facts that a page shows of a change, as `Workflow.overview` read them.
 
     Attributes:
         change: The change.

@@ -182,18 +182,24 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> Sentenc
         said = say("draft" if is_draft else "next_approval")
         return say("with_problem", said=said, problem=attempt.problem) if attempt and attempt.problem else said
     if change.state == roles.asking and attempt is not None:
-        return _filing(attempt)
+        return _filing(attempt, change.attention)
     if change.outcome is not None and not is_watched(definition, change):
         return _decided(definition, change, change.outcome)
     return _waits_for_ticket(definition, change)
 
 
-def _filing(attempt: Attempt) -> Sentence:
+def _filing(attempt: Attempt, attention: Attention | None) -> Sentence:
     """Return what a change without a ticket waits for, after it was submitted."""
     codes = {Phase.QUEUED: "queued", Phase.SENDING: "sending", Phase.UNKNOWN: "unknown"}
     said = say(codes[attempt.phase], number=attempt.number)
     problems = tuple(filter(None, (attempt.problem, attempt.look_problem)))
-    return say("with_problems", said=said, problems=Listing("between_problems", problems)) if problems else said
+    if not problems:
+        return said
+    # Such a request did not reach the ticket system: the connection failed, or the credentials were refused.
+    is_advised = attention is not None and attention.reason is AttentionReason.UNSENT
+    to_check = attempt.phase is Phase.QUEUED and not is_advised
+    code = "with_problems_to_check" if to_check else "with_problems"
+    return say(code, said=said, problems=Listing("between_problems", problems))
 
 
 def _decided(definition: WorkflowDefinition, change: ChangeRequest, outcome: Outcome) -> Sentence:

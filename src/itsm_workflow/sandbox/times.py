@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta, timezone
 # Windows do not include time zone data.
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 
+ZONE = "UTC+8"
+"""The name of that offset on pages for people, who may be elsewhere."""
+
 _FILTER = re.compile(
     r"(?P<date>\d{4}-\d{1,2}-\d{1,2})"
     r"(?:[T ](?P<time>\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d{1,6})?)?)(?P<zone>Z|[+-]\d{2}(?::?\d{2})?)?)?"

@@ -128,8 +128,9 @@ def test_without_the_application_its_effects_are_left_alone(shop: Office) -> Non
         ("shop_app:nothing", "has no attribute 'nothing'"),
         ("no_such_app:make", "No module named 'no_such_app'"),
         ("shop_app:fail", "cannot be loaded: RuntimeError: no database"),
-        ("shop_app:NUMBER", "cannot be loaded: TypeError"),
-        ("os:getcwd", "gives a str, not a Workflow"),
+        ("shop_app:NUMBER", "is a value of type int; expected a Workflow"),
+        ("json:dumps", "--app json:dumps is a function that takes arguments; expected a Workflow"),
+        ("os:getcwd", "returns a str; expected a Workflow, or a function without arguments that returns one"),
     ],
 )
 def test_an_invalid_application_is_reported_in_one_line(shop: Office, app: str, said: str) -> None:

@@ -27,7 +27,11 @@ def test_graph_marks_a_changes_path_and_writes_a_file(office: Office) -> None:
     done = office.run("graph", "--request", change["sn"], "-o", "now.mmd")
     assert (done.code, done.out) == (0, "")
     assert "    class pending current" in (office.folder / "now.mmd").read_text(encoding="utf-8").splitlines()
-    assert office.run("graph", "-o", "no/such/folder.mmd").code == 1
+    refused = office.run("graph", "-o", "no/such/folder.mmd")
+    assert refused.code == 1
+    assert "--output no/such/folder.mmd cannot be written: No such file or directory; make the folder no/such" in (
+        " ".join(refused.err.split())
+    )
 
 
 @pytest.mark.parametrize(

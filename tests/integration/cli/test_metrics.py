@@ -84,7 +84,7 @@ def test_json_has_the_same_figures_without_the_extra(office: Office, monkeypatch
     assert figures["figures"]["earliest_due"].endswith("Z")
     refused = office.run("metrics")
     assert refused.code == 2
-    assert "pip install 'itsm-workflow[prometheus]'" in refused.err
+    assert "pip install 'itsm-workflow[metrics]'" in refused.err
 
 
 def test_a_change_that_cannot_be_read_is_reported(office: Office) -> None:

@@ -189,7 +189,8 @@ def test_a_port_in_use_is_reported(office: Office) -> None:
     port = office.sandbox.root.rsplit(":", 1)[1]
     done = office.run_process("sandbox", "--port", port)
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith(f"itsm-workflow: cannot listen on 127.0.0.1:{port}: ")
+    assert done.err.startswith(f"itsm-workflow: --port {port}: cannot listen on 127.0.0.1:{port}: ")
+    assert "--port 0 for a free one" in done.err
 
 
 def long() -> str:

@@ -197,6 +197,19 @@ def test_history_prints_each_entry(office: Office) -> None:
     assert f"sn {change['sn']}" in lines[-1]
 
 
+def test_what_is_piped_is_never_cut(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long reason is whole where no person reads it on a terminal: in the history, and in the facts of a change."""
+    long, change = "no longer needed, " * 20, office.apply("collector-42", title="t" * 90)
+    office.run("withdraw", change["id"], "--actor", "carol", "--reason", long)
+    assert long.strip() in office.run("history", change["id"]).out
+    assert "t" * 90 in office.run("list").out
+    noted = ("apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob")
+    office.run(*noted, "--field", f"note={long}")
+    assert long.strip() in office.run("show", "s").out
+    monkeypatch.setattr("itsm_workflow.cli.show.is_terminal", lambda: True)
+    assert long.strip() not in office.run("history", change["id"]).out
+
+
 def test_damage_that_a_store_only_logs_makes_a_list_partial(office: Office) -> None:
     """A change whose only line is damaged cannot be listed: the exit code says that not all are."""
     url = f"json:///{office.folder}/changes.jsonl"

@@ -412,7 +412,7 @@ DOUBT = (
     "the gateway's answers are in doubt (no_approval_step): "
     "the ticket ended as approved, but the gateway shows no person who approved it"
 )
-SUSPECTED_SINCE = "the ending is already suspected since 2024-05-17 08:00:10"
+SUSPECTED_SINCE = "the ending is already suspected since 2024-05-17 08:00:10 UTC"
 BELIEVED_LATER = "the ticket was withdrawn: a second look, 0:01:00 later, must confirm that"
 TERMINATED_LATER = BELIEVED_LATER.replace("withdrawn", "terminated")
 
@@ -509,7 +509,7 @@ EFFECTS: dict[str, Case] = {
         x.with_effect(x.APPROVED, x.started()),
         start(attempt=2),
         299,
-        "effect start is being delivered until 2024-05-17 08:05:00",
+        "effect start is being delivered until 2024-05-17 08:05:00 UTC",
     ),
     "start once the claim has ended": (
         guards.effect_may_start,

@@ -651,6 +651,22 @@ def test_a_send_that_never_leaves_asks_for_a_person_once() -> None:
     assert [call for call in calls if call] == [(number, AttentionReason.UNSENT, expected, x.later(number - 1))]
 
 
+def test_attention_of_a_send_that_never_leaves_shows_the_newest_cause() -> None:
+    """And how often it was tried; the time at which a person was asked stays. The entries keep the earlier causes."""
+    change = attrs.evolve(
+        x.SENDING, attempt=attrs.evolve(x.SENDING.expect_attempt(), unsent=x.POLICY.unsent_attempts - 1)
+    )
+    first = updated(updates.unsent, change, x.mark(problem="no route"), at=1)
+    then = updated(updates.unsent, first, x.mark(problem="the certificate has expired"), at=2)
+    assert first.attention is not None
+    assert then.attention is not None
+    assert then.attention.since == first.attention.since
+    assert dict(then.attention.facts) == {
+        "times": str(x.POLICY.unsent_attempts + 1),
+        "problem": "the certificate has expired",
+    }
+
+
 def used(change: ChangeRequest) -> ChangeRequest:
     """Return the change with counts and a problem in its attempt."""
     counted = attrs.evolve(change.expect_attempt(), looks=5, unsent=3, problem="old")

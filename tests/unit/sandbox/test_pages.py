@@ -32,6 +32,18 @@ def shown(stage: Stage, path: str) -> str:
     return heard.body.decode()
 
 
+def test_the_pages_name_the_zone_of_their_times() -> None:
+    """It is the server's, which a person elsewhere would take for their own."""
+    with Stage(AT) as stage:
+        stage.ticket(Standing.STARTED)
+        stage.pass_time()
+        pages = [shown(stage, "/"), shown(stage, "/tickets/1/")]
+    heads = [re.findall(r"<th[^>]*>([^<]*)</th>", page) for page in pages]
+    for found in heads:
+        assert any(name.endswith(" (UTC+8)") for name in found)
+        assert not {"at", "changed"} & set(found)
+
+
 def test_a_ticket_is_decided_by_a_form() -> None:
     """Each button does what the API's operation does, by the person who was chosen, with the remark."""
     with Stage(AT) as stage:

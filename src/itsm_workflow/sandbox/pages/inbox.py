@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.sandbox.pages.layout import Html, document, link, table
 from itsm_workflow.sandbox.ticket import Status
-from itsm_workflow.sandbox.times import query_text
+from itsm_workflow.sandbox.times import ZONE, query_text
 
 if TYPE_CHECKING:
     from itsm_workflow.sandbox.calls import CallLog
     from itsm_workflow.sandbox.server import Sandbox
     from itsm_workflow.sandbox.ticket import CallbackAttempt, TicketView
 
-_HEADS = ("number", "title", "creator", "approvers", "status", "changed")
+_HEADS = ("number", "title", "creator", "approvers", "status", f"changed ({ZONE})")
 _EVERY = 5
 _MOST = 200
 
@@ -35,7 +35,7 @@ def inbox(sandbox: Sandbox, calls: CallLog) -> str:
         table(_HEADS, map(_row, others[:_MOST]), empty="None."),
         "<h2>Callbacks</h2>",
         table(
-            ("at", "ticket", "says", "outcome", "note"),
+            (f"at ({ZONE})", "ticket", "says", "outcome", "note"),
             (
                 (query_text(sent.at), _named(one), callback_text(sent), sent.outcome.value, sent.note)
                 for sent, one in callbacks[:_MOST]
@@ -44,7 +44,7 @@ def inbox(sandbox: Sandbox, calls: CallLog) -> str:
         ),
         "<h2>Calls</h2>",
         table(
-            ("at", "endpoint", "answer"),
+            (f"at ({ZONE})", "endpoint", "answer"),
             ((query_text(call.at), call.endpoint, call.answer) for call in calls.latest()),
             empty="None came yet.",
         ),

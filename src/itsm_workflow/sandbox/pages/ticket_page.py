@@ -10,7 +10,7 @@ import attrs
 from itsm_workflow.sandbox.pages.inbox import callback_text, status_text
 from itsm_workflow.sandbox.pages.layout import button, choice, document, form, table, text_field
 from itsm_workflow.sandbox.ticket import FlowPhase, Status
-from itsm_workflow.sandbox.times import query_text
+from itsm_workflow.sandbox.times import ZONE, query_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,13 +59,13 @@ def ticket(sandbox: Sandbox, number: int, *, problem: str = "") -> str:
         ),
         "<h2>Log</h2>",
         table(
-            ("at", "by", "what", "remark"),
+            (f"at ({ZONE})", "by", "what", "remark"),
             ((query_text(line.at), line.operator, line.message, _remark(line)) for line in shown.log),
             empty="Nothing yet.",
         ),
         "<h2>Callbacks</h2>",
         table(
-            ("at", "says", "outcome", "sent", "note"),
+            (f"at ({ZONE})", "says", "outcome", "sent", "note"),
             (
                 (query_text(sent.at), callback_text(sent), sent.outcome.value, sent.times_sent, sent.note)
                 for sent in view.callbacks

@@ -53,6 +53,7 @@ _WITHOUT_FACTS = frozenset(
         AttentionReason.MISMATCH,
         AttentionReason.EFFECT_PARKED,
         AttentionReason.OVERDUE,
+        AttentionReason.UNSENT,
     }
 )
 

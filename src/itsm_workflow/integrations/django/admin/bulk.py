@@ -124,7 +124,7 @@ def _chosen(workflow: Workflow, kind: str, change_id: str, actor: str) -> _Chose
         steps = list(_steps(workflow, kind, change, actor))
         problem = "" if steps else _("nothing to retry")
     except failures() as error:  # it cannot be read; or the host's permission hook raised something
-        logger.warning("What %s may do with change %s is not known: %s", actor, change_id, describe(error))
+        logger.warning("Change %s could not be examined for %s: %s", change_id, actor, describe(error))
         return _Chosen(id=change_id, change=change, problem=reason_of(error), is_error=True)
     return _Chosen(id=change_id, change=change, steps=steps, problem=problem)
 
