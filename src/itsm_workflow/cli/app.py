@@ -28,6 +28,7 @@ from itsm_workflow.cli import (
     storage,
     verify,
     wait,
+    web,
 )
 from itsm_workflow.cli.examples import show_examples
 from itsm_workflow.cli.exits import Exit, exit_of
@@ -51,6 +52,7 @@ _COMMANDS: dict[str, tuple[click.Command, ...]] = {
     ),
     "Run": (
         reconcile.reconcile,
+        web.web,
         doctor.doctor,
         callback_keys.callback_keys,
         storage.storage,

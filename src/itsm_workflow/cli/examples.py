@@ -43,6 +43,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"accept-after-withdrawal collector-42 {_OPERATOR} --reason 'the applicant wants it again'",
     ),
     "reconcile": ("reconcile --limit 500", "reconcile --watch 300"),
+    "web": ("web --store sqlite:///changes.db", "web --app shop.itsm:make_workflow --port 8080"),
     "doctor": ("doctor", "doctor --online --json"),
     "callback-keys": ("callback-keys", "callback-keys --rotate --output callback.keys"),
     "shadow": ("shadow --csv handler.csv",),

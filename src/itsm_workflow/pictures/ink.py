@@ -5,6 +5,7 @@ The colours differ in brightness as well as in hue, and each meaning also has a 
 
 from __future__ import annotations
 
+import enum
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import attrs
 from itsm_workflow.pictures.measure import SIZE, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from itsm_workflow.machine.definition import WorkflowDefinition
 
@@ -31,23 +32,42 @@ class Tone:
     stroke: str
 
 
-_DRAFT = Tone("#f3f4f6", "#4b5563")
-_UNDER_WAY = Tone("#dbeafe", "#1d4ed8")
-_WAITING = Tone("#fcd34d", "#92400e")
-_GRANTED = Tone("#4ade80", "#166534")
-_REFUSED = Tone("#f87171", "#991b1b")
+class Meaning(enum.StrEnum):
+    """The meaning of a state, which has one colour in every picture and on every page."""
+
+    DRAFT = "draft"
+    UNDER_WAY = "under-way"
+    WAITING = "waiting"
+    """It waits for a person to approve."""
+    GRANTED = "granted"
+    REFUSED = "refused"
+    """It ended without an approval."""
+
+
+_TONES: Mapping[Meaning, Tone] = {
+    Meaning.DRAFT: Tone("#f3f4f6", "#4b5563"),
+    Meaning.UNDER_WAY: Tone("#dbeafe", "#1d4ed8"),
+    Meaning.WAITING: Tone("#fcd34d", "#92400e"),
+    Meaning.GRANTED: Tone("#4ade80", "#166534"),
+    Meaning.REFUSED: Tone("#f87171", "#991b1b"),
+}
+
+
+def meaning_of(definition: WorkflowDefinition, state: str) -> Meaning:
+    """Return the meaning of a state."""
+    roles = definition.roles_in(state)
+    if definition.is_granting(state):
+        return Meaning.GRANTED
+    if state in {roles.waiting, roles.undelivered}:
+        return Meaning.WAITING
+    if state in definition.final:
+        return Meaning.REFUSED
+    return Meaning.DRAFT if state == definition.initial else Meaning.UNDER_WAY
 
 
 def tone_of(definition: WorkflowDefinition, state: str) -> Tone:
-    """Return the colours of a state: of a draft, under way, waiting for approval, approved, or ended without."""
-    roles = definition.roles_in(state)
-    if definition.is_granting(state):
-        return _GRANTED
-    if state in {roles.waiting, roles.undelivered}:
-        return _WAITING
-    if state in definition.final:
-        return _REFUSED
-    return _DRAFT if state == definition.initial else _UNDER_WAY
+    """Return the colours of a state."""
+    return _TONES[meaning_of(definition, state)]
 
 
 def text(

@@ -1,0 +1,122 @@
+"""The list of changes: filters and search in the address, and pages that read no more than they show."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import attrs
+from flask import g, redirect, request, url_for
+
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.errors import ChangeNotFound
+from itsm_workflow.pictures.ink import Meaning, meaning_of
+from itsm_workflow.runtime.finding import FoundPage
+from itsm_workflow.web.presenting import Reader, badge, state_badge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from werkzeug.wrappers import Response
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.runtime.records import Records
+    from itsm_workflow.web.pages import Site
+
+PAGE = 50
+"""The number of changes on a page."""
+
+ANY = "any"
+AGES: Mapping[str, dt.timedelta] = {
+    "1h": dt.timedelta(hours=1),
+    "1d": dt.timedelta(days=1),
+    "7d": dt.timedelta(days=7),
+    "30d": dt.timedelta(days=30),
+}
+"""By what the address says, the time for which a change has not moved."""
+
+_FILTERS = ("q", "state", "attention", "age")
+
+
+def list_page(site: Site) -> Response:
+    """Return the page with the changes that match the filters in the address."""
+    records, reader = site.records(), g.reader
+    definition = records.definition
+    g.workflow = definition.name
+    given = {name: request.args.get(name, "").strip() for name in _FILTERS}
+    problem, found = "", FoundPage()
+    try:
+        found = _found(records, given)
+    except ValueError as error:
+        problem = str(error)
+    if given["q"] and len(found.changes) == 1 and not found.unreadable:
+        return redirect(url_for("change", change_id=found.changes[0].id), 303)
+    chosen = {name: value for name, value in given.items() if value}
+    return site.page(
+        "list",
+        reader.words("changes"),
+        400 if problem else 200,
+        problem=problem and f"{reader.words('bad_page')}: {problem}",
+        given=given,
+        is_filtered=bool(chosen),
+        states=[(state.value, state_badge(definition, state.value, reader).text) for state in definition.states],
+        reasons=[(one.value, reader.reason(one)) for one in AttentionReason],
+        ages=[(name, reader.words(name)) for name in AGES],
+        rows=list(_rows(definition, found, reader)),
+        unreadable=[(one, reader.words("unreadable", error=error)) for one, error in found.unreadable.items()],
+        following=f"?{urlencode({**chosen, 'after': found.next})}" if found.next else "",
+        first=f"?{urlencode(chosen)}" if request.args.get("after") else "",
+    )
+
+
+def _found(records: Records, given: Mapping[str, str]) -> FoundPage:
+    """Return the page that the address asks for.
+
+    Raises:
+        ValueError: A filter has a value that nothing can match, or the token is not one of these filters.
+    """
+    if given["q"]:
+        return _named(records, given["q"])
+    age, attention = given["age"], given["attention"]
+    if age and age not in AGES:
+        raise ValueError(f"age={age} is not one of {', '.join(AGES)}")
+    reasons = list(AttentionReason) if attention == ANY else [attention]
+    return records.find_page(
+        states=[given["state"]] if given["state"] else None,
+        attention=reasons if attention else None,
+        older_than=AGES[age] if age else None,
+        after=request.args.get("after") or None,
+        limit=PAGE,
+    )
+
+
+def _named(records: Records, name: str) -> FoundPage:
+    """Return the changes that have a name as id, subject or ticket number: at most a page of each."""
+    pages = [records.find_page(subject=name, limit=PAGE), records.find_page(sn=name, limit=PAGE)]
+    changes: dict[str, ChangeRequest] = {one.id: one for page in pages for one in page.changes}
+    unreadable: dict[str, Exception] = {key: error for page in pages for key, error in page.unreadable.items()}
+    with contextlib.suppress(ChangeNotFound):
+        changes[name] = records.get(name)
+    return FoundPage(changes=tuple(changes.values()), unreadable=unreadable)
+
+
+@attrs.frozen(kw_only=True)
+class _Row:
+    change: ChangeRequest
+    badge: object
+    attention: str
+    approvers: Sequence[str]
+
+
+def _rows(definition: WorkflowDefinition, found: FoundPage, reader: Reader) -> Iterator[_Row]:
+    for change in found.changes:
+        is_waiting = meaning_of(definition, change.state) is Meaning.WAITING
+        yield _Row(
+            change=change,
+            badge=badge(definition, change, reader),
+            attention=reader.reason(change.attention.reason) if change.attention else "",
+            approvers=change.form.approvers if is_waiting else (),
+        )

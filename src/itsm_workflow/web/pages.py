@@ -1,0 +1,148 @@
+"""The frame of every page: its language, its headers, and the pages of errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlencode
+
+import attrs
+from flask import Flask, Response, g, make_response, render_template, request
+from werkzeug.exceptions import HTTPException, SecurityError
+
+from itsm_workflow.errors import ChangeNotFound, ItsmWorkflowError
+from itsm_workflow.runtime.records import Records
+from itsm_workflow.web.presenting import Reader
+from itsm_workflow.web.words import LANGUAGES
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Collection, Mapping
+
+logger = logging.getLogger("itsm_workflow.web")
+
+Source: TypeAlias = Callable[[], Records]
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'"
+)
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""The headers of every answer: no script runs on the pages, nothing comes from elsewhere, and no page frames them."""
+
+_COOKIE = "itsm_language"
+_YEAR = 365 * 86_400
+
+
+@attrs.frozen(kw_only=True)
+class Site:
+    """The parts that all pages share.
+
+    Attributes:
+        records: Returns the changes.
+        zone: The zone of the times.
+        now: Returns the current time.
+        hosts: The names by which the pages may be asked for; empty for any.
+    """
+
+    records: Source
+    zone: dt.tzinfo
+    now: Callable[[], dt.datetime]
+    hosts: Collection[str]
+
+    def reader(self) -> Reader:
+        """Return the reader of the current request."""
+        return Reader(language=_language(), zone=self.zone, now=self.now())
+
+    def page(self, template: str, title: str, status: int = 200, **context: object) -> Response:
+        """Return a page.
+
+        Args:
+            template: The name of the template, without its suffix.
+            title: The title of the page.
+            status: The status of HTTP.
+            context: What the template shows besides what every page shows.
+        """
+        reader: Reader = g.reader
+        shared = {"title": title, "reader": reader, "t": reader.words, "language": reader.language}
+        text = render_template(f"{template}.html", workflow=g.get("workflow", ""), **shared, **context)
+        return make_response(text, status)
+
+
+def prepare(app: Flask, site: Site) -> None:
+    """Give every answer its headers and its language, and every error a page."""
+
+    @app.before_request
+    def begin() -> None:
+        g.reader = site.reader()
+        if site.hosts and _host() not in site.hosts:
+            # The name of another site may lead to this machine, and its pages could read the answer.
+            raise SecurityError(f"the console does not answer to the name {_host()}")
+
+    app.after_request(_complete)
+
+    @app.errorhandler(ItsmWorkflowError)
+    def refused(error: ItsmWorkflowError) -> Response:
+        if isinstance(error, ChangeNotFound):
+            return site.page("error", g.reader.words("not_found"), 404, problem=str(error))
+        logger.error("The page %s failed.", request.path, exc_info=error)
+        return site.page("error", g.reader.words("failed"), 503, problem=str(error))
+
+    @app.errorhandler(HTTPException)
+    def wrong(error: HTTPException) -> Response:
+        code = error.code or 500
+        title = {404: "not_found", 500: "failed"}.get(code, "refused")
+        answer = site.page("error", g.reader.words(title), code, problem=error.description or "")
+        for name, value in error.get_headers(request.environ):
+            if name.lower() not in {"content-type", "content-length"}:
+                answer.headers[name] = value
+        return answer
+
+
+def _complete(answer: Response) -> Response:
+    """Set the headers that every answer has, and remember the language that the address chose."""
+    for name, value in HEADERS.items():
+        answer.headers[name] = value
+    if request.endpoint != "static":
+        answer.headers["Cache-Control"] = "no-store"
+        answer.headers["Vary"] = "Accept-Language, Cookie"
+    chosen = request.args.get("language")
+    if chosen in LANGUAGES:
+        answer.set_cookie(
+            _COOKIE,
+            str(chosen),
+            max_age=_YEAR,
+            httponly=True,
+            samesite="Strict",
+            secure=request.is_secure,
+            path=request.script_root or "/",
+        )
+    return answer
+
+
+def same_page(language: str) -> str:
+    """Return the address of the current page in another language, with its filters."""
+    return "?" + urlencode({**request.args.to_dict(), "language": language})
+
+
+def _language() -> str:
+    """Return the language that the reader chose; otherwise the one that the browser prefers."""
+    for chosen in (request.args.get("language"), request.cookies.get(_COOKIE)):
+        if chosen in LANGUAGES:
+            return str(chosen)
+    return request.accept_languages.best_match(sorted(LANGUAGES), "en") or "en"
+
+
+def _host() -> str:
+    """Return the name by which the page was asked for, without its port."""
+    name, separator, port = request.host.rpartition(":")
+    return (name if separator and port.isdecimal() else request.host).lower()

@@ -1,0 +1,133 @@
+"""The parts of a change that the pages show: its state, ages, sentence, history in words, and form."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.bkapi.call_log import masked
+from itsm_workflow.machine.labels import ATTENTION, OPERATIONS, OUTCOMES, TRIGGERS, in_language, labels_of
+from itsm_workflow.machine.labels import state_label as label_of_state
+from itsm_workflow.machine.sentences import SENTENCES
+from itsm_workflow.pictures.ink import meaning_of
+from itsm_workflow.pictures.reading import read
+from itsm_workflow.pictures.words import decision_text, duration_text
+from itsm_workflow.web.words import EFFECTS, words_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from itsm_workflow.change import AttentionReason, ChangeRequest, PlannedEffect
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.pictures import Timeline
+    from itsm_workflow.pictures.reading import Step
+
+ENTRIES = 300
+"""The number of steps of a history that a page shows, the last ones."""
+
+_PAGES = ("https://", "http://")
+
+
+@attrs.frozen(kw_only=True)
+class Reader:
+    """The person who reads a page.
+
+    Attributes:
+        language: The language, ``zh`` or ``en``.
+        zone: The zone of the times.
+        now: The time at which the page is made.
+    """
+
+    language: str
+    zone: dt.tzinfo
+    now: dt.datetime
+
+    def words(self, code: str, **values: object) -> str:
+        """Return words of a page."""
+        return words_in(self.language, code, **values)
+
+    def exactly(self, at: dt.datetime) -> str:
+        """Return a time to the second, with its zone."""
+        local = at.astimezone(self.zone)
+        return f"{local:%Y-%m-%d %H:%M:%S} {local.tzname() or ''}".rstrip()
+
+    def since(self, at: dt.datetime) -> str:
+        """Return how long ago a time is, or how far ahead."""
+        passed = self.now - at
+        age = duration_text(abs(passed), self.language)
+        return self.words("ago" if passed >= dt.timedelta(0) else "ahead", age=age)
+
+    def reason(self, reason: AttentionReason) -> str:
+        """Return the label of a reason for attention."""
+        return in_language(ATTENTION[reason], self.language, reason.value)
+
+    def operation(self, name: str) -> str:
+        """Return the label of an operation, see `Workflow.allowed`."""
+        trigger = name.removeprefix("fire(").removesuffix(")")
+        return in_language(OPERATIONS.get(name) or TRIGGERS.get(trigger, {}), self.language, trigger.replace("_", " "))
+
+
+@attrs.frozen
+class Badge:
+    """A state in words, with the meaning that decides its colour and its shape."""
+
+    text: str
+    meaning: str
+
+
+def badge(definition: WorkflowDefinition, change: ChangeRequest, reader: Reader) -> Badge:
+    """Return the badge of a change."""
+    labels = labels_of(definition, change, for_operators=True)
+    return Badge(in_language(labels, reader.language, change.state), meaning_of(definition, change.state).value)
+
+
+def state_badge(definition: WorkflowDefinition, state: str, reader: Reader) -> Badge:
+    """Return the badge of a state."""
+    return Badge(label_of_state(definition, state, reader.language), meaning_of(definition, state).value)
+
+
+def without_name(sentence: str, change: ChangeRequest, reader: Reader) -> str:
+    """Return the sentence of `why` without the subject and the id with which it begins, as a page shows both above."""
+    name = SENTENCES["change"][reader.language].partition("{parts}")[0]
+    short = sentence.removeprefix(name.format(subject=change.subject, id=change.id))
+    return short[:1].upper() + short[1:]
+
+
+def steps_of(definition: WorkflowDefinition, timeline: Timeline, reader: Reader) -> Sequence[Step]:
+    """Return the history in words, newest step first; runs of entries that say the same are one step."""
+    return read(definition, timeline.path, timeline.policy, reader.language)[::-1]
+
+
+def form_of(change: ChangeRequest, reader: Reader) -> Iterator[tuple[str, str]]:
+    """Yield the names and the texts of the form; secrets among its fields are masked, as in the log."""
+    form = change.form
+    fixed = {
+        "title": form.title,
+        "applicant": form.applicant,
+        "approvers": ", ".join(form.approvers),
+        "content": form.content,
+    }
+    yield from ((reader.words(name), text) for name, text in fixed.items() if text)
+    yield from ((name, str(value)) for name, value in masked({**form.fields, **change.data}).items())
+
+
+def deciders_of(change: ChangeRequest, reader: Reader) -> Sequence[str]:
+    """Return a text for each person who decided the ticket."""
+    return [decision_text(one, reader.language) for one in change.decision.deciders] if change.decision else []
+
+
+def effect_status(effect: PlannedEffect, reader: Reader) -> str:
+    """Return the status of an effect in words."""
+    return in_language(EFFECTS[effect.status], reader.language, effect.status.value)
+
+
+def outcome_of(change: ChangeRequest, reader: Reader) -> str:
+    """Return the outcome in words; empty while the change is open."""
+    return in_language(OUTCOMES[change.outcome], reader.language, change.outcome.value) if change.outcome else ""
+
+
+def page_of_ticket(url: str | None) -> str:
+    """Return the address of a ticket's page; empty for another kind of address."""
+    return url if url is not None and url.startswith(_PAGES) else ""

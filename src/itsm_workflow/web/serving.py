@@ -1,0 +1,70 @@
+"""Runs the console by a server of its own, waitress, until a signal ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+try:
+    from waitress import create_server
+except ImportError as error:
+    raise ImportError(
+        f"{error}: the console needs packages of its own, install them with `pip install 'itsm-workflow[web]'`"
+    ) from error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flask import Flask
+
+THREADS = 8
+"""The number of requests that are answered concurrently."""
+
+
+class PortInUseError(OSError):
+    """Another process listens on the port."""
+
+
+def serve(app: Flask, *, host: str, port: int, ready: Callable[[int], object]) -> None:
+    """Serve an application until SIGINT or SIGTERM.
+
+    Args:
+        app: The application.
+        host: The address to listen on.
+        port: The port; 0 for a free one.
+        ready: Called with the port when browsers can connect.
+
+    Raises:
+        PortInUseError: Another process listens on the port.
+        OSError: The address cannot be listened on.
+    """
+    listening = _listening(host, port)  # by waitress itself, a socket would stay open if this failed
+    server = create_server(app, sockets=[listening], threads=THREADS, ident=None)
+    with _ended_by_signals():
+        ready(listening.getsockname()[1])
+        try:
+            server.run()  # returns after a KeyboardInterrupt
+        finally:
+            server.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUseError(error.errno, error.strerror) from error
+        raise
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,111 @@
+"""The words of the pages themselves, in Chinese and English; a change is shown by the library's own labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.change import EffectStatus
+from itsm_workflow.machine.sentences import LANGUAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.machine.labels import Label
+
+__all__ = ["EFFECTS", "LANGUAGES", "WORDS", "words_in"]
+
+EFFECTS: Mapping[EffectStatus, Label] = {
+    EffectStatus.PLANNED: {"zh": "待执行", "en": "planned"},
+    EffectStatus.STARTED: {"zh": "执行中", "en": "being delivered"},
+    EffectStatus.DELIVERED: {"zh": "已完成", "en": "delivered"},
+    EffectStatus.PARKED: {"zh": "停止重试，待人工处理", "en": "parked, needs a person"},
+    EffectStatus.SUPERSEDED: {"zh": "已不需要", "en": "superseded"},
+}
+"""The name of each status of an effect."""
+
+WORDS: Mapping[str, Label] = {
+    # The frame
+    "console": {"zh": "变更审批控制台", "en": "Change requests"},
+    "skip": {"zh": "跳到正文", "en": "Skip to the content"},
+    "pages": {"zh": "页面", "en": "Pages"},
+    "changes": {"zh": "变更", "en": "Changes"},
+    "other_language": {"zh": "English", "en": "中文"},
+    "read_at": {"zh": "读取时间 {at}，流程 {workflow}", "en": "Read at {at}. Workflow {workflow}."},
+    "ago": {"zh": "{age}前", "en": "{age} ago"},
+    "ahead": {"zh": "{age}后", "en": "in {age}"},
+    # The list
+    "search": {"zh": "单号、对象或变更 ID", "en": "Ticket number, subject or id"},
+    "find": {"zh": "查找", "en": "Find"},
+    "state": {"zh": "状态", "en": "State"},
+    "attention": {"zh": "待人工处理的原因", "en": "Needs a person"},
+    "age": {"zh": "多久没有变化", "en": "Unchanged for"},
+    "all": {"zh": "全部", "en": "all"},
+    "any_reason": {"zh": "任何原因", "en": "any reason"},
+    "1h": {"zh": "至少 1 小时", "en": "at least 1 hour"},
+    "1d": {"zh": "至少 1 天", "en": "at least 1 day"},
+    "7d": {"zh": "至少 7 天", "en": "at least 7 days"},
+    "30d": {"zh": "至少 30 天", "en": "at least 30 days"},
+    "clear": {"zh": "清除筛选条件", "en": "Clear the filters"},
+    "subject": {"zh": "变更对象", "en": "Subject"},
+    "title": {"zh": "标题", "en": "Title"},
+    "since": {"zh": "最近变化", "en": "Last entry"},
+    "approvers": {"zh": "审批人", "en": "Approvers"},
+    "ticket": {"zh": "单据", "en": "Ticket"},
+    "nothing": {"zh": "没有符合条件的变更。", "en": "No change matches."},
+    "next": {"zh": "下一页", "en": "Next page"},
+    "first": {"zh": "第一页", "en": "First page"},
+    "unreadable": {"zh": "无法读取该变更：{error}", "en": "This change cannot be read: {error}"},
+    # One change
+    "now": {"zh": "当前情况", "en": "What is the case"},
+    "possible": {"zh": "现在可以做什么", "en": "What can be done now"},
+    "read_only": {
+        "zh": "本控制台只读。在命令行或业务系统中操作。",
+        "en": "This console only reads. Act on the command line or in the host.",
+    },
+    "nothing_possible": {"zh": "现在没有可做的操作。", "en": "No act is possible now."},
+    "picture": {"zh": "经过的状态", "en": "The way so far"},
+    "history": {"zh": "历史记录", "en": "History"},
+    "run": {
+        "zh": "同样的记录还有 {count} 条，到 #{seq}",
+        "en": "{count} more entries like this, up to #{seq}",
+    },
+    "left_out": {
+        "zh": "只显示最近的记录，之前还有 {count} 条。",
+        "en": "Only the latest entries are shown; {count} are before them.",
+    },
+    "needs_person": {"zh": "待人工处理：{reason}", "en": "Needs a person: {reason}"},
+    "no_longer": {"zh": "不再需要人工处理", "en": "No longer needs a person"},
+    "form": {"zh": "表单", "en": "Form"},
+    "applicant": {"zh": "申请人", "en": "Applicant"},
+    "content": {"zh": "内容", "en": "Content"},
+    "no_ticket": {"zh": "还没有单据。", "en": "There is no ticket yet."},
+    "ticket_number": {"zh": "单号", "en": "Number"},
+    "ticket_id": {"zh": "单据 ID", "en": "Ticket id"},
+    "recorded": {"zh": "登记时间", "en": "Recorded"},
+    "open_ticket": {"zh": "在 ITSM 中打开", "en": "Open in the ticket system"},
+    "decided": {"zh": "审批意见", "en": "Decided"},
+    "effects": {"zh": "后置动作", "en": "Effects"},
+    "deliveries": {"zh": "已执行 {count} 次", "en": "deliveries: {count}"},
+    "ids": {"zh": "编号与时间", "en": "Ids and times"},
+    "id": {"zh": "变更 ID", "en": "Change id"},
+    "key": {"zh": "关联键", "en": "Key"},
+    "attempts": {"zh": "提单次数", "en": "Attempts to file"},
+    "problem": {"zh": "提单问题", "en": "Last problem"},
+    "look_problem": {"zh": "查询问题", "en": "Last look-up"},
+    "created": {"zh": "创建时间", "en": "Created"},
+    "updated": {"zh": "最近变化", "en": "Last entry"},
+    "ended": {"zh": "结束时间", "en": "Ended"},
+    "outcome": {"zh": "结局", "en": "Outcome"},
+    # Errors
+    "not_found": {"zh": "没有这个页面或变更", "en": "There is no such page or change"},
+    "bad_page": {"zh": "无法显示这一页", "en": "This page cannot be shown"},
+    "failed": {"zh": "暂时无法读取变更", "en": "The changes cannot be read now"},
+    "refused": {"zh": "请求被拒绝", "en": "The request was refused"},
+    "back": {"zh": "返回变更列表", "en": "Back to the list"},
+}
+"""The words of the pages by their codes; the names in braces are the parameters of both languages."""
+
+
+def words_in(language: str, code: str, **values: object) -> str:
+    """Return words of a page in a language, with their values."""
+    return WORDS[code][language].format_map(values)

@@ -1,0 +1,66 @@
+"""The command that serves the console, as a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from itsm_workflow.cli import web
+from tests.support.limits import PATIENCE
+
+if TYPE_CHECKING:
+    from tests.integration.cli.office import Office
+
+
+def test_the_console_is_served_until_a_signal(office: Office) -> None:
+    """From the store alone, to the names of this machine; SIGTERM ends it without a traceback."""
+    office.apply("collector-42")
+    with office.start("web", "--port", "0") as served:
+        assert served.stderr is not None
+        line = served.stderr.readline()
+        assert line.startswith("the console is at http://127.0.0.1:"), line
+        address = line.split()[4]
+        shown = requests.get(f"{address}changes/", timeout=PATIENCE)
+        foreign = requests.get(f"{address}changes/", headers={"Host": "rebound.example"}, timeout=PATIENCE)
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(PATIENCE) == 0
+        assert served.stderr.read() == ""
+    assert ("collector-42" in shown.text, shown.headers.get("Server")) == (True, None)
+    assert foreign.status_code == 400
+
+
+def test_a_port_in_use_is_named_with_the_fix(office: Office) -> None:
+    """Not a traceback of the server's library."""
+    office.apply("collector-42")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = office.run("web", "--port", str(taken.getsockname()[1]))
+    assert done.code == 1
+    assert "another process does: choose another port with --port" in done.err
+
+
+def test_the_extra_is_named_if_it_is_missing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it."""
+    office.apply("collector-42")
+    for name in [name for name in sys.modules if name.startswith("itsm_workflow.web")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "flask", None)
+    done = office.run("web")
+    assert (done.code, "pip install 'itsm-workflow[web]'" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "answered"),
+    [
+        ("127.0.0.1", (), {"127.0.0.1", "localhost", "[::1]"}),
+        ("0.0.0.0", (), set()),  # noqa: S104 - it is not listened on
+        ("0.0.0.0", ("itsm.example.com",), {"127.0.0.1", "localhost", "[::1]", "itsm.example.com"}),  # noqa: S104 - as above
+    ],
+)
+def test_the_names_that_are_answered(host: str, names: tuple[str, ...], answered: set[str]) -> None:
+    """Those of this machine and the given ones; on another address without names, any."""
+    assert set(web.answered_names(host, names)) == answered

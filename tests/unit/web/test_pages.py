@@ -1,0 +1,244 @@
+"""The console's pages that only read: what they show, in which language, and with which headers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
+
+from itsm_workflow.sandbox import acting
+from itsm_workflow.web import console
+from itsm_workflow.web.words import WORDS
+from tests.support.desk import ASKED, Desk
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+    from itsm_workflow import Workflow
+    from itsm_workflow.form import FormArguments
+    from itsm_workflow.storage.protocol import Query, Rows
+
+BAIT = '<img src=x onerror="alert(1)"><script>alert(2)</script>"\'>{{ 7 * 7 }}'
+
+
+def subjects(text: str) -> list[str]:
+    """Return the subjects of the rows on a list."""
+    return re.findall(r'<th scope="row"><a href="[^"]*">([^<]*)</a>', text)
+
+
+def page(client: FlaskClient, workflow: Workflow, subject: str, language: str = "en") -> str:
+    """Return the page of a change."""
+    answer = client.get(f"/changes/{workflow.resolve(subject).id}/?language={language}")
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_the_list_shows_each_change_with_its_state(client: FlaskClient) -> None:
+    """In the order in which they were drafted."""
+    text = client.get("/changes/").text
+    assert subjects(text) == [f"collector-{number}" for number in range(4)]
+    assert re.findall(r'badge (\S+?)"', text) == ["waiting", "granted", "attention", "refused", "draft"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ("state=pending", ["collector-0"]),
+        ("attention=any", ["collector-1"]),
+        ("attention=effect_parked&state=approved", ["collector-1"]),
+        ("attention=overdue", []),
+        ("age=1h", ["collector-0", "collector-1", "collector-2"]),
+    ],
+)
+def test_the_filters_are_in_the_address(client: FlaskClient, filters: str, found: list[str]) -> None:
+    """So that a page can be sent to a colleague."""
+    text = client.get(f"/changes/?{filters}").text
+    assert subjects(text) == found
+    chosen = {part.partition("=")[2] for part in filters.split("&")}
+    assert set(re.findall(r'value="(\w+)" selected', text)) == chosen
+
+
+def test_a_name_leads_to_its_change(client: FlaskClient, workflow: Workflow) -> None:
+    """By subject, by ticket number and by id; a name without a change says so."""
+    change = workflow.resolve("collector-0")
+    for name in (change.subject, change.sn, change.id):
+        assert client.get("/changes/", query_string={"q": name}).headers["Location"] == f"/changes/{change.id}/"
+    assert "No change matches." in client.get("/changes/?q=collector").text
+
+
+def test_a_name_of_several_changes_lists_them(client: FlaskClient, workflow: Workflow) -> None:
+    """A subject has a change for each time that it was asked for."""
+    workflow.draft(subject="collector-2", **ASKED)
+    assert subjects(client.get("/changes/?q=collector-2").text) == ["collector-2", "collector-2"]
+
+
+def test_pages_follow_each_other(desk: Desk) -> None:
+    """With the same filters, until the last one."""
+    workflow = desk.workflow()
+    for number in range(51):
+        workflow.draft(subject=f"collector-{number:02}", **ASKED)
+    client = console(workflow, clock=desk.clock).test_client()
+    first = client.get("/changes/?state=draft").text
+    following = re.findall(r'<a href="([^"]*)" rel="next"', first)[0].replace("&amp;", "&")
+    assert "state=draft" in following
+    second = client.get(f"/changes/{following}").text
+    both = subjects(first) + subjects(second)
+    assert (len(subjects(first)), len(both), len(set(both))) == (50, 51, 51)
+    assert 'rel="next"' not in second
+
+
+@pytest.mark.parametrize("filters", ["state=nonsense", "attention=nonsense", "age=nonsense", "after=%00&age=1d"])
+def test_a_page_that_cannot_be_shown_says_why(client: FlaskClient, filters: str) -> None:
+    """It is the fault of the address."""
+    answer = client.get(f"/changes/?{filters}")
+    assert (answer.status_code, 'role="alert"' in answer.text) == (400, True)
+
+
+def test_the_page_of_a_change_begins_with_what_is_the_case(client: FlaskClient, workflow: Workflow) -> None:
+    """Then what can be done, the history, the ticket, the form and the effects."""
+    text = page(client, workflow, "collector-1")
+    order = [
+        "Ended as approved on",
+        "<li>Retry an effect",
+        "<svg",
+        "Note that the effect failed",
+        ">REQ2026",
+        "expect_host_size",
+        "parked, needs a person",
+        "Change id",
+    ]
+    places = [text.index(one) for one in order]
+    assert places == sorted(places)
+    assert "the collector&#39;s host is unreachable" in text
+    assert "of the host" not in text, "the field api_token is masked"
+
+
+def test_the_pages_are_in_chinese_too(client: FlaskClient, workflow: Workflow) -> None:
+    """By the address, which a cookie remembers, or by the browser."""
+    assert "等待审批" in page(client, workflow, "collector-0", "zh")
+    assert 'lang="zh-CN"' in client.get("/changes/").text
+    fresh = console(workflow).test_client()
+    text = fresh.get("/changes/", headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.5"}).text
+    assert "待人工处理的原因" in text
+    assert 'lang="en"' in fresh.get("/changes/", headers={"Accept-Language": "fr"}).text
+
+
+def test_every_word_is_in_both_languages_with_the_same_parameters() -> None:
+    """A page never mixes them."""
+    for code, word in WORDS.items():
+        assert set(word) == {"zh", "en"}, code
+        assert sorted(re.findall(r"{\w+}", word["zh"])) == sorted(re.findall(r"{\w+}", word["en"])), code
+
+
+def test_hostile_texts_are_shown_as_texts(desk: Desk) -> None:
+    """In title, applicant, fields, content, subject, remark and ticket number, on every page that shows them."""
+    asked: FormArguments = {**ASKED, "title": BAIT, "content": BAIT, "fields": {"a": BAIT}}
+    workflow = desk.workflow()
+    change = workflow.apply(subject=BAIT, **asked)
+    desk.pass_time()
+    ticket = desk.ledger.by_id(int(change.expect_ticket().id))
+    ticket.sn = BAIT
+    acting.decide(desk.ledger, ticket, "carol", approved=False, remark=BAIT)
+    desk.pass_time()
+    workflow.settle(change.id)
+    client = console(workflow).test_client()
+    for address, query in (("/changes/", {}), ("/changes/", {"state": BAIT}), (f"/changes/{change.id}/", {"q": BAIT})):
+        text = client.get(address, query_string=query).text
+        assert "onerror" in text, address
+        assert "<img" not in text
+        assert "<script" not in text
+    assert "{{ 7 * 7 }}" in client.get(f"/changes/{change.id}/").text
+
+
+def test_every_answer_has_the_headers_of_a_strict_page(client: FlaskClient) -> None:
+    """No script, nothing from elsewhere, no frame; also for an error and for the style sheet."""
+    for address in ("/changes/", "/nothing", "/changes/none/", "/static/console.css"):
+        answer = client.get(address, buffered=True)
+        policy = answer.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'")
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["X-Frame-Options"] == "DENY"
+    assert client.get("/changes/").headers["Cache-Control"] == "no-store"
+
+
+def test_no_page_has_an_inline_style_or_script(client: FlaskClient, workflow: Workflow) -> None:
+    """The policy would forbid it."""
+    for text in (client.get("/changes/").text, page(client, workflow, "collector-1")):
+        assert re.findall(r"<script|<style|\sstyle=|\son\w+=|javascript:", text) == []
+
+
+def test_what_does_not_exist_is_a_page(client: FlaskClient) -> None:
+    """With the way back."""
+    for address in ("/changes/none/", "/nothing/"):
+        answer = client.get(address)
+        assert (answer.status_code, 'href="/changes/"' in answer.text) == (404, True)
+
+
+def test_only_the_given_names_are_answered(workflow: Workflow) -> None:
+    """A page elsewhere cannot read the console by a name of its own that leads to this machine."""
+    client = console(workflow, hosts=["localhost", "[::1]"]).test_client()
+    assert client.get("/changes/", headers={"Host": "LOCALHOST:8000"}).status_code == 200
+    assert client.get("/changes/", headers={"Host": "[::1]:8000"}).status_code == 200
+    refused = client.get("/changes/", headers={"Host": "rebound.example:8000"})
+    assert (refused.status_code, "collector-0" in refused.text) == (400, False)
+
+
+def test_times_have_a_zone(workflow: Workflow) -> None:
+    """Which the host chooses."""
+    client = console(workflow, zone=dt.timezone(dt.timedelta(hours=8), "CST")).test_client()
+    assert "2026-03-02 16:00:00 CST" in page(client, workflow, "collector-0")
+
+
+def test_a_store_that_fails_is_a_page(client: FlaskClient, desk: Desk) -> None:
+    """Without a traceback on it."""
+    desk.store.inner.close()
+    answer = client.get("/changes/")
+    assert (answer.status_code, "Traceback" in answer.text) == (503, False)
+
+
+def test_an_unreadable_change_is_shown_with_its_error(
+    client: FlaskClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are shown as well."""
+    find = desk.store.inner.find
+
+    def damaged(query: Query) -> Rows:
+        found = find(query)
+        rows = (attrs.evolve(row, document="{}") if row.subject == "collector-2" else row for row in found.rows)
+        return attrs.evolve(found, rows=tuple(rows))
+
+    monkeypatch.setattr(desk.store, "find", damaged)
+    text = client.get("/changes/").text
+    assert subjects(text) == ["collector-0", "collector-1", "collector-3"]
+    assert "cannot be read" in text
+
+
+def test_a_host_mounts_it_below_a_path(app: Flask, workflow: Workflow) -> None:
+    """Every link and the style sheet stay below the path."""
+
+    def other(_environ: object, start_response: object) -> list[bytes]:
+        start_response("404 Not Found", [])  # type: ignore[operator]
+        return []
+
+    client = Client(DispatcherMiddleware(other, {"/itsm/console": app}))
+    assert client.get("/").status_code == 404
+    text = client.get("/itsm/console/changes/").text
+    links = re.findall(r'(?:href|action)="(/[^"]*)"', text)
+    assert links
+    assert all(link.startswith("/itsm/console/") for link in links)
+    change = workflow.resolve("collector-0")
+    found = client.get("/itsm/console/changes/?q=collector-0")
+    assert found.headers["Location"] == f"/itsm/console/changes/{change.id}/"
+
+
+def test_only_a_workflow_or_a_function_has_a_console() -> None:
+    """The mistake is named."""
+    with pytest.raises(TypeError, match="workflow"):
+        console("workflow")  # type: ignore[arg-type]
