@@ -251,6 +251,9 @@ class AsyncWorkflow:
     @_twin_of(Workflow.find_page)
     def find_page(self) -> None: ...
 
+    @_twin_of(Workflow.counts)
+    def counts(self) -> None: ...
+
     @_twin_of(Workflow.figures)
     def figures(self) -> None: ...
 

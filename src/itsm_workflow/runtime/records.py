@@ -15,6 +15,7 @@ from itsm_workflow.pictures import Graph, SequenceDiagram, Timeline
 from itsm_workflow.readonly import ReadOnlyDict
 from itsm_workflow.runtime.arguments import check_function, check_text, check_whole
 from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE
+from itsm_workflow.runtime.counting import Counted
 from itsm_workflow.runtime.figures import Figures, read_figures
 from itsm_workflow.runtime.finding import FoundPage, page_query, query_of, token_of
 from itsm_workflow.runtime.newest import newest_of
@@ -41,7 +42,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Records:
+class Records(Counted):
     """Reads a workflow's changes.
 
     Args:

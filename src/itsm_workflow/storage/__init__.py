@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Repair,
         Restored,
         SupportsBackup,
+        SupportsCounts,
         SupportsMigration,
         SupportsRepair,
         SupportsRestore,
@@ -40,7 +41,8 @@ else:
     __getattr__, __dir__ = exports(
         __name__,
         {
-            "abilities": "Repair Restored SupportsBackup SupportsMigration SupportsRepair SupportsRestore TellsDamage",
+            "abilities": "Repair Restored SupportsBackup SupportsCounts SupportsMigration SupportsRepair "
+            "SupportsRestore TellsDamage",
             "files": "sync_directory unavailable",
         },
     )
@@ -61,6 +63,7 @@ __all__ = [
     "Schema",
     "StorageBackend",
     "SupportsBackup",
+    "SupportsCounts",
     "SupportsMigration",
     "SupportsRepair",
     "SupportsRestore",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import attrs
 
-from itsm_workflow.storage.protocol import EntryRow, Row, Schema
+from itsm_workflow.storage.protocol import EntryRow, Query, Row, Schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +73,28 @@ class SupportsBackup(Protocol):
         Raises:
             StorageUnavailable: The store does not exist, the target exists already, or it cannot be written.
             StorageCorrupt: The store is damaged; no file was made.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsCounts(Protocol):
+    """A backend that can count rows without returning them."""
+
+    def count(self, query: Query, before: Sequence[int] = (), /) -> tuple[int, ...]:
+        """Count the rows of a page: those that `StorageBackend.find` would return.
+
+        The cost is bounded by the query's limit if an index lists the rows that match, as for a state.
+
+        Args:
+            query: The query.
+            before: Times in microseconds.
+
+        Returns:
+            The number of rows, and for each time the number of those whose last entry is not later.
+
+        Raises:
+            StorageUnavailable: The store cannot be read.
         """
         ...
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from flask import Flask, redirect, url_for
+from flask import Flask
 
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.runtime.arguments import check_function
 from itsm_workflow.runtime.records import Records
 from itsm_workflow.web.detail import change_page
 from itsm_workflow.web.listing import list_page
+from itsm_workflow.web.overview import overview_page
 from itsm_workflow.web.pages import Site, prepare, same_page
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def console(
     prepare(app, site)
 
     def overview() -> Response:
-        return redirect(url_for("changes"), 303)
+        return overview_page(site)
 
     def changes() -> Response:
         return list_page(site)

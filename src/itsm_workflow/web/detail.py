@@ -8,6 +8,7 @@ from flask import g
 from markupsafe import Markup
 
 from itsm_workflow.pictures import Graph
+from itsm_workflow.policy import Policy
 from itsm_workflow.web.presenting import (
     ENTRIES,
     badge,
@@ -19,6 +20,7 @@ from itsm_workflow.web.presenting import (
     steps_of,
     without_name,
 )
+from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
@@ -29,22 +31,23 @@ if TYPE_CHECKING:
 def change_page(site: Site, change_id: str) -> Response:
     """Return the page of a change."""
     records, reader = site.records(), g.reader
-    definition, change = records.definition, records.get(change_id)
+    seen, definition = records.overview(change_id, language=reader.language), records.definition
+    change = seen.change
     g.workflow = definition.name
-    timeline = records.timeline(change_id)
-    steps = steps_of(definition, timeline, reader)
-    drawn = Graph(definition=definition, path=timeline.path).svg(language=reader.language)
+    policy = records.policy if isinstance(records, Workflow) else Policy()
+    steps = steps_of(definition, seen.history, policy, reader)
+    drawn = Graph(definition=definition, path=seen.history).svg(language=reader.language)
     return site.page(
         "change",
         change.subject,
         change=change,
         badge=badge(definition, change, reader),
-        why=without_name(records.why(change_id, language=reader.language), change, reader),
-        allowed=[reader.operation(name) for name in records.allowed(change_id)],
+        why=without_name(seen.why, change, reader),
+        allowed=[reader.operation(name) for name in seen.allowed],
         picture=Markup(drawn),  # noqa: S704 - the picture escapes its texts
         steps=steps[:ENTRIES],
         left_out=max(len(steps) - ENTRIES, 0),
-        ticket_page=page_of_ticket(records.status(change_id).ticket_url),
+        ticket_page=page_of_ticket(seen.status.ticket_url),
         deciders=deciders_of(change, reader),
         form=list(form_of(change, reader)),
         effects=[(one, effect_status(one, reader)) for one in change.effects],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlencode
 
 import attrs
@@ -38,7 +38,16 @@ AGES: Mapping[str, dt.timedelta] = {
 }
 """By what the address says, the time for which a change has not moved."""
 
+SCANNED = 2000
+"""The largest number of changes that are read for a page of old ones in a state."""
+
+_CHUNK = 250
 _FILTERS = ("q", "state", "attention", "age")
+
+
+class _Filters(TypedDict):
+    states: list[str] | None
+    attention: Sequence[str] | None
 
 
 def list_page(site: Site) -> Response:
@@ -67,6 +76,7 @@ def list_page(site: Site) -> Response:
         ages=[(name, reader.words(name)) for name in AGES],
         rows=list(_rows(definition, found, reader)),
         unreadable=[(one, reader.words("unreadable", error=error)) for one, error in found.unreadable.items()],
+        looked_at=SCANNED if found.next and not found.changes else 0,
         following=f"?{urlencode({**chosen, 'after': found.next})}" if found.next else "",
         first=f"?{urlencode(chosen)}" if request.args.get("after") else "",
     )
@@ -84,13 +94,37 @@ def _found(records: Records, given: Mapping[str, str]) -> FoundPage:
     if age and age not in AGES:
         raise ValueError(f"age={age} is not one of {', '.join(AGES)}")
     reasons = list(AttentionReason) if attention == ANY else [attention]
-    return records.find_page(
-        states=[given["state"]] if given["state"] else None,
-        attention=reasons if attention else None,
-        older_than=AGES[age] if age else None,
-        after=request.args.get("after") or None,
-        limit=PAGE,
-    )
+    filters: _Filters = {
+        "states": [given["state"]] if given["state"] else None,
+        "attention": reasons if attention else None,
+    }
+    after = request.args.get("after") or None
+    if age and (attention or given["state"]):
+        return _old_ones(records, filters, g.reader.now - AGES[age], after)
+    return records.find_page(**filters, older_than=AGES[age] if age else None, after=after, limit=PAGE)
+
+
+def _old_ones(records: Records, filters: _Filters, until: dt.datetime, after: str | None) -> FoundPage:
+    """Return a page of changes that have not moved since a time, of those that match the other filters.
+
+    No index has both. So at most `SCANNED` changes are read, and the next page goes on after them.
+    """
+    changes: list[ChangeRequest] = []
+    unreadable: dict[str, Exception] = {}
+    for _ in range(SCANNED // _CHUNK):
+        page = records.find_page(**filters, after=after, limit=_CHUNK)
+        unreadable.update(page.unreadable)
+        changes += [one for one in page.changes if one.updated_at <= until]
+        after = page.next
+        if len(changes) >= PAGE:
+            is_last = len(changes) == PAGE and after is None
+            changes = changes[:PAGE]
+            after = None if is_last else changes[-1].id  # the token of a page in the order of ids
+            unreadable = {key: error for key, error in unreadable.items() if after is None or key <= after}
+            break
+        if after is None:
+            break
+    return FoundPage(changes=tuple(changes), unreadable=unreadable, next=after)
 
 
 def _named(records: Records, name: str) -> FoundPage:

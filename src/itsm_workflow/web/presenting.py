@@ -19,10 +19,10 @@ from itsm_workflow.web.words import EFFECTS, words_in
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from itsm_workflow.change import AttentionReason, ChangeRequest, PlannedEffect
+    from itsm_workflow.change import AttentionReason, ChangeRequest, Entry, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
-    from itsm_workflow.pictures import Timeline
     from itsm_workflow.pictures.reading import Step
+    from itsm_workflow.policy import Policy
 
 ENTRIES = 300
 """The number of steps of a history that a page shows, the last ones."""
@@ -95,9 +95,11 @@ def without_name(sentence: str, change: ChangeRequest, reader: Reader) -> str:
     return short[:1].upper() + short[1:]
 
 
-def steps_of(definition: WorkflowDefinition, timeline: Timeline, reader: Reader) -> Sequence[Step]:
+def steps_of(
+    definition: WorkflowDefinition, history: Sequence[Entry], policy: Policy, reader: Reader
+) -> Sequence[Step]:
     """Return the history in words, newest step first; runs of entries that say the same are one step."""
-    return read(definition, timeline.path, timeline.policy, reader.language)[::-1]
+    return read(definition, history, policy, reader.language)[::-1]
 
 
 def form_of(change: ChangeRequest, reader: Reader) -> Iterator[tuple[str, str]]:

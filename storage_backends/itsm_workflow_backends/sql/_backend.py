@@ -219,6 +219,15 @@ class SQLBackend:
         rows = tuple(map(to_row, found[: query.limit]))
         return Rows(rows=rows, next=cursor_at(rows[-1], query.order) if len(found) > query.limit else None)
 
+    def count(self, query: Query, before: Sequence[int] = (), /) -> tuple[int, ...]:
+        """Count the rows of a page, see `SupportsCounts.count`."""
+        check_query(query)
+        self._check_open()
+        statement = self._statements.counted(query, before)
+        if statement is None:
+            return (0,) * (1 + len(before))
+        return tuple(map(int, self._read(lambda connection: connection.execute(statement).one())))
+
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
         """Return one page of history, see `StorageBackend.history`."""
         check_history(change_id, after_seq, limit)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    case,
     cast,
     func,
     insert,
@@ -117,6 +118,18 @@ class Statements:
         if query.after is not None:
             terms.append(self._after(query.after, query.order))
         return select(*c).where(*terms).order_by(*self._sorted(query.order)).limit(query.limit + 1)
+
+    def counted(self, query: Query, before: Sequence[int]) -> Select[Any] | None:
+        """Return the statement that counts the rows of a page, and those whose last entry is not later than each time.
+
+        It is None if no row can match.
+        """
+        page = self.page(query)
+        if page is None:
+            return None
+        rows = page.with_only_columns(self.changes.c.updated_at).limit(query.limit).subquery()
+        sums = [func.coalesce(func.sum(case((rows.c.updated_at <= at, 1), else_=0)), 0) for at in before]
+        return select(func.count(), *sums).select_from(rows)
 
     def _one_of(self, column: Column[str], texts: list[str]) -> ColumnElement[bool]:
         if self._is_postgresql:  # one parameter for any number of texts, of which a statement has at most 65,535

@@ -140,6 +140,16 @@ class SQLiteBackend:
         with self._connections.reading() as connection:
             return find(connection, query)
 
+    def count(self, query: Query, before: Sequence[int] = (), /) -> tuple[int, ...]:
+        """Count the rows of a page, see `SupportsCounts.count`."""
+        check_query(query)
+        counted = sql.count_page(query, before)
+        if counted is None:
+            return (0,) * (1 + len(before))
+        with self._connections.reading() as connection:
+            [found] = read(connection, *counted)
+        return tuple(found)
+
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
         """Return one page of history, see `StorageBackend.history`."""
         check_history(change_id, after_seq, limit)

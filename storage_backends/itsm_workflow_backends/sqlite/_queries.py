@@ -208,6 +208,16 @@ def select_page(
     return f"{selected}{where} ORDER BY {_SORTED[query.order]} LIMIT ?", [*values, query.limit + 1]
 
 
+def count_page(query: Query, before: Sequence[int]) -> tuple[str, list[Value]] | None:
+    """Return the statement that counts the rows of a page, and those whose last entry is not later than each time."""
+    page = select_page(query, columns=("updated_at",))
+    if page is None:
+        return None
+    inner, values = page
+    sums = "".join(", coalesce(sum(updated_at <= ?), 0)" for _ in before)
+    return f"SELECT count(*){sums} FROM ({inner})", [*before, *values[:-1], query.limit]  # noqa: S608 - as above
+
+
 def _narrow(query: Query, terms: list[str], values: list[Value], plus: str, *, listed: str | None) -> None:
     for term, value in (
         ("workflow = ?", query.workflow),

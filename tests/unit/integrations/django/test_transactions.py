@@ -260,6 +260,7 @@ CALLS: dict[str, Callable[[DjangoWorkflow, str], object]] = {
 READS = {
     "get", "find", "find_page", "newest", "history", "allowed", "graph", "resolve", "other_workflows",
     "require_approved", "approval_required", "wait", "wait_async", "figures", "timeline", "sequence", "overview",
+    "counts",
 }  # fmt: skip
 
 

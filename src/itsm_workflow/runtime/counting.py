@@ -1,0 +1,124 @@
+"""Counts of a workflow's open changes, by state, age and reason for attention, with a bound on the cost of each.
+
+The number of changes that have ended has no bound, so they are not counted.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.clock import from_micros, to_micros
+from itsm_workflow.readonly import ReadOnlyDict
+from itsm_workflow.runtime.arguments import check_whole
+from itsm_workflow.storage.abilities import SupportsCounts
+from itsm_workflow.storage.protocol import Order, Query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.runtime.journal import Journal
+
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+
+_READ = 1000
+"""The largest count in a store that cannot count by itself, so that the rows are read."""
+
+
+@attrs.frozen(kw_only=True)
+class Count:
+    """A number of changes.
+
+    Attributes:
+        number: The number, at most the limit.
+        is_more: Whether there are more; then the counted ones were drafted first.
+        hour_old: How many of the counted ones had no entry for at least an hour.
+        day_old: How many of them had none for at least a day.
+    """
+
+    number: int
+    is_more: bool = False
+    hour_old: int = 0
+    day_old: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """Counts of a workflow's store at one time.
+
+    Attributes:
+        at: The time.
+        states: By state that is not final, its changes.
+        attention: By reason that a change has, the changes that a person should look at.
+        earliest_due: The earliest due time; long ago if no process reconciles. None if nothing is due at any time.
+    """
+
+    at: dt.datetime
+    states: Mapping[str, Count]
+    attention: Mapping[str, Count]
+    earliest_due: dt.datetime | None = None
+
+
+class Counted:
+    """Counts changes; `Records` inherits it."""
+
+    _journal: Journal
+
+    def counts(self, *, limit: int = 10_000) -> Counts:
+        """Return how many changes are in each state that is not final, and need a person for each reason.
+
+        A store without the ability to count (`SupportsCounts`) is read, and counts at most 1,000.
+
+        Args:
+            limit: The largest number to count for each state and each reason.
+
+        Raises:
+            ValueError: The limit is below 1.
+            StorageError: The store failed.
+        """
+        check_whole("counts(limit=...)", limit, least=1)
+        journal = self._journal
+        definition, now = journal.definition, journal.clock.now()
+        open_states = [state.value for state in definition.states if state not in definition.final]
+        of_reasons = {
+            reason.value: _count(journal, Query(workflow=definition.name, attention=(reason.value,)), limit, now)
+            for reason in AttentionReason
+        }
+        return Counts(
+            at=now,
+            states=ReadOnlyDict(
+                {
+                    state: _count(journal, Query(workflow=definition.name, states=(state,)), limit, now)
+                    for state in open_states
+                }
+            ),
+            attention=ReadOnlyDict({reason: count for reason, count in of_reasons.items() if count.number}),
+            earliest_due=_earliest_due(journal),
+        )
+
+
+def _count(journal: Journal, query: Query, limit: int, now: dt.datetime) -> Count:
+    ages = [to_micros(now - age) for age in (HOUR, DAY)]
+    storage = journal.storage
+    if isinstance(storage, SupportsCounts):
+        number, hour_old, day_old = storage.count(attrs.evolve(query, limit=limit + 1), ages)
+    else:
+        limit = min(limit, _READ)
+        moved = [row.updated_at for row in islice(journal.rows(attrs.evolve(query, limit=limit + 1)), limit + 1)]
+        number, hour_old, day_old = len(moved), *(sum(one <= age for one in moved) for age in ages)
+    return Count(
+        number=min(number, limit),
+        is_more=number > limit,
+        hour_old=min(hour_old, limit),
+        day_old=min(day_old, limit),
+    )
+
+
+def _earliest_due(journal: Journal) -> dt.datetime | None:
+    query = Query(workflow=journal.definition.name, order=Order.DUE_AT, limit=1)
+    first = next(journal.rows(query), None)
+    return None if first is None or first.due_at is None else from_micros(first.due_at)
