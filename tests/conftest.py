@@ -72,5 +72,9 @@ def _no_settings_from_outside() -> Iterator[None]:
     taken = {name: value for name, value in os.environ.items() if name.upper().startswith(OUTSIDE)}
     for name in taken:
         del os.environ[name]
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):  # the command speaks the language of the locale
+        if os.environ.get(name, "").startswith("zh"):
+            taken[name] = os.environ[name]
+            os.environ[name] = "C.UTF-8"
     yield
     os.environ.update(taken)

@@ -32,6 +32,7 @@ from itsm_workflow.cli import (
 )
 from itsm_workflow.cli.examples import show_examples
 from itsm_workflow.cli.exits import Exit, exit_of
+from itsm_workflow.cli.language import forget, language, speak, spoken, spoken_error
 from itsm_workflow.cli.operations import COMMANDS, commands_of
 from itsm_workflow.cli.output import clean, note
 from itsm_workflow.errors import InvalidForm, ItsmWorkflowError, TransitionRefused
@@ -83,14 +84,17 @@ def group() -> None:
 for _command in chain.from_iterable(_COMMANDS.values()):
     group.add_command(_command)
     show_examples(str(_command.name), _command)
+    speak(_command)
 for _group in (storage.storage, gateway_check.gateway):
     for _name, _command in _group.commands.items():
         show_examples(f"{_group.name} {_name}", _command)
+        speak(_command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code. No error that a user can cause ends in a traceback."""
     _escape_unencodable()
+    forget()
     try:
         code = group.main(args=arguments, prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()
@@ -115,7 +119,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _usage(error: click.ClickException) -> int:
-    note(f"{NAME}: " + "\n".join(map(clean, error.format_message().splitlines())))
+    note(f"{NAME}: " + "\n".join(map(clean, spoken(error.format_message()).splitlines())))
     ctx = getattr(error, "ctx", None)
     if ctx is not None:
         note(f"`{ctx.command_path} --help` shows the usage")
@@ -126,12 +130,14 @@ def _report(error: ItsmWorkflowError) -> None:
     if isinstance(error, InvalidForm):
         note(f"{NAME}: the arguments were refused, nothing was stored or sent:")
         for field, value, rule in error.problems:
-            note(clean(f"  {field}: {rule}" + (f" (it is {value})" if value else "")))
+            shown = {"en": f" (it is {value})", "zh": f"（现为 {value}）"}[language()] if value else ""
+            note(clean(f"  {field}: {spoken(rule)}{shown}"))
     elif isinstance(error, TransitionRefused):
         command = COMMANDS.get(error.operation, error.operation)
-        note(f"{NAME}: {clean(error.to_caller(operation=command, allowed=commands_of(error.allowed)))}")
+        refused = error.to_caller(operation=command, allowed=commands_of(error.allowed))
+        note(f"{NAME}: {clean(spoken_error(refused))}")
     else:
-        note(f"{NAME}: {clean(error)}")
+        note(f"{NAME}: {clean(spoken_error(error))}")
 
 
 def _escape_unencodable() -> None:

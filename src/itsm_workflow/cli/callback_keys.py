@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from itsm_workflow.cli.exits import Exit
-from itsm_workflow.cli.output import data
+from itsm_workflow.cli.output import line
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.values import not_written
 from itsm_workflow.secrets import Secret
@@ -36,16 +36,16 @@ def callback_keys(place: Place, output: pathlib.Path | None, *, rotate: bool) ->
     if rotate != (output is not None):
         raise click.UsageError("--rotate and --output belong together: keys are written to a file, never printed")
     keys = Settings.from_env().callback_keys
-    data(f"{min(len(keys), _LIVE)} of {_LIVE} keys are live")
+    line(f"{min(len(keys), _LIVE)} of {_LIVE} keys are live")
     if len(keys) > _LIVE:
-        data(f"{len(keys) - _LIVE} more are listed in {VARIABLE} and no longer accepted: remove them")
+        line(f"{len(keys) - _LIVE} more are listed in {VARIABLE} and no longer accepted: remove them")
     if output is not None:
         with place.records() as records:  # first, since it may fail
             relying = sum(records.definition.is_open(change) for change in records.find())
         _write(output, keys)
-        data(f"{output} has the new value of {VARIABLE}: give it to every process, then remove the file")
+        line(f"{output} has the new value of {VARIABLE}: give it to every process, then remove the file")
         if keys:
-            data(f"{relying} open changes rely on the present keys: rotate again when they have ended")
+            line(f"{relying} open changes rely on the present keys: rotate again when they have ended")
     return Exit.DONE
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from itsm_workflow.cli.language import language_of, remember
 from itsm_workflow.cli.output import as_json, data, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option, resolved
@@ -53,7 +54,12 @@ _FORMATS: Mapping[Kind, Sequence[str]] = {
     type=click.Choice(FORMATS),
     help=f"The format of the drawing; by default that of the file's suffix, or {FORMATS[0]}, or svg for a timeline.",
 )
-@click.option("--language", type=click.Choice(LANGUAGES), help="The language of a change's picture, or of any SVG.")
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    callback=remember,
+    help="Of a change's picture, or of any SVG; by default that of the locale.",
+)
 @click.option(
     "-o",
     "--output",
@@ -82,7 +88,7 @@ def graph(
     if language is not None and (kind, spec == "svg") == (Kind.STATES, False):
         raise click.UsageError(f"--language {language} does not fit the format {spec} of the states: use --format svg")
     try:
-        text = _drawn(place, name, Kind(kind), spec, language or LANGUAGES[0])
+        text = _drawn(place, name, Kind(kind), spec, language or language_of(in_json=in_json))
     except ImportError as missing:
         raise click.ClickException(str(missing)) from missing
     if output is not None:

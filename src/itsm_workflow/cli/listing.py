@@ -8,11 +8,13 @@ import rich_click as click
 
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.language import language
 from itsm_workflow.cli.output import as_json, clean, entries, note, table, width
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.values import Whole, age
 from itsm_workflow.cli.views import change_view, moment
+from itsm_workflow.machine.labels import ATTENTION, in_language, labels_of
 from itsm_workflow.runtime.arguments import check_states
 from itsm_workflow.storage.damage import logged_damage
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import WorkflowDefinition
 
 _WIDE = 120
 """The columns of a terminal on which a change takes one line."""
@@ -80,7 +83,7 @@ def list_changes(  # noqa: PLR0917 - click passes by name
         if in_json:
             as_json([change_view(records.definition, change) for change in page.changes])
         elif page.changes:
-            _print_changes(page.changes)
+            _print_changes(records.definition, page.changes)
         else:
             note("no change matches")
             if others := records.other_workflows():
@@ -92,12 +95,9 @@ def list_changes(  # noqa: PLR0917 - click passes by name
     return Exit.PARTLY if page.unreadable or logged else Exit.DONE
 
 
-def _print_changes(changes: Sequence[ChangeRequest]) -> None:
+def _print_changes(definition: WorkflowDefinition, changes: Sequence[ChangeRequest]) -> None:
     """Print a line for each change; on a narrow terminal, what people wrote stands below it."""
-    first = [
-        (change.id, _state_text(change), change.attention.reason.value if change.attention else "")
-        for change in changes
-    ]
+    first = [(change.id, _state_text(definition, change), _attention_text(change)) for change in changes]
     written = [(change.subject, change.sn or "", change.form.title) for change in changes]
     if width() >= _WIDE:
         times = [(moment(change.updated_at),) for change in changes]
@@ -109,6 +109,15 @@ def _print_changes(changes: Sequence[ChangeRequest]) -> None:
         entries(("id", "state", "attention", "UTC"), list(zip(short, below, strict=True)))
 
 
-def _state_text(change: ChangeRequest) -> str:
+def _attention_text(change: ChangeRequest) -> str:
+    if change.attention is None:
+        return ""
+    reason = change.attention.reason
+    return reason.value if language() == "en" else in_language(ATTENTION[reason], language(), reason.value)
+
+
+def _state_text(definition: WorkflowDefinition, change: ChangeRequest) -> str:
+    if language() != "en":
+        return in_language(labels_of(definition, change, for_operators=True), language(), change.state)
     outcome = change.outcome.value if change.outcome else change.state
     return change.state if outcome == change.state else f"{change.state} ({outcome})"

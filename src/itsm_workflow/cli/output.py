@@ -17,6 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from itsm_workflow.cli.language import spoken
 from itsm_workflow.text import escaped, steers
 
 if TYPE_CHECKING:
@@ -36,9 +37,14 @@ def data(text: str) -> None:
     click.echo(text)
 
 
+def line(text: str) -> None:
+    """Print a line of data for people, in their language."""
+    data(spoken(text))
+
+
 def note(text: str) -> None:
-    """Print a remark."""
-    click.echo(text, err=True)
+    """Print a remark, in the reader's language."""
+    click.echo(spoken(text), err=True)
 
 
 def as_json(value: object) -> None:
@@ -76,7 +82,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, whole: st
     """
     grid = Table(box=None, pad_edge=False, padding=_GAP, header_style="bold")
     for name in headers:
-        grid.add_column(Text(name), no_wrap=name == whole, overflow="fold")
+        grid.add_column(Text(spoken(name)), no_wrap=name == whole, overflow="fold")
     for row in rows:
         grid.add_row(*(Text(clean(cell)) for cell in row))
     _print(grid)
@@ -84,6 +90,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, whole: st
 
 def entries(headers: Sequence[str], rows: Iterable[tuple[Sequence[str], str]]) -> None:
     """Print rows in aligned columns on a narrow terminal, each with a text on further lines below it, indented."""
+    headers = [spoken(name) for name in headers]
     cleaned = [([clean(cell) for cell in cells], clean(text)) for cells, text in rows]
     widths = [max(map(cell_len, column)) for column in zip(headers, *(cells for cells, _ in cleaned), strict=True)]
 
@@ -102,7 +109,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
     grid.add_column(overflow="fold")
     for name, value in pairs:
         if value is not None and value != "":
-            grid.add_row(Text(clean(name)), Text("\n".join(map(clean, str(value).splitlines()))))
+            grid.add_row(Text(clean(spoken(name))), Text("\n".join(map(clean, str(value).splitlines()))))
     _print(grid)
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from itsm_workflow.cli.exits import Exit
-from itsm_workflow.cli.output import as_json, data, note
+from itsm_workflow.cli.output import as_json, line, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.troubles import troubles
@@ -63,7 +63,7 @@ def _pass(workflow: Workflow, limit: int | None, seconds: float | None, *, in_js
     if in_json:
         as_json({**attrs.asdict(report), "seconds": round(report.seconds, 3)})
     else:
-        data(
+        line(
             f"due {report.due}: moved {report.moved}, unchanged {report.unchanged}, busy {report.busy}, "
             f"failed {report.failed}, unreadable {report.unreadable}; undelivered callbacks {report.undelivered}; "
             f"{report.seconds:.1f} s"

@@ -10,6 +10,7 @@ import rich_click as click
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.cli.decide import actor_option, reason_option
 from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.language import spoken
 from itsm_workflow.cli.output import as_json, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option
@@ -47,11 +48,13 @@ def resend_all(place: Place, actor: str, reason: str, attention: str, limit: int
     if in_json:
         as_json(resent)
     elif resent:
-        table(["id", "subject", "attempt", "sn", "result"], [list(one.values()) for one in resent], whole="id")
+        rows = [[*list(one.values())[:-1], spoken(str(one["result"]))] for one in resent]
+        table(["id", "subject", "attempt", "sn", "result"], rows, whole="id")
     if not changes:
         note("no change matches")
     elif not yes:
-        note(f"nothing was sent: --yes resends {'these' if len(changes) > 1 else 'it'}")
+        one = len(changes) == 1
+        note("nothing was sent: --yes resends it" if one else "nothing was sent: --yes resends these")
     return Exit.DONE if all(one["result"] in {"would be sent", "sent"} for one in resent) else Exit.PARTLY
 
 

@@ -9,14 +9,22 @@ import attrs
 import rich_click as click
 
 from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.language import language, language_of
 from itsm_workflow.cli.operations import commands_of
 from itsm_workflow.cli.output import as_json, clean, data, facts, is_terminal, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.troubles import troubles
-from itsm_workflow.cli.views import change_view, entry_view, evidence_text, moment, value_text
+from itsm_workflow.cli.views import (
+    change_view,
+    entry_view,
+    evidence_text,
+    moment,
+    state_text,
+    trigger_text,
+    value_text,
+)
 from itsm_workflow.errors import AmbiguousChange, StorageCorrupt, StorageSchemaError
-from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, labels_of
-from itsm_workflow.machine.sentences import LANGUAGES
+from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, in_language, labels_of
 from itsm_workflow.runtime.status import decisions_of
 
 if TYPE_CHECKING:
@@ -49,20 +57,23 @@ class _View:
 
 
 @contextlib.contextmanager
-def _viewed(place: Place, name: str, *, is_live: bool, language: str = "en") -> Iterator[_View]:
+def _viewed(place: Place, name: str, *, is_live: bool, spoken: str) -> Iterator[_View]:
     if not is_live:
         with place.records() as records:
             change = resolved(records, name)
-            yield _View(records=records, change=change, why=records.why(change.id, language=language))
+            yield _View(records=records, change=change, why=records.why(change.id, language=spoken))
         return
     with troubles() as shown, place.workflow() as workflow:
         change = resolved(workflow, name)
         now = workflow.status(change.id, live=True).ticket_status
-        sentence = workflow.why(change.id, live=now is not None, language=language)
+        sentence = workflow.why(change.id, live=now is not None, language=spoken)
         is_missing = change.ticket is not None and now is None
         if is_missing:
-            missing = "is not known" if shown.gateway else "is not shown by this gateway"
-            note(f"itsm-workflow: the ticket's present status {missing}; what is stored is printed")
+            failed = "itsm-workflow: the ticket's present status is not known; what is stored is printed"
+            lacking = (
+                "itsm-workflow: the ticket's present status is not shown by this gateway; what is stored is printed"
+            )
+            note(failed if shown.gateway else lacking)
         code = Exit.GATEWAY if is_missing else Exit.DONE
         yield _View(records=workflow, change=change, why=sentence, ticket_status=now, exit=code)
 
@@ -74,7 +85,7 @@ def _viewed(place: Place, name: str, *, is_live: bool, language: str = "en") -> 
 @placed
 def show(place: Place, name: str, *, is_live: bool, in_json: bool) -> Exit:
     """Show one change, by its id, its subject or its ticket's sn."""
-    with _viewed(place, name, is_live=is_live) as view:
+    with _viewed(place, name, is_live=is_live, spoken=language_of(in_json=in_json)) as view:
         change, definition, allowed = view.change, view.records.definition, view.records.allowed(view.change.id)
         if in_json:
             now = {"ticket_status": view.ticket_status} if is_live else {}
@@ -91,7 +102,7 @@ def show(place: Place, name: str, *, is_live: bool, in_json: bool) -> Exit:
 def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - click passes by name
     """Show a change's history, oldest entry first; its chain of digests is checked."""
     with place.records() as records:
-        entries = records.history(resolved(records, name).id)
+        definition, entries = records.definition, records.history(resolved(records, name).id)
     if in_json:
         as_json([entry_view(entry) for entry in entries])
         return
@@ -101,9 +112,9 @@ def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - c
             (
                 entry.seq,
                 moment(entry.at),
-                entry.source,
-                entry.trigger,
-                entry.dest,
+                state_text(definition, entry.source),
+                trigger_text(entry.trigger),
+                state_text(definition, entry.dest),
                 entry.actor,
                 evidence_text(entry.evidence, is_cut=is_terminal()),
             )
@@ -115,12 +126,11 @@ def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - c
 @click.command()
 @click.argument("name", metavar="ID")
 @live_option
-@click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Of the sentence.")
 @json_option
 @placed
-def why(place: Place, name: str, *, is_live: bool, language: str, in_json: bool) -> Exit:
+def why(place: Place, name: str, *, is_live: bool, in_json: bool) -> Exit:
     """Print what a change waits for, since when, the next look, and what a person can do."""
-    with _viewed(place, name, is_live=is_live, language=language) as view:
+    with _viewed(place, name, is_live=is_live, spoken=language_of(in_json=in_json)) as view:
         if in_json:
             as_json({"id": view.change.id, "why": view.why})
         else:
@@ -152,28 +162,28 @@ def print_change(records: Records, change: ChangeRequest, *, in_json: bool) -> N
     if in_json:
         as_json(change_view(records.definition, change))
     else:
-        data(clean(records.why(change.id)))
+        data(clean(records.why(change.id, language=language())))
 
 
 def _named(value: str, labels: Mapping[str, Mapping[str, str]]) -> str:
-    return f"{value} {labels[value]['zh']}"
+    return f"{value} {in_language(labels[value], language(), '')}".strip()
 
 
 def _described(
     definition: WorkflowDefinition, change: ChangeRequest, allowed: Iterable[str], sentence: str, status: str
 ) -> list[tuple[str, object]]:
     form, attention = change.form, change.attention
-    label = labels_of(definition, change, for_operators=True).get("zh", "")
+    label = in_language(labels_of(definition, change, for_operators=True), language(), "")
     reasons = "" if attention is None else ", ".join(f"{key} {value}" for key, value in attention.facts.items())
     return [
         ("id", change.id),
         ("subject", change.subject),
         ("state", f"{change.state} {label}".strip()),
         ("outcome", _named(change.outcome, OUTCOMES) if change.outcome else ""),
-        ("decided", "; ".join(decisions_of(change))),
+        ("decided", "; ".join(decisions_of(change, language()))),
         (
             "attention",
-            f"{_named(attention.reason, ATTENTION)} since {moment(attention.since)} {reasons}".strip()
+            f"{_named(attention.reason, ATTENTION)} · {moment(attention.since)} UTC {reasons}".strip()
             if attention
             else "",
         ),
@@ -191,8 +201,8 @@ def _described(
             (f"effect {effect.name}", f"{effect.status.value}, {effect.id} {effect.error}".strip())
             for effect in change.effects
         ),
-        ("made", moment(change.created_at)),
-        ("last entry", moment(change.updated_at)),
+        ("made", f"{moment(change.created_at)} UTC"),
+        ("last entry", f"{moment(change.updated_at)} UTC"),
         ("allowed", ", ".join(commands_of(allowed))),
         ("why", sentence),
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from itsm_workflow.cli.exits import Exit
-from itsm_workflow.cli.output import as_json, clean, data, facts
+from itsm_workflow.cli.output import as_json, clean, facts, line
 from itsm_workflow.cli.places import check_exists
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.storage_archive import archive
@@ -61,7 +61,7 @@ def repair(path: SecretURL, *, in_json: bool) -> Exit:
     if in_json:
         as_json(plain(done))
     elif not done.problems:
-        data("the store is not damaged, and nothing was done")
+        line("the store is not damaged, and nothing was done")
     else:
         restored = [f"{name} as of version {version}" for name, version in done.restored.items()]
         facts(
@@ -95,7 +95,7 @@ def backup(url: SecretURL, target: str, *, in_json: bool) -> Exit:
     if in_json:
         as_json({"target": str(pathlib.Path(target).absolute())})
     else:
-        data(f"the store was copied to {clean(target)}")
+        line(f"the store was copied to {clean(target)}")
     return Exit.DONE
 
 
@@ -149,16 +149,16 @@ def upgrade(url: SecretURL, *, in_json: bool) -> Exit:
         )
     before = schema_of(url)
     if before is None:
-        data(f"the {scheme_of(url)} backend has no schema; nothing was done")
+        line(f"the {scheme_of(url)} backend has no schema; nothing was done")
         return Exit.DONE
     if before.found < before.known:
         open_storage(url).close()
     if in_json:
         as_json({"from": before.found, "to": before.known})
     elif before.found < before.known:
-        data(f"the store had schema {before.found} and has schema {before.known} now")
+        line(f"the store had schema {before.found} and has schema {before.known} now")
     else:
-        data(f"the store has schema {before.known}, which is current; nothing was done")
+        line(f"the store has schema {before.known}, which is current; nothing was done")
     return Exit.DONE
 
 
@@ -182,17 +182,17 @@ def migrate(url: SecretURL, *, dry_run: bool, in_json: bool) -> Exit:
         if in_json:
             as_json({"sql": sql})
         else:
-            data(sql.rstrip() or "-- the tables are current")
+            line(sql.rstrip() or "-- the tables are current")
         return Exit.DONE
     done = handing_over(url, backend.migrate)
     if in_json:
         as_json({"from": done.found, "to": done.known})
     elif done.found == done.known:
-        data(f"the store has schema {done.known}, which is current; nothing was done")
+        line(f"the store has schema {done.known}, which is current; nothing was done")
     elif done.found:
-        data(f"the store had schema {done.found} and has schema {done.known} now")
+        line(f"the store had schema {done.found} and has schema {done.known} now")
     else:
-        data(f"the tables were created with schema {done.known}")
+        line(f"the tables were created with schema {done.known}")
     return Exit.DONE
 
 

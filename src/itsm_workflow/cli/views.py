@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.change import Decider, Form
-from itsm_workflow.machine.labels import FOR_PROGRAMS, labels_of
+from itsm_workflow.cli.language import language
+from itsm_workflow.machine.labels import FACTS, FOR_PROGRAMS, TRIGGERS, VALUES, in_language, labels_of, state_label
 from itsm_workflow.runtime.status import describe_decider
 
 if TYPE_CHECKING:
@@ -95,6 +96,16 @@ def moment(value: dt.datetime | None) -> str:
     return f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}" if value else ""
 
 
+def state_text(definition: WorkflowDefinition, state: str) -> str:
+    """Return a state for people: its name in English, its label in any other language."""
+    return state if language() == "en" or not state else state_label(definition, state, language())
+
+
+def trigger_text(trigger: str) -> str:
+    """Return a trigger for people, likewise."""
+    return trigger if language() == "en" else in_language(TRIGGERS.get(trigger, {}), language(), trigger)
+
+
 def evidence_text(evidence: object, *, is_cut: bool = False) -> str:
     """Return an entry's evidence in a few words, without the values that only programs need.
 
@@ -112,7 +123,11 @@ def evidence_text(evidence: object, *, is_cut: bool = False) -> str:
     else:
         pairs = list(evidence.items()) if isinstance(evidence, Mapping) else []
     texts = ((name, value_text(value)) for name, value in pairs if value is not None and value != "")
-    return ", ".join(f"{name} {_short(text) if is_cut else text}" for name, text in texts)
+    return ", ".join(f"{_fact(name)} {_short(text) if is_cut else text}" for name, text in texts)
+
+
+def _fact(name: str) -> str:
+    return name if language() == "en" else in_language(FACTS.get(name, {}), language(), name)
 
 
 def value_text(value: object) -> str:
@@ -120,9 +135,11 @@ def value_text(value: object) -> str:
     if isinstance(value, Form):
         value = value.title
     if isinstance(value, tuple) and value and all(isinstance(one, Decider) for one in value):
-        return ", ".join(map(describe_decider, value))
+        return ", ".join(describe_decider(one, language()) for one in value)
     if isinstance(value, Mapping):
         return " ".join(f"{name}={value_text(item)}" for name, item in value.items())
+    if language() != "en" and isinstance(value, bool | enum.Enum) and value in VALUES:
+        return in_language(VALUES[value], language(), "")
     return str(plain(value))
 
 

@@ -152,9 +152,9 @@ def is_watched(definition: WorkflowDefinition, change: ChangeRequest) -> bool:
     return change.state in {roles.waiting, roles.undelivered}
 
 
-def decisions_of(change: ChangeRequest) -> Iterator[str]:
+def decisions_of(change: ChangeRequest, language: str = "en") -> Iterator[str]:
     """Yield a text for each person who decided the ticket, and for the attestation with its evidence."""
-    return (text_of(one, "en") for one in _decisions_of(change))
+    return (text_of(one, language) for one in _decisions_of(change))
 
 
 def _decisions_of(change: ChangeRequest) -> Iterator[Sentence]:
@@ -164,9 +164,9 @@ def _decisions_of(change: ChangeRequest) -> Iterator[Sentence]:
             yield say("attested_by", actor=change.decision.attested_by, evidence=change.decision.evidence)
 
 
-def describe_decider(decider: Decider) -> str:
+def describe_decider(decider: Decider, language: str = "en") -> str:
     """Return a short text with a person's name, verdict and remark in a step of a ticket."""
-    return text_of(_decider(decider), "en")
+    return text_of(_decider(decider), language)
 
 
 def _decider(decider: Decider) -> Sentence:

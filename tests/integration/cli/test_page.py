@@ -71,7 +71,7 @@ def test_an_option_of_an_act_is_an_argument_of_its_method(command: click.Command
     """What is typed is passed on by name, and every argument without a default is asked for."""
     arguments = inspect.signature(getattr(Workflow, str(command.name).replace("-", "_"))).parameters
     options = {str(one.name): one.required for one in command.params} | {"self": True, "change_id": True}
-    own = {"name", "in_json", "store", "app"}
+    own = {"name", "in_json", "store", "app", "language"}
     assert set(options) - own <= set(arguments)
     assert {name for name, one in arguments.items() if one.default is one.empty} <= {*filter(options.get, options)}
 

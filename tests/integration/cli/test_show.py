@@ -176,7 +176,7 @@ def test_show_prints_documented_keys(office: Office) -> None:
     for expected in (
         shown["id"],
         shown["sn"],
-        "pending 审批中",
+        "pending Waiting for approval",
         "waits for bob to decide",
     ):
         assert expected in text

@@ -86,7 +86,7 @@ def test_every_method_for_a_person_is_tested_here() -> None:
         for name in dir(Workflow)
         if not name.startswith("_") and "actor" in getattr(getattr(Workflow, name), "__annotations__", {})
     }
-    assert methods - {"allowed"} == {*CREATING, *DECIDING} - {"fire(raise_attention)"} | {"fire"}
+    assert methods - {"allowed", "overview"} == {*CREATING, *DECIDING} - {"fire(raise_attention)"} | {"fire"}
 
 
 @pytest.mark.parametrize("name", sorted({*CREATING, *DECIDING} - {"fire(raise_attention)"} | {"fire"}))
@@ -241,6 +241,7 @@ def test_the_operations_of_an_actor_are_those_that_the_host_permits() -> None:
     assert {"resend", "fire(raise_attention)", "withdraw"} <= set(every)
     assert workflow.allowed(change.id) == every
     assert workflow.allowed(change.id, actor="bob") == left
+    assert workflow.overview(change.id, actor="bob").allowed == left
     with pytest.raises(TransitionRefused) as refused:
         workflow.submit(change.id, actor="bob")
     assert refused.value.allowed == left

@@ -14,7 +14,8 @@ from itsm_workflow.errors import InvalidForm
 from itsm_workflow.failures import failures
 from itsm_workflow.integrations.django.admin.operations import buttons, from_route, operation_label, operation_of
 from itsm_workflow.integrations.django.admin.pages import logger, reason_of, rendered
-from itsm_workflow.integrations.django.admin.words import change_label, tone
+from itsm_workflow.integrations.django.admin.words import change_label, language, tone
+from itsm_workflow.machine.messages import rule_of
 from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _carried_out(  # noqa: PLR0917 - private
         after = chosen.call(workflow, change, actor, form.cleaned_data)
     except InvalidForm as error:
         for field, _value, rule in error.problems:
-            form.add_error(field if field in form.fields else None, f"{field}: {rule}")
+            form.add_error(field if field in form.fields else None, f"{field}: {rule_of(rule, language())}")
         return False
     except failures() as error:  # a refusal; or what a function of the project raises, such as its permission hook
         logger.warning("The operation %r of %s on change %s was refused: %s", label, actor, change.id, error)

@@ -11,8 +11,10 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from itsm_workflow.errors import ChangeNotFound, ItsmWorkflowError
+from itsm_workflow.integrations.django.admin.words import language
 from itsm_workflow.integrations.django.process import get_workflow
 from itsm_workflow.integrations.django.views import outside_transactions
+from itsm_workflow.machine.messages import message_of
 from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
@@ -80,7 +82,9 @@ def reason_of(error: BaseException) -> str:
     The library's own errors are sentences. A `RuntimeError` of the library says that a transaction is open, which only
     the project can have opened. Any other error is one of the project's functions, and is shown with its class.
     """
-    return str(error) if isinstance(error, ItsmWorkflowError) or type(error) is RuntimeError else describe(error)
+    if isinstance(error, ItsmWorkflowError) or type(error) is RuntimeError:
+        return message_of(error, language())
+    return describe(error)
 
 
 def changes_of(admin: ModelAdmin, workflow: Workflow) -> str:
@@ -94,4 +98,4 @@ def _error_page(admin: ModelAdmin, request: HttpRequest, error: ItsmWorkflowErro
         logger.error("The page %s failed.", request.path, exc_info=error)
     title = _("There is no such change request") if is_missing else _("The change requests cannot be shown")
     status = _NOT_FOUND if is_missing else _FAILED
-    return rendered(admin, request, "error", title, status, error=str(error))
+    return rendered(admin, request, "error", title, status, error=message_of(error, language()))

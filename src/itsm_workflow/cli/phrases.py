@@ -1,0 +1,154 @@
+"""The command's own texts in Chinese: by the English text that is printed, with its values in braces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PHRASES: Mapping[str, str] = {
+    # The headings of tables, and the names of facts
+    "id": "ID",
+    "state": "状态",
+    "attention": "待人工处理",
+    "last entry (UTC)": "最近变动 (UTC)",
+    "subject": "主题",
+    "sn": "单号",
+    "title": "标题",
+    "seq": "序号",
+    "at (UTC)": "时间 (UTC)",
+    "from": "原状态",
+    "trigger": "动作",
+    "to": "新状态",
+    "actor": "操作人",
+    "facts": "事实",
+    "outcome": "结局",
+    "decided": "审批意见",
+    "applicant": "申请人",
+    "approvers": "审批人",
+    "content": "内容",
+    "ticket": "单据",
+    "ticket now": "单据当前状态",
+    "ticket page": "单据页面",
+    "last problem": "最近的问题",
+    "last look-up": "最近一次查询",
+    "effect {name}": "后置动作 {name}",
+    "made": "创建时间",
+    "last entry": "最近变动",
+    "allowed": "现在可以执行",
+    "why": "说明",
+    "attempt": "第几次提单",
+    "result": "结果",
+    "`{command} --help` shows the usage": "`{command} --help` 显示用法",
+    # Lists
+    "no change matches": "没有符合条件的变更",
+    "there are more changes: a higher --limit shows more, --after {token} the next page": (
+        "还有更多变更：调大 --limit 可多看一些，--after {token} 看下一页"
+    ),
+    "the store holds changes of {workflows}: name the application of that workflow (--app)": (
+        "存储里有工作流 {workflows} 的变更：用 --app 写明该工作流的应用"
+    ),
+    "change {change_id} cannot be read: {problem}": "变更 {change_id} 无法读取：{problem}",
+    "the ticket's present status is not known; what is stored is printed": "单据当前状态未知；显示的是已保存的内容",
+    "the ticket's present status is not shown by this gateway; what is stored is printed": (
+        "单据系统不显示单据当前状态；显示的是已保存的内容"
+    ),
+    "{count} of the changes cannot be read and were not examined": "有 {count} 个变更无法读取，没有统计",
+    # Acts on a change
+    "the gateway refused the ticket; the change is a draft again": "ITSM 拒绝了提单；变更回到草稿",
+    "the gateway refused the ticket; the change can be submitted again": "ITSM 拒绝了提单；变更可以重新提交",
+    "no ticket was made yet; `itsm-workflow reconcile` files the stored change": (
+        "还没有创建单据；`itsm-workflow reconcile` 会为已保存的变更提单"
+    ),
+    "it is not known yet whether there is a ticket; `itsm-workflow reconcile` finds out": (
+        "还不知道是否有单据；`itsm-workflow reconcile` 会查明"
+    ),
+    "it is not known yet whether there is a ticket": "还不知道是否有单据",
+    "effect {name} failed: {error}": "后置动作 {name} 失败：{error}",
+    "effect {name} failed again: {error}": "后置动作 {name} 再次失败：{error}",
+    "effect {name} is due; the application that has it delivers it in its next pass": (
+        "后置动作 {name} 待执行；有它的应用会在下一次对账时执行"
+    ),
+    "change {change_id} has no effect {wanted}; it has {known}": (
+        "变更 {change_id} 没有后置动作 {wanted}；它有 {known}"
+    ),
+    "--field names {names} more than once": "--field 重复写了 {names}",
+    "the arguments were refused, nothing was stored or sent:": "参数被拒绝，没有保存，也没有发送：",
+    "the command needs to know which effects follow an approval: name the application that has them, with --app "
+    "module:name or {variable}; or give --app none if no effects follow": (
+        "需要知道审批通过后有哪些后置动作：用 --app module:name 或 {variable} 写明有它们的应用；"
+        "没有后置动作时写 --app none"
+    ),
+    "--app brings its own store: leave --store out": "--app 自带存储：不要再写 --store",
+    # Many changes
+    "would be sent": "将重新提单",
+    "sent": "已重新提单",
+    "refused: {reason}": "被拒绝：{reason}",
+    "{actor} is not permitted to resend it": "{actor} 没有权限重新提单",
+    "failed: {error}": "失败：{error}",
+    "nothing was sent: --yes resends these": "没有提单：加 --yes 才会重新提单",
+    "nothing was sent: --yes resends it": "没有提单：加 --yes 才会重新提单",
+    "due {due}: moved {moved}, unchanged {unchanged}, busy {busy}, failed {failed}, unreadable {unreadable}; "
+    "undelivered callbacks {undelivered}; {seconds} s": (
+        "待核对 {due}：有变动 {moved}，无变动 {unchanged}，被占用 {busy}，失败 {failed}，无法读取 {unreadable}；"
+        "未送达的回调 {undelivered}；用时 {seconds} 秒"
+    ),
+    "the pass ended before it had settled every due change: {reason}": "对账在核对完所有到期变更之前结束：{reason}",
+    "this pass settled only changes of {workflow}, but the store also holds changes of {others} that have long been "
+    "due: name the application of that workflow (--app)": (
+        "这次对账只核对了工作流 {workflow} 的变更，但存储里还有 {others} 的变更早已到期：用 --app 写明该工作流的应用"
+    ),
+    "problems {problems}, warnings {warnings}, ok {ok}": "问题 {problems}，警告 {warnings}，正常 {ok}",
+    "--callback calls an address: give --online as well": "--callback 会访问回调地址：请同时写 --online",
+    "{agreeing} of {rows} agree; nothing was stored": "{rows} 中有 {agreeing} 一致；没有保存",
+    "nothing was stored: --yes adopts {tickets}": "没有保存：加 --yes 才会接管 {tickets}",
+    "the file has no rows": "文件里没有数据行",
+    # Callback keys
+    "{live} of {most} keys are live": "{most} 个密钥中有 {live} 个有效",
+    "{count} more are listed in {variable} and no longer accepted: remove them": (
+        "{variable} 里还有 {count} 个已不再接受的密钥：请删除"
+    ),
+    "{path} has the new value of {variable}: give it to every process, then remove the file": (
+        "{path} 里是 {variable} 的新值：给每个进程换上，然后删除该文件"
+    ),
+    "{count} open changes rely on the present keys: rotate again when they have ended": (
+        "还有 {count} 个未结束的变更依赖现在的密钥：等它们结束后再轮换"
+    ),
+    "--rotate and --output belong together: keys are written to a file, never printed": (
+        "--rotate 和 --output 要一起写：密钥只写入文件，不会打印"
+    ),
+    "--output: {path} exists already: name a new file": "--output：{path} 已存在，请写一个新文件",
+    # Paths, ports and objects
+    "{option} {path} cannot be written: {cause}; make the folder {folder} first, or name another file": (
+        "{option} {path} 无法写入：{cause}；请先建目录 {folder}，或换一个文件"
+    ),
+    "{option} {path} cannot be written: {cause}; name a file that you may write": (
+        "{option} {path} 无法写入：{cause}；请写一个有权限写入的文件"
+    ),
+    "{option} {path} cannot be written: {cause}": "{option} {path} 无法写入：{cause}",
+    "--port {port}: cannot listen on {address}: {cause}; another program listens there: give another --port, or "
+    "--port 0 for a free one": (
+        "--port {port}：无法监听 {address}：{cause}；端口已被占用：换一个 --port，或写 --port 0 自动选取"
+    ),
+    "{label} is not written as module:name, such as shop.itsm:make_workflow": (
+        "{label} 要写成 module:name，例如 shop.itsm:make_workflow"
+    ),
+    "{label} is {actual}; expected {expected}": "{label} 是 {actual}；应为 {expected}",
+    "{label} returns {actual}; expected {expected}": "{label} 返回 {actual}；应为 {expected}",
+    "{label} cannot be loaded: {cause}": "{label} 无法加载：{cause}",
+    "wrote {path}": "已写入 {path}",
+    # Stores
+    "the {scheme} backend has no schema; nothing was done": "{scheme} 后端没有结构版本，没有做任何修改",
+    "the store was copied to {path}": "存储已复制到 {path}",
+    "the store is not damaged, and nothing was done": "存储没有损坏，没有做任何修改",
+    "the store had schema {found} and has schema {known} now": "存储的结构版本已从 {found} 升级到 {known}",
+    "the store has schema {known}, which is current; nothing was done": (
+        "存储的结构版本是 {known}，已是最新，没有做任何修改"
+    ),
+    "the tables were created with schema {known}": "已建表，结构版本 {known}",
+    "-- the tables are current": "-- 表结构已是最新",
+    "FROM and TO name the same store": "FROM 和 TO 是同一个存储",
+    "a store in memory is empty when the command begins and lost when it ends": "内存存储在命令开始时为空，结束后丢失",
+}
+"""By text in English, the text in Chinese. Values that are texts of the library are looked up as well."""

@@ -1,0 +1,149 @@
+"""The language of what people read: by ``--language``, otherwise by the locale; programs read English codes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import itsm_workflow.cli as command_line
+from itsm_workflow.cli.app import group
+from itsm_workflow.cli.language import of_environment, spoken
+from itsm_workflow.cli.phrases import PHRASES
+from itsm_workflow.machine.phrases import Phrasebook
+
+if TYPE_CHECKING:
+    from tests.integration.cli.office import Office
+
+FOR_AUTHORS = {
+    *("demo.py", "export_case.py", "gateway_check.py", "graph.py", "handler_rows.py", "lint_graph.py"),
+    *("storage_check.py", "storage_copy.py", "storage_progress.py", "storage_threads.py", "verify.py"),
+}
+"""The modules whose commands are for authors of workflows, gateways and stores: they speak English."""
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh"}, "zh"),
+        ({"LC_MESSAGES": "zh_TW", "LANG": "en_US.UTF-8"}, "zh"),
+        ({"LC_ALL": "C.UTF-8", "LC_MESSAGES": "zh_CN", "LANG": "zh_CN"}, "en"),
+        ({"LC_ALL": "", "LANG": "zh_CN"}, "zh"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LANG": "zhx"}, "en"),
+    ],
+)
+def test_the_locale_chooses_the_language(environ: dict[str, str], language: str) -> None:
+    """In the order of POSIX; English for every other locale."""
+    assert of_environment(environ) == language
+
+
+@pytest.fixture
+def in_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the locale."""
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+
+
+@pytest.mark.usefixtures("in_chinese")
+def test_a_change_is_shown_in_the_language_of_the_locale(office: Office) -> None:
+    """Headings, labels, the sentence of `why`, and the history; what people wrote stays."""
+    change = office.apply("collector-42")
+    listed, shown = office.run("list").out, office.run("show", change["id"]).out
+    assert all(word in listed for word in ("状态", "审批中", "接入 nginx 日志"))
+    assert not re.search(r"\b(state|pending|attention)\b", listed)
+    assert all(word in shown for word in ("主题", "申请人", "现在可以执行", "pending 审批中", "等待审批单据"))
+    assert "创建草稿" in (told := office.run("history", change["id"]).out)
+    assert "登记单据" in told
+    assert "来源 提单应答" in told
+    assert "等待审批单据" in office.run("why", change["id"]).out
+    assert "waits for" in office.run("why", change["id"], "--language", "en").out
+
+
+@pytest.mark.usefixtures("in_chinese")
+def test_what_programs_read_does_not_depend_on_the_locale(office: Office) -> None:
+    """A script gets the same codes everywhere; only a language that was typed changes its sentence."""
+    change = office.apply("collector-42", title="nginx")
+    for command in ("show", "why", "history", "wait"):
+        limit = ("--timeout", "0") if command == "wait" else ()
+        done = office.run(command, change["id"], "--json", *limit)
+        found = set(CHINESE.findall(re.sub(r'"(zh|title)": "[^"]*"', "", done.out)))
+        assert (command, found) == (command, set())
+    assert CHINESE.search(office.run("why", change["id"], "--json", "--language", "zh").json["why"])
+
+
+def test_a_refusal_is_in_the_language_that_was_typed(office: Office) -> None:
+    """Of the machine, of a form, of the arguments, and of a name that no change has; exit codes stay."""
+    change = office.apply("collector-42")
+    chosen = ("--language", "zh")
+    decided = ("--actor", "carol", "--reason", "试试", *chosen)
+    refused = office.run("resend", change["id"], *decided)
+    assert refused.code == 1
+    assert "resend 被拒绝，当前状态：审批中（pending）；原因：" in refused.err
+    assert "现在可以执行：" in refused.err
+    unknown = office.run("why", "nothing", *chosen)
+    assert unknown.err.startswith("itsm-workflow: 没有找到变更 'nothing'；")
+    asked = ("apply", "--subject", "s", "--applicant", "alice", "--approver", "bob", *chosen)
+    form = office.run(*asked, "--title", "x" * 200)
+    assert form.code == 2
+    assert "参数被拒绝，没有保存，也没有发送：" in form.err
+    assert re.search(r"title: 最多 \d+ 个字符", form.err)
+    twice = office.run(
+        "apply", "--subject", "collector-42", "--applicant", "alice", "--approver", "bob", "--title", "t", *chosen
+    )
+    assert f"主题 'collector-42' 已有未结束的变更 {change['id']}" in twice.err
+    assert "没有符合条件的变更" in office.run("list", "--state", "approved", *chosen).err
+    assert "no change matches" in office.run("list", "--state", "approved").err
+
+
+def test_a_pass_reports_in_the_language_that_was_typed(office: Office) -> None:
+    """The line of `reconcile`; its JSON stays as it is."""
+    office.apply("collector-42")
+    assert office.run("reconcile", "--language", "zh").out.startswith("待核对 ")
+    assert "moved" in office.run("reconcile", "--json", "--language", "zh").json
+
+
+def test_every_command_takes_a_language() -> None:
+    """The groups' own commands as well."""
+    commands = [one for each in group.commands.values() for one in getattr(each, "commands", {"": each}).values()]
+    assert commands
+    assert [one.name for one in commands if not any("--language" in param.opts for param in one.params)] == []
+
+
+def printed() -> set[str]:
+    """Return the texts that operators' commands print by `note` and `line`, with a letter for each value."""
+    found: set[str] = set()
+    for path in sorted(Path(command_line.__file__).parent.glob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_printed = isinstance(call, ast.Call) and getattr(call.func, "id", "") in {"note", "line"}
+            if isinstance(call, ast.Call) and is_printed and path.name not in FOR_AUTHORS:
+                match call.args[0]:
+                    case ast.Constant(value=str(text)):
+                        found.add(text)
+                    case ast.JoinedStr(values=parts):
+                        found.add("".join(str(one.value) if isinstance(one, ast.Constant) else "X" for one in parts))
+    return {re.sub(r"^(itsm-workflow|X): ", "", text) for text in found if re.search(r"[a-z]{3}", text)} - {"X"}
+
+
+def test_every_text_that_an_operators_command_prints_has_a_chinese_one() -> None:
+    """It is found by its pattern, so a reworded text is noticed here."""
+    known = Phrasebook(PHRASES)
+    assert len(printed()) > 20
+    assert [text for text in sorted(printed()) if known.find(text) is None] == []
+
+
+def test_every_chinese_text_has_the_values_of_the_english_one() -> None:
+    """No value is lost."""
+    value = re.compile(r"\{(\w+)\}")
+    assert [one for one, zh in PHRASES.items() if sorted(value.findall(one)) != sorted(value.findall(zh))] == []
+
+
+def test_a_text_without_a_chinese_one_is_printed_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a host's own."""
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert spoken("itsm-workflow: the lights are red") == "itsm-workflow: the lights are red"
