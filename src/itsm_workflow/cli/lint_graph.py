@@ -69,7 +69,7 @@ def _samples(definition: WorkflowDefinition, path: str) -> tuple[object, ...]:
     from itsm_workflow.lint.report import checked_samples  # noqa: PLC0415 - to save start-up time
 
     try:
-        return checked_samples(definition, imported(path, list, tuple, label="--samples"))
+        return checked_samples(definition, imported(path, list, tuple, label=f"--samples {path}"))
     except TypeError as error:
         raise click.UsageError(f"--{error}") from None
 

@@ -123,14 +123,17 @@ PHRASES: Mapping[str, str] = {
     "{option} {path} cannot be written: {cause}; make the folder {folder} first, or name another file": (
         "{option} {path} 无法写入：{cause}；请先建目录 {folder}，或换一个文件"
     ),
-    "{option} {path} cannot be written: {cause}; name a file that you may write": (
-        "{option} {path} 无法写入：{cause}；请写一个有权限写入的文件"
+    "{option} {path} cannot be written: {cause}; name a place where you may write": (
+        "{option} {path} 无法写入：{cause}；请换一个有权限写入的位置"
     ),
     "{option} {path} cannot be written: {cause}": "{option} {path} 无法写入：{cause}",
     "--port {port}: cannot listen on {address}: {cause}; another program listens there: give another --port, or "
     "--port 0 for a free one": (
         "--port {port}：无法监听 {address}：{cause}；端口已被占用：换一个 --port，或写 --port 0 自动选取"
     ),
+    "cannot listen on {address}, since another process does: choose another port with --port, or --port 0 for a free "
+    "one": "无法监听 {address}，端口已被占用：用 --port 换一个端口，或写 --port 0 自动选取",
+    "the console is at http://{address}/ until Ctrl-C": "控制台地址是 http://{address}/，按 Ctrl-C 结束",
     "{label} is not written as module:name, such as shop.itsm:make_workflow": (
         "{label} 要写成 module:name，例如 shop.itsm:make_workflow"
     ),

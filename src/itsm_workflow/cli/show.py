@@ -30,7 +30,7 @@ from itsm_workflow.runtime.status import decisions_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.change import Attention, ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.runtime.records import Records
 
@@ -169,6 +169,10 @@ def _named(value: str, labels: Mapping[str, Mapping[str, str]]) -> str:
     return f"{value} {in_language(labels[value], language(), '')}".strip()
 
 
+def _since(attention: Attention) -> str:
+    return {"en": "since", "zh": "自"}[language()] + f" {moment(attention.since)} UTC"
+
+
 def _described(
     definition: WorkflowDefinition, change: ChangeRequest, allowed: Iterable[str], sentence: str, status: str
 ) -> list[tuple[str, object]]:
@@ -183,9 +187,7 @@ def _described(
         ("decided", "; ".join(decisions_of(change, language()))),
         (
             "attention",
-            f"{_named(attention.reason, ATTENTION)} · {moment(attention.since)} UTC {reasons}".strip()
-            if attention
-            else "",
+            f"{_named(attention.reason, ATTENTION)} {_since(attention)} {reasons}".strip() if attention else "",
         ),
         ("title", form.title),
         ("applicant", form.applicant),

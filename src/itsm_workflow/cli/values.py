@@ -93,10 +93,10 @@ def store_url(text: str) -> SecretURL:
 def not_written(option: str, path: pathlib.Path, error: OSError) -> click.ClickException:
     """Return the error about a file that an option names and that cannot be written, with what to do."""
     problem = f"{option} {path} cannot be written: {error.strerror}"
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) and not path.parent.exists():
         return click.ClickException(f"{problem}; make the folder {path.parent} first, or name another file")
-    if isinstance(error, PermissionError | IsADirectoryError | NotADirectoryError):
-        return click.ClickException(f"{problem}; name a file that you may write")
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
+        return click.ClickException(f"{problem}; name a place where you may write")
     return click.ClickException(problem)
 
 

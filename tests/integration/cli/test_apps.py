@@ -175,7 +175,7 @@ def test_a_submission_without_a_ticket_is_resent_or_abandoned_by_a_person(shop: 
     assert [one["attention"]["reason"] for one in lost] == ["not_found", "not_found"]
     listed = shop.run("list", "--attention")
     assert listed.out.count("not_found") == 2
-    assert "attention     not_found 未找到单据 since" in shop.run("show", "collector-1").out
+    assert "attention     not_found Ticket not found since" in shop.run("show", "collector-1").out
     shop.sandbox.faults.clear()
 
     resent = shop.run("resend", "collector-1", "--actor", "carol", "--reason", "not in the list", "--json")

@@ -15,7 +15,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, LABELS, State, Trigger
 from itsm_workflow.machine.approval_rule import DOUBTS
 from itsm_workflow.machine.labels import ATTENTION
-from itsm_workflow.runtime.status import ADVICE, status_of, why
+from itsm_workflow.runtime.status import ADVICE, effects_of, status_of, why
 from itsm_workflow.storage.codec import Stored
 from itsm_workflow.testing import strategies as s
 from tests.support import examples as x
@@ -176,6 +176,15 @@ def test_the_sentence_says_why_a_person_should_look_and_what_to_do(reason: Atten
 
     assert f"; a person should look ({reason.value}): {ADVICE[reason.value]}; " in sentence(plain)
     assert f"; a person should look ({reason.value}: ticket 7, since May): {ADVICE[reason.value]}; " in sentence(told)
+
+
+def test_the_texts_of_effects_are_in_a_language() -> None:
+    """As in the sentence; another language is refused."""
+    change = attrs.evolve(x.APPROVED, effects=(x.planned(),))
+    assert effects_of(change, x.later(0), None, "zh") == [f"后置动作 {change.effects[0].name} 待执行"]
+    assert effects_of(change, x.later(0), None) == [f"effect {change.effects[0].name} is due"]
+    with pytest.raises(ValueError, match="'fr'"):
+        effects_of(change, x.later(0), None, "fr")
 
 
 def test_the_sentence_names_the_effects_that_are_due() -> None:
