@@ -14,7 +14,10 @@ from tests.exploration import defects
 from tests.support.limits import PATIENCE
 
 SMALL = ("--ticks", "1", "--faults", "1", "--acts", "0")
-KEYS = ["bounds", "states", "depth", "complete", "drains", "violations", "bad_ends", "seconds", "unreached", "findings"]
+KEYS = [
+    *("changes", "bounds", "raised", "states", "depth", "complete", "drains", "violations", "bad_ends", "seconds"),
+    *("unreached", "findings", "limits"),
+]
 
 
 @pytest.mark.long
@@ -34,11 +37,36 @@ def test_the_figures_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     """Each on its line, and the verdict in words."""
     assert main(["verify", *SMALL, "--depth", "5"]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert list(lines) == ["bounds", "states", "depth", "drains", "seconds", "unreached", "verdict"]
+    assert " ".join(lines) == "changes bounds limits states depth drains seconds unreached verdict"
+    assert (lines["changes"], lines["limits"]) == ("1", "depth 5")
     assert lines["bounds"] == "1 tick, 1 fault, 0 acts, 2 workers"
     assert lines["unreached"].startswith("failed_callback; ")
     assert "failed_callback -> pending by resume; " in lines["unreached"]
-    assert lines["verdict"] == "holds: 0 violations, 0 bad ends; walked up to this depth only"
+    assert lines["verdict"] == "holds: 0 violations, 0 bad ends; walked up to a limit only"
+
+
+def test_two_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    """They have smaller bounds by default, and one worker each."""
+    assert main(["verify", "--changes", "2", "--states", "300"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert (lines["changes"], lines["bounds"]) == ("2", "1 tick, 1 fault, 0 acts, 1 worker")
+    assert (lines["limits"], lines["states"]) == ("states 300", "300")
+    assert lines["verdict"] == "holds: 0 violations, 0 bad ends; walked up to a limit only"
+
+
+def test_bounds_that_grow(capsys: pytest.CaptureFixture[str]) -> None:
+    """From nothing to one fault, which most of the table needs; two of them are more than the budget."""
+    assert main(["verify", "--grow", "--states", "2000", "--workers", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["bounds"] == {"ticks": 0, "faults": 1, "acts": 0, "workers": 1}
+    assert found["raised"] == ["faults to 1, which reached 6 parts more", "the budget ended"]
+    assert found["complete"]
+
+
+def test_bounds_that_grow_need_a_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    """Something may be out of reach within any bounds."""
+    assert main(["verify", "--grow"]) == 2
+    assert "--states or --seconds" in capsys.readouterr().err
 
 
 def test_what_is_broken(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

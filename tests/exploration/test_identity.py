@@ -14,8 +14,8 @@ from itsm_workflow.testing.exploration import operator_acts
 from itsm_workflow.testing.exploration.gateway import endings
 from itsm_workflow.testing.exploration.itsm import Desk, Itsm, without
 from itsm_workflow.testing.exploration.library import Library
+from itsm_workflow.testing.exploration.questions import question_of
 from itsm_workflow.testing.exploration.ticks import NOW, TICK, Shelf, aged, moved, tick_policy
-from itsm_workflow.testing.exploration.workers import question_of
 from itsm_workflow.testing.exploration.world import Send
 from tests.support.long import long_after
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from itsm_workflow.testing.exploration import PAIR_INVARIANTS
 from tests.exploration.verify_page import PAGE, example, promises, renewed, without_seconds
 
 
@@ -19,12 +20,15 @@ def test_what_the_page_shows_is_what_is_printed() -> None:
 def test_the_page_shows_something_of_each() -> None:
     """The comparison is about two commands, an example, and all promises."""
     page = PAGE.read_text(encoding="utf-8")
-    assert re.findall(r"^\$ itsm-workflow (.*)\nbounds ", page, flags=re.MULTILINE) == [
+    assert re.findall(r"^\$ itsm-workflow (.*)\nchanges ", page, flags=re.MULTILINE) == [
         "verify --ticks 1 --faults 1 --acts 1",
         "verify",
+        "verify --changes 2 --ticks 0 --faults 0",
+        "verify --grow --workers 1 --states 200000",
     ]
     assert example(page).startswith("deployed_what_was_approved: ")
     assert promises() in page
+    assert promises(PAIR_INVARIANTS) in page
 
 
 def test_everything_was_walked() -> None:

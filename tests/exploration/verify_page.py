@@ -7,9 +7,13 @@ import io
 import re
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from itsm_workflow.cli import main
-from itsm_workflow.testing.exploration import INVARIANTS
+from itsm_workflow.testing.exploration import INVARIANTS, PAIR_INVARIANTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "verify.md"
 WHOLE = "verify"
@@ -26,9 +30,9 @@ def printed(arguments: str) -> str:
     return out.getvalue()
 
 
-def promises() -> str:
-    """Return the rows of all invariants."""
-    sentences = ((one.__name__, (one.__doc__ or "").partition("\n")[0]) for one in INVARIANTS)
+def promises(of: Sequence[Callable[..., object]] = INVARIANTS) -> str:
+    """Return the rows of all invariants of one change, or of the given ones."""
+    sentences = ((one.__name__, (one.__doc__ or "").partition("\n")[0]) for one in of)
     return "".join(f"| `{name}` | {sentence} |\n" for name, sentence in sentences)
 
 
@@ -55,7 +59,8 @@ def renewed(page: str, *, whole: bool) -> str:
         page: The page.
         whole: Whether to walk everything as well, which the command does without arguments, and which takes a while.
     """
-    page = _PROMISES.sub(lambda found: found[1] + promises(), page)
+    tables = iter((PAIR_INVARIANTS, INVARIANTS))  # in the order of the page
+    page = _PROMISES.sub(lambda found: found[1] + promises(next(tables)), page)
     page = _EXAMPLE.sub(lambda found: found[0].replace(found[2] + found[3], found[2] + example(page)), page)
     return _SHOWN.sub(
         lambda found: found[1] + printed(found[2]) + found[4] if whole or found[2] != WHOLE else found[0], page

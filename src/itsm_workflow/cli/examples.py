@@ -54,7 +54,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "demo": ("demo", "demo --seed 7 --folder ./demo"),
     "sandbox": ("sandbox", "sandbox --port 8061 --loaded"),
     "lint-graph": ("lint-graph", "lint-graph shop.workflows:ORDERS --strict --against sqlite:///changes.db"),
-    "verify": ("verify", "verify --ticks 3 --faults 2"),
+    "verify": ("verify", "verify --ticks 3 --faults 2", "verify --changes 2", "verify --grow --seconds 60"),
     "gateway check": ("gateway check --list", "gateway check shop.testing:Tracker --only withdrawal"),
     "export-case": ("export-case collector-42 -o test_collector_42.py",),
     "storage archive": ("storage archive sqlite:///changes.db json:///2026.jsonl --older-than 90d --dry-run",),

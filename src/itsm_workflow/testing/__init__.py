@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.conformance import QUICK, THOROUGH, StorageConformance, check_storage
     from itsm_workflow.testing.exploration import (
         INVARIANTS,
+        PAIR_INVARIANTS,
         Act,
         Bounds,
         Exploration,
         Filed,
         Invariant,
+        PairInvariant,
+        PairSight,
         Sight,
         explore,
         operator_acts,
@@ -36,7 +39,8 @@ else:
         __name__,
         {
             "conformance": "QUICK THOROUGH StorageConformance check_storage",
-            "exploration": "INVARIANTS Act Bounds Exploration Filed Invariant Sight explore operator_acts",
+            "exploration": "INVARIANTS PAIR_INVARIANTS Act Bounds Exploration Filed Invariant PairInvariant PairSight "
+            "Sight explore operator_acts",
             "gateway_conformance": "GatewayConformance TicketSystem check_gateway",
             "gateway_faults": "GatewayFaults",
             "ledger_gateway": "LedgerGateway",
@@ -49,6 +53,7 @@ else:
 
 __all__ = [
     "INVARIANTS",
+    "PAIR_INVARIANTS",
     "QUICK",
     "THOROUGH",
     "Act",
@@ -64,6 +69,8 @@ __all__ = [
     "LedgerGateway",
     "ManualClock",
     "MemorySandbox",
+    "PairInvariant",
+    "PairSight",
     "Sight",
     "SimulationFailed",
     "StorageConformance",

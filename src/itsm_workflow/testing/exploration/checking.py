@@ -8,6 +8,7 @@ import attrs
 
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import FactMissingError, WorkflowDefinition
+from itsm_workflow.runtime.arguments import check_seconds, check_whole
 from itsm_workflow.testing.exploration.acts import Act
 from itsm_workflow.testing.exploration.world import Bounds
 
@@ -17,14 +18,17 @@ if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import Facts, Transition
     from itsm_workflow.testing.exploration.coverage import Reached
-    from itsm_workflow.testing.exploration.invariants import Invariant
     from itsm_workflow.testing.exploration.itsm import Filed
+    from itsm_workflow.testing.exploration.walk import Limits
 
+_MOST_CHANGES = 2
 _LIBRARY = {row.trigger.value for row in COLLECTOR_CHANGE.transitions}
 _SHIPPED = {row.guard for row in COLLECTOR_CHANGE.transitions}
 
 
-def check_given(definition: object, bounds: object, invariants: Sequence[Invariant], end: Invariant) -> None:
+def check_given(
+    definition: object, bounds: object, invariants: Sequence[object], together: Sequence[object], end: object
+) -> None:
     """Check the arguments before the walk.
 
     Raises:
@@ -36,9 +40,34 @@ def check_given(definition: object, bounds: object, invariants: Sequence[Invaria
         raise TypeError(f"bounds: {bounds!r} is not a Bounds; pass one, such as Bounds(ticks=3)")
     if callable(invariants):
         raise TypeError(f"invariants: must be a list, such as [*INVARIANTS, {named(invariants)}], not one function")
+    if callable(together):
+        raise TypeError(f"together: must be a list, such as [*PAIR_INVARIANTS, {named(together)}], not one function")
     for one in (*invariants, end):
         if not callable(one):
             raise TypeError(f"invariants: must be functions that take a Sight, not {one!r}")
+    for one in together:
+        if not callable(one):
+            raise TypeError(f"together: must be functions that take a PairSight, not {one!r}")
+
+
+def check_limits(limits: Limits, changes: int, *, grow: bool) -> Limits:
+    """Return the limits of a walk, checked.
+
+    Raises:
+        TypeError: A number has the wrong type.
+        ValueError: A number is out of its range, or the bounds would grow without end.
+    """
+    check_whole("changes", changes, least=1)
+    if changes > _MOST_CHANGES:
+        raise ValueError(f"changes: must be 1 or 2, not {changes}")
+    for name in ("depth", "states"):
+        if getattr(limits, name) is not None:
+            check_whole(name, getattr(limits, name), least=0)
+    if limits.seconds is not None:
+        check_seconds("seconds", limits.seconds)
+    if grow and limits.states is None and limits.seconds is None:
+        raise ValueError("grow: the bounds grow until a budget is used up; pass states or seconds, such as seconds=60")
+    return limits
 
 
 def checked_acts(
@@ -85,7 +114,7 @@ def with_checked_guards(definition: WorkflowDefinition, reached: Reached) -> Wor
     return definition if rows == definition.transitions else attrs.evolve(definition, transitions=rows)
 
 
-def problem_of(promise: Invariant, found: object) -> str | None:
+def problem_of(promise: object, found: object) -> str | None:
     """Return the problem that an invariant found.
 
     Raises:

@@ -14,7 +14,7 @@ import attrs
 
 from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome
 from itsm_workflow.machine.approval import Trigger
-from itsm_workflow.machine.evidence import TicketConfirmed, TicketStatus
+from itsm_workflow.machine.evidence import Channel, TicketConfirmed, TicketStatus
 from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY
 
 if TYPE_CHECKING:
@@ -127,6 +127,20 @@ def ticket_is_its_own(sight: Sight) -> str | None:
     return "the change is bound to another party's ticket" if ticket is not None and not ticket.key else None
 
 
+def ticket_answers_its_submission(sight: Sight) -> str | None:
+    """A submission begins without a ticket, and is bound to the one that was filed for it, or by an operator."""
+    change, ticket = sight.change, sight.ticket
+    if change is None or ticket is None or not sight.entries or change.attempt is None:
+        return None
+    bound = [entry.evidence for entry in sight.entries if isinstance(entry.evidence, TicketConfirmed)]
+    if any(one.channel is Channel.OPERATOR for one in bound):
+        return None
+    submits = any(entry.trigger == Trigger.SUBMIT for entry in sight.entries)
+    if ticket.key == change.attempt.key or not (bound or submits):
+        return None
+    return f"the submission with key {change.attempt.key} is bound to ticket {ticket.sn}, which has key {ticket.key}"
+
+
 def rejection_is_real(sight: Sight) -> str | None:
     """A change ends unapproved only if its ticket did and stays so for a wait, or a person abandoned it."""
     change, ticket = sight.change, sight.ticket
@@ -198,6 +212,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     number_is_above_the_others,
     approval_is_real,
     ticket_is_its_own,
+    ticket_answers_its_submission,
     rejection_is_real,
     withdrawals_are_heeded,
     effects_follow_their_commit,

@@ -125,7 +125,13 @@ class Happening(NamedTuple):
 
 
 class Itsm:
-    """The rules. To try a library against another system, or against wrong answers, override a method."""
+    """The rules. To try a library against another system, or against wrong answers, override a method.
+
+    Attributes:
+        key: The key that an applicant sees, and under which she may file a ticket herself.
+    """
+
+    key = KEY
 
     # ---------------------------------------------------------------- what happens by itself
 
@@ -141,7 +147,7 @@ class Itsm:
             yield from self._ticket(desk, place, ticket, name)
         if not any(one.forged for one in desk.tickets):
             hers = Filed(
-                key=KEY,
+                key=self.key,
                 number=0,
                 sn=f"REQ{len(desk.tickets) + 1}",
                 status=_FINISHED,

@@ -14,9 +14,11 @@ from itsm_workflow.runtime.effects import Effect, EffectRegistry
 from itsm_workflow.runtime.executor import Executor
 from itsm_workflow.runtime.gateway_calls import GatewayCalls
 from itsm_workflow.runtime.journal import WORKER
+from itsm_workflow.runtime.records import Records
 from itsm_workflow.settle import Plan, Step
-from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY
-from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY, Silence, StillJournal
+from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY, KEY
+from itsm_workflow.testing.exploration.still import Silence, StillJournal
+from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY
 from itsm_workflow.testing.exploration.world import PutOff
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from itsm_workflow.settle import Answer
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.testing.exploration.itsm import Message
+    from itsm_workflow.testing.exploration.still import SubjectRow
+
+SUBJECT = "subject"
+"""The subject of every change."""
 
 FORM, REVISED = (Form(title=title, applicant=CREATOR) for title in ("a change", "a change, revised"))
 
@@ -45,7 +51,14 @@ class Library:
         definition: The workflow.
         policy: All waits.
         effects: The names of the effects that entering a state plans, by state.
+
+    Attributes:
+        change_id: The id of the change.
+        key: The key of its first submission.
     """
+
+    change_id = "change"
+    key = KEY
 
     def __init__(self, definition: WorkflowDefinition, policy: Policy, effects: Mapping[str, Sequence[str]]) -> None:
         registry = EffectRegistry(
@@ -70,15 +83,25 @@ class Library:
         """Return whether the store accepts a write, ``stale`` if another write followed the read of its base."""
         return not stale
 
-    def apply(self, key: str, owner: str) -> Prepared:
-        """Prepare the commit with which `Workflow.apply` begins."""
+    def one_change_is_open(self) -> bool:
+        """Return whether the store refuses a second open change of a subject."""
+        return True
+
+    def apply(self, key: str, owner: str, number: int = OVERTAKEN_BY) -> Prepared:
+        """Prepare the commit with which `Workflow.apply` begins, with the submission number that it has read."""
         return self.journal.prepare_draft(
-            change_id="change", subject="subject", form=FORM, actor=CREATOR, steps=_submission(key, owner)
+            change_id=self.change_id, subject=SUBJECT, form=FORM, actor=CREATOR, steps=_submission(key, owner, number)
         )
 
-    def apply_again(self, key: str, owner: str) -> tuple[Step, ...]:
+    def apply_again(self, key: str, owner: str, number: int = OVERTAKEN_BY) -> tuple[Step, ...]:
         """Return the triggers that `Workflow.apply` fires on a draft."""
-        return Step(Trigger.REVISE, ev.Drafted(form=REVISED)), *_submission(key, owner)
+        return Step(Trigger.REVISE, ev.Drafted(form=REVISED)), *_submission(key, owner, number)
+
+    def gate(self, changes: Sequence[SubjectRow]) -> str | None:
+        """Return the id of the change by which the gate of the subject is open, see `Workflow.require_approved`."""
+        self.journal.others = tuple(changes)
+        newest = Records(self.journal).newest(SUBJECT)
+        return newest.id if newest is not None and self.journal.definition.is_granting(newest.state) else None
 
     def is_due(self, stored: Stored) -> bool:
         """Return whether a change is due, see `Executor.is_due`."""
@@ -158,8 +181,8 @@ def digest_of(message: Message) -> str:
     return f"{message.sn} {message.status} {message.approved} {message.forged} {message.mark}"
 
 
-def _submission(key: str, owner: str) -> tuple[Step, ...]:
-    submission = ev.Submission(key=key, creator=CREATOR, service="1", owner=owner, number=OVERTAKEN_BY)
+def _submission(key: str, owner: str, number: int) -> tuple[Step, ...]:
+    submission = ev.Submission(key=key, creator=CREATOR, service="1", owner=owner, number=number)
     return Step(Trigger.SUBMIT, submission), Step(Trigger.MARK_SENDING, ev.AttemptMark(number=1, owner=owner))
 
 

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from itsm_workflow.testing.exploration.itsm import Desk, EventKind, trimmed, unread
 from itsm_workflow.testing.exploration.library import Library, digest_of
-from itsm_workflow.testing.exploration.ticks import Shelf
+from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY, Shelf
 from itsm_workflow.testing.exploration.workers import NO_HAND, Workers
 from itsm_workflow.testing.exploration.world import ACT, BITS, FAULT, TICK, Hand, Numbers, Stage
 
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.exploration.world import Bounds
 
 _MASK = (1 << BITS) - 1
-_TIME = ("a step of time passes",)
+TIME = ("a step of time passes",)
+"""The text of a plain step of time."""
 
 
 class Move(NamedTuple):
@@ -74,6 +75,9 @@ class Space:
         acts: The acts of people on a change.
     """
 
+    _workers_type: type[Workers] = Workers
+    _most_submissions = OVERTAKEN_BY + 1
+
     def __init__(
         self,
         library: Library,
@@ -85,10 +89,10 @@ class Space:
         self._itsm = itsm
         self._several = bounds.workers > 1
         self._reads_bodies = type(library).hear is not Library.hear
-        self._shelf = Shelf(self._definition, library.journal.policy)
+        self._shelf = Shelf(self._definition, library.journal.policy, self._most_submissions)
         self._desks: Numbers[Desk] = Numbers(Desk())
         self._pairs: Numbers[tuple[int, int]] = Numbers((NO_HAND, NO_HAND))
-        self._workers = Workers(library, itsm, self._shelf, self._desks, acts, apart=bounds.apart)
+        self._workers = self._workers_type(library, itsm, self._shelf, self._desks, acts, apart=bounds.apart)
         self._normal: dict[int, int] = {}
         self._happenings = functools.cache(self._happenings_of)
         self._later_desk = functools.cache(lambda desk: self._desks.of(itsm.later(self._desks.values[desk])))
@@ -223,7 +227,7 @@ class Space:
                 yield Move(world, cost + more, (text, stored.text, ending), stored.write)
         if affords[cost + TICK] >= 0:  # the worker is stopped: later, something else may be due
             claimed = self._world(stored.change, desk, stored.hand, waiting)
-            yield Move(self.waits(claimed).world, cost + TICK, (text, stored.text, *_TIME), stored.write)
+            yield Move(self.waits(claimed).world, cost + TICK, (text, stored.text, *TIME), stored.write)
 
     def _after(  # noqa: PLR0917 - private, and the arguments have nothing in common
         self, change: int, desk: int, stored: Stored, other: int, cost: int, text: tuple[str, ...]
@@ -268,7 +272,7 @@ class Space:
             self._workers.later(one),
             self._workers.later(other),
         )
-        return Move(later, TICK, _TIME, 0)
+        return Move(later, TICK, TIME, 0)
 
 
 _FREE = (0, *[-1] * 16)

@@ -16,19 +16,14 @@ import attrs
 from itsm_workflow.change import WITHDRAW, Attention, AttentionReason, EffectStatus, Moment, Phase
 from itsm_workflow.machine import withdrawal
 from itsm_workflow.policy import Policy
-from itsm_workflow.runtime.journal import Journal, Prepared
-from itsm_workflow.runtime.observers import Observers
 from itsm_workflow.settle import ReadAnswer
-from itsm_workflow.storage.codec import Codec, Stored
+from itsm_workflow.storage.codec import Stored
 from itsm_workflow.testing.exploration.world import check_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from itsm_workflow.change import Attempt, ChangeRequest, Entry, LastCallback, PlannedEffect
+    from itsm_workflow.change import Attempt, ChangeRequest, LastCallback, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.settle import Answer, Step
-    from itsm_workflow.storage.protocol import Write
     from itsm_workflow.testing.exploration.world import PutOff
 
 TICK = dt.timedelta(minutes=1)
@@ -38,7 +33,8 @@ NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 """The moment at which every world is seen."""
 
 _MOMENT = dt.timedelta(microseconds=1)
-_COMMITTING = NOW + 2 * _MOMENT  # later than anything that was stored in this step of time
+COMMITTING = NOW + 2 * _MOMENT
+"""The moment of each commit, later than anything that was stored in this step of time."""
 
 OVERTAKEN_BY = 1
 """The number of another change's submission of the subject; the first of the explored change is given the same."""
@@ -90,92 +86,20 @@ def tick_policy(ticks: int) -> Policy:
     )
 
 
-class StillClock:
-    """Always shows the moment of committing, a little after everything stored in this step of time."""
-
-    def now(self) -> dt.datetime:
-        """Return that moment."""
-        return _COMMITTING
-
-    def elapsed(self) -> float:
-        """Return 0: the explorer decides whether a send is still fresh."""
-        return 0.0
-
-    def boot(self) -> tuple[str, int]:
-        """Return no boot: the walk's policies never resend automatically, so no second clock is needed."""
-        return "", 0
-
-
-class Silence(Observers):
-    """An observer that ignores everything."""
-
-    def on_trouble(self, change_id: str, error: BaseException, *, doing: str = "") -> None:
-        """Log nothing: a refused trigger changes nothing, which the explored world shows."""
-
-
-class _Uncoded(Codec):
-    """Keeps changes as objects, since nothing is written."""
-
-    def write(
-        self,
-        before: Stored | None,
-        change: ChangeRequest,
-        entries: Sequence[Entry],
-        due_at: dt.datetime | None,
-        *,
-        open_subject: str | None,
-    ) -> tuple[Write, Stored]:
-        """Return the change to store, without a write."""
-        del open_subject
-        seq = (before.seq if before else 0) + len(entries)
-        after = Stored(change=change, version=1, seq=seq, head="", form="", document="", due_at=due_at)
-        return None, after  # type: ignore[return-value]  # no write
-
-
-class StillJournal(Journal):
-    """The library's journal at the one moment: it prepares commits, and has no store.
-
-    Args:
-        definition: The workflow.
-        policy: All waits.
-        effects: The names of the effects to plan, by state.
-    """
-
-    def __init__(self, definition: WorkflowDefinition, policy: Policy, effects: Mapping[str, Sequence[str]]) -> None:
-        super().__init__(
-            storage=None,  # type: ignore[arg-type] # nothing is stored
-            definition=definition,
-            policy=policy,
-            clock=StillClock(),
-            effects={state: tuple(names) for state, names in effects.items()},
-            observers=Silence(),
-        )
-        self._codec = _Uncoded({})
-        self.prepared: Prepared | None = None
-
-    def highest_submission(self, subject: str, *, besides: str | None = None) -> int:
-        """Return the number of another submission, between this one's read of the number and its commit."""
-        del subject, besides
-        return OVERTAKEN_BY
-
-    def commit_one(self, prepared: Prepared, *, announced: bool = True) -> Stored:
-        """Keep the change that would be stored now; None if it adds nothing."""
-        del announced
-        news = prepared.before is None or prepared.is_news
-        self.prepared = prepared if news else None
-        return prepared.stored
-
-
 class Shelf:
     """The changes that were met, each once, by number; 0 is the change that does not exist yet.
 
     Args:
         definition: The workflow.
         policy: All waits; they determine how far back a time matters.
+        most_submissions: The number up to which submission numbers are kept apart.
     """
 
-    def __init__(self, definition: WorkflowDefinition, policy: Policy) -> None:
+    def __init__(
+        self, definition: WorkflowDefinition, policy: Policy, most_submissions: int = OVERTAKEN_BY + 1
+    ) -> None:
         self._definition = definition
+        self._most_submissions = most_submissions
         self._policy = policy
         waits = [value for value in attrs.asdict(policy, recurse=False).values() if isinstance(value, dt.timedelta)]
         self._oldest = NOW - max([*waits, *policy.lookups]) - TICK
@@ -265,8 +189,8 @@ class Shelf:
             ended_at=None if ended is None else _since(ended, NOW - policy.sweep_for),
             suspicion=suspicion,
             heard=self._heard(change.heard, ended, in_use=asking),
-            # The only thing that matters is whether it is above the others.
-            submission=min(change.submission, OVERTAKEN_BY + 1),
+            # In a walk of one change, the only thing that matters is whether it is above the others.
+            submission=min(change.submission, self._most_submissions),
             effects=tuple(_plain_effect(effect, self._oldest_delivery(change)) for effect in change.effects),
         )
 

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import time
 from array import array
 from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.testing.default_effects import default_effects
-from itsm_workflow.testing.exploration.acts import operator_acts
-from itsm_workflow.testing.exploration.checking import check_given, checked_acts, named, problem_of, with_checked_guards
-from itsm_workflow.testing.exploration.coverage import Reached, Unreached
-from itsm_workflow.testing.exploration.drain import Drain, People, ends_right
-from itsm_workflow.testing.exploration.invariants import INVARIANTS, Sight
-from itsm_workflow.testing.exploration.itsm import Itsm
-from itsm_workflow.testing.exploration.library import Library
-from itsm_workflow.testing.exploration.moves import Space
-from itsm_workflow.testing.exploration.ticks import tick_policy
+from itsm_workflow.testing.exploration.checking import named, problem_of
+from itsm_workflow.testing.exploration.drain import Drain, People
+from itsm_workflow.testing.exploration.invariants import Sight
 from itsm_workflow.testing.exploration.world import Bounds, Purse
 from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
-    from itsm_workflow.policy import Policy
-    from itsm_workflow.testing.exploration.acts import Act
+    from itsm_workflow.testing.exploration.coverage import Reached, Unreached
     from itsm_workflow.testing.exploration.invariants import Invariant
-    from itsm_workflow.testing.exploration.itsm import Filed
-    from itsm_workflow.testing.exploration.moves import Move
+    from itsm_workflow.testing.exploration.moves import Move, Space
 
 _START = 0
 _REPORT_EVERY = 10_000
+_LOOK_AT_TIME = 256  # worlds
 _WIDE = 64  # bits, more than the number of a change and a desk needs
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """The effort at which a walk ends, although there is more within its bounds.
+
+    Attributes:
+        depth: The largest number of steps; None means no limit.
+        states: The largest number of worlds.
+        seconds: The longest run time.
+    """
+
+    depth: int | None = None
+    states: int | None = None
+    seconds: float | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -75,6 +80,9 @@ class Exploration:
         unreached: The states, moves and answers of guards that the walk never reached.
         violations: Broken promises; the walk stops at the first one.
         bad_ends: Ends that are not right; the walk stops at the first one.
+        bounds: The bounds within which it walked.
+        changes: The number of changes of the subject.
+        raised: How the bounds were raised, one sentence each, if they were to grow.
     """
 
     states: int
@@ -85,6 +93,9 @@ class Exploration:
     unreached: Unreached
     violations: tuple[Violation, ...] = ()
     bad_ends: tuple[Violation, ...] = ()
+    bounds: Bounds = attrs.field(factory=Bounds)
+    changes: int = 1
+    raised: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -92,49 +103,18 @@ class Exploration:
         return not self.violations and not self.bad_ends
 
 
-def explore(
-    definition: WorkflowDefinition = COLLECTOR_CHANGE,
-    *,
-    depth: int | None = None,
-    bounds: Bounds = Bounds(),  # noqa: B008 - frozen
-    invariants: Sequence[Invariant] = INVARIANTS,
-    end: Invariant = ends_right,
-    acts: Callable[[ChangeRequest, tuple[Filed, ...]], Iterable[Act]] = operator_acts,
-    effects: Mapping[str, Sequence[str]] | None = None,
-    library: Callable[[WorkflowDefinition, Policy, Mapping[str, Sequence[str]]], Library] = Library,
-    itsm: Itsm | None = None,
-    progress: Callable[[int, int], object] | None = None,
-    timer: Callable[[], float] = time.process_time,
-) -> Exploration:
-    """Walk all worlds that a change of the workflow can reach, and check each.
+class Walk:
+    """One walk.
 
     Args:
+        space: The worlds, and the steps between them.
         definition: The workflow.
-        depth: The largest number of steps; unlimited by default.
         bounds: The limits for time, faults and acts.
         invariants: The promises to check in every world.
-        end: The promise to check where a world ends once faults stop.
-        acts: The acts of people on a change under way.
-        effects: The effects that entering a state plans, by state; by default those that the definition names, or one
-            when the change is granted.
-        library: Makes the library; pass another one to see whether the walk finds its defect.
-        itsm: The ticket system; pass another one to see the consequences of its wrong answers.
-        progress: Called now and then with the number of states and the depth so far.
-        timer: Source of seconds; by default processor time, which does not depend on other programs.
-
-    Raises:
-        TypeError: An argument has the wrong type, or an invariant or a guard returns neither None nor a text.
-        ValueError: An act fires a trigger that the workflow does not have.
+        end: The promise to check where a world ends.
+        reached: Records what is reached.
     """
-    check_given(definition, bounds, invariants, end)
-    reached = Reached(definition)
-    definition, acts = with_checked_guards(definition, reached), checked_acts(definition, acts)
-    planned = default_effects(definition) if effects is None else effects
-    space = Space(library(definition, tick_policy(bounds.ticks), planned), itsm or Itsm(), bounds, acts)
-    return _Walk(space, definition, bounds, invariants, end, reached=reached).run(depth, progress, timer)
 
-
-class _Walk:
     def __init__(
         self,
         space: Space,
@@ -152,6 +132,7 @@ class _Walk:
         self._invariants = invariants
         self._end = end
         self._drains = [Drain(space, people, self._judge) for people in People]
+        self._is_cut = False
         # The worlds in order: the world, the remaining bounds, and the place of the world before it.
         self._worlds: list[int] = [_START]
         self._left = array("h", [self._purse.full])
@@ -159,17 +140,23 @@ class _Walk:
         self._sane: set[int] = set()
 
     def run(
-        self, depth: int | None, progress: Callable[[int, int], object] | None, timer: Callable[[], float]
+        self,
+        limits: Limits,
+        progress: Callable[[int, int], object] | None,
+        timer: Callable[[], float],
     ) -> Exploration:
+        """Walk, and follow each world to its end, until a promise is broken or a limit is reached."""
         began = timer()
+        self._limits, self._timer, self._ends_at = limits, timer, began + (limits.seconds or 0.0)
+        depth = limits.depth
         violations, place, level = self._walk(depth, progress)
         bad_ends = [] if violations else self._drain()
-        whole = place == len(self._worlds) and (depth is None or level < depth)
+        whole = place == len(self._worlds) and (depth is None or level < depth) and not self._is_cut
         return Exploration(
             states=place,
             depth=level,
             complete=whole and not violations and not bad_ends,
-            drains=sum(map(len, self._drains)),
+            drains=self._followed(),
             seconds=timer() - began,
             unreached=self._reached.unreached(),
             violations=tuple(violations),
@@ -191,8 +178,8 @@ class _Walk:
         for place, world in enumerate(worlds):  # the list grows during the loop
             if place == level_ends:
                 level, level_ends = level + 1, len(worlds)
-            if level == depth:
-                return [], len(worlds), level
+            if level == depth or self._is_over(place):
+                return [], place if self._is_cut else len(worlds), level
             purse = after[left[place]]
             for move in moves(world, purse):
                 rest = purse[move.cost]
@@ -209,9 +196,23 @@ class _Walk:
                 progress(place, level)
         return [], len(worlds), level
 
+    def _followed(self) -> int:
+        return sum(map(len, self._drains))
+
+    def _is_over(self, place: int) -> bool:
+        """Return whether a limit of the walk is reached, before the world at a place is visited."""
+        limits = self._limits
+        self._is_cut = self._is_cut or (
+            (limits.states is not None and place >= limits.states)
+            or (limits.seconds is not None and place % _LOOK_AT_TIME == 0 and self._timer() >= self._ends_at)
+        )
+        return self._is_cut
+
     def _drain(self) -> list[Violation]:
         """Follow every world to its end, the nearest ones first."""
         for place, world in enumerate(self._worlds):
+            if self._limits.seconds is not None and self._is_over(place):
+                return []
             for drain in self._drains:
                 problem = drain.verdict(world)
                 if problem:
@@ -251,9 +252,9 @@ class _Walk:
         return problem_of(self._end, self._end(sight))
 
     def _finding(
-        self, promise: Invariant, problem: str, place: int, last: list[Move], *, drained: bool = False
+        self, promise: object, problem: str, place: int, last: list[Move], *, drained: bool = False
     ) -> Violation:
-        sentence = (promise.__doc__ or "").strip().partition("\n")[0]
+        sentence = (getattr(promise, "__doc__", None) or "").strip().partition("\n")[0]
         moves = [*self._way(place), *last]
         walked = len(moves) - len(last)
         steps = [
@@ -281,9 +282,12 @@ class _Walk:
         change, text = self._space.change(move.world), "; ".join(move.text)
         if change is None:
             return f"{when}{text}"
+        return f"{when}{text}  [{self._status(change)}]"
+
+    def _status(self, change: ChangeRequest) -> str:
         status = change.state
         if self._definition.is_asking(change.state) and change.attempt is not None:
             status += f", {change.attempt.phase}"
         if change.attention is not None:
             status += f", attention {change.attention.reason}"
-        return f"{when}{text}  [{status}]"
+        return status

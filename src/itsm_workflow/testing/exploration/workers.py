@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, NamedTuple
 
-from itsm_workflow import settle
 from itsm_workflow.change import EffectStatus, Phase
 from itsm_workflow.gateway.protocol import Created
 from itsm_workflow.machine.approval import Trigger
@@ -17,6 +16,7 @@ from itsm_workflow.settle import SendAnswer
 from itsm_workflow.testing.exploration.acts import Act
 from itsm_workflow.testing.exploration.gateway import endings
 from itsm_workflow.testing.exploration.itsm import Message, ran, refused, without
+from itsm_workflow.testing.exploration.questions import purpose_of, question_of
 from itsm_workflow.testing.exploration.ticks import NOBODY, aged
 from itsm_workflow.testing.exploration.world import (
     FAULT,
@@ -25,7 +25,6 @@ from itsm_workflow.testing.exploration.world import (
     Hand,
     Lookup,
     Numbers,
-    Question,
     Read,
     Send,
     Stage,
@@ -144,9 +143,10 @@ class Workers:
 
     def applies(self) -> Stored:
         """Return the commit of the host's call of `Workflow.apply`, with the worker that is about to send."""
-        prepared = self._library.apply("K1", OWNERS[0])
+        key = self._library.key
+        prepared = self._library.apply(key, OWNERS[0])
         after, write = self._written(0, 0, prepared)
-        hand = self.hands.of(Hand(Stage.ASK, about=Send(1, "K1", OWNERS[0]), keep=True))
+        hand = self.hands.of(Hand(Stage.ASK, about=Send(1, key, OWNERS[0]), keep=True))
         return Stored(after, hand, "the host applies: the change and the mark of its send are stored", write)
 
     def _reads(self, change: int) -> tuple[int, bool, str]:
@@ -175,13 +175,16 @@ class Workers:
         stored = self._shelf.get(change)
         acts = [*self._acts(stored.change, tickets)]
         if stored.change.attempt is not None and self._definition.is_submitted_in(stored.change.state):
-            key = f"K{int(stored.change.attempt.key[1:]) + 1}"
-            acts.append(Act("the host applies again", self._library.apply_again(key, owner)))
+            acts.append(self._applies_again(stored.change, owner))
         return [
             (self.hands.of(Hand(Stage.ACT, about=act)), f"{act.name}: a worker reads the change")
             for act in acts
             if self._library.fire(stored, act.steps, actor="operator") is not None
         ]
+
+    def _applies_again(self, change: ChangeRequest, owner: str) -> Act:
+        key = next_key(change.expect_attempt().key)
+        return Act("the host applies again", self._library.apply_again(key, owner))
 
     # ---------------------------------------------------------------- asking
 
@@ -245,7 +248,7 @@ class Workers:
         question = question_of(plan.question, prepared.stored.change)
         keep = isinstance(question, Send | Deliver)
         asking = self.hands.of(Hand(Stage.ASK, about=question, keep=keep))
-        text = f"the worker's claim to {_purpose(question)} is stored"
+        text = f"the worker's claim to {purpose_of(question)} is stored"
         asks = self.at_once and not plan.claim and not keep
         return self._put(change, base, prepared, asking, text)._replace(asks=asks)
 
@@ -356,6 +359,11 @@ class Workers:
         return OWNERS[1] if taken == OWNERS[0] else OWNERS[0]
 
 
+def next_key(key: str) -> str:
+    """Return the key of the change's next submission."""
+    return f"{key[0]}{int(key[1:]) + 1}"
+
+
 def _read_again(hand: Hand) -> Hand | None:
     """Return a worker after its write was refused."""
     if hand.stage in {Stage.CLAIM, Stage.MARK}:
@@ -375,26 +383,3 @@ def _is_past(hand: Hand, change: ChangeRequest) -> bool:
     if isinstance(sent.answer, Created):
         return change.ticket is not None and change.ticket.id == sent.answer.id
     return attempt is None or attempt.phase is not Phase.SENDING or attempt.owner != sent.owner
-
-
-def question_of(question: settle.Question, change: ChangeRequest) -> Question:
-    """Return the question, with all parts of the claimed change that it depends on."""
-    attempt, ticket = change.attempt, change.ticket
-    key, number = (attempt.key, attempt.number) if attempt else ("", 0)
-    bound = ticket.id if ticket else ""
-    if isinstance(question, settle.Send):
-        return Send(question.number, key, question.owner)
-    if isinstance(question, settle.Deliver):
-        effect = next(one for one in change.effects if one.id == question.effect)
-        return Deliver(effect.id, effect.name, effect.attempts, bound)
-    if isinstance(question, settle.Lookup):
-        return Lookup(number, key, sn=question.sn or "")
-    if isinstance(question, settle.Sweep) and question.lookup:
-        return Lookup(number, key, read=bound if question.read else "", late=True)
-    return Read(bound, late=isinstance(question, settle.Sweep))
-
-
-def _purpose(question: Question) -> str:
-    if isinstance(question, Deliver):
-        return f"deliver effect {question.name}"
-    return {Send: "send", Lookup: "look for tickets", Read: "read the ticket"}[type(question)]
