@@ -19,6 +19,7 @@ from tests.conformance import (
     zoo_races,
     zoo_sizes,
     zoo_spelling,
+    zoo_taking_over,
     zoo_undoing,
 )
 
@@ -33,7 +34,7 @@ COLLECTION: Mapping[str, Mapping[Any, Caught]] = {
     "Many values": zoo_many.ZOO,
     "Sizes and numbers": zoo_sizes.ZOO,
     "Spelling and time": zoo_spelling.ZOO,
-    "Races": {**zoo_races.ZOO, **zoo_closing.ZOO},
+    "Races": {**zoo_races.ZOO, **zoo_taking_over.ZOO, **zoo_closing.ZOO},
     "Errors, locks and power cuts": {**zoo_errors.ZOO, **zoo_undoing.ZOO, **zoo_hidden.ZOO},
     "Signals, failing locks and clocks": {**zoo_interrupts.ZOO, **zoo_interrupted_code.ZOO},
     "Damage": zoo_damage.ZOO,

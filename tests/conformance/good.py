@@ -12,6 +12,7 @@ import os
 import pickle
 import sqlite3
 import threading
+import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -181,6 +182,54 @@ class NeverWaits(OneFile):
     """Changes in one file; a call raises StorageUnavailable if another thread or process is in one."""
 
     wait: ClassVar[float] = 0
+
+
+class PidLock(OneFile):
+    """Changes in one file, locked by a file with the number of the process; the lock of a dead one is taken over."""
+
+    @contextmanager
+    def _opened(self) -> Iterator[Changes]:
+        lock = Path(f"{self._path}.pid")
+        with unavailable("use", self._path):
+            while not (_is_made(lock) or self._take_over(lock)):
+                time.sleep(_POLL)
+            try:
+                self._check_open()
+                yield self._read()
+            finally:
+                lock.unlink(missing_ok=True)
+
+    def _take_over(self, lock: Path) -> bool:
+        """Return whether this process has the lock of a dead one now; only one process at a time looks for that."""
+        with FileLock(f"{self._path}.turn"):
+            if is_left(lock):
+                lock.write_text(str(os.getpid()), encoding="ascii")
+                return True
+        return False
+
+
+def _is_made(lock: Path) -> bool:
+    """Make the file of a lock with the number of this process, in one step; return False if there is one."""
+    own = lock.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+    own.write_text(str(os.getpid()), encoding="ascii")
+    try:
+        lock.hardlink_to(own)
+    except FileExistsError:
+        return False
+    finally:
+        own.unlink()
+    return True
+
+
+def is_left(lock: Path) -> bool:
+    """Return whether the process that has made the file of a lock is dead."""
+    try:
+        os.kill(int(lock.read_text(encoding="ascii")), 0)
+    except ProcessLookupError:
+        return True
+    except (FileNotFoundError, ValueError):  # removed in this moment, or being written over
+        return False
+    return False
 
 
 class OwnRow(Row):

@@ -15,6 +15,7 @@ from itsm_workflow.testing.conformance._interrupts import InterruptPromises
 from itsm_workflow.testing.conformance._many import ManyPromises
 from itsm_workflow.testing.conformance._sizes import SizePromises
 from itsm_workflow.testing.conformance._stopping import StoppingPromises
+from itsm_workflow.testing.conformance._taking_over import TakingOverPromises
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,10 @@ SHORT = attrs.evolve(QUICK, name="short", walks=4, rounds=8, points=3, states=10
 
 The long tests of each backend try as many as `QUICK`.
 """
-SLOW = (CrashPromises, ErrorPromises, InterruptPromises, ManyPromises, SizePromises, StoppingPromises)
+SLOW = (
+    *(CrashPromises, ErrorPromises, InterruptPromises, ManyPromises, SizePromises),
+    *(StoppingPromises, TakingOverPromises),
+)
 """The parts of the kit that take seconds on a file: they make many processes, or store large or many values."""
 
 

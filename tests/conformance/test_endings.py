@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -20,6 +21,7 @@ from itsm_workflow.testing import check_storage
 from itsm_workflow.testing.conformance import _processes
 from itsm_workflow.testing.conformance._forked import forked
 from itsm_workflow.testing.conformance._pace import Patience
+from itsm_workflow.testing.conformance._pipes import receive, send
 from itsm_workflow.testing.conformance._processes import Other, end_others, shared_pulse, write_on
 from itsm_workflow.testing.conformance._recording import CheckEnded, Recording
 from itsm_workflow.testing.conformance._reports import Shown, end_of_process
@@ -228,10 +230,34 @@ def test_a_process_that_stops_late_goes_on(tmp_path: Path) -> None:
 
 def stop_late(_: RecordedBackend, pipe: Connection) -> None:
     """Announce a stop, and stop after the next message."""
-    pipe.send(("done", "stops"))
-    pipe.recv()
+    send(pipe, ("done", "stops"))
+    receive(pipe)
     os.kill(os.getpid(), signal.SIGSTOP)
-    pipe.send(("done", "went on"))
+    send(pipe, ("done", "went on"))
+
+
+def test_an_error_of_a_message_leaves_nothing_that_the_garbage_collector_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal ends the processes of a check while threads of it send, and their errors are kept as results."""
+    reports: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", reports.append)
+    ended = Other(write_on, partial(JSONFileBackend, tmp_path / "store"), "c1")
+    ended.receive()
+    ended.kill()
+
+    def keep_the_error() -> None:
+        errors: list[Shown] = []
+        try:
+            ended.send("a message")
+        except Shown as error:
+            errors.append(error)  # which keeps the frames of its traceback, and these keep it
+        assert len(errors) == 1
+
+    keep_the_error()
+    gc.collect()
+    ended.close()
+    assert reports == []
 
 
 def fork_and_wait(backend: RecordedBackend, _pipe: Connection, started: str) -> None:

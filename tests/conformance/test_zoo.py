@@ -16,9 +16,18 @@ from itsm_workflow.testing.conformance._kit import Kit
 from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
-from tests.conformance import zoo_errors, zoo_hidden, zoo_interrupts, zoo_undoing
+from tests.conformance import zoo_errors, zoo_hidden, zoo_interrupts, zoo_taking_over, zoo_undoing
 from tests.conformance.collection import COLLECTION
-from tests.conformance.good import CheckedJournal, FilePerChange, Journal, NeverWaits, OneFile, PlainDict, TwoTables
+from tests.conformance.good import (
+    CheckedJournal,
+    FilePerChange,
+    Journal,
+    NeverWaits,
+    OneFile,
+    PidLock,
+    PlainDict,
+    TwoTables,
+)
 from tests.conformance.profiles import SHORT
 from tests.conformance.zoo import (
     IgnoresTheVersion,
@@ -49,7 +58,7 @@ if TYPE_CHECKING:
 ALL: dict[Backend, Caught] = {backend: caught for members in COLLECTION.values() for backend, caught in members.items()}
 GOOD: tuple[Backend, ...] = (
     *(MemoryBackend, SQLiteBackend, JSONFileBackend),
-    *(PlainDict, OneFile, NeverWaits, Journal, CheckedJournal, FilePerChange, TwoTables),
+    *(PlainDict, OneFile, NeverWaits, Journal, CheckedJournal, FilePerChange, TwoTables, PidLock),
 )
 
 
@@ -71,7 +80,7 @@ def new_store(tmp_path: Path) -> NewStore:
 
 SLOW = {
     *(HoldsSubjectsForASecond, LocksForASecond, SkipsAClaimThatMovesNothing, WritesTheRowBeforeItsEntries),
-    *(*zoo_errors.ZOO, *zoo_undoing.ZOO, *zoo_hidden.ZOO, *zoo_interrupts.ZOO),
+    *(*zoo_errors.ZOO, *zoo_undoing.ZOO, *zoo_hidden.ZOO, *zoo_interrupts.ZOO, *zoo_taking_over.ZOO),
 }
 """What they do is found after seconds, or in many trials."""
 FIRST = set({caught.promise: backend for backend, caught in reversed(ALL.items()) if backend not in SLOW}.values())
@@ -186,6 +195,15 @@ def test_a_backend_with_many_files_raises_no_alarm(only: str, new_store: NewStor
     report = check_storage(new_store(FilePerChange), abilities=FilePerChange.abilities, only=only)
     assert report.broken == {}
     assert report.count(PromiseOutcome.KEPT) == len(report.results)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("backend", [PidLock, NeverWaits, Journal])
+def test_a_backend_that_takes_over_in_turn_raises_no_alarm(backend: Backend, new_store: NewStore) -> None:
+    """One process at a time takes the lock of a dead one, or the system releases it."""
+    report = check_storage(new_store(backend), abilities=backend.abilities, only="lock of a dead one")
+    assert {name: result.reason for name, result in report.broken.items()} == {}
+    assert report.count(PromiseOutcome.KEPT) == 1
 
 
 def test_a_backend_that_does_not_wait_for_a_lock_raises_no_alarm_in_the_walk(new_store: NewStore) -> None:

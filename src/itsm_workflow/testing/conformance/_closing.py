@@ -1,4 +1,4 @@
-"""The promise about a backend that one thread closes while others are in a commit."""
+"""The promises about a backend that one thread closes while others are in a commit, or in a read."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import Promises, promise
-from itsm_workflow.testing.conformance._judging import judge
+from itsm_workflow.testing.conformance._judging import judge, timed
 from itsm_workflow.testing.conformance._lines import at_place, packages_of, places_in
 from itsm_workflow.testing.conformance._racing import tried
+from itsm_workflow.testing.conformance._reports import Shown
 from itsm_workflow.testing.conformance._rows import create, follow, present, refused, stored, whole_history
+from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.storage.protocol import Write
+    from itsm_workflow.storage.protocol import StorageBackend, Write
     from itsm_workflow.testing.conformance._lines import Place
     from itsm_workflow.testing.conformance._recording import RecordedBackend, RecordedOpener
 
@@ -25,6 +28,12 @@ _LEAD, _PAUSE = 0.05, 0.1
 """The seconds that the second writer, and the one that closes, have before the first writer goes on."""
 _SECOND = "the second writer"
 _CLOSER = "the closing thread"
+_SECOND_READER = "the second reader"
+_READS: dict[str, Callable[[StorageBackend], object]] = {
+    "get": lambda backend: backend.get("c1"),
+    "find": lambda backend: backend.find(Query(limit=2)),
+    "history": lambda backend: backend.history("c1", 1, 2),
+}
 
 
 class ClosingPromises(Promises):
@@ -76,6 +85,70 @@ class ClosingPromises(Promises):
                 whole_history(again, row.id)
             judge(recording.calls[first:], held, may_refuse=_SECOND)
             stored(again, follow(present(again, f"c{number}")))  # the store still accepts writes
+
+    @promise()
+    def test_a_close_during_a_read_leaves_right_answers(self, open_backend: RecordedOpener) -> None:
+        """One thread closes the backend while another one is inside of a read, at lines of the backend's own code.
+
+        The close may wait for the read, or the read raises StorageUnavailable. Both return. A third thread that begins
+        to read while the close waits gets the right answer or StorageUnavailable, too.
+
+        Port: "A read that fails raises: it returns neither nothing nor an older state instead."
+        """
+        backend, expected, places = _filled(open_backend), {}, {}
+        for name, read in _READS.items():
+            expected[name] = read(backend)
+            most = max(1, self.profile.points // len(_READS))
+            places[name] = places_in(partial(read, backend), most, of=packages_of(backend.bare))
+        backend.close()
+        for name, read in _READS.items():
+            for place in places[name]:
+                with closing(open_backend() if "durable" in self.abilities else _filled(open_backend)) as closed:
+                    _read_while_closed(closed, name, read, expected[name], place)
+
+
+def _filled(open_backend: RecordedOpener) -> RecordedBackend:
+    """Open the store, and commit what the reads return a part of."""
+    backend = open_backend()
+    answer = backend.commit([create(f"c{number}", entries=4) for number in range(1, 5)])
+    assert answer == [None] * 4, f"four new changes are answered {answer!r}"
+    return backend
+
+
+def _read_while_closed(
+    backend: RecordedBackend, name: str, read: Callable[[StorageBackend], object], expected: object, place: Place
+) -> None:
+    """Close the backend while a read is at that line, and check its answer and that of a read which begins then."""
+    begun, answers = len(backend.recording.calls), list[object]()
+
+    def read_once() -> None:
+        try:
+            answers.append(read(backend))
+        except Exception as error:  # noqa: BLE001  # judged below
+            answers.append(error)
+
+    closer, second = _thread(_CLOSER, backend.close), _thread(_SECOND_READER, read_once)
+
+    def close_meanwhile() -> None:
+        closer.start()
+        closer.join(_LEAD)  # not longer: it may have to wait for the read
+        if closer.is_alive():
+            second.start()
+
+    with at_place(place, close_meanwhile, of=packages_of(backend.bare)):
+        read_once()
+    for thread in (closer, second):
+        if thread.ident:
+            thread.join()
+    for answer in answers:
+        if isinstance(answer, StorageUnavailable) or answer == expected:
+            continue
+        given = f"returned {word(answer)}"
+        if isinstance(answer, Exception):
+            given = f"raised {type(answer).__name__}: {answer}"
+        wrong = f"{name}, while another thread closes the backend, {given}; it must be {word(expected)}"
+        calls = backend.recording.calls[begun:]
+        raise Shown(wrong, timed(calls, min(call.began for call in calls)))
 
 
 def _thread(name: str, work: Callable[[], object]) -> threading.Thread:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from itsm_workflow.testing.conformance._pipes import send
 from itsm_workflow.testing.conformance._processes import commit_all, die
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def synced_files(
         made += 1
         if stops and not watch.is_synced():
             break
-    pipe.send(("done", (made, watch.synced() if watch.syncs > before else None)))
+    send(pipe, ("done", (made, watch.synced() if watch.syncs > before else None)))
     die()
 
 
@@ -138,7 +139,7 @@ def written_files(
         appended |= any(old and old != new and new.startswith(old) for old, new in _pairs(before, after))
         before = after
     backend.close()
-    pipe.send(("done", (watch.files(), appended)))
+    send(pipe, ("done", (watch.files(), appended)))
 
 
 def _pairs(before: dict[str, bytes], after: dict[str, bytes]) -> list[tuple[bytes, bytes]]:

@@ -10,6 +10,7 @@ import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from itsm_workflow.testing.conformance._pipes import receive, send
 from itsm_workflow.testing.conformance._recording import portable
 from itsm_workflow.testing.conformance._reports import Failure, Shown
 from itsm_workflow.testing.conformance._trials.runner import end_with_parent
@@ -57,7 +58,7 @@ class Forked:
             elif now - since > limit:
                 raise Shown(f"blocked: {FORKED}{which} did not call the backend within {limit:g} s")
         try:
-            kind, report = self.pipe.recv()
+            kind, report = receive(self.pipe)
         except EOFError:
             name, _ = self._pulse.in_call()
             raise Shown(f"{FORKED} ended {f'in a call of {name}' if name else 'between two calls'}") from None
@@ -103,7 +104,7 @@ def _in_the_child(
     try:
         work(pipe)
         backend.close()
-        pipe.send(("calls", [portable(call) for call in recording.calls]))
+        send(pipe, ("calls", [portable(call) for call in recording.calls]))
     except BaseException as error:  # noqa: BLE001  # its parent reports it
         with suppress(OSError):
-            pipe.send(("failed", Failure.of(error, ())))
+            send(pipe, ("failed", Failure.of(error, ())))

@@ -15,6 +15,7 @@ from itsm_workflow.testing.conformance._base import NotRun, Promises, promise
 from itsm_workflow.testing.conformance._forked import FORKED, forked
 from itsm_workflow.testing.conformance._judging import judge
 from itsm_workflow.testing.conformance._lines import at_line, packages_of
+from itsm_workflow.testing.conformance._pipes import receive, send
 from itsm_workflow.testing.conformance._processes import Other, shared_pulse
 from itsm_workflow.testing.conformance._racing import created, mix, tried
 from itsm_workflow.testing.conformance._reports import Shown
@@ -152,21 +153,21 @@ def fork_and_close(backend: RecordedBackend, pipe: Connection, pulse: SharedPuls
 
     def take_turns(messages: Connection) -> None:
         for number in range(_TURNS):
-            messages.recv()
+            receive(messages)
             visits = [f"visit{before}" for before in range(number)]
             _go_on_with(backend, ["first", "second", *visits], f"forked{number}")
-            messages.send(("calls", ()))
-        messages.recv()
+            send(messages, ("calls", ()))
+        receive(messages)
 
     with forked(backend, pulse, take_turns) as child:
         _go_on_with(backend, ["first"], "second")
         backend.close()
         for _ in range(_TURNS):
-            child.pipe.send(None)
+            send(child.pipe, None)
             child.calls(limit)
-            pipe.send(("turn", None))
-            pipe.recv()
-        child.pipe.send(None)
+            send(pipe, ("turn", None))
+            receive(pipe)
+        send(child.pipe, None)
         backend.recording.calls += child.calls(limit)
 
 
@@ -203,7 +204,7 @@ def _fork_and_commit_twice(  # noqa: PLR0917  # called above only
     """
 
     def go_on_there(messages: Connection) -> None:
-        messages.recv()
+        receive(messages)
         _go_on_with(backend, ("first", f"second{number}"), f"forked{number}")
 
     inside = _Inside(backend, call, line)
@@ -211,7 +212,7 @@ def _fork_and_commit_twice(  # noqa: PLR0917  # called above only
         inside.go_on()
         inside.join(limit)
         _go_on_with(backend, ["first"], f"second{number}")
-        child.pipe.send(None)
+        send(child.pipe, None)
         calls = child.calls(limit)
     backend.recording.calls += calls
     return inside.held and not any(isinstance(call.outcome, StorageUnavailable) for call in calls)

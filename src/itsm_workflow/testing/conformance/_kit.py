@@ -24,6 +24,7 @@ from itsm_workflow.testing.conformance._sharing import SharingPromises
 from itsm_workflow.testing.conformance._sizes import SizePromises
 from itsm_workflow.testing.conformance._spelling import SpellingPromises
 from itsm_workflow.testing.conformance._stopping import StoppingPromises
+from itsm_workflow.testing.conformance._taking_over import TakingOverPromises
 from itsm_workflow.testing.conformance._values import ValuePromises
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ GROUPS: Mapping[str, tuple[type[Promises], ...]] = {
     "sizes": (SizePromises, ManyPromises),
     "queries": (FindPromises, FilterPromises),
     "histories": (HistoryPromises,),
-    "races": (SharingPromises, StoppingPromises, ClosingPromises),
+    "races": (SharingPromises, StoppingPromises, TakingOverPromises, ClosingPromises),
     "forks": (ForkingPromises,),
     "lasting": (LastingPromises,),
     "crashes": (DyingPromises, CrashPromises),
@@ -65,6 +66,7 @@ class Kit(
     HistoryPromises,
     SharingPromises,
     StoppingPromises,
+    TakingOverPromises,
     ClosingPromises,
     ForkingPromises,
     LastingPromises,

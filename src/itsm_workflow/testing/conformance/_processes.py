@@ -20,6 +20,7 @@ from itsm_workflow.testing.conformance._answers import check_answer, plain
 from itsm_workflow.testing.conformance._judging import timed
 from itsm_workflow.testing.conformance._lines import at_line
 from itsm_workflow.testing.conformance._pace import Pace
+from itsm_workflow.testing.conformance._pipes import receive, send
 from itsm_workflow.testing.conformance._profiles import QUICK
 from itsm_workflow.testing.conformance._pulse import SharedPulse
 from itsm_workflow.testing.conformance._recording import CheckEnded, RecordedOpener, Recording, portable
@@ -143,7 +144,7 @@ class Other:
             Shown: The process has ended, or failed.
         """
         try:
-            self.pipe.send(message)
+            send(self.pipe, message)
         except OSError:  # it no longer listens; its last report says why
             self.receive()
             raise Shown(f"{self.name} ended early") from None
@@ -167,7 +168,7 @@ class Other:
                 self._wake()
             self.look()
         self._stops_no_more = False
-        kind, report = self.pipe.recv()
+        kind, report = receive(self.pipe)
         if kind == "failed":
             who = "" if report.names_the_process else f"{self.name} failed: "
             error = Shown(f"{who}{report.problem}", self._last_calls() or report.lines)
@@ -285,30 +286,30 @@ def write_on(backend: StorageBackend, sender: Connection, change_id: str, rests_
         write = follow(row, entries=2, document=f'{{"pad":"{"x" * 5000}"}}')
         commit_all(backend, [write, create(f"{change_id}-{row.version}")])
         row = write.row
-        sender.send(("wrote", row.version))
+        send(sender, ("wrote", row.version))
         if row.version == rests_at:
-            sender.recv()  # the same
+            receive(sender)  # the same
 
 
 def serve(backend: StorageBackend, pipe: Connection) -> None:
     """Commit each batch that arrives and report the answers, until None arrives."""
-    while (writes := pipe.recv()) is not None:
+    while (writes := receive(pipe)) is not None:
         try:
             answer: object = backend.commit(writes)
         except StorageUnavailable as error:
             answer = Unavailable(str(error), getattr(error, "path", None))
-        pipe.send(("done", answer))
+        send(pipe, ("done", answer))
 
 
 def write_and_die(backend: RecordedBackend, pipe: Connection, commits: Sequence[Sequence[Write]], line: int) -> None:
     """Make the commits, report each answer, and crash at that line of the last commit, or after it."""
     for writes in commits[:-1]:
-        pipe.send(("done", backend.commit(writes)))
+        send(pipe, ("done", backend.commit(writes)))
     with at_line(line, die):
         answer = backend.bare.commit(commits[-1])  # the lines of the recording do not count
     answer = plain(answer)
     check_answer("commit", answer)
-    pipe.send(("done", answer))
+    send(pipe, ("done", answer))
     die()
 
 
@@ -316,7 +317,7 @@ def count_lines(backend: RecordedBackend, pipe: Connection, writes: Sequence[Wri
     """Commit, and report the number of executed lines of Python."""
     with at_line(0, die) as lines:
         commit_all(backend.bare, writes)
-    pipe.send(("done", lines[0]))
+    send(pipe, ("done", lines[0]))
 
 
 def commit_all(backend: StorageBackend, writes: Sequence[Write]) -> None:
@@ -368,10 +369,10 @@ def _run(  # noqa: PLR0917  # called by multiprocessing only
         finally:
             backend.close()
         if witness:
-            sender.send(("done", [portable(call) for call in recording.calls]))
+            send(sender, ("done", [portable(call) for call in recording.calls]))
     except BaseException as error:  # noqa: BLE001  # the process that waits for the report raises it
         lines = tuple(map(str, recording.calls[-_LAST_CALLS:]))
         with suppress(OSError):  # the test no longer listens
-            sender.send(("failed", Failure.of(error, lines)))
+            send(sender, ("failed", Failure.of(error, lines)))
     finally:
         sender.close()

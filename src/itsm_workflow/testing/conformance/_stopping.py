@@ -14,6 +14,7 @@ from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._judging import judge
 from itsm_workflow.testing.conformance._lines import at_line
+from itsm_workflow.testing.conformance._pipes import receive, send
 from itsm_workflow.testing.conformance._processes import Other
 from itsm_workflow.testing.conformance._racing import read, tried
 from itsm_workflow.testing.conformance._recording import Call, RecordedOpener, Recording, portable
@@ -166,13 +167,13 @@ def write_and_stop(backend: RecordedBackend, pipe: Connection) -> None:
         reader = threading.Thread(target=look, daemon=True)
         reader.start()
         reader.join(_GLANCE)  # not longer: it may have to wait for the commit
-        pipe.send(("done", _STOPPED))
+        send(pipe, ("done", _STOPPED))
         if hasattr(signal, "SIGSTOP"):
             os.kill(os.getpid(), signal.SIGSTOP)
         else:  # Windows: only this thread stops
-            pipe.recv()
+            receive(pipe)
 
-    while (order := pipe.recv()) is not None:
+    while (order := receive(pipe)) is not None:
         write, line = order
         read(backend, write.row.id)
         backend.recording.calls.clear()
@@ -180,4 +181,4 @@ def write_and_stop(backend: RecordedBackend, pipe: Connection) -> None:
             stop()
         with at_line(line or 0, stop) as lines:
             tried(backend, write)
-        pipe.send(("done", lines[0] if line is None else [portable(call) for call in backend.recording.calls]))
+        send(pipe, ("done", lines[0] if line is None else [portable(call) for call in backend.recording.calls]))

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from itsm_workflow.testing.conformance._base import NotRun
+from itsm_workflow.testing.conformance._pipes import receive, send
 from itsm_workflow.testing.conformance._reports import Failure, Shown, end_of_process
 from itsm_workflow.testing.conformance._trials import preload
 from itsm_workflow.testing.conformance._trials.patched import Patched
@@ -92,9 +93,9 @@ def run_where_calls_are_seen(work: Callable[Concatenate[Watch, Path, P], T], *ar
         try:
             preparation = spawn.get_preparation_data("runner")
             del preparation["authkey"]  # refuses to be pickled, and the process needs none
-            ours.send(preparation)
-            ours.send((work, (Path(folder), *args), options))
-            kind, result = ours.recv()
+            send(ours, preparation)
+            send(ours, (work, (Path(folder), *args), options))
+            kind, result = receive(ours)
         except (EOFError, OSError):  # OSError: it ended before it had read its work
             raise Shown(f"the process that ran the backend ended {end_of_process(process.wait())}") from None
         finally:
@@ -115,16 +116,16 @@ def main(descriptor: int) -> None:
     sys.dont_write_bytecode = True
     pipe = multiprocessing.connection.Connection(descriptor)
     try:
-        spawn.prepare(pipe.recv())
-        work, args, options = pipe.recv()
-        pipe.send(("done", work(Shim.loaded() or Patched(), *args, **options)))
+        spawn.prepare(receive(pipe))
+        work, args, options = receive(pipe)
+        send(pipe, ("done", work(Shim.loaded() or Patched(), *args, **options)))
     except NotRun as missing:
-        pipe.send(("not run", str(missing)))
+        send(pipe, ("not run", str(missing)))
     except Shown as broken:
-        pipe.send(("broken", broken.args))
+        send(pipe, ("broken", broken.args))
     except BaseException as error:  # noqa: BLE001  # reported to the process that waits
         with suppress(OSError):  # it no longer waits
-            pipe.send(("failed", Failure.of(error, ())))
+            send(pipe, ("failed", Failure.of(error, ())))
 
 
 class Child:
@@ -147,7 +148,7 @@ class Child:
     def send(self, message: object) -> None:
         """Send a message to the child; a child that has ended does not get it."""
         with suppress(OSError):
-            self._pipe.send(message)
+            send(self._pipe, message)
 
     def receive(self, limit: float) -> Any:  # noqa: ANN401  # whatever it reports
         """Wait for the next report.
@@ -203,9 +204,9 @@ def _work(pipe: Connection, work: Callable[[], object]) -> None:
     """Work in a forked child, report, and end it without the clean-up of the process that it was forked from."""
     end_with_parent()
     try:
-        pipe.send(("done", work()))
+        send(pipe, ("done", work()))
     except BaseException:  # noqa: BLE001  # reported to the process that waits
         with suppress(OSError):
-            pipe.send(("failed", traceback.format_exc()))
+            send(pipe, ("failed", traceback.format_exc()))
     finally:
         os._exit(0)

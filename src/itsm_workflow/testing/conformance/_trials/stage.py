@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import attrs
 
 from itsm_workflow.testing.conformance._base import NotRun
+from itsm_workflow.testing.conformance._pipes import receive, send
 from itsm_workflow.testing.conformance._reports import Shown, end_of_process
 from itsm_workflow.testing.conformance._trials.calls import CHANGES, NO_FAULT, WORDS, Fault, Kind
 from itsm_workflow.testing.conformance._trials.recorded import (
@@ -281,7 +282,7 @@ class FileStage:
             watch.skip_sleeps()
         self._note_names()
         while True:
-            call, *arguments = pipe.recv()
+            call, *arguments = receive(pipe)
             match call:
                 case "arm":
                     watch.disarm()  # the record is not a file of the store
@@ -306,7 +307,7 @@ class FileStage:
                 case _:
                     watch.note(call)
                     answer = session.perform(call, *arguments)
-            pipe.send(("done", answer))
+            send(pipe, ("done", answer))
 
     def _note_names(self) -> None:
         """Record from now on which files this process makes, for the next `put`, without a fault."""
