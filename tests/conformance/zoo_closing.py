@@ -172,7 +172,7 @@ ZOO: dict[type, Caught] = {
     IsClosedInTwoSteps: Caught(
         "a close during a read leaves right answers",
         "A read that fails raises",
-        "A person is told that a collector has no open change, and applies again elsewhere.",
+        "A page says that a collector has no open change, and a person applies again elsewhere.",
     ),
 }
 """By broken backend: the promise that catches it."""

@@ -36,7 +36,7 @@ _STOPPED = "stopped"
 
 
 class TakingOverPromises(Promises):
-    """What a killed process has left is taken over by one process."""
+    """One process takes over what a killed process has left."""
 
     @promise("multi_process", waits=True)
     def test_two_processes_do_not_both_take_the_lock_of_a_dead_one(self, open_backend: RecordedOpener) -> None:
@@ -124,7 +124,7 @@ class _Contest:
 
 
 def _soon(other: Other) -> Any:  # noqa: ANN401  # whatever it reports
-    """Return the next report of a process, or None if there is none for a moment."""
+    """Return the next report of a process, or None if it is silent for a moment."""
     return other.receive() if other.pipe.poll(_PAUSE) else None
 
 
