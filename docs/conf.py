@@ -15,8 +15,8 @@ author = "itsm-workflow contributors"
 project_copyright = "2026, itsm-workflow contributors"
 version = release = importlib.metadata.version("itsm-workflow")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "itsm_workflow.integrations.sphinx"]
+exclude_patterns = ["_build", "pictures"]
 source_suffix = {".md": "markdown"}
 default_role = "code"  # docstrings quote names with single backticks
 
@@ -45,6 +45,8 @@ nitpick_ignore_regex = [
 ]
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_title = "itsm-workflow"
 html_show_sphinx = False
 html_copy_source = False

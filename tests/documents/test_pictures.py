@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_drawn_from_the_present_code(name: str) -> None:
     """If not, `make pictures` draws it again."""
-    assert (FOLDER / name).read_text(encoding="utf-8") == PICTURES[name]() + "\n"
+    assert (FOLDER / name).read_text(encoding="utf-8") == PICTURES[name]().rstrip("\n") + "\n"
 
 
 def test_every_picture_is_shown_on_a_page() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from itsm_workflow.cli.definitions import loaded_definition
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, data, table
 from itsm_workflow.cli.places import existing_store, imported
@@ -14,11 +15,10 @@ from itsm_workflow.cli.values import store_url
 from itsm_workflow.cli.views import plain
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import DefinitionError
-from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.machine.definition import WorkflowDefinition
 
 if TYPE_CHECKING:
     from itsm_workflow.lint import LintReport, Stranded
+    from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.secrets import SecretURL
 
 _REFUSED = "."
@@ -49,7 +49,7 @@ def lint_graph(
 
     stuck: list[Stranded] | None = None
     try:
-        checked = _loaded(definition)
+        checked = loaded_definition(definition)
     except DefinitionError as refusal:
         report = refused_report(refusal)
     else:
@@ -85,18 +85,6 @@ def plain_report(report: LintReport) -> dict[str, object]:
         "exempted": plain(report.exempted),
         "tried": report.tried,
     }
-
-
-def _loaded(path: str | None) -> WorkflowDefinition:
-    if path is None:
-        return COLLECTOR_CHANGE
-    from itsm_workflow.workflow import Workflow  # noqa: PLC0415 - imported here to save start-up time
-
-    found: WorkflowDefinition | Workflow = imported(path, WorkflowDefinition, Workflow, label=f"DEFINITION {path}")
-    if isinstance(found, WorkflowDefinition):
-        return found
-    with found:
-        return found.definition
 
 
 def _print(report: LintReport, stuck: list[Stranded] | None) -> None:

@@ -217,6 +217,12 @@ class WorkflowDefinition:
         table = f"{len(self.states)} states, {len(self.transitions)} transitions"
         return f"<WorkflowDefinition {self.name} version {self.version}: {table}>"
 
+    def _repr_mimebundle_(self, **options: object) -> dict[str, str]:
+        """Show the graph of the workflow in a notebook."""
+        from itsm_workflow.pictures.graph import Graph  # noqa: PLC0415 - the pictures import this module
+
+        return {**Graph(definition=self)._repr_mimebundle_(**options), "text/plain": repr(self)}
+
     @property
     def evidence_types(self) -> Mapping[str, type]:
         """The evidence types of the table, by class name."""

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from itsm_workflow.machine.analysis import moves
+from itsm_workflow.pictures.labels import guard_of
 
 if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
-
+    from itsm_workflow.pictures.selection import Selection
 
 _STYLES = {"final": {"peripheries": "2"}, "current": {"fillcolor": "#1d4ed8", "fontcolor": "white", "penwidth": "2"}}
 """The styles of states, beside those of `transitions`. White on dark blue also shows in grey."""
 
 
-def dot(definition: WorkflowDefinition, current: str = "") -> str:
+def dot(definition: WorkflowDefinition, selection: Selection, current: str = "") -> str:
     """Return the states and the moves as DOT text; each move is labelled with its trigger and its guard.
 
     Args:
         definition: The workflow.
+        selection: The part to show.
         current: The state to mark; by default none. Final states have a double border.
 
     Raises:
@@ -31,24 +32,22 @@ def dot(definition: WorkflowDefinition, current: str = "") -> str:
         raise ImportError(
             f"{error}: install the packages that DOT needs with `pip install 'itsm-workflow[diagrams]'`"
         ) from error
-    states = [state.value for state in definition.states]
     machine: Any = GraphMachine(
-        states=states,
-        initial=current or definition.initial.value,
+        states=list(selection.states),
+        initial=next(one for one in (current, definition.initial.value, *selection.states) if one in selection.states),
         auto_transitions=False,
         graph_engine="graphviz",
         title=definition.name,
     )
-    for row in moves(definition):
-        guard = getattr(row.guard, "__name__", type(row.guard).__name__)
-        label = row.trigger.value if guard == "always" else f"{row.trigger.value} [{guard}]"
-        for source in row.sources:
-            machine.add_transition(row.trigger.value, source.value, row.dest and row.dest.value, label=label)
+    for edge in selection.edges:
+        trigger, guard = edge.row.trigger.value, guard_of(edge.row)
+        machine.add_transition(trigger, edge.source, edge.dest, label=f"{trigger} [{guard}]" if guard else trigger)
     graph = machine.model_graphs[id(machine)]
     graph.reset_styling()
     machine.style_attributes = {**machine.style_attributes, "node": {**machine.style_attributes["node"], **_STYLES}}
-    for state in definition.final:
-        graph.set_node_style(state.value, "final")
-    if current:
+    for state in selection.states:
+        if state in definition.final:
+            graph.set_node_style(state, "final")
+    if current in selection.states:
         graph.set_node_style(current, "current")
     return str(graph.get_graph().source)

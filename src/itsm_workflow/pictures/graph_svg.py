@@ -1,75 +1,65 @@
 """A picture of a workflow as inline SVG: the states, the moves between them, and one change's path through them.
 
-It needs no script, no style sheet and no file. The colours that a page sets for the classes have precedence.
-The rows are the steps from the first state; the states without a way out are in the last row.
+It is read from left to right, needs no script, no style sheet and no file, and has white paper of its own.
 """
 
 from __future__ import annotations
 
-import textwrap
-import unicodedata
-from collections import deque
+import datetime as dt
 from html import escape
 from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.machine.analysis import moves
-from itsm_workflow.machine.labels import TRIGGERS, in_language, state_label
+from itsm_workflow.pictures import ink, times
+from itsm_workflow.pictures.graph_layout import arranged, pairs_of
+from itsm_workflow.pictures.graph_places import LINE, MARGIN, WIDE, Block, Measured
+from itsm_workflow.pictures.labels import needs_of, state_name, trigger_name
+from itsm_workflow.pictures.measure import lines_of, width_of
+from itsm_workflow.pictures.route import route_of
+from itsm_workflow.pictures.selection import selected
+from itsm_workflow.pictures.words import phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from itsm_workflow.change import Entry
     from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.pictures.graph_layout import Pair
+    from itsm_workflow.pictures.graph_places import Box, Course, Places
+    from itsm_workflow.pictures.route import Route
+    from itsm_workflow.pictures.selection import Edge, Selection
 
-    Edge = tuple[str, str]
-
-_WIDE, _HIGH = 152, 44
-_ACROSS, _DOWN = 184, 92
-_SIDE = 38
-_BEND = 50
-_MOST_WIDE = 20  # of a line in a box, in Latin letters; a Chinese character is as wide as two
-_LINES = 2
-
-_ARROW = (
-    '<defs><marker id="itsm-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-    'orient="auto"><path d="M0 0 8 4 0 8z" fill="context-stroke"/></marker></defs>'
-)
-_BLUE = "#1d4ed8"
+_TAKEN, _GREY, _PALE = "#1d4ed8", "#6b7280", "#9ca3af"
+_SMALL, _SMALLEST = 11, 10
+_ROOM, _PLAIN_ROOM, _STACKED_ROOM = 146, 96, 84
+_MOST_LINES, _HEAD_LINES = 5, 3
+_FOOTER_LEAST = 320
+_PATH = 2
+_TIPS = {"right": "l-8 -4v8z", "left": "l8 -4v8z", "down": "l-4 -8h8z", "up": "l-4 8h8z"}
 
 
 @attrs.frozen
-class _Look:
-    """The class and the colours of a state, as attributes, which any style sheet overrides."""
+class _Words:
+    """A line of a label."""
 
-    added: str
-    box: str
     text: str
+    size: int
+    is_step: bool = False
+    is_soft: bool = False
 
 
-_OTHER = _Look("", 'fill="none" stroke="#666"', 'fill="currentColor"')
-_VISITED = _Look(" itsm-visited", f'fill="#dbeafe" stroke="{_BLUE}"', 'fill="#1e3a8a"')
-_CURRENT = _Look(" itsm-current", f'fill="{_BLUE}" stroke="#1e3a8a"', 'fill="#fff" font-weight="bold"')
-
-
-@attrs.frozen
-class _Box:
-    """A state's place."""
-
-    x: float
-    y: float
-
-    @property
-    def middle(self) -> float:
-        return self.x + _WIDE / 2
-
-    @property
-    def bottom(self) -> float:
-        return self.y + _HIGH
-
-
-def picture(definition: WorkflowDefinition, path: Sequence[Entry], *, title: str, language: str) -> str:
+def picture(
+    definition: WorkflowDefinition,
+    path: Sequence[Entry],
+    *,
+    title: str,
+    language: str,
+    selection: Selection | None = None,
+    is_plain: bool = False,
+    zone: dt.tzinfo = dt.UTC,
+    badge: str = "",
+) -> str:
     """Return the picture as an element of SVG, in which all texts are escaped.
 
     Args:
@@ -77,153 +67,158 @@ def picture(definition: WorkflowDefinition, path: Sequence[Entry], *, title: str
         path: The history of the change; empty for the workflow alone.
         title: What the picture shows, in words, for readers who do not see it.
         language: The language of the labels, ``zh`` or ``en``.
+        selection: The part to show; by default all.
+        is_plain: Whether the evidence and the guards are left out.
+        zone: The zone of the times, which is named.
+        badge: The reason why a person should look at the change, for its present state.
     """
-    boxes, wide, high = _placed(definition)
-    taken = _taken(path)
-    current = path[-1].dest if path else ""
-    visited = {entry.dest for entry in path}
-    edges = sorted(_edges(definition).items(), key=lambda one: one[0] in taken)  # those of the path are drawn on top
-    lines = "".join(_line(edge, names, boxes, taken.get(edge, ""), language) for edge, names in edges)
-    states = "".join(
-        _state(
-            state_label(definition, state, language),
-            box,
-            _CURRENT if state == current else _VISITED if state in visited else _OTHER,
-        )
-        for state, box in boxes.items()
-    )
-    return (
-        f'<svg class="itsm-picture" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(title)}" '
-        f'viewBox="0 0 {wide:g} {high:g}" width="{wide:g}" height="{high:g}" font-family="sans-serif">'
-        f"{_ARROW}{lines}{states}</svg>"
-    )
+    shown = selected(definition) if selection is None else selection
+    return _Drawing(
+        definition=definition,
+        selection=shown,
+        route=route_of(path),
+        language=language,
+        is_plain=is_plain,
+        zone=zone,
+        badge=badge,
+    ).svg(title)
 
 
-def _state(label: str, box: _Box, look: _Look) -> str:
-    return (
-        f'<g class="itsm-state{look.added}"><rect x="{box.x:g}" y="{box.y:g}" width="{_WIDE}" height="{_HIGH}" rx="8" '
-        f"{look.box}/>{_label(label, box, look)}</g>"
-    )
+@attrs.frozen(kw_only=True)
+class _Drawing:
+    definition: WorkflowDefinition
+    selection: Selection
+    route: Route | None
+    language: str
+    is_plain: bool
+    zone: dt.tzinfo
+    badge: str
+
+    def svg(self, title: str) -> str:
+        columns = arranged(self.definition, self.selection)
+        heads = {state: list(self._head(state)) for state in self.selection.states}
+        labels = {pair: list(self._label(pair, is_narrow=pair in columns.beside)) for pair in pairs_of(self.selection)}
+        blocks = {pair: Block(max(map(_wide, lines)), len(lines)) for pair, lines in labels.items()}
+        places = Measured(columns, {state: len(lines) for state, lines in heads.items()}, blocks).places()
+        pairs = sorted(labels, key=self._rank)  # those of the path are drawn on top
+        parts = [
+            *self._begin(places),
+            *(self._move(pair, labels[pair], places.courses[pair]) for pair in pairs),
+            *(self._state(state, heads[state], places.boxes[state]) for state in self.selection.states),
+        ]
+        wide, high = max(places.wide, 0 if self.route is None else _FOOTER_LEAST), places.high
+        for line in self._footer(wide):
+            parts.append(ink.text(MARGIN, high + 8, line, size=_SMALL, fill=ink.SOFT))
+            high += LINE + 2
+        return ink.frame(parts, wide, high + (8 if high > places.high else 0), kind="itsm-graph", title=title)
+
+    def _footer(self, wide: float) -> Sequence[str]:
+        """Return the lines that explain the marks of a path, with the zone of its times."""
+        if self.route is None:
+            return []
+        zone = times.zone_of(self.route.since, self.zone)
+        return lines_of(phrase("graph_path", self.language, zone), (wide - 2 * MARGIN) * 12 / _SMALL, most=3)
+
+    def _rank(self, pair: Pair) -> int:
+        """Return 2 for a move of the path, 1 for one that leads on from the present state, else 0."""
+        if self.route is None:
+            return 0
+        is_taken = any((pair[0], edge.row.trigger.value, pair[1]) in self.route.steps for edge in self._edges(pair))
+        return _PATH if is_taken else int(pair[0] == self.route.current)
+
+    def _edges(self, pair: Pair) -> Sequence[Edge]:
+        return [edge for edge in self.selection.edges if (edge.source, edge.dest) == pair]
+
+    def _label(self, pair: Pair, *, is_narrow: bool) -> Iterator[_Words]:
+        room = _STACKED_ROOM if is_narrow else _PLAIN_ROOM if self.is_plain else _ROOM
+        for edge in self._edges(pair):
+            trigger = edge.row.trigger.value
+            move = edge.source, trigger, edge.dest
+            is_step = self.route is not None and move in self.route.steps
+            for line in _fitted(trigger_name(trigger, self.language), room, _SMALL):
+                yield _Words(line, _SMALL, is_step=is_step)
+            if self.route is not None and is_step:
+                for line in _fitted(self.route.steps_text(move, self.zone), room, _SMALL):
+                    yield _Words(line, _SMALL, is_step=True)
+            if not self.is_plain:
+                for words in _joined(needs_of(edge.row), room):
+                    yield from (_Words(line, _SMALLEST, is_soft=True) for line in _fitted(words, room, _SMALLEST))
+
+    def _head(self, state: str) -> Iterator[tuple[str, str]]:
+        """Yield the lines in a state's box, each with what it is."""
+        is_bold = self.route is not None and state == self.route.current
+        label = state_name(self.definition, state, self.language)
+        for line in lines_of(label, WIDE - 16, most=_HEAD_LINES, is_bold=is_bold):
+            yield line, "label"
+        if self.route is None:
+            return
+        stay = self.route.stay_text(state, self.language, self.zone)
+        for line in _fitted(stay, WIDE - 14, _SMALL):
+            yield line, "stay"
+        if is_bold and self.badge:
+            for line in _fitted(self.badge, WIDE - 30, _SMALL):
+                yield line, "badge"
+
+    def _begin(self, places: Places) -> Iterator[str]:
+        """Yield a dot and an arrow before the first state."""
+        box = places.boxes.get(self.definition.initial.value)
+        if box is None or box.x > MARGIN + 40:
+            return
+        y, colour = box.y + box.high / 2, ink.INK if self.route is None else _TAKEN
+        yield f'<circle cx="{MARGIN + 4}" cy="{y:g}" r="4.5" fill="{colour}"/>'
+        yield ink.stroke(f"M{MARGIN + 8} {y:g}H{box.x - 7:g}", colour, width=1.2 if self.route is None else 2.5)
+        yield f'<path d="M{box.x:g} {y:g}{_TIPS["right"]}" fill="{colour}"/>'
+
+    def _move(self, pair: Pair, lines: Sequence[_Words], course: Course) -> str:
+        rank = self._rank(pair)
+        colour = (_TAKEN if rank == _PATH else ink.INK if rank else _PALE) if self.route else ink.SOFT
+        names = ", ".join(trigger_name(edge.row.trigger.value, self.language) for edge in self._edges(pair))
+        (x, y), (tip_x, tip_y) = course.label, course.tip
+        parts = [
+            f'<g class="itsm-move{" itsm-taken" if rank == _PATH else ""}"><title>{escape(names)}</title>',
+            ink.stroke(course.path, colour, width=2.5 if rank == _PATH else 1.2),
+            f'<path d="M{tip_x:g} {tip_y:g}{_TIPS[course.toward]}" fill="{colour}"/>',
+        ]
+        is_grey = self.route is not None and not rank
+        for number, line in enumerate(lines):
+            fill = _TAKEN if line.is_step else _GREY if is_grey else ink.SOFT if line.is_soft else ink.INK
+            below, size, is_bold = y - (len(lines) - 1 - number) * LINE, line.size, line.is_step
+            parts.append(ink.text(x, below, line.text, size=size, fill=fill, is_bold=is_bold))
+        return "".join([*parts, "</g>"])
+
+    def _state(self, state: str, lines: Sequence[tuple[str, str]], box: Box) -> str:
+        route, is_final = self.route, state in self.definition.final
+        is_current = route is not None and state == route.current
+        is_visited = route is None or route.is_visited(state)
+        tone = ink.tone_of(self.definition, state) if is_visited else ink.Tone(ink.PAPER, _PALE)
+        added = " itsm-current" if is_current else " itsm-visited" if route is not None and is_visited else ""
+        parts = [
+            f'<g class="itsm-state{added}">',
+            ink.box(box.x, box.y, WIDE, box.high, tone, is_final=is_final, is_current=is_current),
+        ]
+        first = box.y + box.high / 2 + 4 - (len(lines) - 1) * 7.5
+        for number, (text, kind) in enumerate(lines):
+            y = first + 15 * number
+            is_badge, size = kind == "badge", _SMALL if kind != "label" else 12
+            is_bold = is_badge or (is_current and kind == "label")
+            fill = ink.ATTENTION if is_badge else ink.INK if is_visited else _GREY
+            middle = box.middle + (7 if is_badge else 0)
+            parts.append(ink.text(middle, y, text, size=size, fill=fill, anchor="middle", is_bold=is_bold))
+            if is_badge and lines[number - 1][1] != "badge":
+                parts.append(ink.warning(middle - width_of(text, size=size, is_bold=True) / 2 - 11, y - 4))
+        return "".join([*parts, "</g>"])
 
 
-def _edges(definition: WorkflowDefinition) -> Mapping[Edge, Sequence[str]]:
-    """Return the triggers that move a change from one state to another, by both states."""
-    found: dict[Edge, list[str]] = {}
-    for row in moves(definition):
-        for source in row.sources:
-            if row.dest is not None and source != row.dest:
-                found.setdefault((source.value, row.dest.value), []).append(row.trigger.value)
-    return found
+def _fitted(text: str, room: float, size: int) -> Sequence[str]:
+    """Return the lines of a text of a size, none of them wider than the room."""
+    return lines_of(text, room * 12 / size, most=_MOST_LINES)
 
 
-def _taken(path: Sequence[Entry]) -> Mapping[Edge, str]:
-    """Return the numbers of a path's steps, by both states; the draft is number 0."""
-    steps: dict[Edge, list[str]] = {}
-    moved = [entry for entry in path if entry.source != entry.dest]
-    for number, entry in enumerate(moved):
-        steps.setdefault((entry.source, entry.dest), []).append(str(number))
-    return {edge: ", ".join(numbers) for edge, numbers in steps.items()}
+def _joined(needs: Sequence[str], room: float) -> Sequence[str]:
+    """Return the evidence and the guard of a move as one text if it fits into a line."""
+    whole = " ".join(needs)
+    return [whole] if width_of(whole, size=_SMALLEST) <= room else needs
 
 
-def _placed(definition: WorkflowDefinition) -> tuple[Mapping[str, _Box], float, float]:
-    """Return the place of each state, and the size of the picture."""
-    rows: dict[int, list[str]] = {}
-    for state, rank in _ranks(definition).items():
-        rows.setdefault(rank, []).append(state)
-    widest = max(map(len, rows.values()))
-    boxes = {
-        state: _Box(_SIDE + (widest - len(states)) * _ACROSS / 2 + column * _ACROSS, 4 + place * _DOWN)
-        for place, (_rank, states) in enumerate(sorted(rows.items()))
-        for column, state in enumerate(states)
-    }
-    return boxes, 2 * _SIDE + widest * _ACROSS - (_ACROSS - _WIDE), 8 + len(rows) * _DOWN - (_DOWN - _HIGH)
-
-
-def _ranks(definition: WorkflowDefinition) -> Mapping[str, int]:
-    """Return the row of each state: its distance from the first one."""
-    after: dict[str, list[str]] = {}
-    for source, dest in _edges(definition):
-        after.setdefault(source, []).append(dest)
-    found, waiting = {definition.initial.value: 0}, deque([definition.initial.value])
-    while waiting:
-        state = waiting.popleft()
-        for following in after.get(state, ()):
-            if following not in found:
-                found[following] = found[state] + 1
-                waiting.append(following)
-    for roles in definition.rounds:
-        if roles.waiting in found:
-            found[roles.undelivered] = found[roles.waiting]  # it is the same wait
-    last = max((rank for state, rank in found.items() if state not in definition.final), default=0) + 1
-    ranked = {state: last if state in definition.final else rank for state, rank in found.items()}
-    return {state.value: ranked[state] for state in definition.states if state in ranked}
-
-
-def _line(edge: Edge, triggers: Sequence[str], boxes: Mapping[str, _Box], steps: str, language: str) -> str:
-    """Return the arrow between two states, with the names of its triggers as a tooltip."""
-    source, dest = boxes[edge[0]], boxes[edge[1]]
-    left, right = min(box.x for box in boxes.values()), max(box.x for box in boxes.values()) + _WIDE
-    course, (x, y) = _course(source, dest, left, right)
-    names = ", ".join(in_language(TRIGGERS.get(trigger, {}), language, trigger) for trigger in triggers)
-    added, colour, number = "", 'stroke="#999"', ""
-    if steps:
-        added, colour = " itsm-taken", f'stroke="{_BLUE}" stroke-width="2"'
-        number = (
-            f'<text x="{x:g}" y="{y:g}" text-anchor="middle" font-size="12" fill="{_BLUE}" class="itsm-step">'
-            f"{steps}</text>"
-        )
-    return (
-        f'<g class="itsm-move{added}"><path d="{course}" fill="none" {colour} marker-end="url(#itsm-arrow)">'
-        f"<title>{escape(names)}</title></path>{number}</g>"
-    )
-
-
-def _course(source: _Box, dest: _Box, left: float, right: float) -> tuple[str, tuple[float, float]]:
-    """Return the path of an arrow, and the place of its number.
-
-    Args:
-        source: The state that the arrow leaves.
-        dest: The state that it enters.
-        left: The left side of all boxes.
-        right: Their right side.
-    """
-    if source.y == dest.y:
-        is_right = dest.x > source.x
-        start, end = (source.x + _WIDE, dest.x) if is_right else (source.x, dest.x + _WIDE)
-        y = source.y + _HIGH / 2 + (-8 if is_right else 8)
-        return f"M{start:g} {y:g}L{end:g} {y:g}", ((start + end) / 2, y - 5 if is_right else y + 13)
-    if 0 < dest.y - source.y <= _DOWN:
-        shift = (dest.middle - source.middle) / 8
-        start, end = source.middle + shift, dest.middle - shift
-        return (
-            f"M{start:g} {source.bottom:g}L{end:g} {dest.y:g}",
-            ((start + end) / 2 + 10, (source.bottom + dest.y) / 2 + 4),
-        )
-    # A longer way, or a way back, goes around all boxes: down on the right, and back on the left.
-    is_down = dest.y > source.y
-    y1, y2 = source.y + _HIGH / 2, dest.y + _HIGH / 2
-    if is_down:
-        x1, x2, bend = source.x + _WIDE, dest.x + _WIDE, right + _BEND
-    else:
-        x1, x2, bend = source.x, dest.x, left - _BEND
-    return (
-        f"M{x1:g} {y1:g}C{bend:g} {y1:g} {bend:g} {y2:g} {x2:g} {y2:g}",
-        (0.125 * (x1 + x2) + 0.75 * bend, (y1 + y2) / 2 + 4),
-    )
-
-
-def _label(text: str, box: _Box, look: _Look) -> str:
-    lines = list(_wrapped(text))
-    first = box.y + _HIGH / 2 + 5 - (len(lines) - 1) * 8
-    return "".join(
-        f'<text x="{box.middle:g}" y="{first + 16 * number:g}" text-anchor="middle" font-size="13" {look.text}>'
-        f"{escape(line)}</text>"
-        for number, line in enumerate(lines)
-    )
-
-
-def _wrapped(text: str) -> Iterator[str]:
-    """Yield the lines of a label that fit into a box."""
-    wide = sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
-    most = _MOST_WIDE if wide == len(text) else _MOST_WIDE * len(text) // wide
-    return iter(textwrap.wrap(text, max(most, 1), max_lines=_LINES, placeholder="…"))
+def _wide(line: _Words) -> float:
+    return width_of(line.text, size=line.size, is_bold=line.is_step)

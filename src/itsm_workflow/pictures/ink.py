@@ -60,9 +60,9 @@ def meaning_of(definition: WorkflowDefinition, state: str) -> Meaning:
         return Meaning.GRANTED
     if state in {roles.waiting, roles.undelivered}:
         return Meaning.WAITING
-    if state in definition.final:
+    if any(state == each.refused for each in definition.rounds):
         return Meaning.REFUSED
-    return Meaning.DRAFT if state == definition.initial else Meaning.UNDER_WAY
+    return Meaning.DRAFT if state == definition.initial or state in definition.final else Meaning.UNDER_WAY
 
 
 def tone_of(definition: WorkflowDefinition, state: str) -> Tone:
@@ -151,7 +151,7 @@ def cut(x: float, y: float, wide: float, colour: str = SOFT) -> str:
 def frame(parts: Iterable[str], wide: float, high: float, *, kind: str, title: str) -> str:
     """Return the picture as one element on white paper, with its title for readers who do not see it."""
     return (
-        f'<svg class="itsm-picture {kind}" xmlns="http://www.w3.org/2000/svg" role="img" '
+        f'<svg class="{kind}" xmlns="http://www.w3.org/2000/svg" role="img" '
         f'aria-label="{escape(visible(title))}" viewBox="0 0 {wide:g} {high:g}" width="{wide:g}" height="{high:g}" '
         f'font-family="sans-serif"><rect width="{wide:g}" height="{high:g}" fill="{PAPER}"/>{"".join(parts)}</svg>'
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import partial
 from typing import TYPE_CHECKING
 
 from itsm_workflow.text import is_invisible, steers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SIZE = 12
 """The height of the pictures' letters in pixels."""
@@ -19,8 +20,8 @@ _BROAD = {**dict.fromkeys("mwMW@%", 1.0), **dict.fromkeys("+=<>~#^&", 0.85)}
 _LATIN = {**_NARROW, **_BROAD}
 _LETTER, _CAPITAL, _FULL, _EMOJI = 0.64, 0.76, 1.0, 1.4
 _FIRST_EMOJI = "\U0001f000"
-_WORDS = re.compile(r"\s+|[^\s\u2e80-\uffef]+|.")
-"""White space, a word, or one character that needs no space around it, such as a Chinese one."""
+_WORDS = re.compile(r"\s+|[^\s_\u2e80-\uffef]*_+|[^\s_\u2e80-\uffef]+|.")
+"""White space, a word, a part of a name before an underscore, or one character such as a Chinese one."""
 
 
 def visible(text: str) -> str:
@@ -34,7 +35,14 @@ def width_of(text: str, *, size: float = SIZE, is_bold: bool = False) -> float:
     return sum(map(_em, text)) * size * (1.08 if is_bold else 1)
 
 
-def lines_of(text: str, room: float, *, most: int, is_bold: bool = False) -> list[str]:
+def columns_of(text: str) -> int:
+    """Return the columns that a text takes in a terminal: a Chinese character takes two."""
+    return sum(map(_columns, text))
+
+
+def lines_of(
+    text: str, room: float, *, most: int, is_bold: bool = False, measured: Callable[[str], float] | None = None
+) -> list[str]:
     """Return the lines of a text, none of them wider than the room.
 
     Args:
@@ -42,10 +50,12 @@ def lines_of(text: str, room: float, *, most: int, is_bold: bool = False) -> lis
         room: The width in pixels.
         most: The number of lines; the last of them ends in an ellipsis if something was left out.
         is_bold: Whether the text is drawn in bold letters.
+        measured: The function that measures a text in the unit of the room; by default it is drawn, in pixels.
     """
+    wide = measured or partial(width_of, is_bold=is_bold)
     lines = [""]
-    for piece in _pieces(visible(text), room, is_bold=is_bold):
-        if width_of(lines[-1] + piece.rstrip(), is_bold=is_bold) <= room:
+    for piece in _pieces(visible(text), room, wide):
+        if wide(lines[-1] + piece.rstrip()) <= room:
             lines[-1] += piece
         else:
             lines.append(piece.lstrip())
@@ -53,22 +63,28 @@ def lines_of(text: str, room: float, *, most: int, is_bold: bool = False) -> lis
     if len(found) <= most:
         return found
     last = found[most - 1]
-    while last and width_of(last + "…", is_bold=is_bold) > room:
+    while last and wide(last + "…") > room:
         last = last[:-1]
     return [*found[: most - 1], last.rstrip() + "…"]
 
 
-def _pieces(text: str, room: float, *, is_bold: bool) -> Iterator[str]:
+def _pieces(text: str, room: float, wide: Callable[[str], float]) -> Iterator[str]:
     """Yield the parts between which a line may end; a word that is wider than the room is cut."""
     for piece in _WORDS.findall(text):
         rest = piece
-        while width_of(rest, is_bold=is_bold) > room and len(rest) > 1:
+        while wide(rest) > room and len(rest) > 1:
             cut = len(rest) - 1
-            while cut > 1 and width_of(rest[:cut], is_bold=is_bold) > room:
+            while cut > 1 and wide(rest[:cut]) > room:
                 cut -= 1
             yield rest[:cut]
             rest = rest[cut:]
         yield rest
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in {"Mn", "Me"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _em(character: str) -> float:

@@ -55,6 +55,9 @@ class SequenceDiagram:
     def _repr_svg_(self) -> str:
         return self.svg()
 
+    def _repr_mimebundle_(self, **_options: object) -> dict[str, str]:
+        return {"image/svg+xml": self.svg(), "text/plain": self.mermaid()}
+
     def svg(self, *, language: str = "en", zone: dt.tzinfo = dt.UTC) -> str:
         """Return the picture as an element of SVG, to be written into a page of HTML as it is: its texts are escaped.
 

@@ -68,7 +68,7 @@ def drawn(
         *_legend(end + _PARTY_HIGH + 28, language),
     ]
     high = end + _PARTY_HIGH + 46
-    return ink.frame(parts, _WIDE, high, kind="itsm-sequence", title=". ".join(title))
+    return ink.frame(parts, _WIDE, high, kind="itsm-picture itsm-sequence", title=". ".join(title))
 
 
 def _parties(y: float, language: str) -> Iterator[str]:

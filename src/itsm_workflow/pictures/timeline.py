@@ -9,6 +9,7 @@ import attrs
 
 from itsm_workflow.pictures.reading import read
 from itsm_workflow.pictures.timeline_svg import drawn
+from itsm_workflow.pictures.timeline_text import lines
 from itsm_workflow.pictures.words import check_language
 from itsm_workflow.policy import Policy
 
@@ -30,7 +31,8 @@ class Timeline:
     """A timeline of one change, drawn from its history: the same history gives the same bytes.
 
     It has a lane each for the state, callbacks, looks, effects and people, and says each entry in words. ``str`` and
-    ``f"{timeline:svg}"`` return the text. A notebook shows the picture.
+    ``f"{timeline:svg}"`` return the text, ``f"{timeline:terminal}"`` lines for a terminal. A notebook shows the
+    picture.
 
     Attributes:
         definition: The workflow of the change.
@@ -49,13 +51,18 @@ class Timeline:
     def __format__(self, spec: str) -> str:
         if spec in {"", "svg"}:
             return self.svg() + "\n"
-        raise ValueError(f"a timeline has no format {spec!r}; its format is svg")
+        if spec == "terminal":
+            return self.terminal()
+        raise ValueError(f"a timeline has no format {spec!r}; its formats are svg, terminal")
 
     def __str__(self) -> str:
         return format(self, "svg")
 
     def _repr_svg_(self) -> str:
         return self.svg()
+
+    def _repr_mimebundle_(self, **_options: object) -> dict[str, str]:
+        return {"image/svg+xml": self.svg(), "text/plain": self.terminal()}
 
     def svg(self, *, language: str = "en", zone: dt.tzinfo = dt.UTC) -> str:
         """Return the picture as an element of SVG, to be written into a page of HTML as it is: its texts are escaped.
@@ -72,3 +79,18 @@ class Timeline:
         check_language(language)
         steps = read(self.definition, self.path, self.policy, language)
         return drawn(self.definition, steps, language=language, zone=zone)
+
+    def terminal(self, *, language: str = "en", zone: dt.tzinfo = dt.UTC, columns: int = 80) -> str:
+        """Return the timeline as lines for a terminal; Chinese characters are measured.
+
+        Args:
+            language: The language of the words, ``en`` or ``zh``.
+            zone: The zone of the times, which is named.
+            columns: The greatest width of a line; at least 40.
+
+        Raises:
+            ValueError: There are no words in the language.
+        """
+        check_language(language)
+        steps = read(self.definition, self.path, self.policy, language)
+        return "\n".join(lines(steps, language=language, zone=zone, columns=columns)) + "\n"

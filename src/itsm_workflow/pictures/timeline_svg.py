@@ -75,7 +75,7 @@ def drawn(definition: WorkflowDefinition, steps: Sequence[Step], *, language: st
         *(_entry(row, zone, language) for row in rows),
         legend(_TIME, end + 26, language),
     ]
-    return ink.frame(parts, _WIDE, end + 44, kind="itsm-timeline", title=". ".join(title))
+    return ink.frame(parts, _WIDE, end + 44, kind="itsm-picture itsm-timeline", title=". ".join(title))
 
 
 def _rows(steps: Sequence[Step], language: str, zone: dt.tzinfo) -> Sequence[_Row]:

@@ -74,6 +74,18 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "is_call": ("call", "调用"),
     "is_answer": ("answer", "应答"),
     "is_lost": ("lost, not sent, or result unknown", "丢失、未发出或结果未知"),
+    "step": ("step {}", "步骤 {}"),
+    "since": ("since {}", "自 {} 起"),
+    "workflow": ("The workflow {}", "流程 {}"),
+    "graph_path": (
+        "Blue: the path, with steps and times ({}), and the time in each state. Black: possible now. Grey: not now.",
+        "蓝色：变更的路径，带步骤编号和时间（{}）及在各状态的停留时间；黑色：当前可行；灰色：当前不可行。",
+    ),
+    "terminal_end": ("Double box, ▣: final state", "双线框、▣：终态"),
+    "terminal_path": (
+        "Heavy lines: the path of the change, ◀: its state, double box, ▣: final state",
+        "粗线：变更的路径；◀：当前状态；双线框、▣：终态",
+    ),
     "more": ("{} more like this, until {} (up to #{})", "同样的记录还有 {} 条，至 {}（到 #{}）"),
 }
 

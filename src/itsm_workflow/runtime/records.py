@@ -318,7 +318,9 @@ class Records(Counted):
 
     def graph(self, change_id: str | None = None) -> Graph:
         """Return the workflow as a graph, with the path of the given change, if any."""
-        return Graph(definition=self.definition, path=() if change_id is None else self.history(change_id))
+        path = () if change_id is None else self.history(change_id)
+        journal = self._journal
+        return Graph(definition=self.definition, path=path, policy=journal.policy, effects=journal.effects)
 
     def timeline(self, change_id: str) -> Timeline:
         """Return the timeline of a change, drawn from its history."""

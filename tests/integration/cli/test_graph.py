@@ -9,6 +9,7 @@ import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE
 from itsm_workflow.pictures.graph import Graph
+from itsm_workflow.pictures.measure import columns_of
 
 if TYPE_CHECKING:
     from tests.integration.cli.office import Office
@@ -35,7 +36,15 @@ def test_graph_marks_a_changes_path_and_writes_a_file(office: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "begin"), [("a.svg", "<svg"), ("a.DOT", "digraph"), ("a.md", "| trigger"), ("a", "---")]
+    ("file", "begin"),
+    [
+        ("a.svg", "<svg"),
+        ("a.DOT", "digraph"),
+        ("a.md", "| trigger"),
+        ("a.rst", "+---"),
+        ("a.txt", "The workflow"),
+        ("a", "---"),
+    ],
 )
 def test_the_suffix_of_the_file_names_the_format(office: Office, file: str, begin: str) -> None:
     """Without one, it is Mermaid."""
@@ -46,8 +55,11 @@ def test_the_suffix_of_the_file_names_the_format(office: Office, file: str, begi
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("-o", "a.png"), "a graph cannot be written as .png: name the file with .mmd, .md, .svg, .dot, .gv"),
-        (("-o", "a.png", "--format", "svg"), "a graph cannot be written as .png"),
+        (
+            ("-o", "a.gif"),
+            "a graph cannot be written as .gif: name the file with .mmd, .md, .rst, .txt, .svg, .dot, .gv, .png, .pdf",
+        ),
+        (("-o", "a.gif", "--format", "svg"), "a graph cannot be written as .gif"),
         (("-o", "a.svg", "--format", "table"), "--format table does not fit a.svg: a file with .svg is written as svg"),
     ],
 )
@@ -131,17 +143,21 @@ def test_a_picture_is_drawn_in_chinese(office: Office, options: tuple[str, ...],
         (("--kind", "sequence"), "--kind sequence draws the life of one change: name the change by --request ID"),
         (
             ("--request", "c", "--kind", "timeline", "-o", "a.mmd"),
-            "--kind timeline does not fit a.mmd: use --format svg, or a file with .svg",
+            "--kind timeline does not fit a.mmd: use --format svg or terminal or png or pdf, or a file with .txt",
         ),
         (
             ("--request", "c", "--kind", "sequence", "--format", "table", "-o", "a.md"),
-            "--kind sequence does not fit --format table: use --format mermaid or svg, or a file with .mmd, .svg",
+            "--kind sequence does not fit --format table: use --format mermaid or svg or png or pdf, or a file with ",
         ),
         (
             ("--request", "c", "--kind", "sequence", "-o", "a.dot"),
-            "--kind sequence does not fit a.dot: use --format mermaid or svg, or a file with .mmd, .svg",
+            "--kind sequence does not fit a.dot: use --format mermaid or svg or png or pdf, or a file with .mmd, ",
         ),
-        (("--request", "c", "--kind", "timeline", "-o", "a.png"), "a graph cannot be written as .png"),
+        (("--request", "c", "--kind", "timeline", "-o", "a.gif"), "a graph cannot be written as .gif"),
+        (("--format", "png"), "--format png is not text: write it to a file by -o FILE.png"),
+        (("--hide", "gone"), "has no state or trigger 'gone'; its states are draft, applying, pending,"),
+        (("--request", "c", "--kind", "sequence", "--plain"), "--plain choose among the states: they do not fit"),
+        (("shop:flow", "--request", "c"), "shop:flow is drawn without a change: name the workflow of a change by"),
         (
             ("--language", "zh", "-o", "a.mmd"),
             "--language zh does not fit the format mermaid of the states: use --format svg",
@@ -155,3 +171,38 @@ def test_options_that_do_not_fit_together_are_refused(office: Office, options: t
     assert done.code == 2
     assert message in " ".join(done.err.split())
     assert sorted(office.folder.iterdir()) == before
+
+
+def test_a_workflow_of_a_host_is_drawn_by_its_name(office: Office) -> None:
+    """Without a store, and only in part if that is asked for."""
+    named = ("graph", "docs.examples.two_stage_change:TWO_STAGE_CHANGE", "--format", "terminal", "--plain")
+    assert "provisioning: Approve" in office.run(*named).out
+    part = office.run(*named, "--focus", "verifying", "--hide", "rolling_back").out
+    assert "live: verify" in part
+    assert "rolling_back" not in part
+    assert "Approve" not in part
+    assert not (office.folder / "changes.db").exists()
+
+
+def test_a_terminal_gets_box_characters(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file or a pipe gets what programs read."""
+    change = office.apply("collector-42")
+    for kind in ("states", "timeline"):
+        asked = ("graph", "--request", change["id"], "--kind", kind)
+        shown = office.run(*asked, "--format", "terminal", "--language", "zh").out
+        assert "━━▶" in shown
+        assert max(map(columns_of, shown.splitlines())) <= 80
+        piped = office.run(*asked).out
+        with monkeypatch.context() as patched:
+            patched.setattr(sys.stdout, "isatty", lambda: True)
+            assert "━━▶" in office.run(*asked).out
+        assert "━━▶" not in piped
+
+
+def test_an_image_without_a_program_names_the_package(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the file of text to write instead; nothing is written."""
+    monkeypatch.setenv("PATH", str(office.folder))
+    done = office.run("graph", "-o", "a.png")
+    assert done.code == 1
+    assert "install Debian's package librsvg2-bin or graphviz, or draw SVG" in " ".join(done.err.split())
+    assert not (office.folder / "a.png").exists()

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import attrs
+import docutils.core  # type: ignore[import-untyped] # it has no types
+import docutils.nodes  # type: ignore[import-untyped] # it has no types
 import pytest
 
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.pictures.graph import FORMATS, Graph
+from itsm_workflow.pictures.measure import columns_of
 from tests.support import examples as x
+from tests.support.lives import LIVES
+from tests.unit.pictures.drawing import texts
 
 if TYPE_CHECKING:
     from itsm_workflow.change import Entry
@@ -108,7 +113,9 @@ def test_the_table_has_a_line_for_each_row() -> None:
 
 def test_an_unknown_format_is_refused_with_those_that_exist() -> None:
     """A misspelt format gets the right ones."""
-    with pytest.raises(ValueError, match=r"^a graph has no format 'png'; its formats are mermaid, table, svg, dot$"):
+    with pytest.raises(
+        ValueError, match=r"^a graph has no format 'png'; its formats are mermaid, table, rst, terminal, svg, dot$"
+    ):
         format(GRAPH, "png")
     assert all(format(GRAPH, name) for name in FORMATS)
 
@@ -137,6 +144,7 @@ def test_dot_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 SVG = "{http://www.w3.org/2000/svg}"
+CURRENT = "itsm-state itsm-current"
 
 
 def drawn(svg: str) -> ET.Element:
@@ -172,18 +180,14 @@ def test_the_picture_marks_the_path_in_words_and_in_colours(
     language: str, title: str, visited: list[str], current: list[str]
 ) -> None:
     """Labels in the language, the title for readers who do not see it, and colours without a style sheet."""
-    root = drawn(Graph(definition=COLLECTOR_CHANGE, path=path()).svg(language=language))
+    root = drawn(Graph(definition=COLLECTOR_CHANGE, path=path(), plain=True).svg(language=language))
     states = states_of(root)
-    assert (root.attrib["aria-label"], states["itsm-state itsm-visited"]) == (title, visited)
-    assert states["itsm-state itsm-current"] == current
-    steps = [text.text for text in root.iter(f"{SVG}text") if text.attrib.get("class") == "itsm-step"]
-    assert sorted(filter(None, steps)) == ["1", "2", "3, 5", "4"]
-    colours = {
-        group.attrib["class"]: rect.attrib["fill"]
-        for group in root.iter(f"{SVG}g")
-        for rect in group.iter(f"{SVG}rect")
-    }
-    assert len(set(colours.values())) == 3
+    assert root.attrib["aria-label"] == title
+    assert [label.rpartition(" 0 ")[0] for label in states["itsm-state itsm-visited"]] == visited
+    assert [label.startswith(current[0]) for label in states[CURRENT]] == [True]
+    words = " ".join(texts(root))
+    assert all(f"{numbers} · 08:00:00" in words for numbers in ("1", "2", "3, 5", "4"))
+    assert any("UTC" in text for text in texts(root)[-2:])
 
 
 def test_the_picture_without_a_path_marks_nothing() -> None:
@@ -218,24 +222,114 @@ def test_dot_is_the_same_where_pygraphviz_is_installed(monkeypatch: pytest.Monke
     assert format(GRAPH, "dot") == text
 
 
-def test_the_number_of_a_step_stands_on_its_arrow_around_the_boxes() -> None:
-    """In the middle of the curve, so that it is read with the right arrow."""
-    first, *_, last = path()
-    abandoned = attrs.evolve(last, trigger="abandon", source="draft", dest="rejected")
-    root = drawn(Graph(definition=COLLECTOR_CHANGE, path=(first, abandoned)).svg())
-    (taken,) = (group for group in root.iter(f"{SVG}g") if group.attrib["class"] == "itsm-move itsm-taken")
-    (arrow,), (number,) = taken.iter(f"{SVG}path"), taken.iter(f"{SVG}text")
-    x1, y1, b1, _, b2, _, x2, y2 = map(float, re.findall(r"[0-9.]+", arrow.attrib["d"]))
-    assert b1 == b2
-    assert float(number.attrib["x"]) == pytest.approx((x1 + 3 * b1 + 3 * b2 + x2) / 8)
-    assert float(number.attrib["y"]) == pytest.approx((y1 + y2) / 2 + 4)
-
-
 @pytest.mark.parametrize(
-    ("label", "lines"), [("采集项变更审批等待中" * 2, ["采集项变更审批等待中"] * 2), ("a" * 40, ["a" * 20] * 2)]
+    ("label", "lines"), [("采集变更审批等待" * 2, ["采集变更审批等待"] * 2), ("a" * 24, ["a" * 12] * 2)]
 )
-def test_a_line_of_chinese_takes_half_as_many_characters(label: str, lines: list[str]) -> None:
-    """Each is as wide as two Latin letters, and what fits is shown whole."""
+def test_a_line_of_chinese_takes_fewer_characters(label: str, lines: list[str]) -> None:
+    """Each is as wide as its letters, and what fits is shown whole."""
     labels = {**COLLECTOR_CHANGE.labels, COLLECTOR_CHANGE.initial: {"en": label, "zh": label}}
     svg = Graph(definition=attrs.evolve(COLLECTOR_CHANGE, labels=labels)).svg()
-    assert " ".join(lines) in states_of(drawn(svg))["itsm-state"]
+    (shown,) = (text for text in states_of(drawn(svg))["itsm-state"] if text.replace(" ", "") == label)
+    assert len(shown.split()) == len(lines)
+
+
+def test_hidden_and_unfocused_parts_are_in_no_format() -> None:
+    """A state is left out with its moves; a focus keeps the states one move away."""
+    part = Graph(
+        definition=COLLECTOR_CHANGE, hide=["failed_callback", "attest_approval"], focus=["approved"], path=path()
+    )
+    for spec in FORMATS:
+        text = format(part, spec)
+        assert "attest" not in text.lower(), spec
+        assert "undelivered" not in text.lower(), spec
+    assert "    pending --> approved : approve" in str(part).splitlines()
+    assert "draft" not in str(part)
+    assert list(states_of(drawn(part.svg())).values()) == [["Waiting for approval 0 s"], ["Approved"]]
+
+
+def test_a_name_that_the_workflow_does_not_have_is_refused() -> None:
+    """With those that it has."""
+    message = "^the workflow collector_change has no state or trigger 'gone'; its states are draft, applying, "
+    with pytest.raises(ValueError, match=message):
+        attrs.evolve(GRAPH, hide=["gone"])
+    with pytest.raises(ValueError, match=message):
+        attrs.evolve(GRAPH, focus=["gone"])
+    with pytest.raises(ValueError, match="has no states left"):
+        attrs.evolve(GRAPH, hide=[state.value for state in COLLECTOR_CHANGE.states])
+
+
+def test_the_tables_name_the_effects_of_a_state() -> None:
+    """Only if the workflow has effects."""
+    graph = attrs.evolve(GRAPH, effects={"approved": ("start_collection", "notify")})
+    lines = format(graph, "table").splitlines()
+    assert lines[0] == "| trigger | from | to | evidence | guard | effects | meaning |"
+    assert [line.split(" | ")[0] for line in lines if "start_collection, notify" in line] == [
+        "| approve",
+        "| attest_approval",
+    ]
+
+
+@pytest.mark.parametrize("walked", [[], path()], ids=["table", "path"])
+def test_the_restructured_table_is_read_by_docutils(walked: list[Entry]) -> None:
+    """Each row of the Markdown table is one of it, with the same cells."""
+    graph = Graph(definition=COLLECTOR_CHANGE, path=walked)
+    settings = {"halt_level": 2}
+    document = docutils.core.publish_doctree(format(graph, "rst"), settings_overrides=settings)
+    rows = [[cell.astext() for cell in row.children] for row in document.findall(docutils.nodes.row)]
+    lines = format(graph, "table").split("\n\n")[0].splitlines()
+    assert rows == [[cell.strip() for cell in line.strip("|").split("|")] for line in (lines[0], *lines[2:])]
+
+
+def test_the_times_have_days_if_the_change_took_several() -> None:
+    """Otherwise the day is beside the present state only."""
+    svg = Graph(definition=COLLECTOR_CHANGE, path=LIVES["rejected"]).svg()
+    assert "1 · 2024-05-17 08:00:00" in " ".join(texts(drawn(svg)))
+    assert "1 d 0 h" in svg
+
+
+def test_attention_is_a_badge_on_the_present_state() -> None:
+    """With its reason."""
+    root = drawn(Graph(definition=COLLECTOR_CHANGE, path=LIVES["attention"]).svg())
+    (current,) = states_of(root)[CURRENT]
+    assert current.endswith("Ticket not found")
+
+
+def test_a_repeated_move_shows_how_often() -> None:
+    """Not all of its numbers."""
+    first, *rest = path()
+    again = [entry for _ in range(9) for entry in rest[-2:]]
+    svg = Graph(definition=COLLECTOR_CHANGE, path=[first, *rest, *again]).svg()
+    assert "3, 5 … 23 (×11)" in " ".join(texts(drawn(svg)))
+
+
+def test_a_notebook_shows_the_picture_and_a_terminal_the_text() -> None:
+    """A definition is shown as its graph."""
+    bundle = GRAPH._repr_mimebundle_()
+    assert bundle == {"image/svg+xml": GRAPH.svg(), "text/plain": f"{GRAPH:terminal}"}
+    assert COLLECTOR_CHANGE._repr_mimebundle_() == {"image/svg+xml": GRAPH.svg(), "text/plain": repr(COLLECTOR_CHANGE)}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("columns", [40, 80])
+def test_no_line_in_a_terminal_is_too_long(language: str, columns: int) -> None:
+    """Also with a path, and with Chinese labels."""
+    for life in ((), *LIVES.values()):
+        for plain in (False, True):
+            graph = Graph(definition=COLLECTOR_CHANGE, path=life, plain=plain)
+            lines = graph.terminal(language=language, columns=columns).splitlines()
+            assert max(map(columns_of, lines)) <= columns
+
+
+def test_a_terminal_shows_the_path_without_colours() -> None:
+    """Heavy boxes and arrows, the numbers and times of the steps, and the time in each state."""
+    text = Graph(definition=COLLECTOR_CHANGE, path=LIVES["eventful"], plain=True).terminal()
+    assert text.splitlines()[2:7] == [
+        "┏━━━━━━━┓",
+        "┃ Draft ┃ 0 s",
+        "┗━┯━━━━━┛",
+        "  ├━━▶ Filing the ticket: Submit",
+        "  │       step 1 · 08:00:00",
+    ]
+    assert "┃ Filing the ticket ┃ 3 min 59 s" in text
+    assert "┃ ▣ Approved ┃ ◀ since 2024-05-17 09:15:57 UTC" in text
+    assert "║ ▣ Not approved ║" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import re
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,6 +14,7 @@ from itsm_workflow.change import Decider, Form
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.pictures import Timeline
+from itsm_workflow.pictures.measure import columns_of
 from itsm_workflow.policy import Policy
 from tests.support import examples as x
 from tests.support import lives
@@ -193,7 +195,7 @@ def test_wrong_questions_are_refused() -> None:
     timeline = Timeline(definition=COLLECTOR_CHANGE, path=LIVES["one"])
     with pytest.raises(ValueError, match=r"^a picture has no words in 'fr'; its languages are en, zh$"):
         timeline.svg(language="fr")
-    with pytest.raises(ValueError, match=r"^a timeline has no format 'png'; its format is svg$"):
+    with pytest.raises(ValueError, match=r"^a timeline has no format 'png'; its formats are svg, terminal$"):
         format(timeline, "png")
     with pytest.raises(ValueError, match=r"^a picture of a change needs its history, with at least one entry$"):
         Timeline(definition=COLLECTOR_CHANGE, path=[])
@@ -213,3 +215,24 @@ def test_a_decision_is_told_once() -> None:
     told = texts(drawn(path))
     assert told.count("carol") == 1
     assert sum("carol approved it: “fine”" in line for line in told) == 1
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("name", LIVES)
+def test_a_terminal_shows_the_timeline_in_lines_that_fit(name: str, language: str) -> None:
+    """Each move with the state that was entered."""
+    timeline = Timeline(definition=COLLECTOR_CHANGE, path=LIVES[name])
+    lines = timeline.terminal(language=language, columns=60).splitlines()
+    assert max(map(columns_of, lines)) <= 60
+    moves = [entry for entry in LIVES[name] if entry.source != entry.dest]
+    assert sum("━━▶" in line for line in lines) == len(moves)
+
+
+def test_a_terminal_shows_what_the_picture_shows() -> None:
+    """Times, gaps, runs, states, people and attention."""
+    text = f"{Timeline(definition=COLLECTOR_CHANGE, path=LIVES['attention']):terminal}"
+    assert "08:00:00.004  #2 alice · Submit\n              ━━▶ Filing the ticket\n" in text
+    assert re.search(r"… \d more like this, until ", text)
+    assert "              ! Needs a person: Ticket not found\n" in text
+    timeline = Timeline(definition=COLLECTOR_CHANGE, path=LIVES["one"])
+    assert timeline._repr_mimebundle_() == {"image/svg+xml": timeline.svg(), "text/plain": f"{timeline:terminal}"}

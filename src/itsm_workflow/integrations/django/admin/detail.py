@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
+from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
@@ -46,6 +47,9 @@ def change_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, cha
     change, entries = seen.change, seen.history
     state = change_label(definition, change)
     title = _("The workflow; the current state is %s") % state
+    drawing = picture(
+        definition, entries, title=title, language=language(), is_plain=True, zone=timezone.get_current_timezone()
+    )
     return rendered(
         admin,
         request,
@@ -57,7 +61,7 @@ def change_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, cha
         attention=_attention(change),
         why=seen.why,
         buttons=buttons(workflow, change, seen.allowed) if may_act else (),
-        picture=mark_safe(picture(definition, entries, title=title, language=language())),  # noqa: S308 - it escapes its texts
+        picture=mark_safe(drawing),  # noqa: S308 - it escapes its texts
         facts=[(name, text) for name, text in _facts(change) if text],
         ticket_url=seen.status.ticket_url,
         form=_form(change),
