@@ -13,9 +13,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 def test_every_extra_has_a_row_with_its_packages() -> None:
     """And no other extra has one."""
-    written = {
-        name: packages for name, packages in re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", PAGE, flags=re.MULTILINE)
-    }
+    written = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", PAGE, flags=re.MULTILINE))
     extras = PROJECT["optional-dependencies"]
     assert written == {name: ", ".join(re.split(r"[\[<>=]", one)[0] for one in extras[name]) for name in extras}
 
