@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow.cli.doctor_phrases import FINDINGS
 from itsm_workflow.cli.phrases import PHRASES
 from itsm_workflow.gateway.bk_itsm.page import LABELS as WORDS_OF_TICKETS
 from itsm_workflow.machine import labels
@@ -57,7 +58,7 @@ def names_in_code() -> list[str]:
     tables += [labels.TRIGGERS, labels.FACTS, labels.VALUES, labels.OPERATIONS, SENTENCES]
     named = [one for table in tables for one in table.values()]
     found = [one["zh"] for one in [*named, labels.UNKNOWN, labels.UNDELIVERED]]
-    found += [*PHRASES.values(), *REASONS.values(), *RULES.values(), *ERRORS.values()]
+    found += [*PHRASES.values(), *FINDINGS.values(), *REASONS.values(), *RULES.values(), *ERRORS.values()]
     return found + re.findall(r'^msgstr "(.+)"$', CATALOGUE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 

@@ -10,6 +10,7 @@ import attrs
 import rich_click as click
 
 from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.language import spoken
 from itsm_workflow.cli.output import as_json, clean, data, note
 from itsm_workflow.cli.places import store_option
 from itsm_workflow.cli.show import json_option
@@ -46,6 +47,6 @@ def doctor(store: SecretURL, *, online: bool, callback: bool, in_json: bool) -> 
 
 
 def _print(finding: Finding) -> None:
-    data(f"{_MARKS[finding.level]}  {clean(finding.name):<{_NAME_WIDTH}}  {clean(finding.seen)}")
+    data(f"{_MARKS[finding.level]}  {clean(finding.name):<{_NAME_WIDTH}}  {clean(spoken(finding.seen))}")
     if finding.advice:
-        data(f"{_INDENT}{'':<{_NAME_WIDTH}}  → {clean(finding.advice)}")
+        data(f"{_INDENT}{'':<{_NAME_WIDTH}}  → {clean(spoken(finding.advice))}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from itsm_workflow.cli.doctor_phrases import FINDINGS
 from itsm_workflow.cli.phrases import PHRASES
 from itsm_workflow.machine.messages import ERRORS, message_of
 from itsm_workflow.machine.phrases import Phrasebook
@@ -74,7 +75,7 @@ def speak(command: click.Command) -> None:
 
 @functools.cache
 def _phrasebook() -> Phrasebook:
-    return Phrasebook(PHRASES, ERRORS, REASONS, RULES)
+    return Phrasebook(PHRASES, FINDINGS, ERRORS, REASONS, RULES)
 
 
 def spoken(text: str) -> str:

@@ -41,6 +41,16 @@ PHRASES: Mapping[str, str] = {
     "attempt": "第几次提单",
     "result": "结果",
     "`{command} --help` shows the usage": "`{command} --help` 显示用法",
+    "line": "行",
+    "old": "原值",
+    "new": "新值",
+    "damaged": "损坏",
+    "original": "原文件",
+    "restored": "已恢复",
+    "dropped": "已丢弃",
+    "lost commits": "丢失的提交",
+    "store": "存储",
+    "changes": "变更数",
     # Lists
     "no change matches": "没有符合条件的变更",
     "there are more changes: a higher --limit shows more, --after {token} the next page": (
@@ -95,9 +105,14 @@ PHRASES: Mapping[str, str] = {
         "未送达的回调 {undelivered}；用时 {seconds} 秒"
     ),
     "the pass ended before it had settled every due change: {reason}": "对账在核对完所有到期变更之前结束：{reason}",
+    "the limit was reached": "已达到 --limit 的数量",
+    "its time was used up": "已用完 --seconds 的时间",
     "this pass settled only changes of {workflow}, but the store also holds changes of {others} that have long been "
     "due: name the application of that workflow (--app)": (
         "这次对账只核对了工作流 {workflow} 的变更，但存储里还有 {others} 的变更早已到期：用 --app 写明该工作流的应用"
+    ),
+    "change {change_id} did not end within {seconds} s and is in state {state}: {sentence}": (
+        "变更 {change_id} 在 {seconds} 秒内没有结束，状态是 {state}：{sentence}"
     ),
     "problems {problems}, warnings {warnings}, ok {ok}": "问题 {problems}，警告 {warnings}，正常 {ok}",
     "--callback calls an address: give --online as well": "--callback 会访问回调地址：请同时写 --online",

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import itsm_workflow.cli as command_line
+from itsm_workflow import doctor
 from itsm_workflow.cli.app import group
+from itsm_workflow.cli.doctor_phrases import FINDINGS
 from itsm_workflow.cli.language import of_environment, spoken
 from itsm_workflow.cli.phrases import PHRASES
 from itsm_workflow.machine.phrases import Phrasebook
@@ -108,6 +110,26 @@ def test_a_pass_reports_in_the_language_that_was_typed(office: Office) -> None:
     assert "moved" in office.run("reconcile", "--json", "--language", "zh").json
 
 
+def test_the_doctor_speaks_the_language_that_was_typed(office: Office) -> None:
+    """What it found, and its advice; its JSON stays in English. Nothing is sent."""
+    said = office.run("doctor", "--language", "zh")
+    assert "存储" in said.out
+    assert re.search(r"问题 \d+，警告 \d+，正常 \d+", said.err)
+    told = office.run("doctor", "--language", "zh", "--json").out
+    assert not CHINESE.search(told)
+
+
+def test_every_advice_of_the_doctor_has_a_chinese_one() -> None:
+    """Those that are whole sentences in its code; one that is put together is in English."""
+    known, found = Phrasebook(FINDINGS), set[str]()
+    for path in sorted(Path(doctor.__file__).parent.glob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in {"warning", "problem"}:
+                found |= {str(one.value) for one in call.args[2:] if isinstance(one, ast.Constant)}
+    assert len(found) > 15
+    assert [text for text in sorted(found) if known.find(text) is None] == []
+
+
 def test_every_command_takes_a_language() -> None:
     """The groups' own commands as well."""
     commands = [one for each in group.commands.values() for one in getattr(each, "commands", {"": each}).values()]
@@ -140,7 +162,8 @@ def test_every_text_that_an_operators_command_prints_has_a_chinese_one() -> None
 def test_every_chinese_text_has_the_values_of_the_english_one() -> None:
     """No value is lost."""
     value = re.compile(r"\{(\w+)\}")
-    assert [one for one, zh in PHRASES.items() if sorted(value.findall(one)) != sorted(value.findall(zh))] == []
+    said = {**PHRASES, **FINDINGS}
+    assert [one for one, zh in said.items() if sorted(value.findall(one)) != sorted(value.findall(zh))] == []
 
 
 def test_a_text_without_a_chinese_one_is_printed_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
