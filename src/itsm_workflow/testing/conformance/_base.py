@@ -89,7 +89,7 @@ def _is_in_main_thread() -> bool:
 
 
 def promise(
-    *needs: str, in_short: bool = False, waits: bool = False, alone: bool = False
+    *needs: str, in_short: bool = False, waits: bool = False, alone: bool = False, apart: str = ""
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a test quote its sentence and show its calls when it fails; it runs for backends with these abilities.
 
@@ -99,6 +99,8 @@ def promise(
         waits: Whether the promise mostly waits, so that a check can test others meanwhile.
         alone: Whether one thread of this process makes all calls on the stores that the promise opens, so that they can
             be compared with the model. Those on a store that is opened for the promise are compared anyway.
+        apart: The name of the trials that the promise makes in processes of its own if the store has files, so that a
+            check can test others meanwhile. Promises with the same name share their trials.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -130,7 +132,7 @@ def promise(
                 raise
 
         test.needs = frozenset(needs)  # type: ignore[attr-defined]  # read by __init_subclass__ below
-        test.waits = waits  # type: ignore[attr-defined]  # read by check_storage
+        test.waits, test.apart = waits, apart  # type: ignore[attr-defined]  # read by check_storage
         return test
 
     return decorate

@@ -16,12 +16,14 @@ from itsm_workflow.testing.conformance._background import Background
 from itsm_workflow.testing.conformance._base import BrokenPromise, Misused, NotRun, quoted
 from itsm_workflow.testing.conformance._first_look import refuse_data
 from itsm_workflow.testing.conformance._kit import GROUPS, Kit, group_of
+from itsm_workflow.testing.conformance._lanes import Lanes
 from itsm_workflow.testing.conformance._pace import Patience
 from itsm_workflow.testing.conformance._profiles import QUICK, Profile
 from itsm_workflow.testing.conformance._recording import RecordedOpener, Recording
 from itsm_workflow.testing.conformance._reports import Shown, message_of
 from itsm_workflow.testing.conformance._shortest import Counterexample, shortest
 from itsm_workflow.testing.conformance._threads import DidNotReturn, unless, within
+from itsm_workflow.testing.conformance._trials.server_stage import server_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     NewStore = Callable[[], Callable[[], StorageBackend]]
 
 _SHORTENING = 30.0
+_LANES = 2
+"""The threads in which promises are tested whose trials are made in other processes; each keeps one of these busy."""
 _FIRST, _LAST = 4, 15
 _LIKENESS, _HINTS, _SHORT_WORD = 0.75, 3, 2
 
@@ -137,38 +141,104 @@ def check_storage(
     if patience is not None:
         profile = attrs.evolve(profile, patience=patience)
     declared_kit = type("DeclaredKit", (Kit,), {"abilities": abilities, "profile": profile})
-    kit, chosen = declared_kit(), promises_named(only)
-    refuse_data(new_store)
-    resting = {
-        name: Background(declared_kit(), partial(_result_of, name, method, new_store))
-        for name, (method, declared) in chosen.items()
-        if declared.waits and declared.needs <= abilities  # type: ignore[attr-defined]  # see promise
-    }
-    results: dict[str, Result] = {}
-    stopped = ""
+    chosen = promises_named(only)
+    has_files = server_of(refuse_data(new_store)) is None
+    check = _Check(declared_kit, new_store, chosen, progress, ended, waiting)
+    check.run(has_files=has_files)
+    listed = tuple(check.results[name] for name in chosen)
+    return StorageReport(profile=profile.name, abilities=abilities, results=listed, stopped=check.stopped)
 
-    def end(name: str, result: Result) -> None:
-        results[name] = result
-        ended(result)
 
-    for name, (method, declared) in chosen.items():
-        plain = Result(promise=name, sentence=quoted(declared), outcome=PromiseOutcome.NOT_RUN)
-        if getattr(kit, method) is None:
-            reason = ", ".join(sorted(declared.needs - abilities))  # type: ignore[attr-defined]  # see promise
-            end(name, attrs.evolve(plain, outcome=PromiseOutcome.NOT_DECLARED, reason=reason))
-        elif stopped:
-            end(name, attrs.evolve(plain, reason=f"not tested: a call of {stopped!r} never returned"))
-        elif name not in resting:
-            progress(name)
-            result, returned = _result_of(name, method, new_store, kit, partial(waiting, name))
-            end(name, result)
-            stopped = "" if returned else name
-    for name, background in resting.items():
-        if name not in results:
-            progress(name)
-            end(name, background.result()[0])
-    listed = tuple(results[name] for name in chosen)
-    return StorageReport(profile=profile.name, abilities=abilities, results=listed, stopped=stopped)
+@attrs.define
+class _Check:
+    """A check under way; its arguments are those of `check_storage`.
+
+    Attributes:
+        results: The results so far, by the name of the promise.
+        stopped: The promise of which a call did not return; otherwise empty.
+    """
+
+    _new_kit: Callable[[], Kit]
+    _new_store: NewStore
+    _chosen: dict[str, tuple[str, Callable[..., None]]]
+    _progress: Callable[[str], None]
+    _ended: Callable[[Result], None]
+    _waiting: Callable[[str, str], None]
+    results: dict[str, Result] = attrs.field(factory=dict)
+    stopped: str = ""
+
+    def run(self, *, has_files: bool) -> None:
+        """Test the promises: the three kinds of them at the same time."""
+        kit = self._new_kit()
+        possible = {name: each for name, each in self._chosen.items() if getattr(kit, each[0]) is not None}
+        resting = {
+            name: Background(self._new_kit(), partial(_result_of, name, method, self._new_store))
+            for name, (method, declared) in possible.items()
+            if declared.waits  # type: ignore[attr-defined]  # see promise
+        }
+        apart = self._apart(possible, kit) if has_files else {}
+        waiting_for = {name for works in apart.values() for name in works}
+        lanes = Lanes[tuple[Result, bool]]()
+        try:
+            for name, (method, declared) in self._chosen.items():
+                if name not in possible:
+                    reason = ", ".join(sorted(declared.needs - kit.abilities))  # type: ignore[attr-defined]  # see promise
+                    self._leave_out(name, PromiseOutcome.NOT_DECLARED, reason)
+                elif not (self.stopped or name in resting or name in waiting_for):
+                    self._progress(name)
+                    self._end(name, *_result_of(name, method, self._new_store, kit, partial(self._waiting, name)))
+                    self._take(lanes, apart)
+            while not self.stopped and not waiting_for <= self.results.keys():
+                self._take(lanes, apart)
+                lanes.wait()
+                self._take(lanes, apart)
+        finally:
+            lanes.end()
+        for name in possible:
+            if name in self.results:
+                continue
+            if self.stopped:
+                reason = f"not tested: a call of {self.stopped!r} never returned"
+                self._leave_out(name, PromiseOutcome.NOT_RUN, reason)
+            else:
+                self._progress(name)
+                self._end(name, resting[name].result()[0])
+
+    def _apart(
+        self, possible: dict[str, tuple[str, Callable[..., None]]], kit: Kit
+    ) -> dict[str, dict[str, Callable[[], tuple[Result, bool]]]]:
+        """Return the work of the promises that make trials in processes of their own, by the names of the trials."""
+        kits: dict[str, Kit] = {}
+        apart: dict[str, dict[str, Callable[[], tuple[Result, bool]]]] = {}
+        for name, (method, declared) in possible.items():
+            if trials := declared.apart:  # type: ignore[attr-defined]  # see promise
+                if trials not in kits:
+                    kits[trials] = self._new_kit()
+                    kits[trials].pace = kit.pace.beside()
+                waiting = partial(self._waiting, name)
+                work = partial(_result_of, name, method, self._new_store, kits[trials], waiting)
+                apart.setdefault(trials, {})[name] = work
+        return apart
+
+    def _take(
+        self,
+        lanes: Lanes[tuple[Result, bool]],
+        apart: dict[str, dict[str, Callable[[], tuple[Result, bool]]]],
+    ) -> None:
+        """Take the results of the promises that are tested apart, of which the first begins now."""
+        lanes.begin(apart.values(), _LANES)  # not before the first other promise, whose calls set the time limits
+        for name, (result, returned) in lanes.finished():
+            self._progress(name)
+            self._end(name, result, returned)
+
+    def _end(self, name: str, result: Result, returned: bool = True) -> None:  # noqa: FBT001, FBT002  # of _result_of
+        self.results[name] = result
+        self.stopped = self.stopped or ("" if returned else name)
+        self._ended(result)
+
+    def _leave_out(self, name: str, outcome: PromiseOutcome, reason: str) -> None:
+        sentence = quoted(self._chosen[name][1])
+        self._end(name, Result(promise=name, sentence=sentence, outcome=outcome, reason=reason))
 
 
 def promises_named(only: str | Collection[str]) -> dict[str, tuple[str, Callable[..., None]]]:

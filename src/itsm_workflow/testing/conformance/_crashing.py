@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class CrashPromises(Promises):
     """Every state of the files that a power cut could leave is a whole store."""
 
-    @promise("durable", "multi_process", "fsync")
+    @promise("durable", "multi_process", "fsync", apart="power cuts")
     def test_a_power_cut_at_any_moment_leaves_whole_commits(self, open_backend: RecordedOpener) -> None:
         """With any part of what was not synced, acknowledged commits are there, and no write is there in part.
 

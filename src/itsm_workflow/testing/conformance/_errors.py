@@ -65,7 +65,7 @@ _READING_BESIDE = Plan(
 class ErrorPromises(TrialPromises):
     """An error is reported as an error, and leaves nothing behind."""
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="calls")
     def test_each_error_is_one_of_the_port(self, open_backend: RecordedOpener) -> None:
         """At each call that fails, of whatever kind, the caller gets one of the two classes.
 
@@ -83,7 +83,7 @@ class ErrorPromises(TrialPromises):
             ),
         )
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="writes")
     def test_a_failed_write_is_not_answered_as_stored(self, open_backend: RecordedOpener) -> None:
         """After each call that fails, the reopened store has every write that was answered as stored.
 
@@ -92,7 +92,7 @@ class ErrorPromises(TrialPromises):
         """
         self.try_plan(open_backend, _WRITING, verdicts.not_stored)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="syncs")
     def test_a_failed_sync_is_not_answered_as_stored(self, open_backend: RecordedOpener) -> None:
         """A power cut after a sync that failed loses nothing that was answered as stored.
 
@@ -110,7 +110,7 @@ class ErrorPromises(TrialPromises):
         )
         self.try_plan(open_backend, plan)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="torn writes")
     def test_a_failed_write_does_not_spoil_the_next(self, open_backend: RecordedOpener) -> None:
         """After a write that was made in part, to a half or but for its last byte, later commits are whole, or raise.
 
@@ -131,7 +131,7 @@ class ErrorPromises(TrialPromises):
         plan = Plan(story=stories.writing, judges={verdicts.lost_later: shown}, kinds=CHANGES, faults=tearing, least=2)
         self.try_plan(open_backend, plan)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="writes")
     def test_a_failed_write_is_not_read(self, open_backend: RecordedOpener) -> None:
         """After an error, the process reads what a newly opened store reads.
 
@@ -140,7 +140,7 @@ class ErrorPromises(TrialPromises):
         """
         self.try_plan(open_backend, _WRITING, verdicts.memory_ahead)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="writes")
     def test_an_error_leaves_no_lock(self, open_backend: RecordedOpener) -> None:
         """After an error, this process and others can go on.
 
@@ -149,7 +149,7 @@ class ErrorPromises(TrialPromises):
         """
         self.try_plan(open_backend, _WRITING, verdicts.kept_lock)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="writes")
     def test_an_error_is_not_answered_as_a_conflict(self, open_backend: RecordedOpener) -> None:
         """A commit that is repeated inside of the backend does not conflict with itself.
 
@@ -157,7 +157,7 @@ class ErrorPromises(TrialPromises):
         """
         self.try_plan(open_backend, _WRITING, verdicts.false_conflict)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="locks")
     def test_a_lock_that_is_not_given_is_not_a_conflict(self, open_backend: RecordedOpener) -> None:
         """While another process stops in its commit, a commit raises, waits, or succeeds.
 
@@ -167,7 +167,7 @@ class ErrorPromises(TrialPromises):
         self.try_plan(open_backend, _WRITING_BESIDE)
         self.try_plan(open_backend, _WRITING_BESIDE, verdicts.other_error)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="locks of readers")
     def test_a_lock_that_is_not_given_is_not_an_empty_answer(self, open_backend: RecordedOpener) -> None:
         """While another process stops in its commit, a read raises, waits, or finds what is there.
 
@@ -176,7 +176,7 @@ class ErrorPromises(TrialPromises):
         self.try_plan(open_backend, _READING_BESIDE)
         self.try_plan(open_backend, _READING_BESIDE, verdicts.other_error)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="kills")
     def test_a_process_killed_at_any_call_leaves_whole_commits(self, open_backend: RecordedOpener) -> None:
         """After a kill at a call on a file, or in the middle of a write, acknowledged commits are there, others whole.
 
@@ -197,7 +197,7 @@ class ErrorPromises(TrialPromises):
         )
         self.try_plan(open_backend, plan)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="makers")
     def test_a_store_whose_maker_was_killed_can_be_used(self, open_backend: RecordedOpener) -> None:
         """A process that opens a store that does not exist is killed at a call on a file; the next one has a store.
 
@@ -215,7 +215,7 @@ class ErrorPromises(TrialPromises):
         )
         self.try_plan(open_backend, plan)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="reads")
     def test_a_failed_read_does_not_find_nothing(self, open_backend: RecordedOpener) -> None:
         """A read that fails raises, and no commit goes by its result.
 
@@ -224,7 +224,7 @@ class ErrorPromises(TrialPromises):
         self.try_plan(open_backend, _READING)
         self.try_plan(open_backend, _READING, verdicts.stored_too_late)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="reads")
     def test_a_failed_read_leaves_no_lock(self, open_backend: RecordedOpener) -> None:
         """After a read that fails, this process and others can go on.
 

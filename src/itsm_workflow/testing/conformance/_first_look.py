@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _SECONDS = 10.0
 
 
-def refuse_data(new_store: Callable[[], Callable[[], StorageBackend]]) -> None:
-    """Open and read a new store; an error or a wrong answer of its methods is left to the promises.
+def refuse_data(new_store: Callable[[], Callable[[], StorageBackend]]) -> Callable[[], StorageBackend]:
+    """Open and read a new store, and return its opener; an error or a wrong answer is left to the promises.
 
     Raises:
         StorageError: The store cannot be opened.
@@ -35,6 +35,7 @@ def refuse_data(new_store: Callable[[], Callable[[], StorageBackend]]) -> None:
         )
     with suppress(DidNotReturn):
         within(_SECONDS, lambda: _look(opener))
+    return opener
 
 
 def _look(opener: Callable[[], StorageBackend]) -> None:

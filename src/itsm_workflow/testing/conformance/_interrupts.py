@@ -38,7 +38,7 @@ def _stopping_beside(_kind: Kind) -> Sequence[Fault]:
 class InterruptPromises(TrialPromises):
     """A signal, a lock that fails and a strange clock change nothing that was stored."""
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="signals")
     def test_an_interrupted_commit_does_not_spoil_the_next(self, open_backend: RecordedOpener) -> None:
         """An exception that is not an `Exception`, as of Ctrl-C, leaves a commit whole or not there.
 
@@ -48,7 +48,7 @@ class InterruptPromises(TrialPromises):
         self.try_plan(open_backend, _INTERRUPTED, verdicts.not_stored)
         self.try_plan(open_backend, _INTERRUPTED, verdicts.false_conflict)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="signals")
     def test_an_interrupted_commit_leaves_nothing_behind(self, open_backend: RecordedOpener) -> None:
         """After such an exception, the process reads what is stored, and it and others can go on.
 
@@ -58,7 +58,7 @@ class InterruptPromises(TrialPromises):
         self.try_plan(open_backend, _INTERRUPTED, verdicts.memory_ahead)
         self.try_plan(open_backend, _INTERRUPTED, verdicts.kept_lock)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="failing locks")
     def test_a_lock_that_fails_is_not_ignored(self, open_backend: RecordedOpener) -> None:
         """A process whose locks fail does not write while another one is stopped in its commit, which then goes on.
 
@@ -74,7 +74,7 @@ class InterruptPromises(TrialPromises):
         )
         self.try_plan(open_backend, plan)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="ticks")
     def test_a_commit_of_the_same_size_and_time_is_read(self, open_backend: RecordedOpener) -> None:
         """A process reads what another one has stored since, although the size and the times of the files are the same.
 
@@ -89,7 +89,7 @@ class InterruptPromises(TrialPromises):
         )
         self.try_plan(open_backend, plan)
 
-    @promise("durable", "multi_process")
+    @promise("durable", "multi_process", apart="clocks")
     def test_commits_do_not_depend_on_the_clock(self, open_backend: RecordedOpener) -> None:
         """Commits at one time of the clock, and of processes whose clocks differ by an hour, are all there, in order.
 

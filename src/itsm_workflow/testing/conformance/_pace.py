@@ -28,6 +28,10 @@ class Pace:
     slowest: tuple[str, float] = ("", 0.0)
     _first: list[float] = attrs.field(factory=list)
 
+    def beside(self) -> Pace:
+        """Return another pace with the same limits, for promises that are tested meanwhile."""
+        return Pace(self.patience, first=self._first)
+
     def note(self, name: str, nanoseconds: int) -> None:
         """Record how long a call took."""
         seconds = nanoseconds / _NANOSECONDS

@@ -7,6 +7,8 @@ replaced, see `patched`. A fork costs a millisecond, a new interpreter some hund
 from __future__ import annotations
 
 import ctypes
+import functools
+import gc
 import logging
 import multiprocessing.connection
 import os
@@ -118,6 +120,8 @@ def main(descriptor: int) -> None:
     try:
         spawn.prepare(receive(pipe))
         work, args, options = receive(pipe)
+        gc.collect()
+        gc.freeze()  # otherwise each child copies the memory of all objects when its collector looks at them
         send(pipe, ("done", work(Shim.loaded() or Patched(), *args, **options)))
     except NotRun as missing:
         send(pipe, ("not run", str(missing)))
@@ -197,7 +201,12 @@ class Child:
 def end_with_parent() -> None:
     """Let the kernel end this forked process with the one that it was forked from, even if it is stopped; on Linux."""
     with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+        _libc().prctl(_DEATH_SIGNAL, signal.SIGKILL)
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 def _work(pipe: Connection, work: Callable[[], object]) -> None:
