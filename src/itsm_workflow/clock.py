@@ -62,8 +62,6 @@ class BoundedClock:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.elapsed = clock.elapsed
-        self.boot = clock.boot
 
     def now(self) -> dt.datetime:
         """Return the wall-clock time.
@@ -80,6 +78,14 @@ class BoundedClock:
         if not EPOCH <= now < LAST:
             raise ValueError(f"clock: now() returned {now.isoformat()}; correct the clock: it must show 1970 to 2999")
         return now
+
+    def elapsed(self) -> float:
+        """Return what the clock returns."""
+        return self._clock.elapsed()
+
+    def boot(self) -> tuple[str, int]:
+        """Return what the clock returns."""
+        return self._clock.boot()
 
 
 @functools.cache
