@@ -54,6 +54,7 @@ _COMMANDS: dict[str, tuple[click.Command, ...]] = {
     "Run": (
         reconcile.reconcile,
         web.web,
+        web.web_password,
         doctor.doctor,
         callback_keys.callback_keys,
         storage.storage,

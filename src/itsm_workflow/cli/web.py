@@ -1,22 +1,27 @@
-"""The command that serves the console."""
+"""The commands that serve the console, and that hash the passwords of its people."""
 
 from __future__ import annotations
 
+import contextlib
+import pathlib
 import sys
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from itsm_workflow.cli.output import note
+from itsm_workflow.cli.output import data, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.values import Whole
 from itsm_workflow.settings.rules import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Mapping
+
+    from itsm_workflow.runtime.records import Records
 
 _PORT = 8000
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
+_SHORTEST = 8
 
 
 @click.command("web")
@@ -29,18 +34,38 @@ _LOCAL = ("127.0.0.1", "localhost", "[::1]")
     metavar="HOST",
     help="A name by which browsers ask for the pages, besides those of this machine; may be repeated.",
 )
+@click.option(
+    "--logins",
+    type=click.Path(dir_okay=False, path_type=pathlib.Path),
+    help="Ask for a login: a file with the lines that `web-password` prints.",
+)
+@click.option("--allow-actions", is_flag=True, help="Offer the acts of an operator; needs --logins.")
 @placed
-def web(place: Place, host: str, port: int, names: tuple[str, ...]) -> None:
-    """Serve the console until Ctrl-C or SIGTERM: pages in which people look after changes. It only reads."""
+def web(  # noqa: PLR0917 - click passes by name
+    place: Place,
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    logins: pathlib.Path | None,
+    allow_actions: bool,  # noqa: FBT001 - as above
+) -> None:
+    """Serve the console until Ctrl-C or SIGTERM: pages in which people look after changes."""
     from itsm_workflow.web import console  # noqa: PLC0415 - imported here to save start-up time
     from itsm_workflow.web.serving import PortInUseError, serve  # noqa: PLC0415 - as above
+
+    if allow_actions and logins is None:
+        raise click.UsageError(
+            "--allow-actions needs a login, since each act has an actor: make a file with `itsm-workflow web-password "
+            "NAME >> FILE`, and name it with --logins FILE"
+        )
 
     def ready(port: int) -> None:
         note(f"the console is at http://{f'[{host}]' if ':' in host else host}:{port}/ until Ctrl-C")
         sys.stderr.flush()
 
-    with place.records() as records:
-        app = console(records, hosts=answered_names(host, names))
+    hashes = {} if logins is None else _hashes(logins)
+    with _opened(place, acts=allow_actions) as records:
+        app = console(records, hosts=answered_names(host, names), logins=hashes, allow_actions=allow_actions)
         try:
             serve(app, host=host, port=port, ready=ready)
         except PortInUseError as error:
@@ -50,6 +75,43 @@ def web(place: Place, host: str, port: int, names: tuple[str, ...]) -> None:
             ) from error
         except OSError as error:
             raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+
+
+@click.command("web-password")
+@click.argument("name")
+@click.option("--password", help="The password; by default asked for, and not shown.")
+def web_password(name: str, password: str | None) -> None:
+    """Print a line for the file of `web --logins`: a name, and the hash of a password."""
+    from itsm_workflow.web.sessions import hash_of  # noqa: PLC0415 - imported here to save start-up time
+
+    if not name.strip() or name != name.strip() or any(one == ":" or not one.isprintable() for one in name):
+        raise click.UsageError(f"the name {name!r} is not possible: leave out colons, line breaks and outer spaces")
+    if password is None:  # asked for on standard error, since standard output is the file
+        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    if len(password) < _SHORTEST:
+        raise click.UsageError(f"the password is too short: take at least {_SHORTEST} characters")
+    data(f"{name}:{hash_of(password)}")
+
+
+@contextlib.contextmanager
+def _opened(place: Place, *, acts: bool) -> Iterator[Records]:
+    with place.workflow() if acts else place.records() as records:
+        yield records
+
+
+def _hashes(path: pathlib.Path) -> Mapping[str, str]:
+    """Return the hash of each password by name, from a file with a line for each."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, separator, hashed = line.strip().partition(":")
+        if not separator or not name or hashed.count("$") != 2:  # noqa: PLR2004 - method$salt$hash
+            raise click.UsageError(f"line {number} of {path} is not one that `itsm-workflow web-password` prints")
+        found[name] = hashed
+    if not found:
+        raise click.UsageError(f"{path} has no line: make one with `itsm-workflow web-password NAME >> {path}`")
+    return found
 
 
 def answered_names(host: str, names: Collection[str]) -> Collection[str]:

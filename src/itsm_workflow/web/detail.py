@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import g
+from flask import g, request
 from markupsafe import Markup
 
+from itsm_workflow.acts import label_of
 from itsm_workflow.pictures import Graph
 from itsm_workflow.policy import Policy
+from itsm_workflow.web.acting import buttons
 from itsm_workflow.web.presenting import (
     ENTRIES,
     badge,
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 def change_page(site: Site, change_id: str) -> Response:
     """Return the page of a change."""
     records, reader = site.records(), g.reader
-    seen, definition = records.overview(change_id, language=reader.language), records.definition
+    seen = records.overview(change_id, actor=g.person.name or None, language=reader.language)
+    definition = records.definition
     change = seen.change
     g.workflow = definition.name
     policy = records.policy if isinstance(records, Workflow) else Policy()
@@ -43,7 +46,9 @@ def change_page(site: Site, change_id: str) -> Response:
         change=change,
         badge=badge(definition, change, reader),
         why=without_name(seen.why, change, reader),
-        allowed=[reader.operation(name) for name in seen.allowed],
+        allowed=[label_of(name, reader.language) for name in seen.allowed],
+        buttons=list(buttons(definition, change, seen.allowed, reader)) if site.allow_actions else None,
+        made=request.args.get("made", type=int),
         picture=Markup(drawn),  # noqa: S704 - the picture escapes its texts
         steps=steps[:ENTRIES],
         left_out=max(len(steps) - ENTRIES, 0),

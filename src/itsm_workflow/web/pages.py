@@ -13,12 +13,17 @@ from werkzeug.exceptions import HTTPException, SecurityError
 
 from itsm_workflow.errors import ChangeNotFound, ItsmWorkflowError
 from itsm_workflow.runtime.records import Records
+from itsm_workflow.web.people import Person
 from itsm_workflow.web.presenting import Reader
 from itsm_workflow.web.words import LANGUAGES
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Collection, Mapping
+
+    from flask.typing import ResponseReturnValue
+
+    from itsm_workflow.web.people import People
 
 logger = logging.getLogger("itsm_workflow.web")
 
@@ -52,12 +57,16 @@ class Site:
         zone: The zone of the times.
         now: Returns the current time.
         hosts: The names by which the pages may be asked for; empty for any.
+        people: Finds the person of each request.
+        allow_actions: Whether the pages act.
     """
 
     records: Source
     zone: dt.tzinfo
     now: Callable[[], dt.datetime]
     hosts: Collection[str]
+    people: People
+    allow_actions: bool
 
     def reader(self) -> Reader:
         """Return the reader of the current request."""
@@ -73,7 +82,16 @@ class Site:
             context: What the template shows besides what every page shows.
         """
         reader: Reader = g.reader
-        shared = {"title": title, "reader": reader, "t": reader.words, "language": reader.language}
+        person: Person = g.get("person") or Person()
+        shared = {
+            "title": title,
+            "reader": reader,
+            "t": reader.words,
+            "language": reader.language,
+            "request_person": person.name,
+            "csrf": person.csrf,
+            "has_own_login": person.has_own_login,
+        }
         text = render_template(f"{template}.html", workflow=g.get("workflow", ""), **shared, **context)
         return make_response(text, status)
 
@@ -82,11 +100,12 @@ def prepare(app: Flask, site: Site) -> None:
     """Give every answer its headers and its language, and every error a page."""
 
     @app.before_request
-    def begin() -> None:
+    def begin() -> ResponseReturnValue | None:
         g.reader = site.reader()
         if site.hosts and _host() not in site.hosts:
             # The name of another site may lead to this machine, and its pages could read the answer.
             raise SecurityError(f"the console does not answer to the name {_host()}")
+        return site.people.find()
 
     app.after_request(_complete)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.bkapi.call_log import masked
-from itsm_workflow.machine.labels import ATTENTION, OPERATIONS, OUTCOMES, TRIGGERS, in_language, labels_of
+from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, in_language, labels_of
 from itsm_workflow.machine.labels import state_label as label_of_state
 from itsm_workflow.machine.sentences import SENTENCES
 from itsm_workflow.pictures.ink import meaning_of
@@ -62,11 +62,6 @@ class Reader:
     def reason(self, reason: AttentionReason) -> str:
         """Return the label of a reason for attention."""
         return in_language(ATTENTION[reason], self.language, reason.value)
-
-    def operation(self, name: str) -> str:
-        """Return the label of an operation, see `Workflow.allowed`."""
-        trigger = name.removeprefix("fire(").removesuffix(")")
-        return in_language(OPERATIONS.get(name) or TRIGGERS.get(trigger, {}), self.language, trigger.replace("_", " "))
 
 
 @attrs.frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import sys
@@ -64,3 +65,49 @@ def test_the_extra_is_named_if_it_is_missing(office: Office, monkeypatch: pytest
 def test_the_names_that_are_answered(host: str, names: tuple[str, ...], answered: set[str]) -> None:
     """Those of this machine and the given ones; on another address without names, any."""
     assert set(web.answered_names(host, names)) == answered
+
+
+def test_a_person_logs_in_and_acts_by_the_served_console(office: Office) -> None:
+    """With the password that the command hashed; the history has the name."""
+    change = office.apply("collector-42")
+    hashed = office.run("web-password", "li_si", "--password", "not-a-secret")
+    (office.folder / "logins").write_text(f"# people\n{hashed.out}", encoding="utf-8")
+    with office.start("web", "--port", "0", "--logins", "logins", "--allow-actions") as served:
+        assert served.stderr is not None
+        address = served.stderr.readline().split()[4]
+        with requests.Session() as browser:
+            browser.post(f"{address}login/", {"name": "li_si", "password": "not-a-secret"}, timeout=PATIENCE)
+            act = f"{address}changes/{change['id']}/fire-raise_attention/"
+            page = browser.get(act, timeout=PATIENCE).text
+            hidden = dict(re.findall(r'<input type="hidden" name="(csrf|stand)" value="([^"]*)"', page))
+            shown = browser.post(act, {**hidden, "reason": "the disk is full"}, timeout=PATIENCE)
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(PATIENCE) == 0
+    assert "It made entry" in shown.text
+    assert office.run("history", change["id"], "--json").json[-1]["actor"] == "li_si"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "words"),
+    [
+        (("--allow-actions",), None, "needs a login"),
+        (("--logins", "logins"), "", "has no line"),
+        (("--logins", "logins"), "li_si\n", "line 1 of logins is not one"),
+    ],
+)
+def test_a_login_that_cannot_be_is_refused(
+    office: Office, arguments: tuple[str, ...], text: str | None, words: str
+) -> None:
+    """Before anything is served."""
+    if text is not None:
+        (office.folder / "logins").write_text(text, encoding="utf-8")
+    done = office.run_process("web", *arguments)
+    assert (done.code, words in done.err) == (2, True), done.err
+
+
+@pytest.mark.parametrize(("name", "password"), [("li:si", "long-enough"), (" li", "long-enough"), ("li", "qwerty")])
+def test_a_password_that_cannot_be_is_refused(office: Office, name: str, password: str) -> None:
+    """Nothing is printed that could be appended to the file."""
+    done = office.run("web-password", name, "--password", password)
+    assert (done.code, done.out) == (2, "")
+    assert password not in done.err

@@ -1,0 +1,264 @@
+"""The acts of an operator on one change, for pages: what each does, in Chinese and English, what it asks for, its call.
+
+`Workflow.allowed` lists which of them are possible. The Django admin and the console offer them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus
+from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.machine.evidence import Concern, Decision
+from itsm_workflow.machine.labels import OPERATIONS, TRIGGERS, in_language
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.machine.labels import Label
+    from itsm_workflow.workflow import Workflow
+
+    Call = Callable[[Workflow, ChangeRequest, str, Mapping[str, Any]], ChangeRequest]
+
+SETTLE, RETRY_EFFECT = "settle", "retry_effect"
+LONGEST = 1000
+"""The largest number of characters in a text that an act asks for."""
+
+_FIRE, _END, _IN_ROUTE = "fire(", ")", "fire-"
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """A text that an act asks for.
+
+    Attributes:
+        name: The name of the argument that it becomes.
+        label: Its label.
+        help: What to write, or an empty label.
+        is_required: Whether the act needs it.
+        is_long: Whether it may take several lines.
+        choices: Returns the values to choose from, each with its text; None for a free text.
+    """
+
+    name: str
+    label: Label
+    help: Label = attrs.field(factory=dict)
+    is_required: bool = True
+    is_long: bool = False
+    choices: Callable[[ChangeRequest], Sequence[tuple[str, str]]] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class OperatorAct:
+    """An act of an operator.
+
+    Attributes:
+        meaning: What it does, in one sentence.
+        asks: The texts that it asks for.
+        call: Carries it out on a change, for an actor, with the texts by name.
+        is_dangerous: Whether it ends the change, or what it did cannot be taken back.
+    """
+
+    meaning: Label
+    asks: tuple[Asked, ...]
+    call: Call
+    is_dangerous: bool = False
+
+
+def parked(change: ChangeRequest) -> Sequence[tuple[str, str]]:
+    """Return the ids and the names of the effects that a person can retry."""
+    return [(one.id, one.name) for one in change.effects if one.status is EffectStatus.PARKED]
+
+
+def _method(name: str) -> Call:
+    """Return the call of a method whose arguments have the names of the texts; empty ones are left out."""
+
+    def call(workflow: Workflow, change: ChangeRequest, actor: str, given: Mapping[str, Any]) -> ChangeRequest:
+        arguments = {asked: text for asked, text in given.items() if text}
+        changed: ChangeRequest = getattr(workflow, name)(change.id, actor=actor, **arguments)
+        return changed
+
+    return call
+
+
+def _settle(workflow: Workflow, change: ChangeRequest, _actor: str, _given: Mapping[str, Any]) -> ChangeRequest:
+    return workflow.settle(change.id)
+
+
+def _retry_effect(workflow: Workflow, change: ChangeRequest, actor: str, given: Mapping[str, Any]) -> ChangeRequest:
+    return workflow.retry_effect(change.id, given["effect"], actor=actor, reason=given["reason"])
+
+
+def _fire(trigger: str) -> Call:
+    def call(workflow: Workflow, change: ChangeRequest, actor: str, given: Mapping[str, Any]) -> ChangeRequest:
+        evidence: object = Decision(reason=given["reason"])
+        if trigger == Trigger.RAISE_ATTENTION:
+            evidence = Concern(reason=AttentionReason.HOST, facts={"reason": given["reason"]})
+        return workflow.fire(change.id, trigger, evidence, actor=actor)
+
+    return call
+
+
+REASON = Asked(
+    name="reason",
+    label={"zh": "原因", "en": "Reason"},
+    help={"zh": "原因和你的用户名会保留在历史记录中。", "en": "It stays in the history, with your name."},
+    is_long=True,
+)
+
+ACTS: Mapping[str, OperatorAct] = {
+    SETTLE: OperatorAct(
+        meaning={
+            "zh": "立即向 ITSM 查询单据，并执行到期的后置动作。",
+            "en": "Asks the ticket system for the ticket now, and delivers the effects that are due.",
+        },
+        asks=(),
+        call=_settle,
+    ),
+    "submit": OperatorAct(
+        meaning={"zh": "为草稿提单。", "en": "Files a ticket for the draft."}, asks=(), call=_method("submit")
+    ),
+    "record_ticket": OperatorAct(
+        meaning={
+            "zh": "将变更申请与你在 ITSM 中找到的单据绑定。",
+            "en": "Binds the change request to a ticket that you found in the ticket system.",
+        },
+        asks=(
+            Asked(name="sn", label={"zh": "单号", "en": "Ticket number"}),
+            Asked(
+                name="ticket_id",
+                label={"zh": "单据 ID", "en": "Ticket id"},
+                help={"zh": "仅当多个单据的单号相同时填写。", "en": "Only if several tickets have this number."},
+                is_required=False,
+            ),
+            Asked(
+                name="override",
+                label={"zh": "原因", "en": "Reason"},
+                help={
+                    "zh": "仅当单据与提单内容不符时填写：说明为什么仍是这张单据。",
+                    "en": "Only for a ticket that differs from what was sent: why it is the right one all the same.",
+                },
+                is_required=False,
+                is_long=True,
+            ),
+        ),
+        call=_method("record_ticket"),
+    ),
+    "resend": OperatorAct(
+        meaning={
+            "zh": "用同一个关联键重新提单。如果单据其实已存在，可能会有两张。",
+            "en": "Sends the request again with the same key. If a ticket exists after all, there may be two.",
+        },
+        asks=(
+            REASON,
+            Asked(
+                name="evidence",
+                label={"zh": "依据", "en": "Evidence"},
+                help={
+                    "zh": "查询失败时填写：你在 ITSM 的哪里查过，结果如何。",
+                    "en": "If the look-ups failed: where you looked in the ticket system itself, and what you found.",
+                },
+                is_required=False,
+            ),
+        ),
+        call=_method("resend"),
+        is_dangerous=True,
+    ),
+    "attest_approval": OperatorAct(
+        meaning={
+            "zh": "你能写明单据已审批通过的依据，因此将变更申请置为通过。",
+            "en": "Approves the change request, since you have evidence that its ticket was approved.",
+        },
+        asks=(
+            Asked(name="ticket_id", label={"zh": "单据 ID", "en": "Ticket id"}),
+            Asked(
+                name="approver",
+                label={"zh": "审批人", "en": "Approver"},
+                help={"zh": "审批通过该单据的用户。", "en": "The user who approved the ticket."},
+            ),
+            Asked(
+                name="evidence",
+                label={"zh": "依据", "en": "Evidence"},
+                help={
+                    "zh": "审批通过的依据，会保留在历史记录中。",
+                    "en": "What shows the approval; it stays in the history.",
+                },
+            ),
+        ),
+        call=_method("attest_approval"),
+        is_dangerous=True,
+    ),
+    "withdraw": OperatorAct(
+        meaning={
+            "zh": "请求 ITSM 撤单；撤单后变更申请结束。",
+            "en": "Asks the ticket system to withdraw the ticket; the change request ends when it is withdrawn.",
+        },
+        asks=(REASON,),
+        call=_method("withdraw"),
+        is_dangerous=True,
+    ),
+    "accept_after_withdrawal": OperatorAct(
+        meaning={
+            "zh": "虽已申请撤单，仍以单据的结果为准。",
+            "en": "Lets the ticket decide the change request although its withdrawal was requested.",
+        },
+        asks=(REASON,),
+        call=_method("accept_after_withdrawal"),
+        is_dangerous=True,
+    ),
+    "abandon": OperatorAct(
+        meaning={"zh": "放弃变更申请，结果为未通过。", "en": "Gives the change request up; it ends as not approved."},
+        asks=(REASON,),
+        call=_method("abandon"),
+        is_dangerous=True,
+    ),
+    "clear_attention": OperatorAct(
+        meaning={
+            "zh": "标记该变更申请已由人工处理。",
+            "en": "Notes that you have looked at the change request, and clears its attention.",
+        },
+        asks=(REASON,),
+        call=_method("clear_attention"),
+    ),
+    RETRY_EFFECT: OperatorAct(
+        meaning={"zh": "重新执行多次失败的后置动作。", "en": "Delivers an effect again that failed too often."},
+        asks=(Asked(name="effect", label={"zh": "后置动作", "en": "Effect"}, choices=parked), REASON),
+        call=_retry_effect,
+    ),
+}
+"""The acts that are methods of `Workflow`, by their names; `Workflow.revise` needs the host's own form."""
+
+_RAISE: Label = {"zh": "请人工查看该变更申请。", "en": "Asks a person to look at the change request."}
+_OWN: Label = {"zh": "触发项目自定义流程的动作。", "en": "Fires a trigger of the project's own workflow."}
+
+
+def act_of(definition: WorkflowDefinition, change: ChangeRequest, name: str) -> OperatorAct | None:
+    """Return an act by its name in `Workflow.allowed`; None if a person cannot carry it out on a page."""
+    if not name.startswith(_FIRE):
+        return ACTS.get(name)
+    trigger = name.removeprefix(_FIRE).removesuffix(_END)
+    rows = definition.rows(change.state, trigger)
+    takes_decision = bool(rows) and all(Decision in row.evidence_types for row in rows)
+    if trigger != Trigger.RAISE_ATTENTION and not takes_decision:
+        return None  # its evidence is something that only the host can make
+    meaning = _RAISE if trigger == Trigger.RAISE_ATTENTION else _OWN
+    return OperatorAct(meaning=meaning, asks=(REASON,), call=_fire(trigger))
+
+
+def label_of(name: str, language: str) -> str:
+    """Return the label of an act in a language; a trigger of the host has that of its name."""
+    trigger = name.removeprefix(_FIRE).removesuffix(_END)
+    return in_language(OPERATIONS.get(name) or TRIGGERS.get(trigger, {}), language, trigger.replace("_", " "))
+
+
+def in_route(name: str) -> str:
+    """Return the part of a route that names an act."""
+    return name.removesuffix(_END).replace(_FIRE, _IN_ROUTE)
+
+
+def from_route(part: str) -> str:
+    """Return the act that a part of a route names."""
+    return f"{_FIRE}{part.removeprefix(_IN_ROUTE)}{_END}" if part.startswith(_IN_ROUTE) else part

@@ -1,0 +1,141 @@
+"""The person of a request: the login of the console itself, or the host's own session; and the guard of every form."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import attrs
+from flask import abort, g, make_response, redirect, request, url_for
+
+from itsm_workflow.web.sessions import LIFETIME, Logins, Session, Sessions, token_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from werkzeug.wrappers import Response
+
+    from itsm_workflow.web.pages import Site
+
+COOKIE = "itsm_console"
+
+
+@attrs.frozen(kw_only=True)
+class Person:
+    """The person who asks.
+
+    Attributes:
+        name: The name; empty if the console asks for no login.
+        csrf: The token that each form must send back.
+        has_own_login: Whether the person logged in here, and can log out here.
+    """
+
+    name: str = ""
+    csrf: str = ""
+    has_own_login: bool = False
+
+
+class People:
+    """Finds the person of each request.
+
+    Args:
+        logins: By name, the hash of the password; empty without a login.
+        person: The host's function that returns the name of the person whose session it is, or None.
+        key: The secret from which the tokens of forms are made if the host has the session.
+    """
+
+    def __init__(
+        self, *, logins: Mapping[str, str], person: Callable[[], str | None] | None, key: bytes | None
+    ) -> None:
+        self._logins = Logins(logins) if logins else None
+        self._person = person
+        self._key = key or secrets.token_bytes(32)
+        self._sessions = Sessions()
+
+    def find(self) -> Response | None:
+        """Set ``g.person``; return the page to log in if the person is not known, and must be."""
+        g.person = Person()
+        if request.endpoint == "static":
+            return None
+        if self._person is not None:
+            name = self._person()
+            if not name:
+                abort(403)
+            g.person = Person(name=name, csrf=token_of(self._key, name))
+        elif self._logins is not None:
+            session = self._session()
+            if session is not None:
+                g.person = Person(name=session.person, csrf=session.csrf, has_own_login=True)
+            elif request.endpoint != "login":
+                target = request.full_path.rstrip("?") if request.method == "GET" else None
+                return redirect(url_for("login", next=target), 303)
+        return None
+
+    def check_form(self) -> None:
+        """Refuse a form that another site sent, or that was not made for this person."""
+        check_origin()
+        sent = request.form.get("csrf", "")
+        if not g.person.csrf or not hmac.compare_digest(sent.encode(), g.person.csrf.encode()):
+            abort(403)
+
+    def login_page(self, site: Site) -> Response:
+        """Return the page to log in; a POST with the right password begins a session."""
+        if self._logins is None:
+            abort(404)
+        if request.method != "POST":
+            return self._asking(site)
+        check_origin()
+        name, password, now = request.form.get("name", ""), request.form.get("password", ""), g.reader.now
+        delay = self._logins.delay(name, request.remote_addr or "", now)
+        if delay.total_seconds() > 0:
+            answer = self._asking(site, 429, g.reader.words("wait"))
+            answer.headers["Retry-After"] = str(int(delay.total_seconds()) + 1)
+            return answer
+        if not self._logins.check(name, password, request.remote_addr or "", now):
+            return self._asking(site, 403, g.reader.words("wrong_password"))
+        answer = make_response(redirect(_own_path(request.form.get("next", "")), 303))
+        answer.set_cookie(
+            COOKIE,
+            self._sessions.open(name, now),
+            max_age=int(LIFETIME.total_seconds()),
+            httponly=True,
+            samesite="Strict",
+            secure=request.is_secure,
+            path=request.script_root or "/",
+        )
+        return answer
+
+    def logout(self) -> Response:
+        """End the session."""
+        self.check_form()
+        self._sessions.close(request.cookies.get(COOKIE, ""))
+        answer = make_response(redirect(url_for("login"), 303))
+        answer.delete_cookie(COOKIE, path=request.script_root or "/")
+        return answer
+
+    def _session(self) -> Session | None:
+        return self._sessions.find(request.cookies.get(COOKIE, ""), g.reader.now)
+
+    def _asking(self, site: Site, status: int = 200, problem: str = "") -> Response:
+        following = request.values.get("next", "")
+        return site.page("login", g.reader.words("log_in"), status, problem=problem, following=following)
+
+
+def check_origin() -> None:
+    """Refuse a request that the page of another site began, as far as the browser says so."""
+    fetched = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    is_ours = fetched == "same-origin" if fetched else origin is None or urlsplit(origin).netloc == request.host
+    if not is_ours:
+        abort(403)
+
+
+def _own_path(path: str) -> str:
+    """Return a path of the console to go to; its first page instead of any other address."""
+    parts = urlsplit(path)
+    is_own = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+    if not is_own or any(ord(character) <= ord(" ") or character == "\\" for character in path):
+        return url_for("overview")
+    return f"{request.script_root}{path}"

@@ -1,0 +1,243 @@
+"""The console in a browser: a person's way through it, how it looks, and that nothing on it runs."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import make_server
+
+import pytest
+from werkzeug.security import generate_password_hash
+
+from itsm_workflow import Effect, Policy, State
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.machine.evidence import Concern
+from itsm_workflow.web import console
+from tests.browser.conftest import FIELDS, NAME, PASSWORD, TITLES, _Server, _Silent
+from tests.browser.test_django_admin import ROOT, WIDTHS, fits
+from tests.support.desk import ASKED, Desk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+
+    from itsm_workflow import Workflow
+    from itsm_workflow.form import FormArguments
+    from tests.browser.conftest import Watched
+
+BAIT = '<img src=x onerror="alert(1)"><script>alert(2)</script>"\'>'
+CONTRAST = 4.5
+
+READ_CONTRASTS = """
+() => {
+  const parse = text => text.match(/[\\d.]+/g).map(Number);
+  const linear = x => x <= .04045 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => [r, g, b].map(x => linear(x / 255))
+    .reduce((sum, x, i) => sum + x * [.2126, .7152, .0722][i], 0);
+  const paper = element => {
+    for (let one = element; one; one = one.parentElement) {
+      const colour = parse(getComputedStyle(one).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const element = node.parentElement;
+    if (!node.textContent.trim() || !element.checkVisibility() || element.closest("svg, option")) continue;
+    const [a, b] = [light(parse(getComputedStyle(element).color)), light(paper(element))].sort((x, y) => y - x);
+    found.push([(a + .05) / (b + .05), node.textContent.trim().slice(0, 40)]);
+  }
+  return found;
+}
+"""
+
+
+@pytest.fixture
+def workflow() -> Iterator[Workflow]:
+    """Changes in different states: 1 has a parked effect, 3 was flagged by a host, 9's ticket was not found."""
+    desk = Desk()
+
+    def unreachable(_: object) -> None:
+        raise RuntimeError("the collector's host is unreachable")
+
+    made = desk.workflow(
+        effects={State.APPROVED: [Effect("start_collection", unreachable)]}, policy=Policy(effect_attempts=2)
+    )
+    for number in range(8):
+        asked: FormArguments = {
+            **ASKED,
+            "title": TITLES[number % 3],
+            "applicant": ("alice", "bob", "erin")[number % 3],
+            "fields": FIELDS,
+        }
+        change = made.apply(subject=f"collector-{number}", **asked)
+        if number in {1, 4}:
+            desk.decide(change, approved=number == 1)
+            made.settle(change.id)
+        if number == 3:
+            concern = Concern(reason=AttentionReason.HOST, facts={"quota": "used up"})
+            made.fire(change.id, "raise_attention", concern, actor="quota-service")
+        desk.clock.advance(7200)
+    made.draft(subject="collector-8", **ASKED)
+    made.reconcile()
+    desk.hide_tickets()
+    lost: FormArguments = {**ASKED, "fields": FIELDS}
+    made.apply(subject="collector-9", **lost)
+    for _ in range(8):
+        desk.clock.advance(3600)
+        made.reconcile()
+    desk.faults.clear()
+    with closing(made):
+        yield made
+
+
+@pytest.fixture
+def site(workflow: Workflow) -> Iterator[str]:
+    """The address of a console that acts."""
+    hashes = {NAME: generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")}
+    app = console(workflow, logins=hashes, allow_actions=True, clock=workflow._clock)
+    server = make_server("127.0.0.1", 0, app, _Server, _Silent)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def log_in(page: Page, path: str = "/") -> None:
+    """Log in as a person does, with the keyboard alone."""
+    page.goto(path)
+    page.locator("[name=name]").focus()
+    page.keyboard.type(NAME)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.locator("[name=password]").wait_for(state="detached")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_person_goes_from_the_number_to_the_change_and_acts(
+    workflow: Workflow, site: str, watched: Watched, width: int
+) -> None:
+    """One click from the number to the list, one to the reason; the act shows its entry."""
+    with watched(site, width) as page:
+        log_in(page)
+        page.locator(".need", has_text="Ticket not found").locator("h3 a").click()
+        assert page.locator(".rows tbody th").all_inner_texts() == ["collector-9"]
+        page.click("text=collector-9")
+        page.click("nav >> text=Abandon")
+        page.click("button >> text=Abandon")
+        assert page.locator("[aria-invalid]").count() == 1
+        page.fill("[name=reason]", "alice no longer needs it")
+        assert fits(page)
+        page.click("button >> text=Abandon")
+        assert "It made entry" in page.locator("[role=status]").inner_text()
+        assert "alice no longer needs it" in page.locator(".timeline li:target").inner_text()
+        assert fits(page)
+    change = workflow.resolve("collector-9")
+    assert (change.state, workflow.history(change.id)[-1].actor) == (State.REJECTED, NAME)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_its_screen_and_can_be_read(  # noqa: PLR0917 - fixtures and parameters
+    workflow: Workflow, site: str, watched: Watched, width: int, language: str, scheme: str
+) -> None:
+    """Also with texts that have no place to break; each text has the contrast that WCAG asks for."""
+    asked: FormArguments = {**ASKED, "title": "y" * 90, "fields": {"z" * 60: "z" * 500}}
+    long = workflow.draft(subject="x" * 60, **asked)
+    change = workflow.resolve("collector-9")
+    paths = ["/", "/changes/", "/changes/?state=draft&age=30d"]
+    paths += [f"/changes/{one.id}/" for one in (change, long, workflow.resolve("collector-1"))]
+    paths += [f"/changes/{change.id}/{name}/" for name in ("record_ticket", "resend", "withdraw")]
+    with watched(site, width, language) as page:
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        log_in(page)
+        for path in paths:
+            page.goto(path)
+            assert page.locator("h1").count() == 1
+            assert fits(page), path
+            low = [found for found in page.evaluate(READ_CONTRASTS) if found[0] < CONTRAST]
+            assert low == [], path
+
+
+def test_hostile_texts_do_not_run(workflow: Workflow, site: str, watched: Watched) -> None:
+    """On the first page, in the list, on the page of a change, and where an act is confirmed."""
+    asked: FormArguments = {**ASKED, "title": BAIT, "content": BAIT, "fields": {"a": BAIT}}
+    change = workflow.draft(subject=BAIT, **asked)
+    workflow.fire(change.id, "raise_attention", Concern(reason=AttentionReason.HOST, facts={"a": BAIT}), actor=BAIT)
+    with watched(site) as page:
+        log_in(page)
+        for path in ("/", "/changes/", f"/changes/{change.id}/", f"/changes/{change.id}/abandon/", f"/?q={BAIT}"):
+            page.goto(path)
+            assert page.locator("img").count() == 0
+            assert page.locator("script").count() == 0
+
+
+def test_the_keyboard_is_enough(site: str, watched: Watched) -> None:
+    """The first stop leads past the header, and every stop is seen."""
+    with watched(site) as page:
+        log_in(page, "/changes/")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        assert page.evaluate("document.activeElement.getBoundingClientRect().left >= 0")
+        page.keyboard.press("Enter")
+        assert page.url.endswith("#content")
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_a_page_is_named_and_ordered_for_a_screen_reader(workflow: Workflow, site: str, watched: Watched) -> None:
+    """Language, landmarks, one heading of the first level, a label for each field, a text for each picture."""
+    change = workflow.resolve("collector-9")
+    with watched(site, language="zh-CN") as page:
+        log_in(page)
+        for path in ("/", "/changes/", f"/changes/{change.id}/", f"/changes/{change.id}/record_ticket/"):
+            page.goto(path)
+            assert page.evaluate("document.documentElement.lang") == "zh-CN"
+            assert (page.locator("main").count(), page.locator("h1").count()) == (1, 1)
+            assert (
+                page.evaluate(
+                    "[...document.querySelectorAll('input:not([type=hidden]), select, textarea')]"
+                    ".filter(one => !one.labels.length).length"
+                )
+                == 0
+            )
+            assert (
+                page.evaluate(
+                    "[...document.querySelectorAll('svg')].filter(one => !one.getAttribute('aria-label')).length"
+                )
+                == 0
+            )
+
+
+@pytest.mark.parametrize(("width", "language", "scheme"), [(1440, "en", "light"), (400, "zh-CN", "dark")])
+def test_the_pictures_of_the_documents_are_taken(  # noqa: PLR0917 - fixtures and parameters
+    workflow: Workflow,
+    site: str,
+    watched: Watched,
+    pytestconfig: pytest.Config,
+    width: int,
+    language: str,
+    scheme: str,
+) -> None:
+    """With ``--pictures`` they replace those of the documents; each shows a page that is not empty."""
+    folder = ROOT / ("docs/pictures" if pytestconfig.getoption("--pictures") else "build/pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    change = workflow.resolve("collector-9")
+    pages = {"overview": "/", "list": "/changes/", "change": f"/changes/{change.id}/"}
+    pages["act"] = f"/changes/{change.id}/resend/"
+    with watched(site, width, language) as page:
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        log_in(page)
+        for name, path in pages.items():
+            page.goto(path)
+            taken = page.screenshot(path=folder / f"console-{name}-{width}.png")
+            assert len(taken) > 15_000

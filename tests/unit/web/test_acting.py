@@ -1,0 +1,281 @@
+"""Acts on the console's pages: who may, what is shown first, and what is left in the history."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from flask import request
+from werkzeug.security import generate_password_hash
+
+from itsm_workflow import State
+from itsm_workflow.web import console, sessions
+from itsm_workflow.web.people import COOKIE
+from itsm_workflow.web.sessions import Logins, hash_of
+from tests.support.desk import ASKED, Desk
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
+
+    from itsm_workflow import Workflow
+
+NAME, PASSWORD = "olga", "not-a-secret"
+HASHES = {NAME: generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")}  # quick; a real one is slow on purpose
+
+
+@pytest.fixture
+def acting(workflow: Workflow, desk: Desk) -> Flask:
+    """The console with a login, which acts."""
+    return console(workflow, clock=desk.clock, logins=HASHES, allow_actions=True)
+
+
+@pytest.fixture
+def olga(acting: Flask) -> FlaskClient:
+    """A browser in which olga has logged in."""
+    client = acting.test_client()
+    assert log_in(client).status_code == 303
+    return client
+
+
+def log_in(client: FlaskClient, name: str = NAME, password: str = PASSWORD, **more: str) -> TestResponse:
+    """Send the form of the login."""
+    return client.post("/login/", data={"name": name, "password": password, **more})
+
+
+def sent(client: FlaskClient, address: str, **given: str) -> TestResponse:
+    """Fill in the form at an address as a person does, and send it."""
+    page = client.get(address)
+    hidden = dict(re.findall(r'<input type="hidden" name="(csrf|stand)" value="([^"]*)"', page.text))
+    return client.post(address, data={**hidden, **given})
+
+
+def act_of(workflow: Workflow, subject: str, route: str) -> str:
+    """Return the address of an act."""
+    return f"/changes/{workflow.resolve(subject).id}/{route}/"
+
+
+def test_an_act_is_confirmed_with_a_reason_and_shows_its_entry(olga: FlaskClient, workflow: Workflow) -> None:
+    """The actor is the person who logged in; nothing happens before."""
+    address = act_of(workflow, "collector-3", "abandon")
+    before = workflow.history(workflow.resolve("collector-3").id)
+    page = olga.get(address)
+    assert "Gives the change request up" in page.text
+    assert "in the name of olga" in page.text
+    assert workflow.history(before[0].change_id) == before
+
+    answer = sent(olga, address, reason="alice no longer needs it")
+    entry = workflow.history(before[0].change_id)[-1]
+    assert (entry.actor, entry.dest, entry.seq) == ("olga", State.REJECTED, len(before) + 1)
+    assert answer.headers["Location"] == f"/changes/{entry.change_id}/?made={entry.seq}#entry-{entry.seq}"
+    shown = olga.get(answer.headers["Location"]).text
+    assert f"It made entry #{entry.seq}." in shown
+    assert "alice no longer needs it" in shown
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "\u200b"])
+def test_an_act_without_a_reason_is_not_carried_out(olga: FlaskClient, workflow: Workflow, reason: str) -> None:
+    """The field is named, for a screen reader as well."""
+    answer = sent(olga, act_of(workflow, "collector-3", "abandon"), reason=reason)
+    assert (answer.status_code, 'aria-invalid="true"' in answer.text) == (400, True)
+    assert workflow.resolve("collector-3").state == State.DRAFT
+
+
+def test_only_what_is_allowed_now_is_offered(olga: FlaskClient, workflow: Workflow) -> None:
+    """Any other act answers with what is the case."""
+    text = olga.get(f"/changes/{workflow.resolve('collector-1').id}/").text
+    offered = re.findall(r'<a class="button[^"]*" href="/changes/[^/]*/([^/]*)/"', text)
+    assert offered == ["settle", "fire-raise_attention", "clear_attention", "retry_effect"]
+    answer = olga.get(act_of(workflow, "collector-1", "withdraw"))
+    assert (answer.status_code, "is not possible now" in answer.text) == (409, True)
+    assert olga.get(act_of(workflow, "collector-1", "close")).status_code == 409
+
+
+def test_every_offered_act_has_a_page_in_both_languages(olga: FlaskClient, workflow: Workflow) -> None:
+    """With its fields."""
+    for number in range(4):
+        change_id = workflow.resolve(f"collector-{number}").id
+        text = olga.get(f"/changes/{change_id}/").text
+        for route in re.findall(r'<a class="button[^"]*" href="(/changes/[^/]*/[^/]*/)"', text):
+            for language in ("zh", "en"):
+                assert olga.get(f"{route}?language={language}").status_code == 200, route
+
+
+def test_an_act_on_a_change_that_moved_meanwhile_is_not_carried_out(olga: FlaskClient, workflow: Workflow) -> None:
+    """The person looks again, and the reason is not lost."""
+    address, change = act_of(workflow, "collector-3", "abandon"), workflow.resolve("collector-3")
+    page = olga.get(address).text
+    hidden = dict(re.findall(r'<input type="hidden" name="(csrf|stand)" value="([^"]*)"', page))
+    workflow.submit(change.id)
+    answer = olga.post(address, data={**hidden, "reason": "kept"})
+    assert answer.status_code == 409
+    if "has moved since" in answer.text:
+        assert "kept" in answer.text
+    assert "abandon" not in [entry.trigger for entry in workflow.history(change.id)]
+
+
+def test_the_hook_of_the_host_is_asked(desk: Desk) -> None:
+    """What it refuses is not offered, and not done."""
+    asked = []
+
+    def authorize(actor: str, act: object, _change: object) -> bool:
+        asked.append((actor, getattr(act, "name", "")))
+        return getattr(act, "name", "") != "abandon"
+
+    workflow = desk.workflow(authorize=authorize)
+    change = workflow.draft(subject="collector-3", **ASKED)
+    client = console(workflow, logins=HASHES, allow_actions=True).test_client()
+    log_in(client)
+    assert "/abandon/" not in client.get(f"/changes/{change.id}/").text
+    assert client.get(f"/changes/{change.id}/abandon/").status_code == 409
+    assert ("olga", "abandon") in asked
+
+
+def test_without_a_login_no_page_is_shown(acting: Flask, workflow: Workflow) -> None:
+    """But that of the login, which leads to the page that was asked for."""
+    client, address = acting.test_client(), f"/changes/{workflow.resolve('collector-0').id}/"
+    for path in ("/", "/changes/", address, f"{address}withdraw/"):
+        answer = client.get(path)
+        assert (answer.status_code, "collector" in answer.text.split("next=")[0]) == (303, False)
+    assert client.post(f"{address}withdraw/", data={"reason": "x"}).status_code == 303
+    following = client.get(address).headers["Location"]
+    page = client.get(following).text
+    target = re.findall(r'name="next" value="([^"]*)"', page)[0]
+    assert log_in(client, next=target).headers["Location"] == address
+    assert workflow.resolve("collector-0").state == State.PENDING
+
+
+@pytest.mark.parametrize(
+    "target", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/\tx", ""]
+)
+def test_a_login_leads_to_no_other_site(acting: Flask, target: str) -> None:
+    """Whatever the address says."""
+    assert log_in(acting.test_client(), next=target).headers["Location"] == "/"
+
+
+def test_the_cookie_is_for_the_console_alone(acting: Flask) -> None:
+    """No script and no other site sends it; a new one is made by each login."""
+    client = acting.test_client()
+    cookies = [log_in(client).headers["Set-Cookie"] for _ in range(2)]
+    assert all("HttpOnly" in one and "SameSite=Strict" in one and "Path=/" in one for one in cookies)
+    assert cookies[0] != cookies[1]
+    secure = client.post("/login/", data={"name": NAME, "password": PASSWORD}, base_url="https://localhost")
+    assert "Secure" in secure.headers["Set-Cookie"]
+
+
+def test_a_form_without_the_token_of_the_session_is_refused(olga: FlaskClient, workflow: Workflow) -> None:
+    """Also with that of another session, and for the logout."""
+    address = act_of(workflow, "collector-3", "abandon")
+    stand = len(workflow.history(workflow.resolve("collector-3").id))
+    for token in ("", "x", "ü"):
+        answer = olga.post(address, data={"csrf": token, "stand": stand, "reason": "a reason"})
+        assert answer.status_code == 403
+    assert olga.post("/logout/").status_code == 403
+    assert workflow.resolve("collector-3").state == State.DRAFT
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+)
+def test_a_form_that_another_site_sent_is_refused(
+    olga: FlaskClient, workflow: Workflow, headers: dict[str, str]
+) -> None:
+    """Even with the token; and so is a login."""
+    address = act_of(workflow, "collector-3", "abandon")
+    hidden = dict(re.findall(r'<input type="hidden" name="(csrf|stand)" value="([^"]*)"', olga.get(address).text))
+    assert olga.post(address, data={**hidden, "reason": "x"}, headers=headers).status_code == 403
+    assert olga.post("/login/", data={"name": NAME, "password": PASSWORD}, headers=headers).status_code == 403
+    assert workflow.resolve("collector-3").state == State.DRAFT
+
+
+def test_a_session_ends(olga: FlaskClient, desk: Desk) -> None:
+    """By the logout, and by time."""
+    page = olga.get("/").text
+    token = re.findall(r'name="csrf" value="([^"]*)"', page)[0]
+    cookie = olga.get_cookie(COOKIE)
+    assert cookie is not None
+    assert olga.post("/logout/", data={"csrf": token}).status_code == 303
+    olga.set_cookie(COOKIE, cookie.value)
+    assert olga.get("/").status_code == 303, "the token is worth nothing after the logout"
+    log_in(olga)
+    assert olga.get("/").status_code == 200
+    desk.clock.advance(sessions.LIFETIME.total_seconds() + 1)
+    assert olga.get("/").status_code == 303
+
+
+def test_wrong_passwords_are_slowed_down(acting: Flask, desk: Desk) -> None:
+    """Known and unknown names are answered alike; the right password waits as well, but not for long."""
+    client = acting.test_client()
+    answers = [log_in(client, name, "wrong") for name in (NAME, "nobody", NAME, "nobody", NAME)]
+    assert {(one.status_code, "is wrong" in one.text) for one in answers} == {(403, True)}
+    slowed = log_in(client)
+    assert (slowed.status_code, int(slowed.headers["Retry-After"]) >= 1) == (429, True)
+    desk.clock.advance(sessions.SLOWEST.total_seconds())
+    assert log_in(client).status_code == 303
+
+
+def test_the_delay_grows_and_is_bounded(desk: Desk) -> None:
+    """A right password forgets the wrong ones."""
+    logins, delays = Logins(HASHES), []
+    for _ in range(12):
+        logins.check(NAME, "wrong", "192.0.2.1", desk.clock.now())
+        delays.append(round(logins.delay(NAME, "192.0.2.1", desk.clock.now()).total_seconds(), 3))
+    assert delays[:7] == [0, 0, 0, 0, 1, 2, 4]
+    assert round(max(delays)) == sessions.SLOWEST.total_seconds()
+    assert logins.delay(NAME, "192.0.2.9", desk.clock.now()) > dt.timedelta(seconds=59), "of the name"
+    assert logins.delay("x", "192.0.2.1", desk.clock.now()) > dt.timedelta(seconds=59), "of the address"
+    assert logins.check(NAME, PASSWORD, "192.0.2.1", desk.clock.now())
+    assert logins.delay(NAME, "192.0.2.1", desk.clock.now()).total_seconds() == 0
+
+
+def test_the_host_can_say_who_it_is(workflow: Workflow) -> None:
+    """By its own session, in the context of the request."""
+    app = console(workflow, person=lambda: request.headers.get("X-User"), allow_actions=True)
+    client = app.test_client()
+    assert client.get("/").status_code == 403
+    assert client.get("/static/console.css", buffered=True).status_code == 200
+    client.environ_base["HTTP_X_USER"] = "erin"
+    address = act_of(workflow, "collector-3", "abandon")
+    answer = sent(client, address, reason="by erin")
+    assert answer.status_code == 303
+    assert workflow.history(workflow.resolve("collector-3").id)[-1].actor == "erin"
+    other = sent(client, act_of(workflow, "collector-0", "withdraw"), csrf="x", reason="x")
+    assert other.status_code == 403
+
+
+def test_a_console_that_reads_does_not_act(client: FlaskClient, workflow: Workflow) -> None:
+    """There are no pages for it."""
+    address = act_of(workflow, "collector-3", "abandon")
+    assert (client.get(address).status_code, client.post(address).status_code) == (404, 404)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"allow_actions": True}, "each act has an actor"),
+        ({"logins": HASHES, "person": str}, "one of the two"),
+        ({"person": str, "key": b"short"}, "at least 32"),
+    ],
+)
+def test_a_console_that_cannot_be_safe_is_refused(workflow: Workflow, arguments: dict[str, object], words: str) -> None:
+    """When it is made."""
+    with pytest.raises(ValueError, match=words):
+        console(workflow, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_password_is_stored_as_a_slow_hash_of_its_own() -> None:
+    """Two people with one password have different hashes."""
+    one, other = hash_of(PASSWORD), hash_of(PASSWORD)
+    assert one.startswith("scrypt:")
+    assert PASSWORD not in one
+    assert one != other
+    assert Logins({NAME: one}).check(NAME, PASSWORD, "", dt.datetime.now(dt.UTC))
