@@ -11,7 +11,8 @@ LONG = dt.timedelta(minutes=1)
 def zone_of(moment: dt.datetime, zone: dt.tzinfo) -> str:
     """Return the name of the zone at a time, with the difference from UTC unless that is in the name."""
     local = moment.astimezone(zone)
-    offset = f"UTC{local:%z}"[:6] + f":{local:%z}"[-3:] if local.utcoffset() else "UTC"
+    given = f"{local:%z}"
+    offset = f"UTC{given[:3]}:{given[3:5]}" if local.utcoffset() else "UTC"
     name = local.tzname() or offset
     return name if name == "UTC" or name.startswith(("UTC+", "UTC-")) else f"{name}, {offset}"
 
