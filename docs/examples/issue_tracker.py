@@ -16,7 +16,7 @@ from itsm_workflow.gateway import Created, FoundTicket, NotSent, Refused, Servic
 from itsm_workflow.machine import Snapshot, TicketStatus, Withdrawal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow import Form
     from itsm_workflow.change import Ticket
@@ -141,12 +141,18 @@ class TrackerCalls:
 # --- the gateway
 
 
+def utc() -> dt.datetime:
+    """Return the current time."""
+    return dt.datetime.now(dt.UTC)
+
+
 class TrackerGateway:
     """A `TicketGateway` for the tracker. An issue's number is its id."""
 
     name = "tracker"
 
-    def __init__(self, url: str, token: str, *, deadline: float = 10.0) -> None:
+    def __init__(self, url: str, token: str, *, deadline: float = 10.0, now: Callable[[], dt.datetime] = utc) -> None:
+        self._now = now
         self._calls = TrackerCalls(url, token, deadline)
 
     def close(self) -> None:
@@ -230,7 +236,7 @@ class TrackerGateway:
             sn=ticket.sn,
             status=STATUSES[issue.state],
             word=issue.state,
-            seen_at=dt.datetime.now(dt.UTC),
+            seen_at=self._now(),
             result_status=STATUSES[issue.state],
             approve_result=issue.state == "approved",
             approval_step=by in issue.reviewers if ended else True,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from docs.examples.issue_tracker import ENDED_ALREADY, NOT_FOUND, TrackerGateway
-from itsm_workflow.testing import TicketSystem
+from docs.examples.issue_tracker import ENDED_ALREADY, NOT_FOUND, STATUSES, TrackerGateway, utc
+from itsm_workflow.testing import TicketRecord, TicketSystem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import datetime as dt
+    from collections.abc import Callable, Sequence
 
     from itsm_workflow.gateway import TicketGateway
 
@@ -24,10 +24,13 @@ PAGE = 10
 class Tracker(TicketSystem):
     """An issue tracker whose issues are in memory."""
 
+    name = TrackerGateway.name
     patience = 30.0
     secrets = (TOKEN,)
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], dt.datetime] = utc, deadline: float = 2.0) -> None:
+        self._now = now
+        self._deadline = deadline
         self.issues: list[dict[str, Any]] = []
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"answer": self.answer})
@@ -43,8 +46,8 @@ class Tracker(TicketSystem):
     # --- what the check asks for
 
     def gateway(self, url: str) -> TicketGateway:
-        """Return a gateway with a short deadline."""
-        return TrackerGateway(url, TOKEN, deadline=2.0)
+        """Return a gateway; the check needs a short deadline."""
+        return TrackerGateway(url, TOKEN, deadline=self._deadline, now=self._now)
 
     def tickets(self) -> Sequence[str]:
         """Return the ids of the issues."""
@@ -57,6 +60,21 @@ class Tracker(TicketSystem):
     def reject(self, ticket_id: str, user: str) -> None:
         """Let a reviewer reject an issue."""
         self.issues[int(ticket_id) - 1].update(state="rejected", decided_by=user)
+
+    # --- what a simulation and an audit ask for
+
+    def records(self) -> Sequence[TicketRecord]:
+        """Return the issues as they are, without the gateway."""
+        return [
+            TicketRecord(
+                id=str(issue["id"]),
+                tag=issue["external_id"],
+                title=issue["title"],
+                current_status=STATUSES[issue["state"]],
+                approve_result=issue["state"] == "approved",
+            )
+            for issue in self.issues
+        ]
 
     # --- the server
 
@@ -80,13 +98,18 @@ class Tracker(TicketSystem):
 
     def _new(self, body: dict[str, Any]) -> object:
         kept = {key: body[key] for key in ("external_id", "title", "author", "reviewers", "fields")}
-        made = {"id": len(self.issues) + 1, "created_at": dt.datetime.now(dt.UTC).isoformat()}
+        made = {"id": len(self.issues) + 1, "created_at": self._now().isoformat()}
         self.issues.append({**kept, **made, "state": "open", "decided_by": None})
         return self.issues[-1]
 
     def _page(self, external_id: str = "", page: str = "1") -> object:
         rows = [issue for issue in self.issues if external_id in {"", issue["external_id"]}]
         return {"total": len(rows), "items": rows[(int(page) - 1) * PAGE : int(page) * PAGE]}
+
+
+def simulated(now: Callable[[], dt.datetime]) -> Tracker:
+    """Return a tracker for one run of a simulation, whose results must not depend on how busy the machine is."""
+    return Tracker(now, deadline=600.0)
 
 
 class _Server(ThreadingHTTPServer):
@@ -96,6 +119,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is written in two parts
     answer: Any
 
     def _serve(self) -> None:

@@ -11,20 +11,21 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from itsm_workflow.gateway.records import recorded
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.sandbox.ticket import Status
+from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.storage.abilities import TellsDamage
 from itsm_workflow.storage.protocol import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from itsm_workflow.gateway.records import KeepsRecords, RecordedTicket, TicketLedger
     from itsm_workflow.machine.definition import WorkflowDefinition
-    from itsm_workflow.sandbox.ticket import TicketView
     from itsm_workflow.storage.protocol import EntryRow, Row, StorageBackend
 
 _PAGE = 500
@@ -33,14 +34,6 @@ _OPENING = "draft"
 _TITLE_SUFFIX = 8
 _ACCEPTED = range(200, 300)
 _HEARD = ("title", "current_status", "sn", "ticket_url", "update_at", "updated_by", "approve_result")
-
-
-class TicketLedger(Protocol):
-    """The ticket system's own record of its tickets, e.g. a `Sandbox`."""
-
-    def tickets(self) -> Sequence[TicketView]:
-        """Return all tickets, oldest first."""
-        ...
 
 
 @attrs.frozen(kw_only=True)
@@ -134,10 +127,10 @@ class _Case:
 
 def audit(
     storage: StorageBackend,
-    ledger: TicketLedger,
+    ledger: TicketLedger | KeepsRecords,
     *,
     definition: WorkflowDefinition = COLLECTOR_CHANGE,
-    gateway: str = "bk_itsm",
+    gateway: str | None = None,
     asked: Iterable[str] = (),
     effects_expected: Mapping[str, Sequence[str]] = MappingProxyType({}),
     deliveries: Iterable[Delivery] = (),
@@ -151,14 +144,17 @@ def audit(
         storage: The store.
         ledger: The ticket system's own record.
         definition: The workflow whose changes are checked.
-        gateway: The gateway name with which tickets of this ledger are stored.
+        gateway: The gateway name with which tickets of this ledger are stored: a `TicketSystem` has it, otherwise it
+            is ``bk_itsm`` by default.
         asked: The subjects for which the caller requested a change.
         effects_expected: By state, the names of the effects that are due when a change enters it.
         deliveries: The host's own log, in any order, with repeated deliveries.
         forged: All forged callbacks that were sent.
     """
     cases = list(_read(storage, definition))
-    tickets = {str(ticket.id): ticket for ticket in ledger.tickets()}
+    name, listed = recorded(ledger)
+    gateway = gateway or name
+    tickets = {str(ticket.id): ticket for ticket in listed}
     keys = {key: case.row.id for case in cases for key in case.keys}
     carried = _carried(tickets.values(), keys)
     forgeries = list(forged)
@@ -259,7 +255,7 @@ def _counted(words: Iterable[str]) -> dict[str, int]:
 # ---------------------------------------------------------------- tickets
 
 
-def _carried(tickets: Iterable[TicketView], keys: Iterable[str]) -> dict[str, list[str]]:
+def _carried(tickets: Iterable[RecordedTicket], keys: Iterable[str]) -> dict[str, list[str]]:
     """Return the ids of the tickets that carry each key, as their tag or, if the tag was dropped, in their title."""
     by_suffix = {f"#{key[-_TITLE_SUFFIX:]}": key for key in keys}
     known = set(by_suffix.values())
@@ -272,7 +268,7 @@ def _carried(tickets: Iterable[TicketView], keys: Iterable[str]) -> dict[str, li
 
 
 def _lost(
-    case: _Case, carried: Mapping[str, Sequence[str]], tickets: Mapping[str, TicketView], gateway: str
+    case: _Case, carried: Mapping[str, Sequence[str]], tickets: Mapping[str, RecordedTicket], gateway: str
 ) -> Iterator[str]:
     row, bound, earlier = case.row, _bound(case, gateway), _earlier(case)
     if bound is not None and bound not in tickets:
@@ -303,7 +299,7 @@ def _decisive(case: _Case, document: Mapping[str, Any], gateway: str) -> str | N
 
 
 def _illegal(
-    definition: WorkflowDefinition, case: _Case, tickets: Mapping[str, TicketView], gateway: str
+    definition: WorkflowDefinition, case: _Case, tickets: Mapping[str, RecordedTicket], gateway: str
 ) -> Iterator[str]:
     row, before = case.row, None
     for number, (entry, document) in enumerate(zip(case.entries, case.documents, strict=True), start=1):
@@ -346,12 +342,12 @@ def _breaks(
         yield f"has {document.get('kind')} as evidence"
 
 
-def _not_backed(ticket: TicketView | None, document: Mapping[str, Any]) -> str:
+def _not_backed(ticket: RecordedTicket | None, document: Mapping[str, Any]) -> str:
     if ticket is None:
         return "approves without a ticket in the ledger"
     if _evidence(document).get("ticket_id") != str(ticket.id):
         return f"approves because of a ticket other than {ticket.id}"
-    if ticket.current_status is not Status.FINISHED or not ticket.approve_result:
+    if ticket.current_status.lower() != TicketStatus.FINISHED or not ticket.approve_result:
         result = "approved" if ticket.approve_result else "not approved"
         return f"approves, but in the ledger ticket {ticket.id} is {ticket.current_status.value} and {result}"
     return ""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         explore,
         operator_acts,
     )
-    from itsm_workflow.testing.gateway_conformance import GatewayConformance, TicketSystem, check_gateway
+    from itsm_workflow.testing.gateway_conformance import GatewayConformance, TicketRecord, TicketSystem, check_gateway
     from itsm_workflow.testing.gateway_faults import GatewayFaults
     from itsm_workflow.testing.ledger_gateway import LedgerGateway
     from itsm_workflow.testing.manual_clock import ManualClock
@@ -41,7 +41,7 @@ else:
             "conformance": "QUICK THOROUGH StorageConformance check_storage",
             "exploration": "INVARIANTS PAIR_INVARIANTS Act Bounds Exploration Filed Invariant PairInvariant PairSight "
             "Sight explore operator_acts",
-            "gateway_conformance": "GatewayConformance TicketSystem check_gateway",
+            "gateway_conformance": "GatewayConformance TicketRecord TicketSystem check_gateway",
             "gateway_faults": "GatewayFaults",
             "ledger_gateway": "LedgerGateway",
             "manual_clock": "ManualClock",
@@ -74,6 +74,7 @@ __all__ = [
     "Sight",
     "SimulationFailed",
     "StorageConformance",
+    "TicketRecord",
     "TicketSystem",
     "WorkflowMachine",
     "check_gateway",

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from itsm_workflow.gateway.records import TicketRecord
 from itsm_workflow.testing.gateway_conformance._check import GatewayReport, Outcome, PromiseResult, check_gateway
 from itsm_workflow.testing.gateway_conformance._promises import PROMISES
 from itsm_workflow.testing.gateway_conformance._system import TicketSystem
@@ -36,6 +37,7 @@ __all__ = [
     "GatewayReport",
     "Outcome",
     "PromiseResult",
+    "TicketRecord",
     "TicketSystem",
     "check_gateway",
 ]

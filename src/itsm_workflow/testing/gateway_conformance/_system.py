@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from itsm_workflow.gateway.protocol import TicketGateway
+    from itsm_workflow.gateway.records import TicketRecord
 
 
 class TicketSystem(abc.ABC):
@@ -22,11 +23,13 @@ class TicketSystem(abc.ABC):
 
     Attributes:
         url: The address of the server, without a path's last slash, such as ``http://127.0.0.1:8001/api``.
+        name: The name of its gateway, for `simulate` and `audit`.
         patience: The seconds within which a gateway of `gateway` ends each call, whatever the server does.
         secrets: The texts that must appear in no error, answer or log line, such as a password of the gateway.
     """
 
     url: str
+    name: str = ""
     patience: float = 10.0
     secrets: Sequence[str] = ()
 
@@ -45,6 +48,16 @@ class TicketSystem(abc.ABC):
     @abc.abstractmethod
     def reject(self, ticket_id: str, user: str) -> None:
         """Let an approver reject a ticket, and return when that has taken effect."""
+
+    def records(self) -> Sequence[TicketRecord]:
+        """Return all tickets as the server itself has them, oldest first, for `simulate` and `audit`.
+
+        Raises:
+            NotImplementedError: The class does not define it.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__}.records: simulate and audit need it; return a TicketRecord each"
+        )
 
     def form(self, title: str) -> Form:
         """Return a valid form with a title; ``alice`` applies, and ``bob`` approves."""

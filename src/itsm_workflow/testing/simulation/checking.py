@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.machine.definition import WorkflowDefinition
 from itsm_workflow.policy import Policy
-from itsm_workflow.testing.simulation.faults import Failure, Fault, checked_kind
+from itsm_workflow.testing.simulation.faults import Failure, Fault, checked_kind, strikes_any_system
 from itsm_workflow.testing.simulation.host import HostAct
 from itsm_workflow.testing.simulation.world import World
 
@@ -29,7 +29,7 @@ def check_host(host: Host) -> None:
     _check_type("policy", host.policy, Policy, "such as Policy(poll=timedelta(hours=1))")
     for act in host.acts:
         _check_type("acts", act, HostAct, "such as HostAct(name=..., when=..., do=...)")
-    for part in ("storage", "gateway", "workflow"):
+    for part in ("storage", "gateway", "workflow", "system"):
         made = getattr(host, part)
         if made is not None and not callable(made):
             raise TypeError(f"{part}: must be a function that makes one for each run, not {made!r}")
@@ -37,7 +37,7 @@ def check_host(host: Host) -> None:
         if not callable(check):
             raise TypeError(f"invariants: must be functions that take the world, not {check!r}")
     world = World(0, (), host)
-    with contextlib.closing(world.store):
+    with contextlib.closing(world):
         world.open(world.life("nobody", world.random("nobody")))
 
 
@@ -59,6 +59,22 @@ def checked_faults(given: Iterable[Failure] | Iterable[Fault]) -> tuple[tuple[Fa
     if kinds and fixed:
         raise ValueError("faults: must be either kinds to draw from, or the exact faults of every run, not both")
     return tuple(kinds), tuple(fixed)
+
+
+def faults_of(
+    host: Host, kinds: tuple[Failure, ...], fixed: tuple[Fault, ...], *, is_default: bool
+) -> tuple[tuple[Failure, ...], tuple[Fault, ...]]:
+    """Return the faults that can strike the host's ticket system.
+
+    Raises:
+        ValueError: One that was given, and not drawn from all kinds, cannot.
+    """
+    if host.system is None:
+        return kinds, fixed
+    never = [one for one in (*kinds, *(fault.kind for fault in fixed)) if not strikes_any_system(one)]
+    if never and not is_default:
+        raise ValueError(f"faults: {never[0].name} strikes only the model of BK-ITSM, and another system is simulated")
+    return tuple(filter(strikes_any_system, kinds)), fixed
 
 
 def checked_seeds(seeds: Iterable[int]) -> Iterator[int]:
@@ -88,6 +104,18 @@ def nothing_filed(last: Run) -> ValueError:
     errors = [line.partition(" catches ")[2].strip() for line in last.timeline.splitlines() if " catches " in line]
     why = f"the last run was refused with {errors[-1]}" if errors else "its faults let none through"
     return ValueError(f"no seed filed a change, so nothing was tested: {why}; check `asked` and `faults`")
+
+
+def nothing_decided(last: Run) -> ValueError:
+    """Return the error of a simulation in which no ticket ended, so that no approval was tested.
+
+    Args:
+        last: One of its runs.
+    """
+    return ValueError(
+        f"no person ever decided a ticket, so no approval was tested: {last.changes} changes were filed with seed "
+        f"{last.seed}, and no ticket of the ticket system has ended; check its approve() and records(), and `faults`"
+    )
 
 
 def _check_type(argument: str, value: object, kind: type, such: str) -> None:

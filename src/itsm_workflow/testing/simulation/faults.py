@@ -189,6 +189,17 @@ def checked_kind(value: object, argument: str) -> Failure:
     )
 
 
+_OF_BK_ITSM = frozenset(kind for kind, reach in _REACH.items() if reach.points in {("ticket",), ("callback",)}) - {
+    Failure.REJECTED,
+    Failure.IGNORED,
+}
+
+
+def strikes_any_system(kind: Failure) -> bool:
+    """Return whether a kind strikes any ticket system, and not only the model of BK-ITSM with its callbacks."""
+    return kind not in _OF_BK_ITSM
+
+
 _HOW_MANY = (0, 1, 2, 2, 3, 4, 6, 8)
 _ANYWHERE = frozenset(kind for kind, reach in _REACH.items() if reach.points == EVERY_CALL) | {Failure.ANSWER_LOST}
 _MOST_TOLD = ("commit", "create", "read")  # the calls whose answers matter most

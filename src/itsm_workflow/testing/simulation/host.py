@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.storage.protocol import StorageBackend
     from itsm_workflow.storage.registry import OpenableBackend
+    from itsm_workflow.testing.gateway_conformance import TicketSystem
     from itsm_workflow.testing.simulation.world import World
 
 ASKED: Mapping[str, Any] = MappingProxyType({"title": "simulated", "applicant": "alice", "approvers": ("carol",)})
@@ -63,6 +64,7 @@ class Host:
         storage: Makes the store of a run.
         gateway: Wraps the simulated gateway for a workflow.
         workflow: Makes a process's workflow.
+        system: Makes the ticket system of a run; the model of BK-ITSM if omitted.
     """
 
     definition: WorkflowDefinition = COLLECTOR_CHANGE
@@ -74,6 +76,7 @@ class Host:
     storage: Callable[[], StorageBackend] | None = None
     gateway: Callable[[TicketGateway], TicketGateway] | None = None
     workflow: Callable[..., Workflow] = Workflow
+    system: Callable[[Callable[[], dt.datetime]], TicketSystem] | None = None
 
     def make_effects(self) -> Mapping[str, Sequence[Effect]]:
         """Return the effects of one run; by default those of `default_effects`, which do nothing."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend
     from itsm_workflow.testing.faulty_gateway import GatewayCall
     from itsm_workflow.testing.simulation.faults import Struck
+    from itsm_workflow.testing.simulation.other_system import OtherSystem
     from itsm_workflow.testing.simulation.scheduler import Scheduler
     from itsm_workflow.testing.simulation.ticket_system import TicketSystem
     from itsm_workflow.testing.simulation.timeline import Timeline
@@ -178,7 +179,7 @@ class ProcessFaults(GatewayFaults):
         life: The process.
     """
 
-    def __init__(self, system: TicketSystem, life: Life) -> None:
+    def __init__(self, system: TicketSystem | OtherSystem, life: Life) -> None:
         super().__init__()
         self._system = system
         self._life = life

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.machine.evidence import ENDED
 from itsm_workflow.storage import paging
 from itsm_workflow.strict import canonical
 from itsm_workflow.testing.simulation.invariants import broken, rows_of
@@ -30,6 +31,7 @@ class Run:
         timeline: The events, for people.
         seconds: The virtual time that passed.
         changes: The number of stored changes.
+        decided: The number of tickets that have ended.
     """
 
     seed: int
@@ -39,6 +41,7 @@ class Run:
     timeline: str = attrs.field(repr=False)
     seconds: float
     changes: int
+    decided: int
 
     @property
     def rules(self) -> frozenset[str]:
@@ -63,6 +66,7 @@ def run_seed(seed: int, faults: Sequence[Fault], host: Host) -> Run:
             timeline=world.timeline.text(),
             seconds=world.clock.elapsed(),
             changes=len(stored),
+            decided=sum(one.current_status.lower() in ENDED for one in world.tickets()),
         )
     finally:
-        world.store.close()
+        world.close()

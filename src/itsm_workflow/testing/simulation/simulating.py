@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.testing.simulation.checking import check_host, checked_faults, checked_seeds, nothing_filed
+from itsm_workflow.testing.simulation.checking import (
+    check_host,
+    checked_faults,
+    checked_seeds,
+    faults_of,
+    nothing_decided,
+    nothing_filed,
+)
 from itsm_workflow.testing.simulation.faults import Failure, draw_faults
 from itsm_workflow.testing.simulation.host import ASKED, CALM, Host, HostAct
 from itsm_workflow.testing.simulation.replay_file import replay_file
@@ -18,6 +25,7 @@ from itsm_workflow.testing.simulation.shrinking import shrink
 from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
+    import datetime as dt
     import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -26,9 +34,13 @@ if TYPE_CHECKING:
     from itsm_workflow.policy import Policy
     from itsm_workflow.runtime.effects import Effect, StateT
     from itsm_workflow.storage.protocol import StorageBackend
+    from itsm_workflow.testing.gateway_conformance import TicketSystem
     from itsm_workflow.testing.simulation.faults import Fault
     from itsm_workflow.testing.simulation.runs import Run
     from itsm_workflow.testing.simulation.world import World
+
+
+_ALL = tuple(Failure)
 
 
 @attrs.frozen(kw_only=True)
@@ -75,7 +87,7 @@ def simulate(
     definition: WorkflowDefinition = COLLECTOR_CHANGE,
     *,
     seeds: Iterable[int],
-    faults: Iterable[Failure] | Iterable[Fault] = tuple(Failure),
+    faults: Iterable[Failure] | Iterable[Fault] = _ALL,
     effects: Mapping[StateT, Sequence[Effect]] | Callable[[], Mapping[StateT, Sequence[Effect]]] | None = None,
     acts: Sequence[HostAct] = (),
     policy: Policy = CALM,
@@ -84,6 +96,7 @@ def simulate(
     storage: Callable[[], StorageBackend] | None = None,
     gateway: Callable[[TicketGateway], TicketGateway] | None = None,
     workflow: Callable[..., Workflow] = Workflow,
+    system: Callable[[Callable[[], dt.datetime]], TicketSystem] | None = None,
 ) -> Simulated:
     """Run a workflow in virtual time, once for each seed, and check the results when all faults are over.
 
@@ -100,12 +113,16 @@ def simulate(
         storage: Makes the store of a run; in memory unless given.
         gateway: Wraps the simulated gateway for each workflow.
         workflow: Makes each process's workflow.
+        system: Makes the ticket system of a run, with its gateway; the model of BK-ITSM unless given. It is called with
+            the source of the run's time, such as a class derived from `TicketSystem`. Faults of BK-ITSM's people and
+            callbacks do not strike it.
 
     Raises:
         SimulationFailed: A seed broke a rule; later seeds were not run.
         DefinitionError: The definition does not fit the effects.
         TypeError: An argument has the wrong type.
-        ValueError: Nothing would be tested: there are no seeds, or none of them filed a change.
+        ValueError: Nothing would be tested: there are no seeds, none of them filed a change, or no person decided a
+            ticket. Or a fault was given that cannot strike the ticket system.
     """
     host = Host(
         definition=definition,
@@ -117,11 +134,12 @@ def simulate(
         storage=storage,
         gateway=gateway,
         workflow=workflow,
+        system=system,
     )
-    kinds, fixed = checked_faults(faults)
+    kinds, fixed = faults_of(host, *checked_faults(faults), is_default=faults is _ALL)
     check_host(host)
     digests: dict[int, str] = {}
-    changes, seconds = 0, 0.0
+    changes, decided, seconds = 0, 0, 0.0
     run: Run | None = None
     for seed in checked_seeds(seeds):
         run = run_seed(seed, draw_faults(seed, kinds) if kinds else fixed, host)
@@ -129,9 +147,12 @@ def simulate(
             raise SimulationFailed(shrink(run, host), run, host)
         digests[seed] = run.digest
         changes += run.changes
+        decided += run.decided
         seconds += run.seconds
     if run is not None and not changes:
         raise nothing_filed(run)
+    if run is not None and not decided:
+        raise nothing_decided(run)
     return Simulated(digests=digests, changes=changes, days=seconds / 86400)
 
 

@@ -84,6 +84,9 @@ class TicketSystem:
         self._planned: dt.datetime | None = None
         self._jammed: list[Ticket] = []
 
+    def close(self) -> None:
+        """Do nothing: the ledger is in memory."""
+
     # ---------------------------------------------------------------- filing
 
     def count_send(self, attempt: Attempt) -> None:

@@ -12,6 +12,7 @@ from itsm_workflow.audit import Delivery
 from itsm_workflow.clock import from_micros
 from itsm_workflow.deferred import check_done
 from itsm_workflow.errors import AlreadyApplied, DefinitionError, ItsmWorkflowError, TransitionRefused
+from itsm_workflow.gateway.records import recorded
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.effects import Effect
 from itsm_workflow.storage import paging
@@ -19,6 +20,7 @@ from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow.testing.simulation.faults import Failure, Struck
 from itsm_workflow.testing.simulation.host import OPERATOR
+from itsm_workflow.testing.simulation.other_system import OtherSystem
 from itsm_workflow.testing.simulation.ports import Crash, Life, ProcessFaults, ProcessStorage
 from itsm_workflow.testing.simulation.scheduler import Scheduler, Stopped
 from itsm_workflow.testing.simulation.ticket_system import TicketSystem
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from itsm_workflow.callbacks.inbox import AfterCallback
     from itsm_workflow.callbacks.parse import CallbackResponse
     from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.gateway.records import RecordedTicket
     from itsm_workflow.runtime.effects import EffectCall
     from itsm_workflow.storage.protocol import Write
     from itsm_workflow.testing.simulation.faults import Fault
@@ -117,14 +120,7 @@ class World:
         self._acted: Counter[tuple[str, str]] = Counter()
         self._look_planned = False
         self._has_ended = False
-        self.system = TicketSystem(
-            seed,
-            clock=self.clock,
-            scheduler=self._scheduler,
-            struck=self._struck,
-            timeline=self.timeline,
-            deliver=self._deliver_callback,
-        )
+        self.system = self._make_system()
         self._web = Process(self, "web")
         self._desk = Process(self, "operator")
         self._workers = [Process(self, f"worker-{n}") for n in range(1, self._cast.randint(2, 4))]
@@ -138,6 +134,31 @@ class World:
             self.drained = self._scheduler.run(HORIZON, _MOST_STEPS)
         finally:
             self._scheduler.close()
+
+    def close(self) -> None:
+        """Close the store and the ticket system."""
+        try:
+            self.store.close()
+        finally:
+            self.system.close()
+
+    def tickets(self) -> Sequence[RecordedTicket]:
+        """Return the tickets as the ticket system has them."""
+        return recorded(self.system.ledger)[1]
+
+    def _make_system(self) -> TicketSystem | OtherSystem:
+        make, clock, timeline = self.host.system, self.clock, self.timeline
+        scheduler, struck = self._scheduler, self._struck
+        if make is not None:
+            return OtherSystem(self.seed, make=make, clock=clock, scheduler=scheduler, struck=struck, timeline=timeline)
+        return TicketSystem(
+            self.seed,
+            clock=clock,
+            scheduler=scheduler,
+            struck=struck,
+            timeline=timeline,
+            deliver=self._deliver_callback,
+        )
 
     # ---------------------------------------------------------------- processes
 
@@ -178,6 +199,8 @@ class World:
             observers=[_Listener(life)],
             clock=self.clock,
             entropy=self._entropy.randbytes,
+            # A model of the author's own sends no callbacks, and its gateway may have no settings for them.
+            **({} if host.system is None else {"callbacks": False}),
         )
 
     def _carrying_out(self, life: Life, effect: Effect) -> Callable[[EffectCall], None]:
