@@ -114,7 +114,7 @@ def nothing_decided(last: Run) -> ValueError:
     """
     return ValueError(
         f"no person ever decided a ticket, so no approval was tested: {last.changes} changes were filed with seed "
-        f"{last.seed}, and no ticket of the ticket system has ended; check its approve() and records(), and `faults`"
+        f"{last.seed}, and no ticket has ended, not even without faults; check the system's approve() and records()"
     )
 
 

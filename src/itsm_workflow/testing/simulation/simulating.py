@@ -122,7 +122,7 @@ def simulate(
         DefinitionError: The definition does not fit the effects.
         TypeError: An argument has the wrong type.
         ValueError: Nothing would be tested: there are no seeds, none of them filed a change, or no person decided a
-            ticket. Or a fault was given that cannot strike the ticket system.
+            ticket, not even in a run without faults. Or a fault was given that cannot strike the ticket system.
     """
     host = Host(
         definition=definition,
@@ -151,7 +151,7 @@ def simulate(
         seconds += run.seconds
     if run is not None and not changes:
         raise nothing_filed(run)
-    if run is not None and not decided:
+    if run is not None and not decided and not run_seed(run.seed, (), host).decided:  # not for the faults alone
         raise nothing_decided(run)
     return Simulated(digests=digests, changes=changes, days=seconds / 86400)
 
