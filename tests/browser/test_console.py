@@ -157,7 +157,7 @@ def test_every_page_fits_its_screen_and_can_be_read(  # noqa: PLR0917 - fixtures
     paths += [f"/changes/{one.id}/" for one in (change, long, workflow.resolve("collector-1"))]
     paths += [f"/changes/{change.id}/{name}/" for name in ("record_ticket", "resend", "withdraw")]
     with watched(site, width, language) as page:
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         log_in(page)
         for path in paths:
             page.goto(path)
@@ -235,7 +235,7 @@ def test_the_pictures_of_the_documents_are_taken(  # noqa: PLR0917 - fixtures an
     pages = {"overview": "/", "list": "/changes/", "change": f"/changes/{change.id}/"}
     pages["act"] = f"/changes/{change.id}/resend/"
     with watched(site, width, language) as page:
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         log_in(page)
         for name, path in pages.items():
             page.goto(path)

@@ -1,4 +1,4 @@
-"""What a ticket system itself has recorded about its tickets, for checks that do not trust the gateway."""
+"""The records that a ticket system itself has of its tickets, for checks that do not trust the gateway."""
 
 from __future__ import annotations
 
