@@ -144,7 +144,7 @@ def test_why_is_in_the_language_that_the_caller_names(office: Office) -> None:
     end = "；下次核对时间 2026-03-02 08:05:00 UTC。"
     assert workflow.why(change.id, language="zh") == f"{start}{end}"
     assert workflow.why(change.id, language="zh", live=True) == f"{start}，单据已挂起{end}"
-    with pytest.raises(ValueError, match=r"why\(language=\.\.\.\) takes a language: zh, en; not 'fr'"):
+    with pytest.raises(ValueError, match=r"why\(language=\.\.\.\) takes a language: en, zh; not 'fr'"):
         workflow.why(change.id, language="fr")
 
 
