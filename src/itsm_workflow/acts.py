@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus
+from itsm_workflow.errors import ItsmWorkflowError
+from itsm_workflow.failures import failures
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.evidence import Concern, Decision
 from itsm_workflow.machine.labels import OPERATIONS, TRIGGERS, in_language
+from itsm_workflow.machine.messages import message_of
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.machine.labels import Label
+    from itsm_workflow.runtime.overview import Overview
+    from itsm_workflow.runtime.records import Records
     from itsm_workflow.workflow import Workflow
 
     Call = Callable[[Workflow, ChangeRequest, str, Mapping[str, Any]], ChangeRequest]
@@ -235,6 +241,44 @@ _RAISE: Label = {"zh": "请人工查看该变更申请。", "en": "Asks a person
 _OWN: Label = {"zh": "触发项目自定义流程的动作。", "en": "Fires a trigger of the project's own workflow."}
 
 
+def overview_of(
+    records: Records, change_id: str, *, actor: str | None, language: str
+) -> tuple[Overview, BaseException | None]:
+    """Return what a page shows of a change, and the error if the host's permission hook raised one.
+
+    With such an error, the overview lists what the change itself allows; whether the person may do it is not known.
+
+    Args:
+        records: The changes.
+        change_id: The change.
+        actor: The person who looks; None if the page does not act.
+        language: The language of the sentences, ``zh`` or ``en``.
+
+    Raises:
+        ItsmWorkflowError: The change cannot be read.
+    """
+    try:
+        return records.overview(change_id, actor=actor, language=language), None
+    except ItsmWorkflowError:
+        raise
+    except failures() as error:
+        if actor is None:  # no hook was called
+            raise
+        return records.overview(change_id, language=language), error
+
+
+def offered(definition: WorkflowDefinition, change: ChangeRequest, allowed: Sequence[str]) -> Mapping[str, OperatorAct]:
+    """Return the acts that a person can carry out on a page now, by name.
+
+    Args:
+        definition: The workflow's definition.
+        change: The change.
+        allowed: What `Workflow.allowed` lists for the person.
+    """
+    acts = {name: act_of(definition, change, name) for name in (SETTLE, *allowed)}
+    return {name: act for name, act in acts.items() if act is not None}
+
+
 def act_of(definition: WorkflowDefinition, change: ChangeRequest, name: str) -> OperatorAct | None:
     """Return an act by its name in `Workflow.allowed`; None if a person cannot carry it out on a page."""
     if not name.startswith(_FIRE):
@@ -252,6 +296,17 @@ def label_of(name: str, language: str) -> str:
     """Return the label of an act in a language; a trigger of the host has that of its name."""
     trigger = name.removeprefix(_FIRE).removesuffix(_END)
     return in_language(OPERATIONS.get(name) or TRIGGERS.get(trigger, {}), language, trigger.replace("_", " "))
+
+
+def reason_of(error: BaseException, language: str) -> str:
+    """Return why an act on a change was not carried out, as a page shows it in a language.
+
+    The library's own errors are sentences. A `RuntimeError` of the library says that a transaction is open, which only
+    the host can have opened. Any other error is one of the host's functions, and is shown with its class.
+    """
+    if isinstance(error, ItsmWorkflowError) or type(error) is RuntimeError:
+        return message_of(error, language)
+    return describe(error)
 
 
 def in_route(name: str) -> str:

@@ -13,7 +13,7 @@ from itsm_workflow.strict import SizeLimit, TooLargeError, by_key, canonical, js
 from itsm_workflow.text import (
     code_points,
     invisible_in,
-    is_invisible,
+    is_blank,
     kind_of,
     plain,
     steering_in,
@@ -218,13 +218,9 @@ def _text(field: str, value: object, limit: int = 10_000) -> list[Problem]:
     if len(value) > limit:
         return [(field, shown(value), f"must have at most {limit} characters")]
     problems = _storable(field, value)
-    if not problems and not _has_visible(value):
+    if not problems and is_blank(value):
         return [(field, shown(value), "must not be empty: none of its characters is visible")]
     return problems
-
-
-def _has_visible(text: str) -> bool:
-    return any(not (character.isspace() or is_invisible(character)) for character in text)
 
 
 def _storable(field: str, value: str) -> list[Problem]:

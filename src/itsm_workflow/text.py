@@ -123,6 +123,11 @@ def steering_in(text: str) -> list[str]:
     return [] if text.isprintable() else list(filter(steers, text))
 
 
+def is_blank(text: str) -> bool:
+    """Return whether a reader sees no character of a text; an empty text is blank."""
+    return all(character.isspace() or is_invisible(character) for character in text)
+
+
 def is_invisible(character: str) -> bool:
     """Return whether a reader cannot see a character; the plain space counts as visible."""
     return not character.isprintable() or character in _UNDRAWN

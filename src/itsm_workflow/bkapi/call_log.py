@@ -295,14 +295,14 @@ class _Shortened:
         if isinstance(value, str):
             if key == "callback_url":
                 return _origin(Secret(value))
-            return STARS if _is_secret(key) else self._text(value)
+            return STARS if names_secret(key) else self._text(value)
         if isinstance(value, int) and value.bit_length() > _BITS:
             return "<int>"
         if value is None or isinstance(value, int | float):
-            return STARS if _is_secret(key) and value is not None else value
+            return STARS if names_secret(key) and value is not None else value
         if key == "callback_url" and isinstance(value, Secret):
             return _origin(value)
-        if isinstance(value, Secret) or _is_secret(key):
+        if isinstance(value, Secret) or names_secret(key):
             return STARS
         if isinstance(value, Mapping):
             return self.mapping(value)
@@ -330,7 +330,8 @@ class _Shortened:
 
 
 @functools.lru_cache(maxsize=2048)
-def _is_secret(key: str) -> bool:
+def names_secret(key: str) -> bool:
+    """Return whether a key names a secret, so that its value is never shown."""
     word = key.replace("_", "").replace("-", "")
     return any(secret in word for secret in _SECRET_WORDS)
 

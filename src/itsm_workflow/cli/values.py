@@ -11,7 +11,7 @@ import rich_click as click
 
 from itsm_workflow.secrets import SecretURL
 from itsm_workflow.strict import parse
-from itsm_workflow.text import is_invisible
+from itsm_workflow.text import is_blank
 
 if TYPE_CHECKING:
     import pathlib
@@ -65,7 +65,7 @@ def filled(advice: str) -> Callable[[str], str]:
     """
 
     def text(typed: str) -> str:
-        if all(is_invisible(character) or character.isspace() for character in typed):
+        if is_blank(typed):
             raise click.BadParameter(f"it is empty: {advice}")
         return typed
 

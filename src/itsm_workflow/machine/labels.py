@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from itsm_workflow.change import AttentionReason, Outcome, Phase
+from itsm_workflow.change import AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.machine.approval import LABELS, State, Trigger
 from itsm_workflow.machine.engine import OPENING
 from itsm_workflow.machine.evidence import Channel, TicketStatus, Withdrawal
@@ -157,6 +157,15 @@ OPERATIONS: Mapping[str, Label] = {
     "fire(raise_attention)": {"zh": "转人工处理", "en": "Raise attention"},
 }
 """The names of the operations that an operator carries out on a change, see `Workflow.allowed`."""
+
+EFFECTS: Mapping[EffectStatus, Label] = {
+    EffectStatus.PLANNED: {"zh": "待执行", "en": "planned"},
+    EffectStatus.STARTED: {"zh": "执行中", "en": "being delivered"},
+    EffectStatus.DELIVERED: {"zh": "已完成", "en": "delivered"},
+    EffectStatus.PARKED: {"zh": "停止重试，待人工处理", "en": "parked, needs a person"},
+    EffectStatus.SUPERSEDED: {"zh": "已不需要", "en": "superseded"},
+}
+"""The name of each status of an effect."""
 
 UNKNOWN: Label = {"zh": "提单确认中", "en": "Looking for the ticket"}
 """The name of the asking state while the result of the create is unknown."""

@@ -1,23 +1,25 @@
-"""The words of an entry of a change's history in a picture, in Chinese and English."""
+"""The words of an entry of a change's history in a picture and on a page, in Chinese and English."""
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.bkapi.call_log import STARS, masked, names_secret
+from itsm_workflow.change import Decider, Form
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.labels import ATTENTION, FACTS, FOR_PROGRAMS, TRIGGERS, VALUES, in_language
 from itsm_workflow.machine.sentences import LANGUAGES
 from itsm_workflow.pictures.measure import visible
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterator, Sequence
 
-    from itsm_workflow.change import Attention, Decider, Entry
+    from itsm_workflow.change import Attention, Entry
 
 _PHRASES: Mapping[str, tuple[str, str]] = {
     "separator": ("; ", "；"),
@@ -183,7 +185,9 @@ def _facts(entry: Entry, deciders: Sequence[Decider], language: str) -> Iterator
             yield proof
         case ev.Concern(reason=reason, facts=facts):
             yield in_language(ATTENTION.get(reason, {}), language, str(reason))
-            yield from (phrase("named", language, name.replace("_", " "), value) for name, value in facts.items())
+            yield from (
+                _named(name.replace("_", " "), text_of(name, one, language), language) for name, one in facts.items()
+            )
         case ev.EffectStart(effect=effect, attempt=number):
             yield phrase("delivery", language, effect_name(entry, effect), number)
         case ev.EffectResult() as result:
@@ -197,30 +201,62 @@ def _facts(entry: Entry, deciders: Sequence[Decider], language: str) -> Iterator
         case ev.Decision(reason=reason):
             yield reason
         case other:
-            yield from _named(other, language)
+            yield from (_named(name, text, language) for name, text in facts_of(other, language))
 
 
-def _named(evidence: object, language: str) -> Iterator[str]:
-    """Yield the name and the value of each fact in the evidence of a host, or of a type that this process lacks."""
+def facts_of(evidence: object, language: str, zone: dt.tzinfo = dt.UTC) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each fact in an entry's evidence, without what only programs need.
+
+    A fact with its default value is left out: it says nothing.
+
+    Args:
+        evidence: The evidence, also of a host's own type, or a mapping for a type that this process lacks.
+        language: The language of the words, ``zh`` or ``en``.
+        zone: The zone of the times.
+    """
     kind: type = type(evidence)
     if attrs.has(kind):
-        pairs = [(field.name, getattr(evidence, field.name)) for field in attrs.fields(kind)]
+        given = [(field.name, getattr(evidence, field.name), field.default) for field in attrs.fields(kind)]
     else:
-        pairs = [(str(name), value) for name, value in evidence.items()] if isinstance(evidence, Mapping) else []
-    for name, value in pairs:
-        if name not in FOR_PROGRAMS and value not in ("", None, (), {}, []):
-            yield phrase("named", language, _label(name, language), _value(value, language))
+        pairs = evidence.items() if isinstance(evidence, Mapping) else ()
+        given = [(str(name), value, None) for name, value in pairs]
+    for name, value, default in given:
+        if name not in FOR_PROGRAMS and value not in ("", None, (), {}, []) and value != default:
+            yield _label(name, language), text_of(name, value, language, zone)
+
+
+def text_of(name: str, value: object, language: str, zone: dt.tzinfo = dt.UTC) -> str:
+    """Return a value in words. A secret is masked by the name of its key, at any depth, as in the log.
+
+    Args:
+        name: The name of the value.
+        value: The value.
+        language: The language of the words, ``zh`` or ``en``.
+        zone: The zone of the times.
+    """
+    if names_secret(name) and value is not None:
+        return STARS
+    if isinstance(value, bool | enum.Enum):
+        return in_language(VALUES.get(value, {}), language, str(value.value if isinstance(value, enum.Enum) else value))
+    if isinstance(value, Form):
+        return value.title
+    if isinstance(value, Decider):
+        return decision_text(value, language)
+    if isinstance(value, dt.datetime):
+        return value.astimezone(zone).isoformat(" ", "seconds")
+    kind: type = type(value)
+    if attrs.has(kind):
+        value = {field.name: getattr(value, field.name) for field in attrs.fields(kind) if field.repr}
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={text_of(str(key), one, language, zone)}" for key, one in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(text_of(name, one, language, zone) for one in value)
+    return str(masked({name: value})[name] if isinstance(value, str) else value)
+
+
+def _named(name: str, text: str, language: str) -> str:
+    return phrase("named", language, name, text)
 
 
 def _label(name: str, language: str) -> str:
     return in_language(FACTS.get(name, {}), language, name.replace("_", " "))
-
-
-def _value(value: object, language: str) -> str:
-    if isinstance(value, bool | enum.Enum):
-        return in_language(VALUES.get(value, {}), language, str(value.value if isinstance(value, enum.Enum) else value))
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}={_value(one, language)}" for name, one in value.items())
-    if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(_value(one, language) for one in value)
-    return str(value)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.bkapi.call_log import masked
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.machine import advice, withdrawal
 from itsm_workflow.machine.approval_rule import DOUBTS
@@ -141,7 +142,7 @@ def _attention(attention: Attention) -> Sentence:
         return say("attention", **values)
     facts = [
         say("fact", name={"zh": in_language(FACTS.get(name, {}), "zh", name), "en": name}, value=value)
-        for name, value in attention.facts.items()
+        for name, value in masked(attention.facts).items()
     ]
     return say("attention_with_facts", **values, facts=Listing("between_facts", tuple(facts)))
 

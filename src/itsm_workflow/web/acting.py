@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import attrs
 from flask import abort, g, redirect, request, url_for
 
-from itsm_workflow.acts import LONGEST, SETTLE, act_of, from_route, in_route, label_of
+from itsm_workflow.acts import LONGEST, from_route, in_route, label_of, offered, overview_of, reason_of
 from itsm_workflow.errors import InvalidForm
 from itsm_workflow.failures import failures
 from itsm_workflow.machine.labels import in_language
-from itsm_workflow.text import describe, is_invisible
+from itsm_workflow.machine.messages import rule_of
+from itsm_workflow.text import describe, is_blank
 from itsm_workflow.web.presenting import badge
 from itsm_workflow.workflow import Workflow
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from itsm_workflow.acts import Asked, OperatorAct
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.runtime.overview import Overview
+    from itsm_workflow.runtime.records import Records
     from itsm_workflow.web.pages import Site
     from itsm_workflow.web.presenting import Reader
 
@@ -53,10 +56,18 @@ def buttons(
     definition: WorkflowDefinition, change: ChangeRequest, allowed: Sequence[str], reader: Reader
 ) -> Iterator[Button]:
     """Yield the acts that a person can carry out on a page, of those that are allowed."""
-    for name in (SETTLE, *allowed):
-        act = act_of(definition, change, name)
-        if act is not None:
-            yield Button(route=in_route(name), label=label_of(name, reader.language), is_dangerous=act.is_dangerous)
+    for name, act in offered(definition, change, allowed).items():
+        yield Button(route=in_route(name), label=label_of(name, reader.language), is_dangerous=act.is_dangerous)
+
+
+def seen_by_person(records: Records, change_id: str) -> tuple[Overview, str]:
+    """Return what a page shows of a change, and why it is not known what the person may do; empty if it is known."""
+    reader, actor = g.reader, g.person.name
+    seen, error = overview_of(records, change_id, actor=actor or None, language=reader.language)
+    if error is None:
+        return seen, ""
+    logger.error("The permissions of %s for change %s could not be asked.", actor, change_id, exc_info=error)
+    return seen, reader.words("acts_unknown", error=describe(error))
 
 
 def act_page(site: Site, change_id: str, route: str) -> Response:
@@ -65,10 +76,12 @@ def act_page(site: Site, change_id: str, route: str) -> Response:
     if not site.allow_actions or not isinstance(workflow, Workflow):
         abort(404)
     definition, actor = workflow.definition, g.person.name
-    seen = workflow.overview(change_id, actor=actor, language=reader.language)
+    seen, unknown = seen_by_person(workflow, change_id)
     g.workflow = definition.name
-    act = act_of(definition, seen.change, name) if name in {SETTLE, *seen.allowed} else None
+    act = offered(definition, seen.change, seen.allowed).get(name)
     label = label_of(name, reader.language)
+    if unknown:
+        return site.page("error", reader.words("not_possible", act=label), 503, problem=unknown)
     if act is None:
         return site.page("error", reader.words("not_possible", act=label), 409, problem=seen.why)
     stand = f"{len(seen.history)}"
@@ -113,8 +126,7 @@ def _field(asked: Asked, change: ChangeRequest, reader: Reader) -> _Field:
 
 def _checked(field: _Field, reader: Reader) -> _Field:
     """Return the field with its problem, if it has one."""
-    is_blank = all(is_invisible(character) or character.isspace() for character in field.value)
-    if field.asked.is_required and is_blank:
+    if field.asked.is_required and is_blank(field.value):
         return attrs.evolve(field, problem=reader.words("required"))
     if len(field.value) > LONGEST:
         return attrs.evolve(field, problem=reader.words("too_long", longest=LONGEST))
@@ -127,11 +139,12 @@ def _carried_out(  # noqa: PLR0917 - private
     workflow: Workflow, change: ChangeRequest, act: OperatorAct, actor: str, given: Mapping[str, str], label: str
 ) -> tuple[str, int]:
     """Carry an act out, and return its problem, and the number of the last entry."""
+    language = g.reader.language
     try:
         act.call(workflow, change, actor, given)
     except InvalidForm as error:
-        return "; ".join(f"{field}: {rule}" for field, _value, rule in error.problems), 0
+        return "; ".join(f"{field}: {rule_of(rule, language)}" for field, _value, rule in error.problems), 0
     except failures() as error:  # a refusal; or what a function of the host raises, such as its permission hook
         logger.warning("The act %r of %s on change %s was refused: %s", label, actor, change.id, error)
-        return str(error) or describe(error), 0
+        return reason_of(error, language), 0
     return "", len(workflow.history(change.id))

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from itsm_workflow.acts import label_of
 from itsm_workflow.pictures import Graph
 from itsm_workflow.policy import Policy
-from itsm_workflow.web.acting import buttons
+from itsm_workflow.web.acting import buttons, seen_by_person
 from itsm_workflow.web.presenting import (
     ENTRIES,
     badge,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def change_page(site: Site, change_id: str) -> Response:
     """Return the page of a change."""
     records, reader = site.records(), g.reader
-    seen = records.overview(change_id, actor=g.person.name or None, language=reader.language)
+    seen, unknown = seen_by_person(records, change_id)
     definition = records.definition
     change = seen.change
     g.workflow = definition.name
@@ -46,6 +46,7 @@ def change_page(site: Site, change_id: str) -> Response:
         change=change,
         badge=badge(definition, change, reader),
         why=without_name(seen.why, change, reader),
+        problem=unknown,
         allowed=[label_of(name, reader.language) for name in seen.allowed],
         buttons=list(buttons(definition, change, seen.allowed, reader)) if site.allow_actions else None,
         made=request.args.get("made", type=int),

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.bkapi.call_log import masked
-from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, in_language, labels_of
+from itsm_workflow.machine.labels import ATTENTION, EFFECTS, OUTCOMES, in_language, labels_of
 from itsm_workflow.machine.labels import state_label as label_of_state
 from itsm_workflow.machine.sentences import SENTENCES
 from itsm_workflow.pictures.ink import meaning_of
 from itsm_workflow.pictures.reading import read
-from itsm_workflow.pictures.words import decision_text, duration_text
-from itsm_workflow.web.words import EFFECTS, words_in
+from itsm_workflow.pictures.words import attention_text, decision_text, duration_text
+from itsm_workflow.web.words import words_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from itsm_workflow.change import AttentionReason, ChangeRequest, Entry, PlannedEffect
+    from itsm_workflow.change import Attention, AttentionReason, ChangeRequest, Entry, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.pictures.reading import Step
     from itsm_workflow.policy import Policy
@@ -62,6 +62,10 @@ class Reader:
     def reason(self, reason: AttentionReason) -> str:
         """Return the label of a reason for attention."""
         return in_language(ATTENTION[reason], self.language, reason.value)
+
+    def attention(self, attention: Attention | None) -> str:
+        """Return the reason why a person should look, or that a person no longer has to."""
+        return attention_text(attention, self.language)
 
 
 @attrs.frozen

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from itsm_workflow.change import EffectStatus
 from itsm_workflow.machine.sentences import LANGUAGES
 
 if TYPE_CHECKING:
@@ -12,16 +11,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.machine.labels import Label
 
-__all__ = ["EFFECTS", "LANGUAGES", "WORDS", "words_in"]
-
-EFFECTS: Mapping[EffectStatus, Label] = {
-    EffectStatus.PLANNED: {"zh": "待执行", "en": "planned"},
-    EffectStatus.STARTED: {"zh": "执行中", "en": "being delivered"},
-    EffectStatus.DELIVERED: {"zh": "已完成", "en": "delivered"},
-    EffectStatus.PARKED: {"zh": "停止重试，待人工处理", "en": "parked, needs a person"},
-    EffectStatus.SUPERSEDED: {"zh": "已不需要", "en": "superseded"},
-}
-"""The name of each status of an effect."""
+__all__ = ["LANGUAGES", "WORDS", "words_in"]
 
 WORDS: Mapping[str, Label] = {
     # The frame
@@ -101,8 +91,6 @@ WORDS: Mapping[str, Label] = {
         "zh": "只显示最近的记录，之前还有 {count} 条。",
         "en": "Only the latest entries are shown; {count} are before them.",
     },
-    "needs_person": {"zh": "待人工处理：{reason}", "en": "Needs a person: {reason}"},
-    "no_longer": {"zh": "不再需要人工处理", "en": "No longer needs a person"},
     "form": {"zh": "表单", "en": "Form"},
     "applicant": {"zh": "申请人", "en": "Applicant"},
     "content": {"zh": "内容", "en": "Content"},
@@ -129,6 +117,7 @@ WORDS: Mapping[str, Label] = {
     "made": {"zh": "操作已执行，产生了记录 #{seq}。", "en": "Done. It made entry #{seq}."},
     "made_nothing": {"zh": "操作已执行，没有新变化。", "en": "Done. Nothing is new."},
     "not_possible": {"zh": "现在不能执行“{act}”", "en": "“{act}” is not possible now"},
+    "acts_unknown": {"zh": "无法确定你可以执行哪些操作：{error}", "en": "What you may do is not known: {error}"},
     "moved": {
         "zh": "变更在此期间已有变化，请重新查看后再确认。",
         "en": "The change has moved since; look at it again, then confirm.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow import Effect, State
+from itsm_workflow import Effect, Policy, State
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.gateway.asking import create_ticket
 from itsm_workflow.gateway.protocol import Created
@@ -64,7 +64,7 @@ def test_the_page_says_where_a_change_is_and_how_it_came_there(desk: Desk, brows
     for text in (
         "Approved",
         "nothing more is due",
-        "carol approved it: fine",
+        "carol approved it: “fine”",
         "接入 nginx 日志",
         "log_keep_days 7",
         "Create the draft",
@@ -117,7 +117,7 @@ def test_the_page_is_in_chinese(desk: Desk, browser_of: As) -> None:
     text = words(page)
     for expected in (
         "已通过",
-        "carol 通过: fine",
+        "carol 通过：“fine”",
         "登记单据",
         "来源 提单应答",
         "有审批节点 是",
@@ -129,6 +129,18 @@ def test_the_page_is_in_chinese(desk: Desk, browser_of: As) -> None:
         assert expected in text
     for english in ("Approved", "Facts", "History", "Form", "Made", "Decided", "approved it", "yes", "ticket id"):
         assert english not in text
+
+
+def test_the_status_of_an_effect_is_in_the_language_of_the_page(desk: Desk, browser_of: As) -> None:
+    """As in the console."""
+
+    def fail(_: object) -> None:
+        raise RuntimeError("disk full")
+
+    itsm.chosen.update(effects={State.APPROVED: [Effect("start", fail)]}, policy=Policy(effect_attempts=1))
+    change = decided(desk)
+    assert "start 停止重试，待人工处理 RuntimeError: disk full" in words(shown(browser_of, change, language="zh-hans"))
+    assert "start parked, needs a person RuntimeError: disk full" in words(shown(browser_of, change))
 
 
 def test_the_picture_lights_the_current_state_and_the_way_to_it(desk: Desk, browser_of: As) -> None:
@@ -173,7 +185,11 @@ def test_secrets_in_the_form_and_in_evidence_are_masked(desk: Desk, browser_of: 
     assert "***" in page
     assert "kafka-1" in page
     concern = Concern(reason=AttentionReason.HOST, facts={"access_token": "s3cr3t", "place": "index"})
-    assert dict(timeline.facts_of(concern))["facts"] == "access_token: ***; place: index"
+    assert dict(timeline.facts_of(concern))["facts"] == "access_token=***, place=index"
+    get_workflow().fire(change.id, "raise_attention", concern, actor="host")
+    page = words(shown(browser_of, change))
+    assert "s3cr3t" not in page, "neither in the box of the attention nor in the sentence"
+    assert "access_token: ***" in page
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pytest
 from django.test import Client
 
 from itsm_workflow import COLLECTOR_CHANGE, Effect, Facts, Policy, State, Transition
+from itsm_workflow.acts import ACTS
 from itsm_workflow.change import AttentionReason, EffectStatus
 from itsm_workflow.integrations.django import get_workflow
-from itsm_workflow.integrations.django.admin.operations import OPERATIONS_OF_METHODS
 from itsm_workflow.machine.evidence import Concern, Decision
 from itsm_workflow.sandbox import acting
 from tests.integration.django_admin.test_change_page import page_of, shown, words
@@ -197,7 +197,7 @@ def filled(change: ChangeRequest, given: dict[str, str]) -> dict[str, str]:
 
 def test_every_operation_has_a_case() -> None:
     """And the trigger of a project, and the one that asks for a person."""
-    assert set(CASES) == {*OPERATIONS_OF_METHODS, "fire-raise_attention", "fire-note"}
+    assert set(CASES) == {*ACTS, "fire-raise_attention", "fire-note"}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -327,7 +327,7 @@ def test_what_the_host_does_not_permit_a_user_is_neither_offered_nor_done(desk: 
     client = browser_of("change_change")
     before = get_workflow().history(change.id)
     page = client.get(page_of(change)).content.decode()
-    assert [name for name in OPERATIONS_OF_METHODS if operation(change, name) in page] == ["settle", "clear_attention"]
+    assert [name for name in ACTS if operation(change, name) in page] == ["settle", "clear_attention"]
     assert client.post(operation(change, "withdraw"), {"seen": "", **REASON}).status_code == 302
     assert "is not possible for this change request now" in messages(client.get(page_of(change)))
     assert get_workflow().history(change.id) == before

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from itsm_workflow.change import Decider, Form
+from itsm_workflow.change import AttentionReason, Decider, Form
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.pictures import Timeline
+from itsm_workflow.pictures import SequenceDiagram, Timeline
 from itsm_workflow.pictures.measure import columns_of
+from itsm_workflow.pictures.words import facts_of
 from itsm_workflow.policy import Policy
 from tests.support import examples as x
 from tests.support import lives
@@ -181,6 +182,49 @@ def test_the_entries_of_another_version_are_drawn() -> None:
     assert "go livehosts: a, b; dry: yes" in told
     assert "check" in told
     assert states(drawn(path))[-1] == "verified*"
+
+
+@attrs.frozen(kw_only=True)
+class Cleared:
+    """The evidence of a host, which holds what it should not have stored."""
+
+    api_token: str = ""
+    pin_password: int = 0
+    sinks: tuple[dict[str, object], ...] = ()
+    place: str = ""
+    callback_url: str = ""
+    is_dry: bool = False
+
+
+SECRET_FACTS = (
+    Cleared(
+        api_token="s3cr3t", pin_password=53637237, sinks=({"password": "s3cr3t", "host": "kafka-1"},), place="index"
+    ),
+    {"access_token": "s3cr3t", "deep": {"list": [{"secret": "s3cr3t"}]}, "callback_url": "https://host/s3cr3t"},
+    ev.Concern(reason=AttentionReason.HOST, facts={"access_token": "s3cr3t", "place": "index"}),
+)
+
+
+@pytest.mark.parametrize("evidence", SECRET_FACTS, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("kind", [Timeline, SequenceDiagram])
+def test_secrets_in_the_evidence_of_a_host_are_masked(evidence: object, kind: type[Timeline | SequenceDiagram]) -> None:
+    """By the name of their key, at any depth, as in the log; in each form of the picture."""
+    path = list(LIVES["approved"])
+    path[4] = attrs.evolve(path[4], trigger="go_live", actor="ops", evidence=evidence)
+    picture = kind(definition=COLLECTOR_CHANGE, path=path)
+    forms = ["svg", "terminal"] if kind is Timeline else ["svg", "mermaid"]
+    for text in [format(picture, one) for one in forms]:
+        assert "***" in text
+        assert "s3cr3t" not in text
+        assert "53637237" not in text
+
+
+def test_a_fact_with_its_default_says_nothing() -> None:
+    """As on the pages of the Django admin."""
+    assert list(facts_of(Cleared(place="index", sinks=({"a": 1, "b": "x"},)), "en")) == [
+        ("sinks", "a=1, b=x"),
+        ("place", "index"),
+    ]
 
 
 def test_a_move_by_an_unknown_trigger_still_leads_where_it_led() -> None:

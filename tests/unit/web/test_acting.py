@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import request
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
     from itsm_workflow import Workflow
+    from itsm_workflow.runtime.overview import Overview
 
 NAME, PASSWORD = "olga", "not-a-secret"
 HASHES = {NAME: generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")}  # quick; a real one is slow on purpose
@@ -132,6 +133,51 @@ def test_the_hook_of_the_host_is_asked(desk: Desk) -> None:
     assert "/abandon/" not in client.get(f"/changes/{change.id}/").text
     assert client.get(f"/changes/{change.id}/abandon/").status_code == 409
     assert ("olga", "abandon") in asked
+
+
+def test_a_hook_that_fails_takes_the_buttons_and_leaves_the_page(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """The page says why it has none, and so does the page of an act, which asks again."""
+    fails = True
+
+    def authorize(_actor: str, _act: object, change: object) -> bool:
+        if fails and change is not None:
+            raise LookupError("the directory of users was away")
+        return True
+
+    workflow = desk.workflow(authorize=authorize)
+    change = workflow.draft(subject="collector-3", **ASKED)
+    client = console(workflow, logins=HASHES, allow_actions=True).test_client()
+    log_in(client)
+    page, act = client.get(f"/changes/{change.id}/"), client.get(f"/changes/{change.id}/abandon/")
+    assert (page.status_code, act.status_code) == (200, 503)
+    for answer in (page, act):
+        assert "What you may do is not known: LookupError: the directory of users was away" in answer.text
+    assert 'class="button' not in page.text
+    assert f"The permissions of olga for change {change.id} could not be asked." in caplog.text
+    fails = False
+    assert "/abandon/" in client.get(f"/changes/{change.id}/").text
+
+
+def test_a_form_that_is_refused_says_so_in_the_language_of_the_page(desk: Desk) -> None:
+    """The library's own sentences have a Chinese text."""
+    workflow = desk.workflow(authorize=lambda _actor, act, _change: getattr(act, "name", "") not in taken_back)
+    taken_back: list[str] = []
+    change = workflow.draft(subject="collector-3", **ASKED)
+    client = console(workflow, logins=HASHES, allow_actions=True).test_client()
+    log_in(client)
+    address = f"/changes/{change.id}/abandon/?language=zh"
+    original = workflow.overview
+
+    def then_taken_back(*arguments: Any, **options: Any) -> Overview:
+        seen = original(*arguments, **options)
+        taken_back.append("abandon")
+        return seen
+
+    hidden = dict(re.findall(r'<input type="hidden" name="(csrf|stand)" value="([^"]*)"', client.get(address).text))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workflow, "overview", then_taken_back)
+        answer = client.post(address, data={**hidden, "reason": "x"})
+    assert (answer.status_code, "没有权限" in answer.text) == (409, True)
 
 
 def test_without_a_login_no_page_is_shown(acting: Flask, workflow: Workflow) -> None:

@@ -11,6 +11,8 @@ import pytest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.sandbox import acting
 from itsm_workflow.web import console
 from itsm_workflow.web.words import WORDS
@@ -117,6 +119,17 @@ def test_the_page_of_a_change_begins_with_what_is_the_case(client: FlaskClient, 
     assert places == sorted(places)
     assert "the collector&#39;s host is unreachable" in text
     assert "of the host" not in text, "the field api_token is masked"
+
+
+def test_secrets_in_evidence_are_masked(client: FlaskClient, workflow: Workflow) -> None:
+    """In the history, and in the sentence that says what is the case."""
+    change = workflow.resolve("collector-0")
+    concern = Concern(reason=AttentionReason.HOST, facts={"access_token": "s3cr3t", "place": "index"})
+    workflow.fire(change.id, "raise_attention", concern, actor="host")
+    text = page(client, workflow, "collector-0")
+    assert "s3cr3t" not in text
+    assert "access token: ***; place: index" in text
+    assert "s3cr3t" not in client.get("/").text
 
 
 def test_the_pages_are_in_chinese_too(client: FlaskClient, workflow: Workflow) -> None:

@@ -23,7 +23,7 @@ import attrs
 from itsm_workflow.errors import InvalidForm
 from itsm_workflow.form import Problem, shown
 from itsm_workflow.gateway.bk_itsm.form import KEY_LIMIT, TITLE_LIMIT, title_suffix
-from itsm_workflow.text import is_invisible, unstorable
+from itsm_workflow.text import is_blank, unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -286,7 +286,7 @@ def _text(value: object) -> str:
         return f"must be text, not {type(value).__name__}"
     if not value.strip():
         return "must not be empty"
-    if all(each.isspace() or is_invisible(each) for each in value):
+    if is_blank(value):
         return "must not be empty: none of its characters is visible"
     if any(unicodedata.category(each) == "Cc" and each not in "\n\r\t" for each in value):
         return "must not contain control characters"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from django import forms
@@ -13,11 +13,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from itsm_workflow.acts import REASON, RETRY_EFFECT, SETTLE, parked, reason_of
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.failures import failures
-from itsm_workflow.integrations.django.admin.operations import RETRY_EFFECT, SETTLE, parked, reason_field
-from itsm_workflow.integrations.django.admin.pages import logger, reason_of, rendered
-from itsm_workflow.integrations.django.admin.words import change_label, tone
+from itsm_workflow.integrations.django.admin.fields import text_field
+from itsm_workflow.integrations.django.admin.pages import logger, rendered
+from itsm_workflow.integrations.django.admin.words import change_label, language, tone
 from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ LABELS: Mapping[str, tuple[object, object]] = {
 class BulkForm(forms.Form):
     """The reason for an operation on several changes."""
 
-    reason = reason_field()
+    def __init__(self, data: Any) -> None:  # noqa: ANN401 - of a request
+        super().__init__(data)
+        self.fields[REASON.name] = text_field(REASON)
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +91,7 @@ def bulk_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, kind:
     is_confirmed = "confirm" in request.POST
     form = BulkForm(request.POST if is_confirmed else None) if kind == RETRY else None
     is_done = is_confirmed and (form is None or form.is_valid())
-    actor, reason = request.user.get_username(), form.cleaned_data["reason"] if form is not None and is_done else ""
+    actor, reason = request.user.get_username(), form.cleaned_data[REASON.name] if form is not None and is_done else ""
     chosen = [_chosen(workflow, kind, change_id, actor) for change_id in tokens]
     if is_done:
         rows = list(_carried_out(workflow, chosen, tokens, reason, actor))
@@ -125,7 +128,7 @@ def _chosen(workflow: Workflow, kind: str, change_id: str, actor: str) -> _Chose
         problem = "" if steps else _("nothing to retry")
     except failures() as error:  # it cannot be read; or the host's permission hook raised something
         logger.warning("Change %s could not be examined for %s: %s", change_id, actor, describe(error))
-        return _Chosen(id=change_id, change=change, problem=reason_of(error), is_error=True)
+        return _Chosen(id=change_id, change=change, problem=reason_of(error, language()), is_error=True)
     return _Chosen(id=change_id, change=change, steps=steps, problem=problem)
 
 
@@ -172,7 +175,7 @@ def _done(workflow: Workflow, one: _Chosen, reason: str, actor: str) -> Mapping[
             after = call(reason)
     except failures() as error:  # a refusal; or what a function of the project raises, such as its permission hook
         logger.warning("An operation of %s on change %s was refused: %s", actor, one.id, describe(error))
-        return _row(workflow, one, reason_of(error), is_error=True)
+        return _row(workflow, one, reason_of(error, language()), is_error=True)
     tried = {effect.id: effect.attempts for effect in before.effects} if before else {}
     errors = [effect.error for effect in (after.effects if after else ()) if effect.attempts > tried.get(effect.id, 0)]
     problem = "; ".join(filter(None, errors))

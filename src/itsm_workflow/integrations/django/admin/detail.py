@@ -9,15 +9,14 @@ from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
+from itsm_workflow.acts import in_route, label_of, offered, overview_of
 from itsm_workflow.bkapi.call_log import masked
-from itsm_workflow.errors import ItsmWorkflowError
-from itsm_workflow.failures import failures
-from itsm_workflow.integrations.django.admin.operations import buttons
 from itsm_workflow.integrations.django.admin.pages import logger, rendered
-from itsm_workflow.integrations.django.admin.timeline import MOST, decider_text, text_of, timeline
+from itsm_workflow.integrations.django.admin.timeline import MOST, text_of, timeline
 from itsm_workflow.integrations.django.admin.words import attention_label, change_label, label, language, tone
-from itsm_workflow.machine.labels import OUTCOMES
+from itsm_workflow.machine.labels import EFFECTS, OUTCOMES
 from itsm_workflow.pictures.graph_svg import picture
+from itsm_workflow.pictures.words import decision_text
 from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
     from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.workflow import Workflow
 
 
@@ -34,16 +34,11 @@ def change_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, cha
     """Return the page of a change."""
     definition, may_act = workflow.definition, admin.has_change_permission(request)
     actor = request.user.get_username() if may_act else None
-    try:
-        seen = workflow.overview(change_id, actor=actor, language=language())
-    except ItsmWorkflowError:
-        raise
-    except failures() as error:
-        if not may_act:
-            raise
-        logger.exception("The permissions of %s for change %s could not be asked.", actor, change_id)
+    seen, error = overview_of(workflow, change_id, actor=actor, language=language())
+    if error is not None:
+        logger.error("The permissions of %s for change %s could not be asked.", actor, change_id, exc_info=error)
         messages.error(request, _("What you may do is not known: %s") % describe(error))
-        seen, may_act = workflow.overview(change_id, language=language()), False
+        may_act = False
     change, entries = seen.change, seen.history
     state = change_label(definition, change)
     title = _("The workflow; the current state is %s") % state
@@ -60,15 +55,24 @@ def change_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, cha
         tone=tone(definition, change.state),
         attention=_attention(change),
         why=seen.why,
-        buttons=buttons(workflow, change, seen.allowed) if may_act else (),
+        buttons=_buttons(definition, change, seen.allowed) if may_act else (),
         picture=mark_safe(drawing),  # noqa: S308 - it escapes its texts
         facts=[(name, text) for name, text in _facts(change) if text],
         ticket_url=seen.status.ticket_url,
         form=_form(change),
-        effects=change.effects,
+        effects=[(one, label(EFFECTS[one.status], one.status.value)) for one in change.effects],
         timeline=timeline(definition, entries),
         left_out=max(len(entries) - MOST, 0),
     )
+
+
+def _buttons(
+    definition: WorkflowDefinition, change: ChangeRequest, allowed: Sequence[str]
+) -> Sequence[Mapping[str, object]]:
+    return [
+        {"name": in_route(name), "label": label_of(name, language()), "is_dangerous": act.is_dangerous}
+        for name, act in offered(definition, change, allowed).items()
+    ]
 
 
 def _attention(change: ChangeRequest) -> Mapping[str, object] | None:
@@ -87,7 +91,7 @@ def _facts(change: ChangeRequest) -> Iterator[tuple[str, object]]:
     yield _("Id"), change.id
     yield _("Outcome"), label(OUTCOMES[change.outcome], change.outcome.value) if change.outcome else ""
     if decision is not None:
-        yield _("Decided by"), "; ".join(map(decider_text, decision.deciders))
+        yield _("Decided by"), "; ".join(decision_text(one, language()) for one in decision.deciders)
         attested = _("%(actor)s attests it: %(evidence)s")
         if decision.attested_by:
             yield _("Attested by"), attested % {"actor": decision.attested_by, "evidence": decision.evidence}

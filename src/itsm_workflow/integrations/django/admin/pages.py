@@ -15,7 +15,6 @@ from itsm_workflow.integrations.django.admin.words import language
 from itsm_workflow.integrations.django.process import get_workflow
 from itsm_workflow.integrations.django.views import outside_transactions
 from itsm_workflow.machine.messages import message_of
-from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,17 +73,6 @@ def rendered(
         "may_act": admin.has_change_permission(request),
     }
     return TemplateResponse(request, f"itsm_workflow/admin/{template}.html", {**shared, **context}, status=status)
-
-
-def reason_of(error: BaseException) -> str:
-    """Return why an act on a change was not carried out, as its page shows it.
-
-    The library's own errors are sentences. A `RuntimeError` of the library says that a transaction is open, which only
-    the project can have opened. Any other error is one of the project's functions, and is shown with its class.
-    """
-    if isinstance(error, ItsmWorkflowError) or type(error) is RuntimeError:
-        return message_of(error, language())
-    return describe(error)
 
 
 def changes_of(admin: ModelAdmin, workflow: Workflow) -> str:
