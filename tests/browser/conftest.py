@@ -46,10 +46,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if config.getoption("--browser") else True
 
 
-def _is_of_icon(said: ConsoleMessage) -> bool:
-    """Return whether a message is no error, or says that the project has no icon, for which browsers ask."""
+def _is_no_error(said: ConsoleMessage) -> bool:
+    """Return whether a message is no error, or says that a page has no icon, or that a form was not filled in."""
     url: str = said.location["url"]
-    return bool(said.type != "error") or url.endswith("/favicon.ico")
+    return bool(said.type != "error") or url.endswith("/favicon.ico") or "status of 400" in said.text
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -147,7 +147,7 @@ def watched(browser: Browser) -> Watched:
     """A function that opens a browser at an address; its page must be free of errors to the end.
 
     An error is an exception in a script, a message of the console such as a violation of the content security policy,
-    a dialog, a failed request, or a request to another host.
+    a dialog, a failed request, or a request to another host. A form that was not filled in may be refused with 400.
     """
 
     @contextmanager
@@ -156,7 +156,7 @@ def watched(browser: Browser) -> Watched:
         context = browser.new_context(viewport={"width": width, "height": 900}, locale=language, base_url=address)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(f"exception: {error}"))
-        page.on("console", lambda said: None if _is_of_icon(said) else errors.append(f"console: {said.text}"))
+        page.on("console", lambda said: None if _is_no_error(said) else errors.append(f"console: {said.text}"))
         page.on("dialog", lambda dialog: errors.append(f"dialog: {dialog.message}"))
         page.on("requestfailed", lambda one: None if one.failure == _LEFT else errors.append(f"failed: {one.url}"))
         page.on("request", lambda one: None if one.url.startswith(address) else errors.append(f"asked: {one.url}"))

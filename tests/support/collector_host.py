@@ -278,6 +278,6 @@ class Visitor:
 
 
 def current(page: str) -> str:
-    """Return the state that the picture on a page shows as the current one."""
+    """Return the state that the picture on a page shows as the current one, without the smaller letters of its time."""
     (box,) = re.findall(r'<g class="itsm-state itsm-current">(.*?)</g>', page)
-    return " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", box))
+    return " ".join(re.findall(r'<text[^>]* font-size="12"[^>]*>([^<]*)</text>', box))
