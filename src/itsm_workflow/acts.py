@@ -33,6 +33,16 @@ SETTLE, RETRY_EFFECT = "settle", "retry_effect"
 LONGEST = 1000
 """The largest number of characters in a text that an act asks for."""
 
+MOVED: Label = {
+    "zh": "变更申请在此期间已有变化，请重新查看后再确认。",
+    "en": "The change request has moved since; look at it again, then confirm.",
+}
+"""The text for a person who confirms an act on a change that has moved since the page was shown."""
+
+_PERMISSIONS_UNKNOWN: Label = {
+    "zh": "无法确定你可以执行哪些操作：{error}",
+    "en": "What you may do is not known: {error}",
+}
 _FIRE, _END, _IN_ROUTE = "fire(", ")", "fire-"
 
 
@@ -296,6 +306,11 @@ def label_of(name: str, language: str) -> str:
     """Return the label of an act in a language; a trigger of the host has that of its name."""
     trigger = name.removeprefix(_FIRE).removesuffix(_END)
     return in_language(OPERATIONS.get(name) or TRIGGERS.get(trigger, {}), language, trigger.replace("_", " "))
+
+
+def permissions_unknown(error: BaseException, language: str) -> str:
+    """Return the text for a person about whom the host's permission hook raised an error, in a language."""
+    return in_language(_PERMISSIONS_UNKNOWN, language, "").format(error=describe(error))
 
 
 def reason_of(error: BaseException, language: str) -> str:

@@ -14,7 +14,7 @@ from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.values import Whole, age
 from itsm_workflow.cli.views import change_view, moment
-from itsm_workflow.machine.labels import ATTENTION, in_language, labels_of
+from itsm_workflow.machine.labels import ATTENTION, change_label, in_language
 from itsm_workflow.runtime.arguments import check_states
 from itsm_workflow.storage.damage import logged_damage
 
@@ -118,6 +118,6 @@ def _attention_text(change: ChangeRequest) -> str:
 
 def _state_text(definition: WorkflowDefinition, change: ChangeRequest) -> str:
     if language() != "en":
-        return in_language(labels_of(definition, change, for_operators=True), language(), change.state)
+        return change_label(definition, change, language())
     outcome = change.outcome.value if change.outcome else change.state
     return change.state if outcome == change.state else f"{change.state} ({outcome})"

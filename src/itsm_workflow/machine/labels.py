@@ -204,6 +204,11 @@ def in_language(labels: Label, language: str, otherwise: str) -> str:
     return labels.get(language) or next(iter(labels.values()), otherwise)
 
 
+def change_label(definition: WorkflowDefinition, change: ChangeRequest, language: str) -> str:
+    """Return the label of a change's state, as an operator of the library reads it."""
+    return in_language(labels_of(definition, change, for_operators=True), language, change.state)
+
+
 def state_label(definition: WorkflowDefinition, state: str, language: str) -> str:
     """Return the label of a state, as an operator of the library reads it."""
     labels = definition.labels.get(definition.states(state), {})

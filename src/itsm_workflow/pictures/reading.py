@@ -10,7 +10,7 @@ import attrs
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.engine import fire, open_change
-from itsm_workflow.machine.labels import in_language, labels_of
+from itsm_workflow.machine.labels import change_label
 from itsm_workflow.pictures.words import details_of, effect_name, headline_of
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _state(definition: WorkflowDefinition, entry: Entry, change: ChangeRequest |
     """Return the label of the state after an entry; its name if the definition does not have it."""
     if change is None or entry.dest not in {state.value for state in definition.states}:
         return entry.dest
-    return in_language(labels_of(definition, change, for_operators=True), language, entry.dest)
+    return change_label(definition, change, language)
 
 
 def _opened(definition: WorkflowDefinition, entry: Entry) -> ChangeRequest | None:

@@ -13,7 +13,7 @@ from itsm_workflow.bkapi.call_log import STARS, masked, names_secret
 from itsm_workflow.change import Decider, Form
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.labels import ATTENTION, FACTS, FOR_PROGRAMS, TRIGGERS, VALUES, in_language
-from itsm_workflow.machine.sentences import LANGUAGES
+from itsm_workflow.machine.sentences import LANGUAGES, SENTENCES
 from itsm_workflow.pictures.measure import visible
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "separator": ("; ", "；"),
     "quoted": ("“{}”", "“{}”"),
     "named": ("{}: {}", "{}：{}"),
-    "approved": ("{} approved it", "{} 通过"),
-    "refused": ("{} refused it", "{} 拒绝"),
-    "decided": ("{} decided it", "{} 已处理"),
     "delivery": ("{}, delivery {}", "{}，第 {} 次"),
     "permanent": ("not retried", "不再重试"),
     "answered": ("the gateway has no such ticket", "ITSM 没有该单据"),
@@ -138,8 +135,8 @@ def duration_text(time: dt.timedelta, language: str) -> str:
 
 def decision_text(decider: Decider, language: str) -> str:
     """Return a person's verdict on the ticket, and the remark."""
-    verdict = {True: "approved", False: "refused", None: "decided"}[decider.approved]
-    words = phrase(verdict, language, decider.user)
+    code = {True: "approved_by", False: "refused_by", None: "decided_by"}[decider.approved]
+    words = SENTENCES[code][language].format(user=decider.user)
     return phrase("named", language, words, phrase("quoted", language, decider.remark)) if decider.remark else words
 
 
@@ -181,7 +178,7 @@ def _facts(entry: Entry, deciders: Sequence[Decider], language: str) -> Iterator
             yield from (decision_text(one, language) for one in deciders)
             yield from (seen.inconclusive, *seen.differences)
         case ev.ApprovalAttested(approver=approver, evidence=proof):
-            yield phrase("approved", language, approver)
+            yield SENTENCES["approved_by"][language].format(user=approver)
             yield proof
         case ev.Concern(reason=reason, facts=facts):
             yield in_language(ATTENTION.get(reason, {}), language, str(reason))

@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING
 import attrs
 from flask import abort, g, redirect, request, url_for
 
-from itsm_workflow.acts import LONGEST, from_route, in_route, label_of, offered, overview_of, reason_of
+from itsm_workflow.acts import (
+    LONGEST,
+    MOVED,
+    from_route,
+    in_route,
+    label_of,
+    offered,
+    overview_of,
+    permissions_unknown,
+    reason_of,
+)
 from itsm_workflow.errors import InvalidForm
 from itsm_workflow.failures import failures
 from itsm_workflow.machine.labels import in_language
 from itsm_workflow.machine.messages import rule_of
-from itsm_workflow.text import describe, is_blank
+from itsm_workflow.text import is_blank
 from itsm_workflow.web.presenting import badge
 from itsm_workflow.workflow import Workflow
 
@@ -67,7 +77,7 @@ def seen_by_person(records: Records, change_id: str) -> tuple[Overview, str]:
     if error is None:
         return seen, ""
     logger.error("The permissions of %s for change %s could not be asked.", actor, change_id, exc_info=error)
-    return seen, reader.words("acts_unknown", error=describe(error))
+    return seen, permissions_unknown(error, reader.language)
 
 
 def act_page(site: Site, change_id: str, route: str) -> Response:
@@ -92,7 +102,7 @@ def act_page(site: Site, change_id: str, route: str) -> Response:
         given = {field.asked.name: field.value for field in fields}
         fields = [_checked(field, reader) for field in fields]
         if request.form.get("stand") != stand:
-            problem = reader.words("moved")
+            problem = in_language(MOVED, reader.language, "")
         elif not any(field.problem for field in fields):
             problem, made = _carried_out(workflow, seen.change, act, actor, given, label)
             if not problem:

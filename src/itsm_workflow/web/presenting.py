@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.bkapi.call_log import masked
-from itsm_workflow.machine.labels import ATTENTION, EFFECTS, OUTCOMES, in_language, labels_of
+from itsm_workflow.machine.labels import ATTENTION, EFFECTS, OUTCOMES, change_label, in_language
 from itsm_workflow.machine.labels import state_label as label_of_state
 from itsm_workflow.machine.sentences import SENTENCES
 from itsm_workflow.pictures.ink import meaning_of
@@ -78,8 +78,7 @@ class Badge:
 
 def badge(definition: WorkflowDefinition, change: ChangeRequest, reader: Reader) -> Badge:
     """Return the badge of a change."""
-    labels = labels_of(definition, change, for_operators=True)
-    return Badge(in_language(labels, reader.language, change.state), meaning_of(definition, change.state).value)
+    return Badge(change_label(definition, change, reader.language), meaning_of(definition, change.state).value)
 
 
 def state_badge(definition: WorkflowDefinition, state: str, reader: Reader) -> Badge:

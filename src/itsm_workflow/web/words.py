@@ -117,11 +117,6 @@ WORDS: Mapping[str, Label] = {
     "made": {"zh": "操作已执行，产生了记录 #{seq}。", "en": "Done. It made entry #{seq}."},
     "made_nothing": {"zh": "操作已执行，没有新变化。", "en": "Done. Nothing is new."},
     "not_possible": {"zh": "现在不能执行“{act}”", "en": "“{act}” is not possible now"},
-    "acts_unknown": {"zh": "无法确定你可以执行哪些操作：{error}", "en": "What you may do is not known: {error}"},
-    "moved": {
-        "zh": "变更在此期间已有变化，请重新查看后再确认。",
-        "en": "The change has moved since; look at it again, then confirm.",
-    },
     "nothing_yet": {
         "zh": "尚未保存或发送任何内容。确认后以 {person} 的名义执行。",
         "en": "Nothing was stored or sent yet. If you confirm, it is done in the name of {person}.",

@@ -10,14 +10,13 @@ from django.http import HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from itsm_workflow.acts import from_route, label_of, offered, reason_of
+from itsm_workflow.acts import MOVED, from_route, label_of, offered, permissions_unknown, reason_of
 from itsm_workflow.errors import InvalidForm
 from itsm_workflow.failures import failures
 from itsm_workflow.integrations.django.admin.fields import fields_of
 from itsm_workflow.integrations.django.admin.pages import logger, rendered
 from itsm_workflow.integrations.django.admin.words import change_label, label, language, tone
 from itsm_workflow.machine.messages import rule_of
-from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -46,7 +45,7 @@ class OperationForm(forms.Form):
         given = dict(super().clean() or {})
         if given.pop(_SEEN, None) != self._seen:
             self.data = {**self.data.dict(), _SEEN: self._seen}
-            raise forms.ValidationError(_("The change request has moved since; look at it again, then confirm."))
+            raise forms.ValidationError(label(MOVED, ""))
         return given
 
 
@@ -60,7 +59,7 @@ def operation_page(
         allowed = workflow.allowed(change_id, actor=actor)
     except failures() as error:  # the host's permission hook may raise anything
         logger.exception("The permissions of %s for change %s could not be asked.", actor, change_id)
-        messages.error(request, _("What you may do is not known: %s") % describe(error))
+        messages.error(request, permissions_unknown(error, language()))
         return back
     chosen = offered(workflow.definition, change, allowed).get(name)
     title = label_of(name, language())

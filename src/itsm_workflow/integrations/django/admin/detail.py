@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
-from itsm_workflow.acts import in_route, label_of, offered, overview_of
+from itsm_workflow.acts import in_route, label_of, offered, overview_of, permissions_unknown
 from itsm_workflow.bkapi.call_log import masked
 from itsm_workflow.integrations.django.admin.pages import logger, rendered
 from itsm_workflow.integrations.django.admin.timeline import MOST, text_of, timeline
@@ -17,7 +17,6 @@ from itsm_workflow.integrations.django.admin.words import attention_label, chang
 from itsm_workflow.machine.labels import EFFECTS, OUTCOMES
 from itsm_workflow.pictures.graph_svg import picture
 from itsm_workflow.pictures.words import decision_text
-from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +36,7 @@ def change_page(admin: ModelAdmin, request: HttpRequest, workflow: Workflow, cha
     seen, error = overview_of(workflow, change_id, actor=actor, language=language())
     if error is not None:
         logger.error("The permissions of %s for change %s could not be asked.", actor, change_id, exc_info=error)
-        messages.error(request, _("What you may do is not known: %s") % describe(error))
+        messages.error(request, permissions_unknown(error, language()))
         may_act = False
     change, entries = seen.change, seen.history
     state = change_label(definition, change)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import get_language
 
-from itsm_workflow.machine.labels import ATTENTION, in_language, labels_of
+from itsm_workflow.machine.labels import ATTENTION, in_language
+from itsm_workflow.machine.labels import change_label as label_of_change
 from itsm_workflow.machine.labels import state_label as label_of_state
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def label(labels: Mapping[str, str], otherwise: str) -> str:
 
 def change_label(definition: WorkflowDefinition, change: ChangeRequest) -> str:
     """Return the label of a change's state, as an operator of the library reads it."""
-    return label(labels_of(definition, change, for_operators=True), change.state)
+    return label_of_change(definition, change, language())
 
 
 def state_label(definition: WorkflowDefinition, state: str) -> str:
