@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 import attrs
 from flask import abort, g, redirect, request, url_for
+from werkzeug.exceptions import Forbidden
 
 from itsm_workflow.acts import (
     LONGEST,
@@ -24,7 +26,9 @@ from itsm_workflow.failures import failures
 from itsm_workflow.machine.labels import in_language
 from itsm_workflow.machine.messages import rule_of
 from itsm_workflow.text import is_blank
+from itsm_workflow.web.people import check_origin
 from itsm_workflow.web.presenting import badge
+from itsm_workflow.web.results import result_of
 from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -41,6 +45,9 @@ if TYPE_CHECKING:
     from itsm_workflow.web.presenting import Reader
 
 logger = logging.getLogger("itsm_workflow.web")
+
+_LOCKS = tuple(threading.Lock() for _ in range(64))
+"""Each change has one of them, so that a process compares its entries and acts in one step. Changes may share one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -82,10 +89,18 @@ def seen_by_person(records: Records, change_id: str) -> tuple[Overview, str]:
 
 def act_page(site: Site, change_id: str, route: str) -> Response:
     """Return the page that confirms an act; a POST with every text that it needs carries it out."""
-    workflow, reader, name = site.records(), g.reader, from_route(route)
+    workflow = site.records()
     if not site.allow_actions or not isinstance(workflow, Workflow):
         abort(404)
-    definition, actor = workflow.definition, g.person.name
+    if request.method != "POST":
+        return _act_page(site, workflow, change_id, from_route(route))
+    check_origin()
+    with _LOCKS[hash(change_id) % len(_LOCKS)]:
+        return _act_page(site, workflow, change_id, from_route(route))
+
+
+def _act_page(site: Site, workflow: Workflow, change_id: str, name: str) -> Response:
+    reader, definition = g.reader, workflow.definition
     seen, unknown = seen_by_person(workflow, change_id)
     g.workflow = definition.name
     act = offered(definition, seen.change, seen.allowed).get(name)
@@ -94,21 +109,24 @@ def act_page(site: Site, change_id: str, route: str) -> Response:
         return site.page("error", reader.words("not_possible", act=label), 503, problem=unknown)
     if act is None:
         return site.page("error", reader.words("not_possible", act=label), 409, problem=seen.why)
-    stand = f"{len(seen.history)}"
     fields = [_field(one, seen.change, reader) for one in act.asks]
-    problem = ""
+    problem, status = "", 200
     if request.method == "POST":
-        site.people.check_form()
-        given = {field.asked.name: field.value for field in fields}
-        fields = [_checked(field, reader) for field in fields]
-        if request.form.get("stand") != stand:
-            problem = in_language(MOVED, reader.language, "")
-        elif not any(field.problem for field in fields):
-            problem, made = _carried_out(workflow, seen.change, act, actor, given, label)
+        checked = [_checked(field, reader) for field in fields]
+        if not _is_of_this_session(site):
+            problem, status = reader.words("old_page"), 403
+        elif request.form.get("stand") != f"{len(seen.history)}":
+            problem, status = in_language(MOVED, reader.language, ""), 409
+        elif any(field.problem for field in checked):
+            fields, status = checked, 400
+        else:
+            given = {field.asked.name: field.value for field in fields}
+            problem, status = _carried_out(workflow, seen.change, act, given, label)
             if not problem:
-                latest = made if made > len(seen.history) else 0
-                return redirect(url_for("change", change_id=change_id, made=latest, _anchor=f"entry-{latest}"), 303)
-    status = 409 if problem else 400 if any(field.problem for field in fields) else 200
+                result = result_of(workflow, seen, name)
+                if result.shows:
+                    return redirect(url_for("change", change_id=change_id, **result.shows), 303)
+                problem, status = result.problem, result.status
     return site.page(
         "act",
         label,
@@ -118,10 +136,19 @@ def act_page(site: Site, change_id: str, route: str) -> Response:
         meaning=in_language(act.meaning, reader.language, ""),
         is_dangerous=act.is_dangerous,
         fields=fields,
-        stand=stand,
+        stand=f"{len(seen.history)}",
         problem=problem,
         longest=LONGEST,
     )
+
+
+def _is_of_this_session(site: Site) -> bool:
+    """Return whether a form has the token of the session, after its origin was checked."""
+    try:
+        site.people.check_form()
+    except Forbidden:
+        return False
+    return True
 
 
 def _field(asked: Asked, change: ChangeRequest, reader: Reader) -> _Field:
@@ -145,16 +172,16 @@ def _checked(field: _Field, reader: Reader) -> _Field:
     return field
 
 
-def _carried_out(  # noqa: PLR0917 - private
-    workflow: Workflow, change: ChangeRequest, act: OperatorAct, actor: str, given: Mapping[str, str], label: str
+def _carried_out(
+    workflow: Workflow, change: ChangeRequest, act: OperatorAct, given: Mapping[str, str], label: str
 ) -> tuple[str, int]:
-    """Carry an act out, and return its problem, and the number of the last entry."""
-    language = g.reader.language
+    """Carry an act out, and return its problem, which is empty if it has none, and the status of its page."""
+    language, actor = g.reader.language, g.person.name
     try:
         act.call(workflow, change, actor, given)
     except InvalidForm as error:
-        return "; ".join(f"{field}: {rule_of(rule, language)}" for field, _value, rule in error.problems), 0
+        return "; ".join(f"{field}: {rule_of(rule, language)}" for field, _value, rule in error.problems), 409
     except failures() as error:  # a refusal; or what a function of the host raises, such as its permission hook
         logger.warning("The act %r of %s on change %s was refused: %s", label, actor, change.id, error)
-        return reason_of(error, language), 0
-    return "", len(workflow.history(change.id))
+        return reason_of(error, language), 409
+    return "", 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import g, request
+from flask import g
 from markupsafe import Markup
 
 from itsm_workflow.acts import label_of
@@ -22,6 +22,7 @@ from itsm_workflow.web.presenting import (
     steps_of,
     without_name,
 )
+from itsm_workflow.web.results import shown_result
 from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def change_page(site: Site, change_id: str) -> Response:
         problem=unknown,
         allowed=[label_of(name, reader.language) for name in seen.allowed],
         buttons=list(buttons(definition, change, seen.allowed, reader)) if site.allow_actions else None,
-        made=request.args.get("made", type=int),
+        result=shown_result(seen.history) if site.allow_actions else "",
         picture=Markup(drawn),  # noqa: S704 - the picture escapes its texts
         steps=steps[:ENTRIES],
         left_out=max(len(steps) - ENTRIES, 0),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlencode
 
 import attrs
-from flask import Flask, Response, g, make_response, render_template, request
+from flask import Flask, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from itsm_workflow.errors import ChangeNotFound, ItsmWorkflowError
@@ -105,7 +105,11 @@ def prepare(app: Flask, site: Site) -> None:
         if site.hosts and _host() not in site.hosts:
             # The name of another site may lead to this machine, and its pages could read the answer.
             raise SecurityError(f"the console does not answer to the name {_host()}")
-        return site.people.find()
+        answer = site.people.find()
+        if answer is not None and request.endpoint == "act" and request.method == "POST":
+            # The form is lost, since its token was that of the ended session; the page of the act has a new one.
+            return redirect(url_for("login", next=request.path), 303)
+        return answer
 
     app.after_request(_complete)
 

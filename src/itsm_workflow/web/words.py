@@ -115,8 +115,23 @@ WORDS: Mapping[str, Label] = {
     # Acts
     "acts": {"zh": "操作", "en": "Acts"},
     "made": {"zh": "操作已执行，产生了记录 #{seq}。", "en": "Done. It made entry #{seq}."},
-    "made_nothing": {"zh": "操作已执行，没有新变化。", "en": "Done. Nothing is new."},
+    "entries_since": {"zh": "记录 #{seq} 之后有 {count} 条新记录。", "en": "Entries after #{seq}: {count}."},
+    "no_entry_since": {"zh": "记录 #{seq} 之后没有新记录。", "en": "There is no entry after #{seq}."},
+    "changed_nothing": {"zh": "操作没有带来任何变化。", "en": "It changed nothing."},
+    "overtaken": {
+        "zh": "没有以你的名义保存任何记录：{actor} 的记录 #{seq} 已使变更发生变化。",
+        "en": "Nothing was recorded in your name: the change moved by entry #{seq} of {actor}.",
+    },
+    "unanswered": {
+        "zh": "ITSM 没有应答，没有新记录。错误见控制台的日志。",
+        "en": "The ticket system did not answer, and nothing was recorded. The error is in the log of the console.",
+    },
+    "look_failed": {"zh": "没有查到单据：{problem}", "en": "The look-up found no ticket: {problem}"},
     "not_possible": {"zh": "现在不能执行“{act}”", "en": "“{act}” is not possible now"},
+    "old_page": {
+        "zh": "页面已过期，没有执行任何操作。请查看本页后再确认。",
+        "en": "The page is too old, so nothing was done. This is a new one: look at it, then confirm.",
+    },
     "nothing_yet": {
         "zh": "尚未保存或发送任何内容。确认后以 {person} 的名义执行。",
         "en": "Nothing was stored or sent yet. If you confirm, it is done in the name of {person}.",

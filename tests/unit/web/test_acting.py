@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -116,6 +119,135 @@ def test_an_act_on_a_change_that_moved_meanwhile_is_not_carried_out(olga: FlaskC
     if "has moved since" in answer.text:
         assert "kept" in answer.text
     assert "abandon" not in [entry.trigger for entry in workflow.history(change.id)]
+
+
+def hidden_in(page: TestResponse) -> dict[str, str]:
+    """Return the hidden fields of the form on a page."""
+    return dict(re.findall(r'<input type="hidden" name="(csrf|stand)" value="([^"]*)"', page.text))
+
+
+def test_of_parallel_forms_of_one_page_exactly_one_acts(
+    acting: Flask, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if each of them could read the change before the others act."""
+    clients = [acting.test_client() for _ in range(4)]
+    assert {log_in(client).status_code for client in clients} == {303}
+    address, original = act_of(workflow, "collector-3", "fire-raise_attention"), workflow.overview
+    forms = [{**hidden_in(client.get(address)), "reason": f"reason {number}"} for number, client in enumerate(clients)]
+    together = threading.Barrier(len(clients))
+
+    def read_together(*arguments: Any, **options: Any) -> Overview:
+        seen = original(*arguments, **options)
+        with suppress(
+            threading.BrokenBarrierError
+        ):  # one at a time, the first waits in vain, and the others not at all
+            together.wait(timeout=0.2)
+        return seen
+
+    monkeypatch.setattr(workflow, "overview", read_together)
+    with ThreadPoolExecutor(len(clients)) as pool:
+        answers = list(pool.map(lambda client, form: client.post(address, data=form), clients, forms))
+    assert sorted(answer.status_code for answer in answers) == [303, 409, 409, 409]
+    history = workflow.history(workflow.resolve("collector-3").id)
+    assert [entry.actor for entry in history].count(NAME) == 1
+
+
+def test_an_act_that_another_person_did_first_is_not_claimed(
+    olga: FlaskClient, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The withdrawal of another process is stored, and olga's is not; the entry is not hers."""
+    change, original = workflow.resolve("collector-0"), workflow.withdraw
+    monkeypatch.setattr(workflow, "withdraw", lambda change_id, **_: original(change_id, actor="erin", reason="x"))
+    before = len(workflow.history(change.id))
+    answer = sent(olga, act_of(workflow, "collector-0", "withdraw"), reason="by olga")
+    assert NAME not in {entry.actor for entry in workflow.history(change.id)}
+    assert answer.status_code == 409
+    assert f"the change moved by entry #{before + 1} of erin" in answer.text
+    assert "by olga" in answer.text
+
+
+def test_an_act_that_records_nothing_says_so(
+    olga: FlaskClient, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not done."""
+    monkeypatch.setattr(workflow, "abandon", lambda change_id, **_: workflow.get(change_id))
+    answer = sent(olga, act_of(workflow, "collector-3", "abandon"), reason="x")
+    assert (answer.status_code, "It changed nothing" in answer.text, "Done" in answer.text) == (200, True, False)
+
+
+def test_the_entry_of_the_person_is_named(olga: FlaskClient, workflow: Workflow) -> None:
+    """Not a later one that the ticket system's answer made."""
+    change = workflow.resolve("collector-0")
+    answer = sent(olga, act_of(workflow, "collector-0", "withdraw"), reason="no longer needed")
+    first, *others = [one for one in workflow.history(change.id) if one.actor == NAME]
+    assert workflow.history(change.id)[-1].actor != NAME
+    assert others == []
+    assert answer.headers["Location"].endswith(f"?made={first.seq}#entry-{first.seq}")
+
+
+@pytest.mark.parametrize("made", ["1", "999", "\uff10", "\u0663", "-1", "1_0", "9" * 5000, ""])
+def test_a_link_fakes_no_act(olga: FlaskClient, client: FlaskClient, workflow: Workflow, made: str) -> None:
+    """The entry is of another person, or there is none; a console that reads made none."""
+    change = workflow.resolve("collector-3")
+    for browser in (olga, client):
+        for name in ("made", "since"):
+            answer = browser.get(f"/changes/{change.id}/", query_string={name: made})
+            shown = 'class="made"' in answer.text
+            assert (answer.status_code, shown) == (200, (browser, name, made) == (olga, "since", "1")), name
+
+
+def test_a_look_says_what_is_new(olga: FlaskClient, workflow: Workflow, desk: Desk) -> None:
+    """Its entries are the ticket system's, and there may be none."""
+    address, change = act_of(workflow, "collector-0", "settle"), workflow.resolve("collector-0")
+    before = len(workflow.history(change.id))
+    nothing = sent(olga, address)
+    assert f"There is no entry after #{before}." in olga.get(nothing.headers["Location"]).text
+    desk.decide(change)
+    made = olga.get(sent(olga, address).headers["Location"])
+    assert f"Entries after #{before}: {len(workflow.history(change.id)) - before}." in made.text
+
+
+def test_a_look_that_the_ticket_system_did_not_answer_is_not_done(
+    olga: FlaskClient, workflow: Workflow, desk: Desk
+) -> None:
+    """The page says so, and how the change is."""
+    address, change = act_of(workflow, "collector-0", "settle"), workflow.resolve("collector-0")
+    before = workflow.history(change.id)
+    desk.faults.time_out(always=True)
+    answer = sent(olga, address)
+    assert (answer.status_code, "The ticket system did not answer" in answer.text) == (503, True)
+    assert workflow.history(change.id) == before
+
+
+def test_a_look_for_a_ticket_that_failed_says_why(olga: FlaskClient, workflow: Workflow, desk: Desk) -> None:
+    """The request was sent, and its ticket is not found."""
+    desk.hide_tickets()
+    change = workflow.apply(subject="collector-9", **ASKED)
+    desk.clock.advance(60)
+    desk.faults.time_out("find_by_key", always=True)
+    answer = sent(olga, act_of(workflow, "collector-9", "settle"))
+    attempt = workflow.get(change.id).expect_attempt()
+    assert attempt.look_problem
+    assert (answer.status_code, "The look-up found no ticket" in answer.text) == (503, True)
+
+
+def test_a_form_of_an_old_page_keeps_its_text(olga: FlaskClient, workflow: Workflow) -> None:
+    """After a new login its token is another; the page says that it is too old, and has a new one."""
+    address = act_of(workflow, "collector-3", "abandon")
+    old = hidden_in(olga.get(address))
+    log_in(olga)
+    answer = olga.post(address, data={**old, "reason": "a long reason"})
+    assert (answer.status_code, "page is too old" in answer.text, "a long reason" in answer.text) == (403, True, True)
+    assert workflow.resolve("collector-3").state == State.DRAFT
+    assert olga.post(address, data={**hidden_in(answer), "reason": "a long reason"}).status_code == 303
+
+
+def test_a_form_of_an_ended_session_leads_back_to_its_page(acting: Flask, workflow: Workflow) -> None:
+    """After the login."""
+    client, address = acting.test_client(), act_of(workflow, "collector-3", "abandon")
+    page = client.get(client.post(f"{address}?language=en", data={"reason": "x"}).headers["Location"]).text
+    target = re.findall(r'name="next" value="([^"]*)"', page)[0]
+    assert log_in(client, next=target).headers["Location"] == address
 
 
 def test_the_hook_of_the_host_is_asked(desk: Desk) -> None:
