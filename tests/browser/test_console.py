@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from wsgiref.simple_server import make_server
 
 import pytest
@@ -20,6 +20,8 @@ from tests.support.desk import ASKED, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    Scheme = Literal["light", "dark"]
 
     from playwright.sync_api import Page
 
@@ -147,7 +149,7 @@ def test_a_person_goes_from_the_number_to_the_change_and_acts(
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_its_screen_and_can_be_read(  # noqa: PLR0917 - fixtures and parameters
-    workflow: Workflow, site: str, watched: Watched, width: int, language: str, scheme: str
+    workflow: Workflow, site: str, watched: Watched, width: int, language: str, scheme: Scheme
 ) -> None:
     """Also with texts that have no place to break; each text has the contrast that WCAG asks for."""
     asked: FormArguments = {**ASKED, "title": "y" * 90, "fields": {"z" * 60: "z" * 500}}
@@ -226,7 +228,7 @@ def test_the_pictures_of_the_documents_are_taken(  # noqa: PLR0917 - fixtures an
     pytestconfig: pytest.Config,
     width: int,
     language: str,
-    scheme: str,
+    scheme: Scheme,
 ) -> None:
     """With ``--pictures`` they replace those of the documents; each shows a page that is not empty."""
     folder = ROOT / ("docs/pictures" if pytestconfig.getoption("--pictures") else "build/pictures")
