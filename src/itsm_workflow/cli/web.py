@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import pathlib
 import sys
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from itsm_workflow.cli.values import Whole
 from itsm_workflow.settings.rules import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from itsm_workflow.runtime.records import Records
 
@@ -39,6 +40,7 @@ _SHORTEST = 8
     type=click.Path(dir_okay=False, path_type=pathlib.Path),
     help="Ask for a login: a file with the lines that `web-password` prints.",
 )
+@click.option("--https", is_flag=True, help="Browsers reach it over HTTPS, by a proxy: send cookies over HTTPS alone.")
 @click.option("--allow-actions", is_flag=True, help="Offer the acts of an operator; needs --logins.")
 @placed
 def web(  # noqa: PLR0917 - click passes by name
@@ -47,6 +49,7 @@ def web(  # noqa: PLR0917 - click passes by name
     port: int,
     names: tuple[str, ...],
     logins: pathlib.Path | None,
+    https: bool,  # noqa: FBT001 - as above
     allow_actions: bool,  # noqa: FBT001 - as above
 ) -> None:
     """Serve the console until Ctrl-C or SIGTERM: pages in which people look after changes."""
@@ -58,16 +61,23 @@ def web(  # noqa: PLR0917 - click passes by name
             "--allow-actions needs a login, since each act has an actor: make a file with `itsm-workflow web-password "
             "NAME >> FILE`, and name it with --logins FILE"
         )
+    if not names and not is_loopback(host):
+        # The name of another site may lead to this address, and its pages could then read the answers.
+        raise click.UsageError(
+            f"--host {host} needs the name by which browsers ask for the pages: name it with --name HOST, for example "
+            "--name itsm.example.com"
+        )
 
     def ready(port: int) -> None:
         note(f"the console is at http://{f'[{host}]' if ':' in host else host}:{port}/ until Ctrl-C")
         sys.stderr.flush()
 
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     hashes = {} if logins is None else _hashes(logins)
     with _opened(place, acts=allow_actions) as records:
-        app = console(records, hosts=answered_names(host, names), logins=hashes, allow_actions=allow_actions)
+        app = console(records, hosts={*_LOCAL, *names}, logins=hashes, allow_actions=allow_actions)
         try:
-            serve(app, host=host, port=port, ready=ready)
+            serve(app, host=host, port=port, https=https, ready=ready)
         except PortInUseError as error:
             raise click.ClickException(
                 f"cannot listen on {host}:{port}, since another process does: choose another port with --port, or "
@@ -112,8 +122,3 @@ def _hashes(path: pathlib.Path) -> Mapping[str, str]:
     if not found:
         raise click.UsageError(f"{path} has no line: make one with `itsm-workflow web-password NAME >> {path}`")
     return found
-
-
-def answered_names(host: str, names: Collection[str]) -> Collection[str]:
-    """Return the names that the pages answer to: those of this machine, and the given ones; any elsewhere."""
-    return {*_LOCAL, *names} if names or is_loopback(host) else ()

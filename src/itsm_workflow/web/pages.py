@@ -123,7 +123,7 @@ def prepare(app: Flask, site: Site) -> None:
     @app.errorhandler(HTTPException)
     def wrong(error: HTTPException) -> Response:
         code = error.code or 500
-        title = {404: "not_found", 500: "failed"}.get(code, "refused")
+        title = {404: "not_found", 500: "broken"}.get(code, "refused")
         answer = site.page("error", g.reader.words(title), code, problem=error.description or "")
         for name, value in error.get_headers(request.environ):
             if name.lower() not in {"content-type", "content-length"}:

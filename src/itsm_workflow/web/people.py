@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import attrs
 from flask import abort, g, make_response, redirect, request, url_for
 
+from itsm_workflow.text import short_line
 from itsm_workflow.web.sessions import LIFETIME, Logins, Session, Sessions, token_of
 
 if TYPE_CHECKING:
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
     from itsm_workflow.web.pages import Site
 
+logger = logging.getLogger("itsm_workflow.web")
+
 COOKIE = "itsm_console"
+_SHOWN = 64  # characters of a name in the log
 
 
 @attrs.frozen(kw_only=True)
@@ -88,12 +93,14 @@ class People:
             return self._asking(site)
         check_origin()
         name, password, now = request.form.get("name", ""), request.form.get("password", ""), g.reader.now
-        delay = self._logins.delay(name, request.remote_addr or "", now)
+        address = request.remote_addr or ""
+        delay = self._logins.begin(name, address, now)
         if delay.total_seconds() > 0:
             answer = self._asking(site, 429, g.reader.words("wait"))
             answer.headers["Retry-After"] = str(int(delay.total_seconds()) + 1)
             return answer
-        if not self._logins.check(name, password, request.remote_addr or "", now):
+        if not self._logins.check(name, password, address, now):
+            logger.warning("A login as %s from %s failed.", short_line(name, _SHOWN), address or "an unknown address")
             return self._asking(site, 403, g.reader.words("wrong_password"))
         answer = make_response(redirect(_own_path(request.form.get("next", "")), 303))
         answer.set_cookie(
@@ -127,15 +134,22 @@ def check_origin() -> None:
     """Refuse a request that the page of another site began, as far as the browser says so."""
     fetched = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
-    is_ours = fetched == "same-origin" if fetched else origin is None or urlsplit(origin).netloc == request.host
+    is_ours = fetched == "same-origin" if fetched else origin is None or _netloc(origin) == request.host
     if not is_ours:
         abort(403)
 
 
+def _netloc(address: str) -> str:
+    """Return the host and the port of an address; empty for a text that is not one."""
+    try:
+        return urlsplit(address).netloc
+    except ValueError:
+        return ""
+
+
 def _own_path(path: str) -> str:
     """Return a path of the console to go to; its first page instead of any other address."""
-    parts = urlsplit(path)
-    is_own = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+    is_own = path.startswith("/") and not path.startswith("//")  # // begins the name of a host
     if not is_own or any(ord(character) <= ord(" ") or character == "\\" for character in path):
         return url_for("overview")
     return f"{request.script_root}{path}"

@@ -28,13 +28,14 @@ class PortInUseError(OSError):
     """Another process listens on the port."""
 
 
-def serve(app: Flask, *, host: str, port: int, ready: Callable[[int], object]) -> None:
+def serve(app: Flask, *, host: str, port: int, https: bool = False, ready: Callable[[int], object]) -> None:
     """Serve an application until SIGINT or SIGTERM.
 
     Args:
         app: The application.
         host: The address to listen on.
         port: The port; 0 for a free one.
+        https: Whether browsers reach it over HTTPS, by a proxy that has the certificate.
         ready: Called with the port when browsers can connect.
 
     Raises:
@@ -42,7 +43,9 @@ def serve(app: Flask, *, host: str, port: int, ready: Callable[[int], object]) -
         OSError: The address cannot be listened on.
     """
     listening = _listening(host, port)  # by waitress itself, a socket would stay open if this failed
-    server = create_server(app, sockets=[listening], threads=THREADS, ident=None)
+    server = create_server(
+        app, sockets=[listening], threads=THREADS, ident=None, url_scheme="https" if https else "http"
+    )
     with _ended_by_signals():
         ready(listening.getsockname()[1])
         try:

@@ -19,13 +19,37 @@ if TYPE_CHECKING:
 LIFETIME = dt.timedelta(hours=8)
 """The time after which a person logs in again."""
 
-FREE = 5
-"""The number of wrong passwords in a row without a delay."""
-
-SLOWEST = dt.timedelta(minutes=1)
-"""The longest delay; it is short, so that another person cannot lock a name out for long."""
+FORGOTTEN = dt.timedelta(hours=1)
+"""The time after which wrong passwords are forgotten."""
 
 _MOST = 10_000
+_NONE = dt.timedelta(0)
+
+
+@attrs.frozen(kw_only=True)
+class _Attempts:
+    number: int
+    end: dt.datetime
+
+
+@attrs.frozen(kw_only=True)
+class _Limit:
+    """The number of wrong passwords in a row without a delay, and the longest delay."""
+
+    free: int
+    slowest: dt.timedelta
+
+    def after(self, number: int, now: dt.datetime) -> _Attempts:
+        """Return the attempts with the end of the delay after the newest one."""
+        seconds = 2.0 ** min(number - self.free, 10) if number >= self.free else 0.0
+        return _Attempts(number=number, end=now + min(dt.timedelta(seconds=seconds), self.slowest))
+
+
+OF_NAME = _Limit(free=5, slowest=dt.timedelta(minutes=1))
+"""The limit of a name. Its longest delay is short, so that another person cannot lock the name out for long."""
+
+OF_ADDRESS = _Limit(free=50, slowest=dt.timedelta(seconds=5))
+"""The limit of an address. It is larger, since all people may come from the address of one proxy."""
 
 
 @attrs.frozen(kw_only=True)
@@ -83,32 +107,50 @@ class Logins:
     def __init__(self, hashes: Mapping[str, str]) -> None:
         self._hashes = dict(hashes)
         self._lock = threading.Lock()
-        self._failures: OrderedDict[str, tuple[int, dt.datetime]] = OrderedDict()
+        self._attempts: OrderedDict[str, _Attempts] = OrderedDict()
         # An unknown name takes as long as a wrong password, so that names cannot be found out by time.
         method = next(iter(self._hashes.values())).partition("$")[0]
         self._other = generate_password_hash(secrets.token_urlsafe(16), method=method)
 
-    def delay(self, name: str, address: str, now: dt.datetime) -> dt.timedelta:
-        """Return the time until the next password is looked at, for a name and for the address of a browser."""
+    def begin(self, name: str, address: str, now: dt.datetime) -> dt.timedelta:
+        """Count an attempt as a wrong one before its password is looked at; return the time to wait before it.
+
+        Attempts that arrive together are counted one by one, so that none of them is free. An attempt that has to wait
+        is not counted, and its password must not be looked at.
+
+        Args:
+            name: The name.
+            address: The address of the browser; the one of the proxy if the console is behind one.
+            now: The current time.
+        """
         with self._lock:
-            ends = [self._failures[key][1] for key in _keys(name, address) if key in self._failures]
-        return max(end - now for end in (now, *ends))
+            found = [(key, limit, self._attempts.get(key)) for key, limit in _keys(name, address)]
+            wait = max(attempts.end - now if attempts else _NONE for _, _, attempts in found)
+            if wait > _NONE:
+                return wait
+            for key, limit, attempts in found:
+                is_recent = attempts is not None and now - attempts.end < FORGOTTEN
+                self._attempts[key] = limit.after(attempts.number + 1 if attempts and is_recent else 1, now)
+                self._attempts.move_to_end(key)
+            while len(self._attempts) > _MOST:
+                self._attempts.popitem(last=False)
+        return _NONE
 
     def check(self, name: str, password: str, address: str, now: dt.datetime) -> bool:
-        """Return whether a password is that of a name; a wrong one counts, and a right one forgets those before."""
+        """Return whether a password is that of a name, after `begin`; a right one forgets the wrong ones of the name.
+
+        Of the address, it forgets only the attempt itself: a person with a password of their own could otherwise guess
+        those of others without a delay.
+        """
         # The comparison comes first: a name that does not exist must take as long as one that does.
-        is_right = check_password_hash(self._hashes.get(name, self._other), password) and name in self._hashes
+        if not (check_password_hash(self._hashes.get(name, self._other), password) and name in self._hashes):
+            return False
+        (of_name, _), (of_address, _) = _keys(name, address)
         with self._lock:
-            for key in _keys(name, address):
-                if is_right:
-                    self._failures.pop(key, None)
-                    continue
-                number = self._failures.pop(key, (0, now))[0] + 1
-                wait = min(dt.timedelta(seconds=2.0 ** min(number - FREE, 10)), SLOWEST)
-                self._failures[key] = number, now + (wait if number >= FREE else dt.timedelta(0))
-            while len(self._failures) > _MOST:
-                self._failures.popitem(last=False)
-        return is_right
+            self._attempts.pop(of_name, None)
+            if (attempts := self._attempts.get(of_address)) is not None:
+                self._attempts[of_address] = _Attempts(number=attempts.number - 1, end=now)
+        return True
 
 
 def token_of(key: bytes, person: str) -> str:
@@ -125,5 +167,5 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _keys(name: str, address: str) -> tuple[str, str]:
-    return f"name {name}", f"address {address}"
+def _keys(name: str, address: str) -> tuple[tuple[str, _Limit], tuple[str, _Limit]]:
+    return (f"name {_digest(name)}", OF_NAME), (f"address {address}", OF_ADDRESS)

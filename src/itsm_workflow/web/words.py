@@ -150,6 +150,7 @@ WORDS: Mapping[str, Label] = {
     "not_found": {"zh": "没有这个页面或变更", "en": "There is no such page or change"},
     "bad_page": {"zh": "无法显示这一页", "en": "This page cannot be shown"},
     "failed": {"zh": "暂时无法读取变更", "en": "The changes cannot be read now"},
+    "broken": {"zh": "页面出错", "en": "The page failed"},
     "refused": {"zh": "请求被拒绝", "en": "The request was refused"},
     "back": {"zh": "返回变更列表", "en": "Back to the list"},
 }

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from itsm_workflow.cli import web
 from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
@@ -54,17 +53,30 @@ def test_the_extra_is_named_if_it_is_missing(office: Office, monkeypatch: pytest
     assert (done.code, "pip install 'itsm-workflow[web]'" in done.err) == (1, True)
 
 
-@pytest.mark.parametrize(
-    ("host", "names", "answered"),
-    [
-        ("127.0.0.1", (), {"127.0.0.1", "localhost", "[::1]"}),
-        ("0.0.0.0", (), set()),  # noqa: S104 - it is not listened on
-        ("0.0.0.0", ("itsm.example.com",), {"127.0.0.1", "localhost", "[::1]", "itsm.example.com"}),  # noqa: S104 - as above
-    ],
-)
-def test_the_names_that_are_answered(host: str, names: tuple[str, ...], answered: set[str]) -> None:
-    """Those of this machine and the given ones; on another address without names, any."""
-    assert set(web.answered_names(host, names)) == answered
+def test_another_address_needs_a_name(office: Office) -> None:
+    """Otherwise pages elsewhere could read the console by a name of their own that leads to it."""
+    done = office.run("web", "--host", "0.0.0.0")  # noqa: S104 - it is not listened on
+    assert (done.code, "name it with --name HOST" in done.err) == (2, True), done.err
+
+
+def test_warnings_and_errors_are_on_standard_error(office: Office) -> None:
+    """A login that fails; cookies are for HTTPS alone if it is served so."""
+    office.apply("collector-42")
+    hashed = office.run("web-password", "li_si", "--password", "not-a-secret")
+    (office.folder / "logins").write_text(hashed.out, encoding="utf-8")
+    (office.folder / "logins").chmod(0o600)
+    with office.start("web", "--port", "0", "--logins", "logins", "--https") as served:
+        assert served.stderr is not None
+        login = f"{served.stderr.readline().split()[4]}login/"
+        requests.post(login, {"name": "li_si", "password": "guessed-it"}, timeout=PATIENCE)
+        right = {"name": "li_si", "password": "not-a-secret"}
+        cookie = requests.post(login, right, allow_redirects=False, timeout=PATIENCE).headers["Set-Cookie"]
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(PATIENCE) == 0
+        logged = served.stderr.read()
+    assert "WARNING itsm_workflow.web: A login as li_si from 127.0.0.1 failed." in logged
+    assert "guessed-it" not in logged
+    assert "; Secure;" in cookie
 
 
 def test_a_person_logs_in_and_acts_by_the_served_console(office: Office) -> None:

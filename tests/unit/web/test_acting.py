@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,6 @@ from werkzeug.security import generate_password_hash
 from itsm_workflow import State
 from itsm_workflow.web import console, sessions
 from itsm_workflow.web.people import COOKIE
-from itsm_workflow.web.sessions import Logins, hash_of
 from tests.support.desk import ASKED, Desk
 
 if TYPE_CHECKING:
@@ -390,31 +388,6 @@ def test_a_session_ends(olga: FlaskClient, desk: Desk) -> None:
     assert olga.get("/").status_code == 303
 
 
-def test_wrong_passwords_are_slowed_down(acting: Flask, desk: Desk) -> None:
-    """Known and unknown names are answered alike; the right password waits as well, but not for long."""
-    client = acting.test_client()
-    answers = [log_in(client, name, "wrong") for name in (NAME, "nobody", NAME, "nobody", NAME)]
-    assert {(one.status_code, "is wrong" in one.text) for one in answers} == {(403, True)}
-    slowed = log_in(client)
-    assert (slowed.status_code, int(slowed.headers["Retry-After"]) >= 1) == (429, True)
-    desk.clock.advance(sessions.SLOWEST.total_seconds())
-    assert log_in(client).status_code == 303
-
-
-def test_the_delay_grows_and_is_bounded(desk: Desk) -> None:
-    """A right password forgets the wrong ones."""
-    logins, delays = Logins(HASHES), []
-    for _ in range(12):
-        logins.check(NAME, "wrong", "192.0.2.1", desk.clock.now())
-        delays.append(round(logins.delay(NAME, "192.0.2.1", desk.clock.now()).total_seconds(), 3))
-    assert delays[:7] == [0, 0, 0, 0, 1, 2, 4]
-    assert round(max(delays)) == sessions.SLOWEST.total_seconds()
-    assert logins.delay(NAME, "192.0.2.9", desk.clock.now()) > dt.timedelta(seconds=59), "of the name"
-    assert logins.delay("x", "192.0.2.1", desk.clock.now()) > dt.timedelta(seconds=59), "of the address"
-    assert logins.check(NAME, PASSWORD, "192.0.2.1", desk.clock.now())
-    assert logins.delay(NAME, "192.0.2.1", desk.clock.now()).total_seconds() == 0
-
-
 def test_the_host_can_say_who_it_is(workflow: Workflow) -> None:
     """By its own session, in the context of the request."""
     app = console(workflow, person=lambda: request.headers.get("X-User"), allow_actions=True)
@@ -448,12 +421,3 @@ def test_a_console_that_cannot_be_safe_is_refused(workflow: Workflow, arguments:
     """When it is made."""
     with pytest.raises(ValueError, match=words):
         console(workflow, **arguments)  # type: ignore[arg-type]
-
-
-def test_a_password_is_stored_as_a_slow_hash_of_its_own() -> None:
-    """Two people with one password have different hashes."""
-    one, other = hash_of(PASSWORD), hash_of(PASSWORD)
-    assert one.startswith("scrypt:")
-    assert PASSWORD not in one
-    assert one != other
-    assert Logins({NAME: one}).check(NAME, PASSWORD, "", dt.datetime.now(dt.UTC))
