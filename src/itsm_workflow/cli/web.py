@@ -16,7 +16,7 @@ from itsm_workflow.cli.values import Whole
 from itsm_workflow.settings.rules import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from itsm_workflow.runtime.records import Records
 
@@ -54,6 +54,7 @@ def web(  # noqa: PLR0917 - click passes by name
 ) -> None:
     """Serve the console until Ctrl-C or SIGTERM: pages in which people look after changes."""
     from itsm_workflow.web import console  # noqa: PLC0415 - imported here to save start-up time
+    from itsm_workflow.web.logins import LoginFile, LoginFileError  # noqa: PLC0415 - as above
     from itsm_workflow.web.serving import PortInUseError, serve  # noqa: PLC0415 - as above
 
     if allow_actions and logins is None:
@@ -73,7 +74,10 @@ def web(  # noqa: PLR0917 - click passes by name
         sys.stderr.flush()
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    hashes = {} if logins is None else _hashes(logins)
+    try:
+        hashes = {} if logins is None else LoginFile(logins)
+    except LoginFileError as error:
+        raise click.UsageError(str(error)) from error
     with _opened(place, acts=allow_actions) as records:
         app = console(records, hosts={*_LOCAL, *names}, logins=hashes, allow_actions=allow_actions)
         try:
@@ -107,18 +111,3 @@ def web_password(name: str, password: str | None) -> None:
 def _opened(place: Place, *, acts: bool) -> Iterator[Records]:
     with place.workflow() if acts else place.records() as records:
         yield records
-
-
-def _hashes(path: pathlib.Path) -> Mapping[str, str]:
-    """Return the hash of each password by name, from a file with a line for each."""
-    found: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        name, separator, hashed = line.strip().partition(":")
-        if not separator or not name or hashed.count("$") != 2:  # noqa: PLR2004 - method$salt$hash
-            raise click.UsageError(f"line {number} of {path} is not one that `itsm-workflow web-password` prints")
-        found[name] = hashed
-    if not found:
-        raise click.UsageError(f"{path} has no line: make one with `itsm-workflow web-password NAME >> {path}`")
-    return found

@@ -53,7 +53,8 @@ def console(
             default any. Name them if the console is reached without a login: otherwise a page elsewhere could read it
             through a name that leads to this machine.
         logins: By name, the hash of the password of each person who may log in, as ``itsm-workflow web-password``
-            prints it. Sessions end with the process, and after eight hours.
+            prints it. A session ends with the process, after eight hours, and when the mapping no longer has the
+            hash with which it began.
         person: Called in the context of a request of Flask; returns the name of the person whose session of the host
             it is, or None to refuse.
         allow_actions: Whether the pages act: every act that `Workflow.allowed` lists for the person, who becomes its

@@ -52,6 +52,7 @@ class _Need:
     label: str
     number: Number
     oldest: Sequence[tuple[ChangeRequest, Badge, str]]
+    unreadable: Sequence[tuple[str, str]]
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +89,8 @@ def overview_page(site: Site) -> Response:
 
 def _need(records: Records, reason: AttentionReason, count: Count, reader: Reader) -> _Need:
     definition = records.definition
-    oldest = records.find_page(attention=[reason], limit=OLDEST).changes
+    page = records.find_page(attention=[reason], limit=OLDEST)
+    oldest = page.changes
     sentences = [records.why(change.id, language=reader.language) for change in oldest]
     return _Need(
         label=reader.reason(reason),
@@ -97,6 +99,7 @@ def _need(records: Records, reason: AttentionReason, count: Count, reader: Reade
             (change, badge(definition, change, reader), without_name(sentence, change, reader))
             for change, sentence in zip(oldest, sentences, strict=True)
         ],
+        unreadable=[(one, reader.words("unreadable", error=error)) for one, error in page.unreadable.items()],
     )
 
 

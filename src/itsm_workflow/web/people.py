@@ -70,7 +70,7 @@ class People:
                 abort(403)
             g.person = Person(name=name, csrf=token_of(self._key, name))
         elif self._logins is not None:
-            session = self._session()
+            session = self._session(self._logins)
             if session is not None:
                 g.person = Person(name=session.person, csrf=session.csrf, has_own_login=True)
             elif request.endpoint != "login":
@@ -99,13 +99,14 @@ class People:
             answer = self._asking(site, 429, g.reader.words("wait"))
             answer.headers["Retry-After"] = str(int(delay.total_seconds()) + 1)
             return answer
-        if not self._logins.check(name, password, address, now):
+        hashed = self._logins.check(name, password, address, now)
+        if not hashed:
             logger.warning("A login as %s from %s failed.", short_line(name, _SHOWN), address or "an unknown address")
             return self._asking(site, 403, g.reader.words("wrong_password"))
         answer = make_response(redirect(_own_path(request.form.get("next", "")), 303))
         answer.set_cookie(
             COOKIE,
-            self._sessions.open(name, now),
+            self._sessions.open(name, hashed, now),
             max_age=int(LIFETIME.total_seconds()),
             httponly=True,
             samesite="Strict",
@@ -122,8 +123,10 @@ class People:
         answer.delete_cookie(COOKIE, path=request.script_root or "/")
         return answer
 
-    def _session(self) -> Session | None:
-        return self._sessions.find(request.cookies.get(COOKIE, ""), g.reader.now)
+    def _session(self, logins: Logins) -> Session | None:
+        """Return the session of the request; None if the person may not log in any more, or has another password."""
+        found = self._sessions.find(request.cookies.get(COOKIE, ""), g.reader.now)
+        return found if found is not None and logins.hash_of(found.person) == found.hashed else None
 
     def _asking(self, site: Site, status: int = 200, problem: str = "") -> Response:
         following = request.values.get("next", "")

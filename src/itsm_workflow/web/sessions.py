@@ -58,12 +58,14 @@ class Session:
 
     Attributes:
         person: The name, which becomes the actor of each entry.
+        hashed: The hash of the password; the session ends when the person has another one.
         csrf: The token that each form of the session must send back.
         until: The time at which the session ends.
     """
 
     person: str
-    csrf: str
+    hashed: str = attrs.field(repr=False)
+    csrf: str = attrs.field(repr=False)
     until: dt.datetime
 
 
@@ -74,12 +76,12 @@ class Sessions:
         self._lock = threading.Lock()
         self._sessions: OrderedDict[str, Session] = OrderedDict()
 
-    def open(self, person: str, now: dt.datetime) -> str:
+    def open(self, person: str, hashed: str, now: dt.datetime) -> str:
         """Begin a session, and return its token."""
         token = secrets.token_urlsafe(32)
         with self._lock:
             self._sessions[_digest(token)] = Session(
-                person=person, csrf=secrets.token_urlsafe(32), until=now + LIFETIME
+                person=person, hashed=hashed, csrf=secrets.token_urlsafe(32), until=now + LIFETIME
             )
             while len(self._sessions) > _MOST:
                 self._sessions.popitem(last=False)
@@ -101,16 +103,21 @@ class Logins:
     """The passwords of the people who may log in, as hashes, and the delay after wrong ones.
 
     Args:
-        hashes: By name, the hash of the password, as `itsm-workflow web-password` prints it; at least one.
+        hashes: By name, the hash of the password, as `itsm-workflow web-password` prints it; at least one
+            at first. They are looked up at each use, so the mapping may change.
     """
 
     def __init__(self, hashes: Mapping[str, str]) -> None:
-        self._hashes = dict(hashes)
+        self._hashes = hashes
         self._lock = threading.Lock()
         self._attempts: OrderedDict[str, _Attempts] = OrderedDict()
         # An unknown name takes as long as a wrong password, so that names cannot be found out by time.
         method = next(iter(self._hashes.values())).partition("$")[0]
         self._other = generate_password_hash(secrets.token_urlsafe(16), method=method)
+
+    def hash_of(self, name: str) -> str:
+        """Return the hash of the password that a name has now; empty for a name that may not log in."""
+        return self._hashes.get(name, "")
 
     def begin(self, name: str, address: str, now: dt.datetime) -> dt.timedelta:
         """Count an attempt as a wrong one before its password is looked at; return the time to wait before it.
@@ -136,21 +143,24 @@ class Logins:
                 self._attempts.popitem(last=False)
         return _NONE
 
-    def check(self, name: str, password: str, address: str, now: dt.datetime) -> bool:
-        """Return whether a password is that of a name, after `begin`; a right one forgets the wrong ones of the name.
+    def check(self, name: str, password: str, address: str, now: dt.datetime) -> str:
+        """Return the hash of a name if the password is right, otherwise an empty text; called after `begin`.
+
+        A right password forgets the wrong ones of the name.
 
         Of the address, it forgets only the attempt itself: a person with a password of their own could otherwise guess
         those of others without a delay.
         """
         # The comparison comes first: a name that does not exist must take as long as one that does.
-        if not (check_password_hash(self._hashes.get(name, self._other), password) and name in self._hashes):
-            return False
+        hashed = self.hash_of(name)
+        if not (check_password_hash(hashed or self._other, password) and hashed):
+            return ""
         (of_name, _), (of_address, _) = _keys(name, address)
         with self._lock:
             self._attempts.pop(of_name, None)
             if (attempts := self._attempts.get(of_address)) is not None:
                 self._attempts[of_address] = _Attempts(number=attempts.number - 1, end=now)
-        return True
+        return hashed
 
 
 def token_of(key: bytes, person: str) -> str:

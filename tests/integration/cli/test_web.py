@@ -84,6 +84,7 @@ def test_a_person_logs_in_and_acts_by_the_served_console(office: Office) -> None
     change = office.apply("collector-42")
     hashed = office.run("web-password", "li_si", "--password", "not-a-secret")
     (office.folder / "logins").write_text(f"# people\n{hashed.out}", encoding="utf-8")
+    (office.folder / "logins").chmod(0o600)
     with office.start("web", "--port", "0", "--logins", "logins", "--allow-actions") as served:
         assert served.stderr is not None
         address = served.stderr.readline().split()[4]
@@ -103,6 +104,7 @@ def test_a_person_logs_in_and_acts_by_the_served_console(office: Office) -> None
     ("arguments", "text", "words"),
     [
         (("--allow-actions",), None, "needs a login"),
+        (("--logins", "logins"), None, "cannot read logins: No such file"),
         (("--logins", "logins"), "", "has no line"),
         (("--logins", "logins"), "li_si\n", "line 1 of logins is not one"),
     ],
@@ -113,6 +115,7 @@ def test_a_login_that_cannot_be_is_refused(
     """Before anything is served."""
     if text is not None:
         (office.folder / "logins").write_text(text, encoding="utf-8")
+        (office.folder / "logins").chmod(0o600)
     done = office.run_process("web", *arguments)
     assert (done.code, words in done.err) == (2, True), done.err
 

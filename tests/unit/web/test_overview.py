@@ -6,6 +6,8 @@ import re
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import attrs
+
 from itsm_workflow import open_storage
 from itsm_workflow.runtime.counting import Count
 from itsm_workflow.storage import SupportsCounts
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow import Workflow
     from itsm_workflow.form import FormArguments
+    from itsm_workflow.storage.protocol import Query, Rows
 
 
 def numbers(text: str) -> dict[str, list[str]]:
@@ -69,6 +72,23 @@ def test_counts_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
     text = console(workflow, clock=desk.clock).test_client().get("/").text
     assert numbers(text)["Draft"][0] == "2+"
     assert "counted up to its limit" in text
+
+
+def test_a_change_that_cannot_be_read_is_listed(
+    client: FlaskClient, desk: Desk, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its id and its error, beneath the reason that counts it."""
+    change, find = workflow.resolve("collector-1"), desk.store.inner.find
+
+    def damaged(query: Query) -> Rows:
+        found = find(query)
+        rows = (attrs.evolve(row, document="{}") if row.subject == "collector-1" else row for row in found.rows)
+        return attrs.evolve(found, rows=tuple(rows))
+
+    monkeypatch.setattr(desk.store, "find", damaged)
+    text = client.get("/").text
+    assert "collector-1" not in text
+    assert text.index("all 1") < text.index(change.id) < text.index("cannot be read")
 
 
 def test_a_look_that_is_late_is_named(client: FlaskClient, desk: Desk, workflow: Workflow) -> None:
