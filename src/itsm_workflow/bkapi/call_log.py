@@ -42,6 +42,7 @@ _SECRET_WORDS = (
     "secret",
     "password",
     "passwd",
+    "pwd",
     "passphrase",
     "authorization",
     "authinfo",

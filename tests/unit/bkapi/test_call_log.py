@@ -262,6 +262,7 @@ class TestShown:
             "bk_app_secret",
             "PASSWORD",
             "passwd",
+            "db_pwd",
             "passphrase",
             "Authorization",
             "auth_info",
