@@ -250,12 +250,11 @@ class Records(Counted):
             StorageCorrupt: The history differs from what was written.
         """
         stored, now = self._journal.load(change_id), self._journal.clock.now()
-        change = stored.change
         return Overview(
-            change=change,
-            status=self._status(change, language),
+            change=stored.change,
+            status=self._status(stored.change, language),
             why=why(self.definition, stored, now, self._knows, language=language),
-            allowed=self._allowed("overview", change, actor),
+            allowed=self._allowed("overview", stored.change, actor),
             history=tuple(self._journal.history(change_id, stored)[: stored.seq]),
         )
 
@@ -319,8 +318,7 @@ class Records(Counted):
     def graph(self, change_id: str | None = None) -> Graph:
         """Return the workflow as a graph, with the path of the given change, if any."""
         path = () if change_id is None else self.history(change_id)
-        journal = self._journal
-        return Graph(definition=self.definition, path=path, policy=journal.policy, effects=journal.effects)
+        return Graph(definition=self.definition, path=path, policy=self._journal.policy, effects=self._journal.effects)
 
     def timeline(self, change_id: str) -> Timeline:
         """Return the timeline of a change, drawn from its history."""
