@@ -81,8 +81,7 @@ class ClosesTheFileOfARead(OneFile):
     """Closes the file that a read has open, so that the read ends with an error of Python."""
 
     def _data(self) -> bytes | None:
-        with suppress(FileNotFoundError):
-            vars(self)["file"] = self._path.open("rb")
+        with suppress(FileNotFoundError), self._path.open("rb") as vars(self)["file"]:
             return bytes(vars(self)["file"].read())
         return None
 
