@@ -248,8 +248,21 @@ def _address(url: str) -> str:
 
 
 def tls_context(trusted: str = "") -> ssl.SSLContext:
-    """Return a TLS context that checks certificates against a file or folder; the default is that of requests."""
+    """Return a TLS context that checks certificates against a file or folder; the default is that of requests.
+
+    Clients that trust the same certificates share a context; one is made anew when the file or folder has changed.
+
+    Raises:
+        OSError: There is no such file or folder, or it holds no certificates.
+    """
     trusted = trusted or requests.utils.DEFAULT_CA_BUNDLE_PATH
+    found = Path(trusted).stat()
+    return _context(trusted, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=16)
+def _context(trusted: str, state: tuple[int, ...]) -> TLSContext:  # noqa: ARG001 - part of the cache's key
+    """Read the certificates, which takes milliseconds."""
     # Not create_default_context, which writes the session keys to a file if the environment names one.
     context = TLSContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -7,7 +7,10 @@ included backends are found in the same way as those of other packages.
 from __future__ import annotations
 
 import difflib
+import functools
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast, runtime_checkable
 
 from itsm_workflow.errors import StorageError, StorageSchemaError, StorageUnavailable
@@ -217,10 +220,8 @@ def check_schema(url: str | SecretURL) -> None:
 
 def loadable_backends() -> dict[str, object]:
     """Return the classes of the installed backends by scheme, without those of which a requirement is missing."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 - as in _entry_point
-
     found: dict[str, object] = {}
-    for entry in entry_points(group=GROUP):
+    for entry in _installed():
         with suppress(StorageError):
             found[entry.name] = _load(entry)
     return found
@@ -259,10 +260,7 @@ def backend_of(url: str | SecretURL) -> type[OpenableBackend]:
 
 
 def _entry_point(scheme: str) -> EntryPoint:
-    # Imported here to save start-up time: only an application that opens a store by URL needs it.
-    from importlib.metadata import entry_points  # noqa: PLC0415
-
-    installed = entry_points(group=GROUP)
+    installed = _installed()
     found = {entry.value: entry for entry in installed if entry.name == scheme}
     if not found:
         known = sorted({entry.name for entry in installed})
@@ -276,6 +274,29 @@ def _entry_point(scheme: str) -> EntryPoint:
     if len(found) > 1:
         raise StorageError(f"several backends claim {scheme}://: {', '.join(sorted(found))}; uninstall all but one")
     return next(iter(found.values()))
+
+
+def _installed() -> tuple[EntryPoint, ...]:
+    return _read(tuple((folder, _changed_at(folder)) for folder in sys.path))
+
+
+def _changed_at(folder: str) -> int:
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@functools.lru_cache(maxsize=1)
+def _read(folders: tuple[tuple[str, int], ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001 - the key of the cache
+    """Read the entry points of every installed distribution, which takes milliseconds, once per state of the folders.
+
+    A package that is installed or removed while the process runs changes its folder, and is seen.
+    """
+    # Imported here to save start-up time: only an application that opens a store by URL needs it.
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    return tuple(entry_points(group=GROUP))
 
 
 def _load(entry: EntryPoint) -> type[OpenableBackend]:

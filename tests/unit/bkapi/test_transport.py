@@ -9,15 +9,17 @@ import socket
 import ssl
 import threading
 import zlib
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
 import pytest
+import requests
 
 from itsm_workflow.bkapi.body import unpack
 from itsm_workflow.bkapi.connections import TLSContext, current
-from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse, Transport, _address, _Session
+from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse, Transport, _address, _Session, tls_context
 from itsm_workflow.bkapi.tunnel import NO_TUNNEL, TunnelRefused
 from itsm_workflow.errors import GatewayProtocolError, GatewayUnavailable
 from itsm_workflow.secrets import Secret
@@ -253,6 +255,22 @@ def test_a_connection_of_its_own_is_closed_whatever_the_server_says(monkeypatch:
         assert ended.wait(PATIENCE)
         transport.close()
     assert len(made) == 1
+
+
+def test_clients_share_the_certificates_until_their_file_changes(tmp_path: Path) -> None:
+    """To read them takes milliseconds; a bundle that was replaced is read by the next client."""
+    bundle = tmp_path / "bundle.pem"
+    shipped = Path(requests.utils.DEFAULT_CA_BUNDLE_PATH).read_text(encoding="utf-8").split("-----END CERTIFICATE-----")
+    bundle.write_text("-----END CERTIFICATE-----".join([*shipped[:2], ""]), encoding="utf-8")
+    first = tls_context(str(bundle))
+    assert tls_context(str(bundle)) is first
+    assert first.cert_store_stats()["x509"] == 2
+
+    bundle.write_text("-----END CERTIFICATE-----".join([*shipped[:3], ""]), encoding="utf-8")
+    assert tls_context(str(bundle)).cert_store_stats()["x509"] == 3
+    bundle.unlink()
+    with pytest.raises(FileNotFoundError):
+        tls_context(str(bundle))
 
 
 def test_a_tls_context_hands_on_each_argument() -> None:

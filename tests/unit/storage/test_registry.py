@@ -50,6 +50,17 @@ def test_memory() -> None:
     assert one.find(Query()).rows == ()
 
 
+def test_a_backend_that_is_installed_or_removed_meanwhile_is_seen(install: Install, tmp_path: Path) -> None:
+    """What was installed is remembered only until a folder of packages changes."""
+    with pytest.raises(StorageError, match="no storage backend is installed for meanwhile"):
+        open_storage("meanwhile://")
+    install("meanwhile", "itsm_workflow_backends.memory:MemoryBackend", name="another")
+    assert isinstance(open_storage("meanwhile://"), MemoryBackend)
+    shutil.rmtree(tmp_path / "another-1.0.dist-info")
+    with pytest.raises(StorageError, match="no storage backend is installed for meanwhile"):
+        open_storage("meanwhile://")
+
+
 def test_a_backend_satisfies_the_port() -> None:
     """The protocol can be checked at run time."""
     assert isinstance(open_storage("memory://"), StorageBackend)
