@@ -55,7 +55,11 @@ class Seen:
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the trials fork processes")
 
-WAYS = ["python", *(["preloaded"] if shutil.which("cc") and sys.platform.startswith("linux") else [])]
+IS_PRELOADED = bool(shutil.which("cc")) and sys.platform.startswith("linux")
+WAYS = [
+    pytest.param("python", marks=[pytest.mark.long] if IS_PRELOADED else []),  # the way where nothing is preloaded
+    *(["preloaded"] if IS_PRELOADED else []),
+]
 
 
 @pytest.fixture(params=WAYS)
@@ -198,7 +202,7 @@ def test_a_write_can_be_cut_short(tmp_path: Path, way: str) -> None:
     assert (tmp_path / "a").read_bytes() == b"012345678"
 
 
-@pytest.mark.skipif("preloaded" not in WAYS, reason="it needs a C compiler, and Linux")
+@pytest.mark.skipif(not IS_PRELOADED, reason="it needs a C compiler, and Linux")
 def test_the_calls_of_a_library_in_c_are_seen(tmp_path: Path) -> None:
     """SQLite's writes and syncs, and its locks."""
     operations = seen(tmp_path, make_a_table)[0].operations

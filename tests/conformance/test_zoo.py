@@ -39,6 +39,7 @@ from tests.conformance.zoo_races import (
     KeepsItsConnection,
     KeepsItsLog,
     LocksForASecond,
+    LocksTheProcess,
     SharesItsLockAcrossAFork,
     WritesTheRowBeforeItsEntries,
 )
@@ -79,7 +80,8 @@ def new_store(tmp_path: Path) -> NewStore:
 
 
 SLOW = {
-    *(HoldsSubjectsForASecond, LocksForASecond, SkipsAClaimThatMovesNothing, WritesTheRowBeforeItsEntries),
+    *(HoldsSubjectsForASecond, LocksForASecond, LocksTheProcess, SkipsAClaimThatMovesNothing),
+    WritesTheRowBeforeItsEntries,
     *(*zoo_errors.ZOO, *zoo_undoing.ZOO, *zoo_hidden.ZOO, *zoo_interrupts.ZOO, *zoo_taking_over.ZOO),
 }
 """What they do is found after seconds, or in many trials."""

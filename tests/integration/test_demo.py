@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import os
 import pathlib
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+from filelock import FileLock
 from rich.cells import cell_len
 
 from itsm_workflow import COLLECTOR_CHANGE, demo
@@ -59,11 +61,18 @@ class Run:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run the command once, as a process of its own."""
-    folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "itsm_workflow", "demo", "--json", "--folder", str(folder)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False)
-    return Run(done.returncode, json.loads(done.stdout), done.stderr.splitlines())
+    """Run the command as a process of its own, once for all workers of this test run."""
+    folder = tmp_path_factory.getbasetemp() / "demo"
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parents[1] / "demo"
+    output = folder.with_suffix(".json")
+    with FileLock(folder.with_suffix(".lock")):
+        if not output.exists():
+            command = [sys.executable, "-m", "itsm_workflow", "demo", "--json", "--folder", str(folder)]
+            done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False)
+            output.write_text(json.dumps([done.returncode, done.stdout, done.stderr]), encoding="utf-8")
+    code, shown, noted = json.loads(output.read_text(encoding="utf-8"))
+    return Run(code, json.loads(shown), noted.splitlines())
 
 
 def change_of(run: Run, scenario: str) -> Row:

@@ -250,7 +250,8 @@ def _address(url: str) -> str:
 def tls_context(trusted: str = "") -> ssl.SSLContext:
     """Return a TLS context that checks certificates against a file or folder; the default is that of requests.
 
-    Clients that trust the same certificates share a context; one is made anew when the file or folder has changed.
+    Clients that trust the same certificates share a context; when the file or folder has changed, the next
+    client reads it again.
 
     Raises:
         OSError: There is no such file or folder, or it holds no certificates.

@@ -384,7 +384,17 @@ class TrackerOf(Tracker):
         return self._kind(url, self.secrets[0], deadline=1.0)
 
 
-@pytest.mark.parametrize(("kind", "promise"), [pytest.param(*one, id=one[0].__name__) for one in BROKEN.items()])
+PATIENT = {WaitsForEver, WaitsForEachByte, EndlessLook}
+"""The check waits for seconds until it can say that one of these does not end."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "promise"),
+    [
+        pytest.param(*one, id=one[0].__name__, marks=[pytest.mark.long] if one[0] in PATIENT else [])
+        for one in BROKEN.items()
+    ],
+)
 def test_the_defect_is_found(kind: type[TrackerGateway], promise: str) -> None:
     """By the promise that names it."""
     report = check_gateway(partial(TrackerOf, kind), only=[promise])
