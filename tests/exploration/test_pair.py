@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from docs.examples.plan_then_execute import PLAN_THEN_EXECUTE
-from itsm_workflow.machine import engine
+from itsm_workflow.machine import effect_updates
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State
 from itsm_workflow.testing.exploration import PAIR_INVARIANTS, Bounds, explore, operator_acts
 from itsm_workflow.testing.exploration.itsm import Itsm
@@ -78,7 +78,7 @@ def test_a_number_that_is_read_once() -> None:
 
 def test_an_effect_id_without_its_submission(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that ignores repeats would not start what the second approval allows."""
-    monkeypatch.setattr(engine, "effect_planned", planted.effect_of_the_subject)
+    monkeypatch.setattr(effect_updates, "planned", planted.effect_of_the_subject)
     assert explore(bounds=LEAST).holds
     (finding,) = explore(changes=2, bounds=LEAST).violations
     assert (finding.promise, finding.problem) == (

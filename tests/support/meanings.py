@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow import Exemption, Roles, Transition, Trigger, approval_workflow
+from itsm_workflow.machine import effect_updates, guards, updates
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine import guards, updates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +92,7 @@ def tallied(facts: Facts) -> ChangeRequest:
 
 def ordered(facts: Facts) -> ChangeRequest:
     """Plan an order each time."""
-    return updates.effect_planned(facts.change, "order", facts.now, facts.actor)
+    return effect_updates.planned(facts.change, "order", facts.now, facts.actor)
 
 
 def row(trigger: enum.StrEnum, source: Stage, dest: Stage | None, **values: Any) -> Transition:

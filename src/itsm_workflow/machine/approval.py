@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from itsm_workflow.errors import DefinitionError
-from itsm_workflow.machine import due, guards, updates, withdrawal
+from itsm_workflow.machine import due, effect_updates, guards, updates, withdrawal
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, unchanged, waits_for_a_person
@@ -212,13 +212,13 @@ def _one_round(
         row(trigger=T.CLEAR_ATTENTION, sources=every, dest=None, evidence=ev.Decision,
             guard=guards.may_clear_attention, update=updates.attention_cleared, note="an operator has looked"),
         row(trigger=T.START_EFFECT, sources=every, dest=None, evidence=ev.EffectStart,
-            guard=guards.effect_may_start, update=updates.effect_started, note="stored before the work starts"),
+            guard=guards.effect_may_start, update=effect_updates.started, note="stored before the work starts"),
         row(trigger=T.DELIVER_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,
-            guard=guards.effect_was_done, update=updates.effect_delivered, note="the work is done"),
+            guard=guards.effect_was_done, update=effect_updates.delivered, note="the work is done"),
         row(trigger=T.FAIL_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,
-            guard=guards.effect_has_failed, update=updates.effect_failed, note="the delivery failed, and is counted"),
+            guard=guards.effect_has_failed, update=effect_updates.failed, note="the delivery failed, and is counted"),
         row(trigger=T.RETRY_EFFECT, sources=every, dest=None, evidence=ev.EffectRetry,
-            guard=guards.effect_is_parked, update=updates.effect_retried, note="an operator retries a parked effect"),
+            guard=guards.effect_is_parked, update=effect_updates.retried, note="an operator retries a parked effect"),
     )
     # fmt: on
 

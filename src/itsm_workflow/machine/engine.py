@@ -12,13 +12,14 @@ from transitions import Machine, MachineError, State
 
 from itsm_workflow.change import ChangeRequest, Entry
 from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.machine import effect_updates
 from itsm_workflow.machine.declared_types import wrong_values
 from itsm_workflow.machine.definition import FactMissingError, Facts
 from itsm_workflow.machine.evidence import Drafted
 from itsm_workflow.machine.host_concern import with_host_concern
 from itsm_workflow.machine.host_results import checked_reason, checked_update
 from itsm_workflow.machine.self_approval import with_review
-from itsm_workflow.machine.updates import attention_cleared, effect_planned
+from itsm_workflow.machine.updates import attention_cleared
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -154,7 +155,7 @@ def fire(
     outcome = definition.outcome_in(state, updated.outcome)
     moved = attrs.evolve(updated, state=state, outcome=outcome, updated_at=now)
     for name in _names(updated, state, effects or {}, aliases or {}) if state != change.state else ():
-        moved = effect_planned(moved, name, now, actor)
+        moved = effect_updates.planned(moved, name, now, actor)
     entry = Entry(
         change_id=change.id,
         seq=seq,

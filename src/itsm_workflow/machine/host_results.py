@@ -14,7 +14,7 @@ import attrs
 
 from itsm_workflow.change import WITHDRAW, AttentionReason, ChangeRequest
 from itsm_workflow.errors import DefinitionError
-from itsm_workflow.machine import updates, withdrawal
+from itsm_workflow.machine import effect_updates, updates, withdrawal
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.declared_types import wrong_json, wrong_values
 from itsm_workflow.readonly import NOTHING
@@ -30,7 +30,7 @@ IDENTITY = ("id", "workflow", "definition_version", "subject", "state", "created
 
 _OWN = {"data", "attention", "effects", "planned", "updated_at"}
 _OF_LIBRARY = tuple(field.name for field in attrs.fields(ChangeRequest) if field.name not in {*_OWN, *IDENTITY})
-_LIBRARY = {updates.__name__, withdrawal.__name__}
+_LIBRARY = {updates.__name__, effect_updates.__name__, withdrawal.__name__}
 
 
 def checked_reason(workflow: str, row: Transition, result: object) -> str | None:
@@ -93,11 +93,12 @@ def _effects_problem(change: ChangeRequest, updated: ChangeRequest) -> str:
     planned = change
     for effect in updated.effects[len(change.effects) :]:
         if effect.name != WITHDRAW:
-            planned = updates.effect_planned(planned, effect.name, effect.due_at, effect.actor)
+            planned = effect_updates.planned(planned, effect.name, effect.due_at, effect.actor)
         if planned.effects[-1:] != (effect,):
-            return f"sets effects, but effect {effect.id} was not planned by effect_planned with a name of the host"
+            rule = "was not planned by effect_updates.planned with a name of the host"
+            return f"sets effects, but effect {effect.id} {rule}"
     if updated.planned != planned.planned:
-        return "sets planned, which counts the effects that effect_planned plans"
+        return "sets planned, which counts the effects that effect_updates.planned plans"
     return ""
 
 

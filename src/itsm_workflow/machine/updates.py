@@ -10,7 +10,6 @@ import attrs
 from itsm_workflow.change import (
     WITHDRAW,
     Attempt,
-    Attention,
     AttentionReason,
     Decider,
     EffectStatus,
@@ -18,27 +17,24 @@ from itsm_workflow.change import (
     Moment,
     Outcome,
     Phase,
-    PlannedEffect,
     Suspicion,
     Ticket,
     TicketDecision,
 )
+from itsm_workflow.machine import effect_updates, withdrawal
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval_rule import DOUBTS, applicant_of
 from itsm_workflow.machine.earlier_tickets import with_the_ticket
+from itsm_workflow.machine.effect_updates import parked_attention, with_attention
 from itsm_workflow.machine.guards import OUTCOMES
 from itsm_workflow.machine.intervals import has_passed
 from itsm_workflow.readonly import ReadOnlyDict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import Facts
 
 _UNDONE = frozenset({EffectStatus.PLANNED, EffectStatus.STARTED})
-_AT_REST: Mapping[str, Any] = ReadOnlyDict({"owner": "", "claimed_until": None, "lost": 0})  # no worker delivers it
 _MOMENT = dt.timedelta(microseconds=1)
 
 
@@ -69,7 +65,7 @@ def submitted(facts: Facts) -> ChangeRequest:
         outcome=None,
         ended_at=None,
         suspicion=None,
-        attention=_parked(change, facts.now),
+        attention=parked_attention(change, facts.now),
         heard=None,
         submission=wanted.number,
         round=facts.change.round + 1,
@@ -99,7 +95,7 @@ def unsent(facts: Facts) -> ChangeRequest:
     change = _attempt(facts, phase=Phase.QUEUED, marked_at=None, not_before=later, unsent=times, problem=problem)
     details, raised = {"times": str(times), "problem": problem}, change.attention
     if times == facts.policy.unsent_attempts:
-        return _with_attention(facts, change, AttentionReason.UNSENT, details)
+        return with_attention(facts, change, AttentionReason.UNSENT, details)
     if raised is not None and raised.reason is AttentionReason.UNSENT:
         # A person who has fixed one cause needs the newest one; the entries of the history have each.
         return attrs.evolve(change, attention=attrs.evolve(raised, facts=ReadOnlyDict(details)))
@@ -139,7 +135,7 @@ def looked_up(facts: Facts) -> ChangeRequest:
     reason = AttentionReason.NOT_FOUND if note.answered else AttentionReason.LOOKUP_FAILED
     if attention is not None and attention.reason in {reason, AttentionReason.DUPLICATE, AttentionReason.MISMATCH}:
         return change
-    return _with_attention(facts, change, reason, {"key": attempt.key, "looks": str(attempt.looks + 1)})
+    return with_attention(facts, change, reason, {"key": attempt.key, "looks": str(attempt.looks + 1)})
 
 
 def recorded(facts: Facts) -> ChangeRequest:
@@ -154,7 +150,9 @@ def recorded(facts: Facts) -> ChangeRequest:
         recorded_at=facts.now,
     )
     attempt = attrs.evolve(facts.attempt, problem="", look_problem="")
-    return attrs.evolve(facts.change, attempt=attempt, ticket=ticket, attention=_parked(facts.change, facts.now))
+    return attrs.evolve(
+        facts.change, attempt=attempt, ticket=ticket, attention=parked_attention(facts.change, facts.now)
+    )
 
 
 def refused(facts: Facts) -> ChangeRequest:
@@ -170,7 +168,7 @@ def requeued(facts: Facts) -> ChangeRequest:
     """Start the next attempt with the same key, so that a duplicate is visible; drop the earlier hint."""
     restarted = {"number": facts.attempt.number + 1, "phase": Phase.QUEUED, "looks": 0, "looked": None, "unsent": 0}
     change = _attempt(facts, **restarted, marked_at=None, problem="", look_problem="")
-    return attrs.evolve(change, attention=_parked(facts.change, facts.now), heard=None)
+    return attrs.evolve(change, attention=parked_attention(facts.change, facts.now), heard=None)
 
 
 def heard(facts: Facts) -> ChangeRequest:
@@ -204,7 +202,7 @@ def approved(facts: Facts) -> ChangeRequest:
     if not facts.approval.alarms_of(facts.expect(ev.Snapshot), applicant=applicant):
         return change
     details = {"ticket": facts.ticket.id, "approver": applicant}
-    return _with_attention(facts, change, AttentionReason.SELF_APPROVED, details)
+    return with_attention(facts, change, AttentionReason.SELF_APPROVED, details)
 
 
 def attested(facts: Facts) -> ChangeRequest:
@@ -217,7 +215,7 @@ def attested(facts: Facts) -> ChangeRequest:
     if not facts.approval.alarms_of_approver(given.approver, applicant=applicant):
         return change
     details = {"ticket": facts.ticket.id, "approver": applicant}
-    return _with_attention(facts, change, AttentionReason.SELF_APPROVED, details)
+    return with_attention(facts, change, AttentionReason.SELF_APPROVED, details)
 
 
 def rejected(facts: Facts) -> ChangeRequest:
@@ -250,14 +248,14 @@ def contradicted(facts: Facts) -> ChangeRequest:
     if name in facts.change.contradictions:
         return facts.change
     change = attrs.evolve(facts.change, contradictions=(*facts.change.contradictions, name))
-    return _with_attention(facts, change, reason, details)
+    return with_attention(facts, change, reason, details)
 
 
 def withdrawal_planned(facts: Facts) -> ChangeRequest:
     """Plan the built-in effect, unless one is already waiting for delivery."""
     if any(one.name == WITHDRAW and one.status in _UNDONE for one in facts.change.effects):
         return facts.change
-    return effect_planned(facts.change, WITHDRAW, facts.now, facts.actor)
+    return effect_updates.planned(facts.change, WITHDRAW, facts.now, facts.actor)
 
 
 def accepted_after_withdrawal(facts: Facts) -> ChangeRequest:
@@ -266,7 +264,7 @@ def accepted_after_withdrawal(facts: Facts) -> ChangeRequest:
     resolved = {AttentionReason.WITHDRAWAL_UNRESOLVED, AttentionReason.EFFECT_PARKED}
     if change.attention is None or change.attention.reason not in resolved:
         return change
-    return attrs.evolve(change, attention=_parked(change, facts.now))
+    return attrs.evolve(change, attention=parked_attention(change, facts.now))
 
 
 def attention_raised(facts: Facts) -> ChangeRequest:
@@ -279,7 +277,7 @@ def attention_raised(facts: Facts) -> ChangeRequest:
         change = attrs.evolve(change, suspicion=None)
     if current is not None and (current.reason, dict(current.facts)) == (concern.reason, dict(concern.facts)):
         return change
-    return _with_attention(facts, change, concern.reason, concern.facts)
+    return with_attention(facts, change, concern.reason, concern.facts)
 
 
 def attention_cleared(facts: Facts) -> ChangeRequest:
@@ -287,121 +285,16 @@ def attention_cleared(facts: Facts) -> ChangeRequest:
     return attrs.evolve(facts.change, attention=None)
 
 
-def effect_planned(change: ChangeRequest, name: str, now: dt.datetime, actor: str) -> ChangeRequest:
-    """Plan one more effect, due now; its id must not depend on entry numbers, since a repair can remove entries."""
-    effect = PlannedEffect(
-        id=f"{change.id}.{name}.{change.submission}.{change.planned}",
-        name=name,
-        status=EffectStatus.PLANNED,
-        due_at=now,
-        actor=actor,
-    )
-    return attrs.evolve(change, effects=(*change.effects, effect), planned=change.planned + 1)
-
-
-def effect_started(facts: Facts) -> ChangeRequest:
-    """Count the delivery before it starts, so that a delivery that crashes its process is counted as well."""
-    start = facts.expect(ev.EffectStart)
-    before = facts.change.expect_effect(start.effect)
-    change = _effect(
-        facts,
-        start.effect,
-        status=EffectStatus.STARTED,
-        attempts=start.attempt,
-        due_at=facts.now,
-        owner=start.owner,
-        claimed_until=start.until,
-        lost=before.lost + 1 if before.status is EffectStatus.STARTED else 0,
-        unsure=before.unsure or (before.name == WITHDRAW and before.status is EffectStatus.STARTED),
-    )
-    return _with_known_effect(change, start.effect)
-
-
-def effect_delivered(facts: Facts) -> ChangeRequest:
-    """Store that the effect was delivered."""
-    result = facts.expect(ev.EffectResult)
-    status = withdrawal.status_after(facts.change.expect_effect(result.effect), result)
-    change = _effect(facts, result.effect, status=status, error="", unsure=False, **_AT_REST)
-    return _with_known_effect(_without_parked_attention(change), result.effect)
-
-
-def effect_failed(facts: Facts) -> ChangeRequest:
-    """Store the failure; after too many, park the effect and raise attention."""
-    result = facts.expect(ev.EffectResult)
-    if result.withdrawal is ev.Withdrawal.NOT_YET:
-        return withdrawal.tried_later(facts)
-    before = facts.change.expect_effect(result.effect)
-    tries = before.tries
-    parked = result.final or tries >= facts.policy.effect_attempts
-    change = _effect(
-        facts,
-        result.effect,
-        status=EffectStatus.PARKED if parked else EffectStatus.PLANNED,
-        due_at=facts.now + facts.policy.effect_wait(tries),
-        error=result.error,
-        unsure=before.unsure or result.withdrawal is ev.Withdrawal.UNKNOWN,
-        **_AT_REST,
-    )
-    details = {"effect": result.effect, "error": result.error}
-    return _with_attention(facts, change, AttentionReason.EFFECT_PARKED, details) if parked else change
-
-
-def effect_retried(facts: Facts) -> ChangeRequest:
-    """Plan a parked effect again with all its tries; the numbering continues, so that a late result matches one."""
-    wanted = facts.expect(ev.EffectRetry).effect
-    attempts = facts.change.expect_effect(wanted).attempts
-    change = _effect(facts, wanted, status=EffectStatus.PLANNED, due_at=facts.now, retried_after=attempts)
-    return _without_parked_attention(change)
-
-
 def _attempt(facts: Facts, **values: Any) -> ChangeRequest:
     return attrs.evolve(facts.change, attempt=attrs.evolve(facts.attempt, **values))
 
 
-def _effect(facts: Facts, wanted: str, **values: Any) -> ChangeRequest:
-    effects = tuple(attrs.evolve(one, **values) if one.id == wanted else one for one in facts.change.effects)
-    return attrs.evolve(facts.change, effects=effects)
-
-
 def _ended(facts: Facts, outcome: Outcome, decision: TicketDecision | None) -> ChangeRequest:
     change = withdrawal.superseded(facts.change, EffectStatus.PLANNED, EffectStatus.PARKED)
-    attention = _parked(change, facts.now)
+    attention = parked_attention(change, facts.now)
     return attrs.evolve(change, outcome=outcome, ended_at=facts.now, attention=attention, decision=decision)
 
 
 def _decision(facts: Facts) -> TicketDecision | None:
     deciders = facts.expect(ev.Snapshot).deciders
     return TicketDecision(deciders=deciders) if deciders else None
-
-
-def _parked(change: ChangeRequest, now: dt.datetime) -> Attention | None:
-    """Return the attention that stays when all other reasons are resolved: an effect is parked or unknown."""
-    if change.attention is not None and change.attention.reason is AttentionReason.EFFECT_UNKNOWN:
-        return change.attention
-    effect = next((one for one in change.effects if one.status is EffectStatus.PARKED), None)
-    if effect is None or (change.attention is not None and change.attention.reason is AttentionReason.EFFECT_PARKED):
-        return change.attention if effect else None
-    details = ReadOnlyDict({"effect": effect.id, "error": effect.error})
-    return Attention(reason=AttentionReason.EFFECT_PARKED, since=now, facts=details)
-
-
-def _with_attention(
-    facts: Facts, change: ChangeRequest, reason: AttentionReason, details: Mapping[str, str]
-) -> ChangeRequest:
-    attention = Attention(reason=reason, since=facts.now, facts=ReadOnlyDict(details))
-    return attrs.evolve(change, attention=attention)
-
-
-def _without_parked_attention(change: ChangeRequest) -> ChangeRequest:
-    parked = any(one.status is EffectStatus.PARKED for one in change.effects)
-    if parked or change.attention is None or change.attention.reason is not AttentionReason.EFFECT_PARKED:
-        return change
-    return attrs.evolve(change, attention=None)
-
-
-def _with_known_effect(change: ChangeRequest, effect: str) -> ChangeRequest:
-    """Clear the attention that was raised because no process knew the effect."""
-    attention = change.attention
-    if attention is None or attention.reason is not AttentionReason.EFFECT_UNKNOWN:
-        return change
-    return attrs.evolve(change, attention=None) if attention.facts.get("effect") == effect else change

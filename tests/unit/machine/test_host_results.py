@@ -11,11 +11,10 @@ import pytest
 
 from itsm_workflow.change import Attention, AttentionReason, EffectStatus, Outcome, Ticket
 from itsm_workflow.errors import DefinitionError, TransitionRefused
+from itsm_workflow.machine import effect_updates, updates
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine import updates
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.definition import Facts, Transition
-from itsm_workflow.machine.updates import effect_planned
 from itsm_workflow.readonly import ReadOnlyDict
 from tests.support import examples as x
 from tests.support import workflows as zoo
@@ -135,8 +134,8 @@ WITH_EFFECTS = attrs.evolve(GRANTED, effects=(x.planned(id="E1"), x.started(id="
             (WITH_EFFECTS.effects[0], attrs.evolve(WITH_EFFECTS.effects[1], owner="another")),
             "effect E2 is missing or was changed",
         ),
-        ((*WITH_EFFECTS.effects, WITH_EFFECTS.effects[0]), "effect E1 was not planned by effect_planned"),
-        ((*WITH_EFFECTS.effects, x.planned(id="E3")), "effect E3 was not planned by effect_planned"),
+        ((*WITH_EFFECTS.effects, WITH_EFFECTS.effects[0]), "effect E1 was not planned by effect_updates.planned"),
+        ((*WITH_EFFECTS.effects, x.planned(id="E3")), "effect E3 was not planned by effect_updates.planned"),
     ],
     ids=["none", "dropped", "other order", "delivered", "another owner", "twice", "made by hand"],
 )
@@ -152,7 +151,7 @@ def test_an_update_plans_effects_only_as_the_library_does(change: dict[str, Any]
     """With the next number, due now, not tried yet, and with a name that the library does not use."""
 
     def forged(facts: Facts) -> ChangeRequest:
-        planned = effect_planned(facts.change, change.get("name", "tell"), facts.now, facts.actor)
+        planned = effect_updates.planned(facts.change, change.get("name", "tell"), facts.now, facts.actor)
         given = {name: value for name, value in change.items() if name not in {"planned", "name"}}
         effects = (*planned.effects[:-1], attrs.evolve(planned.effects[-1], **given))
         return attrs.evolve(planned, effects=effects, planned=change.get("planned", planned.planned))
@@ -179,7 +178,7 @@ def test_an_update_keeps_values_and_plans_effects() -> None:
     """Both at once, and the state is the engine's."""
 
     def both(facts: Facts) -> ChangeRequest:
-        planned = effect_planned(facts.change, "tell", facts.now, facts.actor)
+        planned = effect_updates.planned(facts.change, "tell", facts.now, facts.actor)
         return attrs.evolve(planned, data={"size": facts.expect(Deployed).size})
 
     live = fired(attrs.evolve(DEPLOY, update=both))

@@ -23,8 +23,8 @@ from itsm_workflow.change import (
     Ticket,
     TicketDecision,
 )
+from itsm_workflow.machine import effect_updates, updates
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine import updates
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.due import asking_due
@@ -408,7 +408,7 @@ def test_a_withdrawal_that_is_not_accepted_yet_is_planned_again() -> None:
         id="C.withdraw.1.0", name=WITHDRAW, status=EffectStatus.STARTED, due_at=x.NOW, attempts=1, owner="w"
     )
     early = ev.EffectResult(effect=due.id, attempt=1, error="too early", withdrawal=ev.Withdrawal.NOT_YET)
-    [after] = updated(updates.effect_failed, attrs.evolve(x.PENDING, effects=(due,)), early).effects
+    [after] = updated(effect_updates.failed, attrs.evolve(x.PENDING, effects=(due,)), early).effects
 
     assert (after.status, after.error, after.owner) == (EffectStatus.PLANNED, "too early", "")
     assert (after.attempts, after.tries) == (1, 0)
@@ -419,7 +419,7 @@ def test_a_late_result_brings_no_withdrawal_back_that_was_set_aside() -> None:
     """Its worker was slow, and the change is at its next ticket by now."""
     aside = PlannedEffect(id="C.withdraw.1.0", name=WITHDRAW, status=SUPERSEDED, due_at=x.NOW, attempts=1)
     done = ev.EffectResult(effect=aside.id, attempt=1, withdrawal=ev.Withdrawal.DONE)
-    after = updated(updates.effect_delivered, attrs.evolve(x.PENDING, effects=(aside,)), done)
+    after = updated(effect_updates.delivered, attrs.evolve(x.PENDING, effects=(aside,)), done)
     assert (after.effects, forbids_approval(after)) == ((aside,), None)
 
 
@@ -505,7 +505,7 @@ def start(attempt: int = 1, at: float = 0) -> ev.EffectStart:
 def test_effect_started_is_counted_before_it_runs() -> None:
     """Who delivers it and until when is stored, so that no reader needs to guess."""
     two = (x.planned(error="boom", attempts=1), x.planned(id="E2"))
-    change = updated(updates.effect_started, attrs.evolve(x.APPROVED, effects=two), start(attempt=2, at=7), at=7)
+    change = updated(effect_updates.started, attrs.evolve(x.APPROVED, effects=two), start(attempt=2, at=7), at=7)
 
     started = x.started(attempts=2, error="boom", due_at=x.later(7), owner="w2", claimed_until=x.later(307))
     assert change.effects == (started, two[1])
@@ -515,19 +515,19 @@ def test_deliveries_without_a_result_are_counted_in_a_row() -> None:
     """A delivery that brought a result, even a failure, begins a new row."""
     change, lost = with_effects(EffectStatus.PLANNED), []
     for attempt in range(1, 4):
-        change = updated(updates.effect_started, change, start(attempt))
+        change = updated(effect_updates.started, change, start(attempt))
         lost.append(change.effects[0].lost)
-    failed = updated(updates.effect_failed, change, result(attempt=3, error="boom"))
+    failed = updated(effect_updates.failed, change, result(attempt=3, error="boom"))
 
     assert lost == [0, 1, 2]
     assert failed.effects[0].lost == 0
-    assert updated(updates.effect_started, failed, start(4)).effects[0].lost == 0
+    assert updated(effect_updates.started, failed, start(4)).effects[0].lost == 0
 
 
 def test_effect_delivered() -> None:
     """Only that effect, its last error is gone, and no worker holds it."""
     before = attrs.evolve(x.APPROVED, effects=(x.started(error="boom", attempts=2, lost=1), x.planned(id="E2")))
-    change = updated(updates.effect_delivered, before, result(attempt=2))
+    change = updated(effect_updates.delivered, before, result(attempt=2))
 
     assert (x.planned(EffectStatus.DELIVERED, attempts=2), x.planned(id="E2")) == change.effects
 
@@ -536,8 +536,8 @@ def test_effect_failed_waits_longer_each_time_and_is_parked_at_last() -> None:
     """10 s, 20 s, 40 s and so on; the eighth failure parks it and asks for a person."""
     change, waits = with_effects(EffectStatus.PLANNED), []
     for attempt in range(1, 9):
-        change = updated(updates.effect_started, change, start(attempt))
-        change = updated(updates.effect_failed, change, result(attempt=attempt, error="boom"))
+        change = updated(effect_updates.started, change, start(attempt))
+        change = updated(effect_updates.failed, change, result(attempt=attempt, error="boom"))
         [effect] = change.effects
         waits.append((effect.due_at - x.NOW).total_seconds())
         assert (attempt, "boom", attempt == 8) == (effect.attempts, effect.error, effect.status is PARKED)
@@ -552,7 +552,7 @@ def test_effect_failed_waits_longer_each_time_and_is_parked_at_last() -> None:
 def test_a_failure_that_no_repeat_mends_parks_at_once() -> None:
     """A name that is not registered is not tried eight times."""
     change = updated(
-        updates.effect_failed, with_effects(EffectStatus.STARTED), result(error="no such name", final=True)
+        effect_updates.failed, with_effects(EffectStatus.STARTED), result(error="no such name", final=True)
     )
 
     assert PARKED is change.effects[0].status
@@ -564,20 +564,20 @@ def test_effect_retried_begins_anew() -> None:
     before = x.with_attention(
         x.with_effect(x.APPROVED, x.planned(PARKED, attempts=8, error="boom")), AttentionReason.EFFECT_PARKED
     )
-    change = updated(updates.effect_retried, before, ev.EffectRetry(effect="E1"), at=7)
+    change = updated(effect_updates.retried, before, ev.EffectRetry(effect="E1"), at=7)
 
     assert (x.planned(due_at=x.later(7), attempts=8, retried_after=8, error="boom"),) == change.effects
     assert change.attention is None
-    change = updated(updates.effect_started, change, start(9))
-    change = updated(updates.effect_failed, change, result(attempt=9, error="boom"))
+    change = updated(effect_updates.started, change, start(9))
+    change = updated(effect_updates.failed, change, result(attempt=9, error="boom"))
     assert change.effects[0].status is EffectStatus.PLANNED
     assert x.later(10) == change.effects[0].due_at
 
 
-@pytest.mark.parametrize("update", [updates.effect_delivered, updates.effect_retried])
+@pytest.mark.parametrize("update", [effect_updates.delivered, effect_updates.retried])
 def test_attention_for_parked_effects_stays_while_one_is_parked(update: Update) -> None:
     """And attention for another reason stays anyway."""
-    evidence = ev.EffectRetry(effect="E1") if update is updates.effect_retried else result()
+    evidence = ev.EffectRetry(effect="E1") if update is effect_updates.retried else result()
     two = updated(update, with_effects(PARKED, PARKED), evidence)
     other = updated(update, x.with_attention(with_effects(PARKED), AttentionReason.DUPLICATE), evidence)
 
@@ -590,8 +590,8 @@ def test_attention_for_parked_effects_stays_while_one_is_parked(update: Update) 
 def test_effect_ids_do_not_depend_on_the_number_of_an_entry() -> None:
     """Change, name, submission and how many were planned before: what a repair dropped and comes again is the same."""
     change = attrs.evolve(x.PENDING, submission=3, planned=2)
-    once = updates.effect_planned(change, "start", x.NOW, "carol")
-    twice = updates.effect_planned(once, "start", x.NOW, "carol")
+    once = effect_updates.planned(change, "start", x.NOW, "carol")
+    twice = effect_updates.planned(once, "start", x.NOW, "carol")
 
     assert [one.id for one in twice.effects] == [f"{x.ID}.start.3.2", f"{x.ID}.start.3.3"]
     assert (once.planned, twice.planned) == (3, 4)
