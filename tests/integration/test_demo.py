@@ -379,17 +379,30 @@ def test_columns_count_what_a_terminal_shows(text: str, width: int, shown: str) 
     assert cell_len(shown) == width
 
 
+@attrs.frozen(kw_only=True)
+class Proved:
+    """Evidence of a host's own trigger."""
+
+    api_token: str
+    login: dict[str, object]
+
+
 @pytest.mark.parametrize(
     ("evidence", "said"),
     [
         (AttemptMark(number=2, owner="x", problem="no route"), "no route"),
         (Decision(reason="no longer needed"), "reason no longer needed"),
         (EffectRetry(effect="e"), "effect e"),
-        ({"host": "value"}, "{'host': 'value'}"),
+        ({"host": "value"}, "host=value"),
+        (
+            {"host": "value", "Password": 4711, "login": {"api_token": "s3cr3t"}},
+            "host=value, Password=***, login=api_token=***",
+        ),
+        (Proved(api_token="s3cr3t", login={"Password": 4711}), "api_token ***, login Password=***"),
     ],
 )
 def test_each_kind_of_evidence_is_summarized(evidence: object, said: str) -> None:
-    """A host's own kinds are included."""
+    """A host's own kinds are included; a secret is masked by the name of its key."""
     entry = Entry(
         change_id="c",
         seq=1,

@@ -178,7 +178,9 @@ def _described(
 ) -> list[tuple[str, object]]:
     form, attention = change.form, change.attention
     label = in_language(labels_of(definition, change, for_operators=True), language(), "")
-    reasons = "" if attention is None else ", ".join(f"{key} {value}" for key, value in attention.facts.items())
+    reasons = ", ".join(
+        f"{key} {value_text(value, key)}" for key, value in (attention.facts if attention else {}).items()
+    )
     return [
         ("id", change.id),
         ("subject", change.subject),
@@ -193,7 +195,7 @@ def _described(
         ("applicant", form.applicant),
         ("approvers", ", ".join(form.approvers)),
         ("content", form.content),
-        *((f"  {key}", value_text(value)) for key, value in form.fields.items()),
+        *((f"  {key}", value_text(value, key)) for key, value in form.fields.items()),
         ("ticket", f"{change.sn} (id {change.ticket.id})" if change.ticket else ""),
         ("ticket now", status),
         ("ticket page", change.ticket_url),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.bkapi.call_log import STARS, masked, names_secret
 from itsm_workflow.change import Decider, Form
 from itsm_workflow.cli.language import language
 from itsm_workflow.machine.labels import FACTS, FOR_PROGRAMS, TRIGGERS, VALUES, in_language, labels_of, state_label
@@ -42,8 +43,8 @@ def change_view(definition: WorkflowDefinition, change: ChangeRequest) -> dict[s
         "applicant": change.form.applicant,
         "approvers": list(change.form.approvers),
         "content": change.form.content,
-        "fields": plain(change.form.fields),
-        "attention": plain(change.attention),
+        "fields": _without_secrets(change.form.fields),
+        "attention": _without_secrets(change.attention),
         "attempt": {
             "key": attempt.key,
             "number": attempt.number,
@@ -70,7 +71,7 @@ def entry_view(entry: Entry) -> dict[str, object]:
         "to": entry.dest,
         "actor": entry.actor,
         "kind": type(entry.evidence).__name__ if attrs.has(type(entry.evidence)) else "",
-        "evidence": plain(entry.evidence),
+        "evidence": _without_secrets(entry.evidence),
         "effects": list(entry.effects),
     }
 
@@ -89,6 +90,11 @@ def plain(value: object) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
     return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def _without_secrets(value: object) -> object:
+    """Return a value as JSON in which a secret is masked by the name of its key, at any depth, as in the log."""
+    return masked({"": plain(value)})[""]
 
 
 def moment(value: dt.datetime | None) -> str:
@@ -122,7 +128,7 @@ def evidence_text(evidence: object, *, is_cut: bool = False) -> str:
         ]
     else:
         pairs = list(evidence.items()) if isinstance(evidence, Mapping) else []
-    texts = ((name, value_text(value)) for name, value in pairs if value is not None and value != "")
+    texts = ((name, value_text(value, name)) for name, value in pairs if value is not None and value != "")
     return ", ".join(f"{_fact(name)} {_short(text) if is_cut else text}" for name, text in texts)
 
 
@@ -130,17 +136,24 @@ def _fact(name: str) -> str:
     return name if language() == "en" else in_language(FACTS.get(name, {}), language(), name)
 
 
-def value_text(value: object) -> str:
-    """Return a value in words."""
+def value_text(value: object, name: str = "") -> str:
+    """Return a value in words. A secret is masked by the name of its key, at any depth, as in the log.
+
+    Args:
+        value: The value.
+        name: The key of the value.
+    """
+    if names_secret(name.lower()):
+        return STARS
     if isinstance(value, Form):
         value = value.title
     if isinstance(value, tuple) and value and all(isinstance(one, Decider) for one in value):
         return ", ".join(describe_decider(one, language()) for one in value)
     if isinstance(value, Mapping):
-        return " ".join(f"{name}={value_text(item)}" for name, item in value.items())
+        return " ".join(f"{key}={value_text(item, str(key))}" for key, item in value.items())
     if language() != "en" and isinstance(value, bool | enum.Enum) and value in VALUES:
         return in_language(VALUES[value], language(), "")
-    return str(plain(value))
+    return str(_without_secrets(value))
 
 
 def _short(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import attrs
@@ -11,11 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from itsm_workflow.bkapi.call_log import names_secret
+from itsm_workflow.pictures.words import text_of
 from itsm_workflow.policy import Policy
 from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from itsm_workflow.audit import AuditReport
     from itsm_workflow.change import ChangeRequest, Entry
@@ -174,17 +177,20 @@ def facts(entry: Entry) -> str:
     """Return an entry's evidence in a few words."""
     kind = type(entry.evidence)
     if not attrs.has(kind):
-        return str(entry.evidence)
-    values = {field.name: _plain(getattr(entry.evidence, field.name)) for field in attrs.fields(kind)}
+        return text_of("", entry.evidence, "en")
+    values = {field.name: _plain(field.name, getattr(entry.evidence, field.name)) for field in attrs.fields(kind)}
     template = _FACTS.get(kind.__name__)
     if template is not None:
         return template.format_map(values).strip()
     return ", ".join(f"{name} {value}" for name, value in values.items() if value)
 
 
-def _plain(value: object) -> str:
+def _plain(name: str, value: object) -> str:
+    """Return a value in words; a secret is masked by the name of its key, at any depth, as in the log."""
     if value is None:
         return ""
+    if isinstance(value, Mapping) or names_secret(name):
+        return text_of(name, value, "en")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

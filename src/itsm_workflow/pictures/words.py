@@ -231,7 +231,7 @@ def text_of(name: str, value: object, language: str, zone: dt.tzinfo = dt.UTC) -
         language: The language of the words, ``zh`` or ``en``.
         zone: The zone of the times.
     """
-    if names_secret(name) and value is not None:
+    if names_secret(name.lower()) and value is not None:
         return STARS
     if isinstance(value, bool | enum.Enum):
         return in_language(VALUES.get(value, {}), language, str(value.value if isinstance(value, enum.Enum) else value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import json
 import os
 import re
 import sqlite3
@@ -16,6 +17,8 @@ import pytest
 from rich.cells import cell_len
 
 from itsm_workflow import Workflow
+from itsm_workflow.change import Entry
+from itsm_workflow.cli.views import entry_view, evidence_text
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.pictures.graph import Graph
 from itsm_workflow.testing import ManualClock, MemorySandbox
@@ -195,6 +198,43 @@ def test_history_prints_each_entry(office: Office) -> None:
     lines = office.run("history", change["sn"]).out.splitlines()
     assert len(lines) == 5
     assert f"sn {change['sn']}" in lines[-1]
+
+
+def test_a_secret_is_not_printed(office: Office) -> None:
+    """In the form and in the evidence, at any depth, whatever the case of its key; also as JSON."""
+    fields = {"api_token": "canary-1", "Password": 4711, "login": {"Client_Secret": ["canary-2"], "user": "root"}}
+    for key, value in fields.items():
+        filing = ("--title", "t", "--applicant", "alice", "--approver", "bob", "--field", f"{key}={json.dumps(value)}")
+        assert office.run("apply", "--subject", key, *filing).code == 0
+        for command in ("show", "history"):
+            for form in ((), ("--json",)):
+                out = office.run(command, key, *form).out
+                assert (command, form, "canary" in out, "4711" in out) == (command, form, False, False)
+        assert office.run("show", key, "--json").json["fields"] in (
+            {"api_token": "***"},
+            {"Password": "***"},
+            {"login": {"Client_Secret": "***", "user": "root"}},
+        )
+
+
+def test_the_evidence_of_a_trigger_of_the_host_hides_its_secrets() -> None:
+    """As a table and as JSON; other values are printed as they are."""
+    entry = Entry(
+        change_id="c",
+        seq=1,
+        at=dt.datetime(2026, 11, 30, tzinfo=dt.UTC),
+        trigger="deploy",
+        source="approved",
+        dest="live",
+        actor="alice",
+        evidence={"build": 7, "hosts": [{"name": "db-1", "TOKEN": "canary"}], "password": "canary"},
+    )
+    assert evidence_text(entry.evidence) == "build 7, hosts [{'name': 'db-1', 'TOKEN': '***'}], password ***"
+    assert entry_view(entry)["evidence"] == {
+        "build": 7,
+        "hosts": [{"name": "db-1", "TOKEN": "***"}],
+        "password": "***",
+    }
 
 
 def test_what_is_piped_is_never_cut(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

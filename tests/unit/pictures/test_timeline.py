@@ -200,7 +200,12 @@ SECRET_FACTS = (
     Cleared(
         api_token="s3cr3t", pin_password=53637237, sinks=({"password": "s3cr3t", "host": "kafka-1"},), place="index"
     ),
-    {"access_token": "s3cr3t", "deep": {"list": [{"secret": "s3cr3t"}]}, "callback_url": "https://host/s3cr3t"},
+    {
+        "access_token": "s3cr3t",
+        "PIN_PASSWORD": 53637237,
+        "deep": {"list": [{"secret": "s3cr3t"}]},
+        "callback_url": "https://host/s3cr3t",
+    },
     ev.Concern(reason=AttentionReason.HOST, facts={"access_token": "s3cr3t", "place": "index"}),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from django.core.checks import Error, Warning  # noqa: A004 - Django's own name
@@ -9,19 +11,25 @@ from django.db import connections
 from django.urls import Resolver404, resolve
 
 from itsm_workflow.callbacks.signer import PATH, PROBE
-from itsm_workflow.errors import SettingsError
+from itsm_workflow.deferred import why_deferred
+from itsm_workflow.errors import SettingsError, StorageError
 from itsm_workflow.integrations.django.settings import (
+    ARGUMENTS,
     NAME,
-    PATHS,
+    PERMISSION,
     configured,
     imported,
     read_settings,
     unknown_keys,
     workflow_arguments,
 )
+from itsm_workflow.integrations.django.workflow import DjangoWorkflow
+from itsm_workflow.storage.registry import backend_of
+from itsm_workflow.text import describe, kind_of
+from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from django.core.checks import CheckMessage
 
@@ -32,7 +40,18 @@ def check_settings(**_: Any) -> Sequence[CheckMessage]:
         configured()
     except SettingsError as error:
         return [_error("E001", str(error), f"write {NAME} = {{...}} with the names of the environment's variables")]
-    return [*_unknown(), *_paths(), *_library_settings()]
+    try:
+        given = workflow_arguments()
+    except SettingsError as error:
+        given, wrong = {}, [_object_error(ARGUMENTS, str(error))]
+    except Exception as error:  # noqa: BLE001 - an error of the host's function
+        given, wrong = (
+            {},
+            [_object_error(ARGUMENTS, f"the function of {NAME}[{ARGUMENTS!r}] failed: {describe(error)}")],
+        )
+    else:
+        wrong = list(_arguments(given))
+    return [*_unknown(), *wrong, *_permission(), *_library_settings(given)]
 
 
 def check_routes(**_: Any) -> Sequence[CheckMessage]:
@@ -81,19 +100,29 @@ def _unknown() -> Iterator[CheckMessage]:
         yield _error("E002", f"{NAME} has the unknown key {key!r}", hint)
 
 
-def _paths() -> Iterator[CheckMessage]:
-    for key in PATHS:
-        try:
-            imported(key)
-        except SettingsError as error:
-            yield _error("E003", str(error), f"correct {NAME}[{key!r}], or remove it")
+def _arguments(given: Mapping[str, object]) -> Iterator[CheckMessage]:
+    known = {*inspect.signature(Workflow).parameters, *inspect.signature(DjangoWorkflow).parameters} - {"arguments"}
+    for name in given:
+        if name not in known:
+            near = next(iter(difflib.get_close_matches(str(name), known, n=1)), "")
+            hint = f"did you mean {near!r}?" if near else "the names are those of the arguments of Workflow"
+            yield _error("E003", f"{NAME}[{ARGUMENTS!r}] gives {str(name)!r}, which Workflow does not take", hint)
 
 
-def _library_settings() -> Iterator[CheckMessage]:
+def _permission() -> Iterator[CheckMessage]:
     try:
-        given = workflow_arguments()
-    except SettingsError:
-        given = {}  # `_paths` reports what cannot be imported; the rest is reported when the workflow is opened
+        decide = imported(PERMISSION)
+    except SettingsError as error:
+        yield _object_error(PERMISSION, str(error))
+        return
+    if decide is None:
+        return
+    wrong = why_deferred(decide) if callable(decide) else kind_of(decide)
+    if wrong:
+        yield _object_error(PERMISSION, f"{NAME}[{PERMISSION!r}] must name an ordinary function, not {wrong}")
+
+
+def _library_settings(given: Mapping[str, object]) -> Iterator[CheckMessage]:
     if {"gateway", "storage"} <= set(given):
         return  # nothing else is read
     try:
@@ -115,12 +144,20 @@ def _library_settings() -> Iterator[CheckMessage]:
             f"BKAPP_ITSM_STORE names the database {alias!r}, which DATABASES does not have",
             f"set {NAME}['BKAPP_ITSM_STORE'] to django:// and one of {', '.join(connections)}",
         )
+    try:
+        backend_of(settings.store)
+    except StorageError as error:
+        yield _error("E006", f"BKAPP_ITSM_STORE cannot be used: {error}", f"correct {NAME}['BKAPP_ITSM_STORE']")
     if scheme == "memory":
         yield _warning(
             "W003",
             "BKAPP_ITSM_STORE is memory://, which forgets all changes when the process ends",
             f"set {NAME}['BKAPP_ITSM_STORE'] to the URL of a durable store",
         )
+
+
+def _object_error(key: str, message: str) -> CheckMessage:
+    return _error("E003", message, f"correct {NAME}[{key!r}], or remove it")
 
 
 def _error(number: str, message: str, hint: str) -> CheckMessage:

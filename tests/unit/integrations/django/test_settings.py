@@ -156,6 +156,57 @@ def test_an_object_that_cannot_be_imported_is_named() -> None:
     assert hint == "correct ITSM_WORKFLOW['PERMISSION'], or remove it"
 
 
+async def ask_later(*_: object) -> bool:
+    """Return the answer of a person: a view would not await it."""
+    return True
+
+
+def fail() -> dict[str, object]:
+    """Raise, as a function of the host may."""
+    raise ValueError("no table")
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "words"),
+    [
+        ("ARGUMENTS", ["effects"], "must give a dictionary of Workflow's arguments"),
+        ("ARGUMENTS", True, "must give a dictionary of Workflow's arguments"),
+        ("ARGUMENTS", fail, "the function of ITSM_WORKFLOW['ARGUMENTS'] failed: ValueError: no table"),
+        ("PERMISSION", 5, "must name an ordinary function, not an int"),
+        ("PERMISSION", ask_later, "must name an ordinary function, not an async function, whose call runs nothing"),
+    ],
+)
+def test_an_object_of_the_wrong_kind_is_named(key: str, given: object, words: str) -> None:
+    """The check finds it, before the first request does; a function that raises does not end the check."""
+    [(number, message, hint)] = found({**NEEDED, key: given})
+    assert number == "itsm_workflow.E003"
+    assert words in message
+    assert hint == f"correct ITSM_WORKFLOW[{key!r}], or remove it"
+
+
+@pytest.mark.parametrize(("name", "near"), [("efects", "did you mean 'effects'?"), (1, "the names are those of the")])
+def test_an_unknown_argument_of_the_workflow_is_named(name: object, near: str) -> None:
+    """With the closest one; the arguments of the workflow are known."""
+    assert found({**NEEDED, "ARGUMENTS": {"effects": {}, "policy": None, "owned": ()}}) == []
+    [(number, message, hint)] = found({**NEEDED, "ARGUMENTS": {name: {}}})
+    assert (number, hint.startswith(near)) == ("itsm_workflow.E003", True)
+    assert message == f"ITSM_WORKFLOW['ARGUMENTS'] gives {str(name)!r}, which Workflow does not take"
+
+
+@pytest.mark.parametrize(
+    ("store", "words"),
+    [
+        ("changes.db", "a storage URL begins with the backend's name"),
+        ("sqlit:///changes.db", "no storage backend is installed for sqlit://"),
+    ],
+)
+def test_a_store_without_a_backend_is_named(store: str, words: str) -> None:
+    """The store is not opened for it."""
+    [(number, message, hint)] = found({**NEEDED, "BKAPP_ITSM_STORE": store})
+    assert (number, hint) == ("itsm_workflow.E006", "correct ITSM_WORKFLOW['BKAPP_ITSM_STORE']")
+    assert words in message
+
+
 def test_each_missing_and_wrong_setting_is_named_with_its_fix() -> None:
     """All of them in one run."""
     listed = found({"BKAPP_ITSM_GATEWAY_URL": "itsm", "BKAPP_ITSM_APP_CODE": "bk_log"})
