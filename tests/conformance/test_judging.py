@@ -198,6 +198,13 @@ WRONG: dict[str, tuple[str, list[Call]]] = {
         "q: every commit raised StorageUnavailable",
         [commit("p", 0, 1, FIRST), commit("q", 2, 3, WON, StorageUnavailable("locked"))],
     ),
+    "a process that is refused many times beside others": (
+        "q: every commit raised StorageUnavailable",
+        [
+            commit("p", 0, 20, FIRST),
+            *(commit("q", at, at + 1, create(f"c{at}"), StorageUnavailable("locked")) for at in range(2, 8)),
+        ],
+    ),
     "fewer answers than writes": (
         "q: commit of 2 writes returned 1 answer",
         [call("q", 0, 1, "commit", [FIRST, create("c2")], outcome=[None])],
@@ -205,6 +212,10 @@ WRONG: dict[str, tuple[str, list[Call]]] = {
 }
 
 RIGHT: dict[str, list[Call]] = {
+    "a process whose few commits are refused beside others": [
+        commit("p", 0, 20, FIRST),
+        *(commit("q", at, at + 1, create(f"c{at}"), StorageUnavailable("locked")) for at in range(2, 7)),
+    ],
     "a history in two pages": [
         commit("p", 0, 1, create("c1", entries=3)),
         call("q", 2, 3, "history", "c1", 0, 2, outcome=EntryRows(entries=create("c1", entries=2).entries, next_seq=2)),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _BEFORE = 8
 _AFTER = 4
 _MOST_ROWS = 4
+_BY_CHANCE = 6
 _MILLISECONDS = 1e6
 
 
@@ -46,8 +47,9 @@ def judge(
             of the promise.
 
     Raises:
-        Shown: A call raised another error than StorageUnavailable, every commit of a process raised it, find returned
-            a row that does not meet the query, or no order of the calls explains their answers.
+        Shown: A call raised another error than StorageUnavailable, every commit of a process raised it (one of
+            them while no other process made a call, or many of them), find returned a row that does not meet the query,
+            or no order of the calls explains their answers.
     """
     _check_errors(calls, may_refuse)
     _check_found(calls)
@@ -89,7 +91,6 @@ def _bracket(call: Call, zero: int) -> str:
 
 def _check_errors(calls: Sequence[Call], may_refuse: str) -> None:
     zero = min((call.began for call in calls), default=0)
-    answered: dict[str, bool] = {}
     for call in calls:
         failed = isinstance(call.outcome, BaseException)
         if failed and not isinstance(call.outcome, StorageUnavailable):
@@ -98,12 +99,14 @@ def _check_errors(calls: Sequence[Call], may_refuse: str) -> None:
                 f"{call.by}: {call.name} raised {type(error).__name__}: {error}",
                 timed([near for near in calls if _overlap(near, call)][:_BEFORE], zero),
             )
-        if call.name == "commit" and call.ended is not None:
-            answered[call.by] = answered.get(call.by, False) or not failed
-    for by, any_answered in answered.items():
-        if not any_answered and by != may_refuse:
-            own = [call for call in calls if call.by == by and call.name == "commit"]
-            raise Shown(f"{by}: every commit raised StorageUnavailable", timed(own[:_BEFORE], zero))
+    commits = [call for call in calls if call.name == "commit" and call.ended is not None]
+    for by in dict.fromkeys(call.by for call in commits):
+        own = [call for call in commits if call.by == by]
+        if by != may_refuse and all(isinstance(call.outcome, StorageUnavailable) for call in own):
+            # A backend that does not wait refuses a commit beside another call; a few can all be refused by chance.
+            alone = any(not any(near.by != by and _overlap(near, call) for near in calls) for call in own)
+            if alone or len(own) >= _BY_CHANCE:
+                raise Shown(f"{by}: every commit raised StorageUnavailable", timed(own[:_BEFORE], zero))
 
 
 def _check_found(calls: Sequence[Call]) -> None:
