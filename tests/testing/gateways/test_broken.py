@@ -177,6 +177,19 @@ class TrustsTheKey(TrackerGateway):
         return [attrs.evolve(row, differences=()) for row in super().find_by_key(sent)]
 
 
+class ComparesTheBeginning(TrackerGateway):
+    """Compares as much of the title as its list shows."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Forget the difference if the titles begin in the same way."""
+        return [
+            attrs.evolve(row, differences=tuple(one for one in row.differences if not one.startswith("title")))
+            if row.title[:20] == sent.form.title[:20]
+            else row
+            for row in super().find_by_key(sent)
+        ]
+
+
 class EmptyAfterAnError(TrackerGateway):
     """Finds nothing when it cannot look."""
 
@@ -335,6 +348,42 @@ class ShowsItsHeadersWhenAlone(TrackerGateway):
         return answer
 
 
+class OnlyOpen(TrackerGateway):
+    """Looks among the open issues alone."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Leave out the others."""
+        return [row for row in super().find_by_key(sent) if self._issue(row.id).state == "open"]
+
+
+class Remembers(TrackerGateway):
+    """Reads a ticket again only after a minute."""
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self._seen: dict[str, Snapshot] = {}
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Answer as before."""
+        seen = self._seen.get(ticket.id)
+        if seen is None or self._now() - seen.seen_at > dt.timedelta(minutes=1):
+            seen = self._seen[ticket.id] = super().read(ticket, decision_field=decision_field)
+        return seen
+
+
+class RemembersResults(TrackerGateway):
+    """Keeps the results that it has read."""
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self._found: dict[str, TicketResult] = {}
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Ask for those alone that it has not read."""
+        self._found |= super().results([one for one in tickets if one.id not in self._found])
+        return {one.id: self._found[one.id] for one in tickets if one.id in self._found}
+
+
 BROKEN: Mapping[type[TrackerGateway], str] = {
     FilesTwo: "a create files one ticket, and answers with its id and number",
     AsksBefore: "a form is checked and shown without a request",
@@ -350,8 +399,12 @@ BROKEN: Mapping[type[TrackerGateway], str] = {
     Shares: "creates of several threads do not mix",
     Uninterrupted: "Ctrl-C ends a create",
     FirstPage: "a ticket is found by its key among many",
+    OnlyOpen: "a ticket that has ended is found by its key",
+    Remembers: "a ticket that was read before is read again",
+    RemembersResults: "a ticket that was read before is read again",
     FindsAll: "a key that no ticket carries finds nothing",
     TrustsTheKey: "another ticket with our key is not ours",
+    ComparesTheBeginning: "another ticket with our key is not ours",
     EmptyAfterAnError: "a look-up that could not look raises",
     EndlessLook: "a look-up and a read end by themselves",
     RejectionIsApproval: "a ticket waits until a person decides",

@@ -52,6 +52,18 @@ def found_among_many(trial: Trial) -> None:
         )
 
 
+@promise("a ticket that has ended is found by its key")
+def found_when_ended(trial: Trial) -> None:
+    """It may have been decided before its create was answered; without it, the request would be sent again."""
+    for happens, end in {"approved": trial.system.approve, "rejected": trial.system.reject}.items():
+        criteria, ticket = trial.file()
+        end(ticket.id, "bob")
+        rows = checked_found(trial.gateway.find_by_key(criteria), any_host)
+        demand(
+            [row.id for row in rows] == [ticket.id], f"ticket {ticket.id} was {happens}, and find_by_key found {rows}"
+        )
+
+
 @promise("a key that no ticket carries finds nothing")
 def finds_nothing(trial: Trial) -> None:
     """And neither does a number that no ticket has."""
@@ -69,9 +81,10 @@ def finds_nothing(trial: Trial) -> None:
 @promise("another ticket with our key is not ours")
 def compared(trial: Trial) -> None:
     """The applicant can file one herself: each part is compared with what was sent."""
-    criteria, ticket = trial.file()
+    criteria, ticket = trial.file(trial.request(title="Open port 443 of the shop for the release of this week"))
     changed: dict[str, Any] = {
         "title": attrs.evolve(criteria.form, title="Grant me everything"),
+        "last words of the title": attrs.evolve(criteria.form, title=f"{criteria.form.title[:-4]}year"),
         "approvers": attrs.evolve(criteria.form, approvers=("mallory",)),
         "fields": attrs.evolve(criteria.form, fields={"name": "something else"}),
     }
@@ -135,6 +148,22 @@ def decided(trial: Trial) -> None:
     demand(
         not approved.deciders or [one.user for one in approved.deciders] == ["bob"],
         f"bob alone decided ticket {yes.id}, and read names {approved.deciders}",
+    )
+
+
+@promise("a ticket that was read before is read again")
+def read_again(trial: Trial) -> None:
+    """The workflow acts on the decision at its next look, so an answer that was kept must not hide it."""
+    _, ticket = trial.file()
+    trial.seen(ticket)
+    checked_results(trial.gateway.results([ticket]), [ticket])
+    trial.system.approve(ticket.id, "bob")
+    seen = trial.seen(ticket)
+    demand(is_approved(seen), f"bob approved ticket {ticket.id} after it was read, and read still says {seen}")
+    found = checked_results(trial.gateway.results([ticket]), [ticket])
+    demand(
+        ticket.id in found and found[ticket.id].approve_result is True,
+        f"bob approved ticket {ticket.id} after its result was read, and results still says {found}",
     )
 
 
