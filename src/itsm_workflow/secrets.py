@@ -1,11 +1,12 @@
 """Strings that are masked in reprs and logs, and calls whose frames are removed from tracebacks.
 
 An error report may show the variables of every frame of a traceback. So a secret is passed as a `Secret` up to the call
-that needs its text, and `without_frames` makes that call.
+that needs its text, and `without_frames` makes that call. `without_secrets` masks those in a text from elsewhere.
 """
 
 from __future__ import annotations
 
+import functools
 import hmac
 import re
 from typing import TYPE_CHECKING, ClassVar, ParamSpec, Self, TypeVar
@@ -17,10 +18,56 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+STARS = "***"
+_SECRET_WORDS = (
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "authorization",
+    "authinfo",
+    "cookie",
+    "credential",
+    "headers",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "skey",
+    "sessionid",
+    "ticketauth",
+    "bkticket",
+    "密码",
+    "口令",
+    "密钥",
+    "令牌",
+)
+_SHORT_NAMES = frozenset({"pass", "pw"})  # a longer word may contain them by chance
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _ALIAS = re.compile(r"django://[A-Za-z0-9_.-]+")  # a name in the settings of Django, which hold the password
 _PATH = re.compile(r"(/(?!.*:.*@)[^?#;]*)?")  # a path with something like an account does not match
 _VALUES = re.compile(r"[?&;][^=&;#]*(?:pass|pwd|secret|token|key|cred|auth)[^=&;#]*=([^&;#]+)", re.IGNORECASE)
+_NAMED = re.compile(
+    r"(?<![\w-])(?:(?P<name>[\w-]++)\\*+[\"']?\s*+(?:=>|[=:\uff1a\uff1d])\s*+|(?P<option>--[\w-]++)\s++)"
+)
+_VALUE = re.compile(
+    r"""
+    Secret\('\*{3}'\)
+    | [bru]{0,2}(?P<quote>\\*+["'])(?:(?!(?P=quote))(?:\\.|.))*+(?P=quote)?  # quoted, also in a text within a text
+    | \[[^]]*+\]? | \{[^}]*+\}?                                              # a list, an object
+    | (?:(?:Bearer|Basic|Digest|Token|Negotiate)\s++)?[^\s,;&，；、]*[^\s,;&，；、。"'<>)}\].]
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+_SCHEME_AND_MORE = re.compile(r"(?:[A-Za-z][\w-]*+\s++)?[^\s,;&，；、]++(?:,\s*+[\w-]++=[^\s,]++)*+")
+_COOKIES = re.compile(r"(?:;\s*+[\w.-]++=[^\s;]*+)*+")
+_NOTHING = frozenset({"None", "null"})
+_ALONE = re.compile(
+    r"(?P<before>://[^\s/@:]*:)[^\s@/]+(?=@)"  # the password in an address
+    r"|(?P<scheme>\b(?:[Bb]earer|[Bb]asic)\s++)(?=[A-Za-z_.~+/-]*+[\d=])[\w.~+/=-]{8,}"
+    r"|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"  # a JSON web token
+)
 _SHORTEST = 3  # a shorter part would match too much other text
 _LEFT_OUT = "the frames in between held secrets and are left out"
 
@@ -115,6 +162,44 @@ class SecretURL(Secret):
         before, at, _ = rest.rpartition("@")
         found = {rest, *_VALUES.findall(rest), *([before, before.partition(":")[2]] if at else [])}
         return {part for text in found for part in (text, unquote(text)) if len(part) >= _SHORTEST}
+
+
+@functools.lru_cache(maxsize=2048)
+def names_secret(key: str) -> bool:
+    """Return whether a key names a secret, so that its value is never shown."""
+    word = key.replace("_", "").replace("-", "")
+    return any(secret in word for secret in _SECRET_WORDS)
+
+
+def without_secrets(text: str) -> str:
+    """Return a text from elsewhere with the values masked that follow a name of a secret.
+
+    Such a text is the message of a host's error, or one that a person has typed: ``password=…``, ``"token": "…"``,
+    ``Authorization: Bearer …``, ``--api-key …``, the password in an address. It may mask a word too many.
+    """
+    shown, end = [], 0
+    for named in _NAMED.finditer(text):
+        name = (named["name"] or named["option"]).lower()
+        if named.start() < end or not (names_secret(name) or name in _SHORT_NAMES):
+            continue
+        value = _value_of(name, text, named.end())
+        if value and value not in _NOTHING:
+            shown += [text[end : named.end()], STARS]
+            end = named.end() + len(value)
+    return _ALONE.sub(rf"\g<before>\g<scheme>{STARS}", "".join(shown) + text[end:])
+
+
+def _value_of(name: str, text: str, start: int) -> str:
+    """Return the value of a name that begins at a place of a text; empty if none does."""
+    found = _VALUE.match(text, start)
+    if found is None or found["quote"]:
+        return found[0] if found else ""
+    end = found.end()
+    if "auth" in name and (longer := _SCHEME_AND_MORE.match(text, start)):
+        end = max(end, longer.end())
+    elif "cookie" in name and (more := _COOKIES.match(text, end)):
+        end = more.end()
+    return text[start:end]
 
 
 def without_frames(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

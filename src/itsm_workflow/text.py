@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from itsm_workflow.secrets import without_secrets
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -170,9 +172,9 @@ def short_line(text: str, limit: int = 200) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """Return an error as one short line that can be stored, for any error."""
+    """Return an error as one short line that can be stored, for any error; secrets in its message are masked."""
     try:
-        text = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {without_secrets(str(error))}"
     except Exception:  # noqa: BLE001 - an error whose own __str__ fails
         text = type(error).__name__
     line = " ".join(text.split()).replace("\0", "\\0").encode(errors="backslashreplace").decode()

@@ -15,11 +15,11 @@ import attrs
 import pytest
 
 from itsm_workflow.cli import main
+from itsm_workflow.secrets import without_secrets
 from itsm_workflow.storage import registry
 from itsm_workflow.testing import check_storage
 from itsm_workflow.testing.conformance import PromiseOutcome
 from itsm_workflow.testing.conformance._pace import Pace, Patience
-from itsm_workflow.testing.conformance._reports import without_passwords
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.support.limits import PATIENCE
 
@@ -271,7 +271,7 @@ def test_a_promise_that_takes_long_is_reported_more_and_more_rarely() -> None:
 )
 def test_a_password_in_the_error_of_a_backend_is_masked(text: str, masked: str) -> None:
     """In what it raises when it is opened, and in the reason of a broken promise."""
-    assert without_passwords(text) == masked
+    assert without_secrets(text) == masked
 
     def fail() -> MemoryBackend:
         raise RuntimeError(text)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.secrets import Secret, SecretURL
+from itsm_workflow.secrets import Secret, SecretURL, without_secrets
+from itsm_workflow.text import describe
 
 CANARY = "canary-0123456789"
 
@@ -149,3 +150,60 @@ def test_a_url_is_sealed_from_a_text_or_a_secret() -> None:
     sealed = SecretURL(CANARY)
     assert SecretURL.of(sealed) is sealed
     assert SecretURL.of(Secret(CANARY)).reveal() == SecretURL.of(CANARY).reveal() == CANARY
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("POST failed: password=hunter2, port=5", "POST failed: password=***, port=5"),
+        ("Authorization: Bearer abc.def for x", "Authorization: *** for x"),
+        ("Authorization: Custom a=1, b=2 was sent", "Authorization: *** was sent"),
+        ('{"api_token": "a\\"b", "x": 1}', '{"api_token": ***, "x": 1}'),
+        (r'"{\"api_token\": \"abc\"}"', r'"{\"api_token\": ***}"'),
+        ("{'X-Token': 'abc'} (pwd=ab)cd)", "{'X-Token': ***} (pwd=***)"),
+        ("https://u:p@h/x?access_token=abc&y=1", "https://u:***@h/x?access_token=***&y=1"),
+        ("run --api-key abc --url x", "run --api-key *** --url x"),
+        ("Cookie: a=b; c=d and more", "Cookie: *** and more"),
+        ("tokens: ['a', 'b'], headers={'A': 'b'}", "tokens: ***, headers=***"),
+        ("数据库密码：abc，端口：5", "数据库密码：***，端口：5"),
+        ("with Bearer abc12345678", "with Bearer ***"),
+        ("sent eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "sent ***"),
+        ("password: Secret('***')", "password: ***"),
+    ],
+)
+def test_a_value_after_the_name_of_a_secret_is_masked(text: str, shown: str) -> None:
+    """As it may be in the message of a host's error, or in what a person types. It masks nothing twice."""
+    assert without_secrets(text) == shown
+    assert without_secrets(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the token is wrong",
+        "token=None",
+        "bypass=1; at http://host:80/x?y=a@b",
+        "Basic authentication failed",
+        "磁盘：80%，标题：接入 nginx 日志",
+        "CookieError",
+    ],
+)
+def test_a_text_without_secrets_is_unchanged(text: str) -> None:
+    """Also if it speaks of them."""
+    assert without_secrets(text) == text
+
+
+@given(st.text(), st.sampled_from(["password=", "token: ", "'api_key': '", "--secret "]), st.text("abc123", min_size=6))
+def test_a_secret_is_masked_behind_any_text(before: str, name: str, secret: str) -> None:
+    """Whatever stands before its name."""
+    assert secret not in without_secrets(f"{before.replace(secret, '')} {name}{secret}")
+
+
+def test_the_description_of_an_error_keeps_its_class() -> None:
+    """Although the name of the class may contain that of a secret; the message is masked before it is cut."""
+
+    class TokenExpired(Exception):
+        """An error of a host."""
+
+    assert describe(TokenExpired("it had token=abc")) == "TokenExpired: it had token=***"
+    assert "s3cr3t" not in describe(ValueError(f"{'x' * 185} token=s3cr3t"))

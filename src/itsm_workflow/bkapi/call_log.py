@@ -6,7 +6,6 @@ key, and by their text wherever else it occurs. A refusal adds the gateway's cod
 
 from __future__ import annotations
 
-import functools
 import html
 import json
 import logging
@@ -20,7 +19,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 import attrs
 
 from itsm_workflow.bkapi.envelope import clean
-from itsm_workflow.secrets import Secret, without_frames
+from itsm_workflow.secrets import STARS, Secret, names_secret, without_frames, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,29 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("itsm_workflow.gateway")
 logger.addHandler(logging.NullHandler())  # also for a host that uses the client without a workflow
 
-STARS = "***"
 SLOW = 5.0
 """The duration in seconds from which a call is logged as slow."""
-_SECRET_WORDS = (
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "pwd",
-    "passphrase",
-    "authorization",
-    "authinfo",
-    "cookie",
-    "credential",
-    "headers",
-    "apikey",
-    "accesskey",
-    "privatekey",
-    "skey",
-    "sessionid",
-    "ticketauth",
-    "bkticket",
-)
 _TEXT = 200
 _ITEMS = 20
 _NODES = 200
@@ -327,14 +305,7 @@ class _Shortened:
 
     def _text(self, text: str) -> str:
         """Mask the secrets, then cut: a secret that is cut in half would not be found."""
-        return scrub(text, self._secrets)[: self._characters]
-
-
-@functools.lru_cache(maxsize=2048)
-def names_secret(key: str) -> bool:
-    """Return whether a key names a secret, so that its value is never shown."""
-    word = key.replace("_", "").replace("-", "")
-    return any(secret in word for secret in _SECRET_WORDS)
+        return without_secrets(scrub(text, self._secrets))[: self._characters]
 
 
 def _origin(url: Secret) -> str:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.bkapi.call_log import STARS, masked, names_secret
+from itsm_workflow.bkapi.call_log import masked
 from itsm_workflow.change import Decider, Form
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.labels import ATTENTION, FACTS, FOR_PROGRAMS, TRIGGERS, VALUES, in_language
 from itsm_workflow.machine.sentences import LANGUAGES, SENTENCES
 from itsm_workflow.pictures.measure import visible
+from itsm_workflow.secrets import STARS, names_secret, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -236,7 +237,7 @@ def text_of(name: str, value: object, language: str, zone: dt.tzinfo = dt.UTC) -
     if isinstance(value, bool | enum.Enum):
         return in_language(VALUES.get(value, {}), language, str(value.value if isinstance(value, enum.Enum) else value))
     if isinstance(value, Form):
-        return value.title
+        return without_secrets(value.title)
     if isinstance(value, Decider):
         return decision_text(value, language)
     if isinstance(value, dt.datetime):

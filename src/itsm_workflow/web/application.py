@@ -11,6 +11,7 @@ from itsm_workflow.clock import SystemClock
 from itsm_workflow.readonly import ReadOnlyDict
 from itsm_workflow.runtime.arguments import check_function
 from itsm_workflow.runtime.records import Records
+from itsm_workflow.secrets import without_secrets
 from itsm_workflow.web.acting import act_page
 from itsm_workflow.web.detail import change_page
 from itsm_workflow.web.listing import list_page
@@ -84,6 +85,7 @@ def console(
     app.url_map.strict_slashes = True
     app.config["MAX_CONTENT_LENGTH"] = _FORM
     app.add_template_global(same_page)
+    app.add_template_filter(without_secrets, "masked")
     prepare(app, site)
 
     def overview() -> Response:

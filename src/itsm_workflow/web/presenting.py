@@ -14,6 +14,7 @@ from itsm_workflow.machine.sentences import SENTENCES
 from itsm_workflow.pictures.ink import meaning_of
 from itsm_workflow.pictures.reading import read
 from itsm_workflow.pictures.words import attention_text, decision_text, duration_text
+from itsm_workflow.secrets import without_secrets
 from itsm_workflow.web.words import words_in
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def steps_of(
 
 
 def form_of(change: ChangeRequest, reader: Reader) -> Iterator[tuple[str, str]]:
-    """Yield the names and the texts of the form; secrets among its fields are masked, as in the log."""
+    """Yield the names and the texts of the form; secrets in it are masked, as in the log."""
     form = change.form
     fixed = {
         "title": form.title,
@@ -109,7 +110,7 @@ def form_of(change: ChangeRequest, reader: Reader) -> Iterator[tuple[str, str]]:
         "approvers": ", ".join(form.approvers),
         "content": form.content,
     }
-    yield from ((reader.words(name), text) for name, text in fixed.items() if text)
+    yield from ((reader.words(name), without_secrets(text)) for name, text in fixed.items() if text)
     yield from ((name, str(value)) for name, value in masked({**form.fields, **change.data}).items())
 
 

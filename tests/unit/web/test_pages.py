@@ -11,6 +11,7 @@ import pytest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
+from itsm_workflow import Effect, Policy, State
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.sandbox import acting
@@ -130,6 +131,27 @@ def test_secrets_in_evidence_are_masked(client: FlaskClient, workflow: Workflow)
     assert "s3cr3t" not in text
     assert "access token: ***; place: index" in text
     assert "s3cr3t" not in client.get("/").text
+
+
+def test_secrets_in_free_text_are_masked(desk: Desk) -> None:
+    """In the error of an effect, which is stored without them, in the form, and in what `why` says."""
+
+    def fails(_: object) -> None:
+        raise RuntimeError("POST /agents with Authorization: Bearer s3cr3t-1 was refused")
+
+    workflow = desk.workflow(effects={State.APPROVED: [Effect("start", fails)]}, policy=Policy(effect_attempts=1))
+    asked: FormArguments = {**ASKED, "title": "with password=s3cr3t-2", "content": "token: s3cr3t-3"}
+    change = workflow.apply(subject="collector-1", **asked, fields={"note": '{"api_key": "s3cr3t-4"}'})
+    desk.decide(change, approved=True)
+    workflow.settle(change.id)
+    client = console(workflow, clock=desk.clock).test_client()
+    for text in (client.get("/").text, page(client, workflow, "collector-1"), workflow.why(change.id)):
+        assert "s3cr3t-1" not in text
+        assert "s3cr3t-4" not in text
+    assert "Authorization: *** was refused" in page(client, workflow, "collector-1")
+    assert re.search("s3cr3t", page(client, workflow, "collector-1")) is None
+    rows, entries = desk.store.inner.get(change.id), desk.store.inner.history(change.id, 0, 100)
+    assert "s3cr3t-1" not in f"{rows} {entries}"
 
 
 def test_the_pages_are_in_chinese_too(client: FlaskClient, workflow: Workflow) -> None:

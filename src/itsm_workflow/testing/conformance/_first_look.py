@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.errors import StorageError
 from itsm_workflow.storage.protocol import Query, Rows, StorageBackend
 from itsm_workflow.testing.conformance._base import Misused
-from itsm_workflow.testing.conformance._reports import place_of, without_passwords
+from itsm_workflow.testing.conformance._reports import place_of
 from itsm_workflow.testing.conformance._threads import DidNotReturn, within
 from itsm_workflow.testing.conformance._wording import word
 from itsm_workflow.text import counted, describe
@@ -44,7 +44,7 @@ def _look(opener: Callable[[], StorageBackend]) -> None:
     except StorageError:
         raise
     except BaseException as error:  # SystemExit, too: in this thread, it is the backend's
-        problem = without_passwords(describe(error))
+        problem = describe(error)
         raise Misused(f"a new store cannot be opened: {problem}{place_of(error)}") from error
     if not isinstance(backend, StorageBackend):
         raise Misused(

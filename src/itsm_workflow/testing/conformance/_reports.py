@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import linecache
-import re
 import signal
 import sysconfig
 import traceback
@@ -12,13 +11,11 @@ from pathlib import Path
 import attrs
 
 from itsm_workflow.errors import StorageError
+from itsm_workflow.secrets import without_secrets
 
 _HERE = str(Path(__file__).parent)
 _STANDARD = (sysconfig.get_path("stdlib"), "<")
 """Where the frames of the standard library begin, and those without a file."""
-
-_PASSWORD = re.compile(r"(://[^\s/@:]*:)[^\s@/]+(?=@)")
-_SETTING = re.compile(r"(\bpass(?:word|wd)?\s*[=:]\s*)[^\s,;&)]+", re.IGNORECASE)
 
 
 class Shown(AssertionError):
@@ -75,17 +72,12 @@ class Failure:
 def message_of(error: BaseException) -> str:
     """Return the error's message or, for an assert without one, the asserted expression."""
     if not isinstance(error, AssertionError):
-        return f"{type(error).__name__}: {without_passwords(str(error))}{place_of(error)}"
+        return f"{type(error).__name__}: {without_secrets(str(error))}{place_of(error)}"
     message = str(error)
     asserted = _asserted(error)
     if asserted and " " not in message:  # no sentence, but the case that is asserted
         return f"this does not hold{f' for {message}' if message else ''}: {asserted}"
     return message or "an assertion failed"
-
-
-def without_passwords(text: str) -> str:
-    """Return the text of a backend's error with the passwords masked that it may quote from a URL or a setting."""
-    return _SETTING.sub(r"\1***", _PASSWORD.sub(r"\1***", text))
 
 
 def place_of(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from itsm_workflow.integrations.django.admin.words import attention_label, chang
 from itsm_workflow.machine.labels import EFFECTS, OUTCOMES
 from itsm_workflow.pictures.graph_svg import picture
 from itsm_workflow.pictures.words import decision_text
+from itsm_workflow.secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -106,7 +107,7 @@ def _facts(change: ChangeRequest) -> Iterator[tuple[str, object]]:
 
 
 def _form(change: ChangeRequest) -> Sequence[tuple[str, str]]:
-    """Return the form as names and texts; secrets among its fields are masked, as in the log."""
+    """Return the form as names and texts; secrets in it are masked, as in the log."""
     form = change.form
     fixed = [
         (_("Title"), form.title),
@@ -114,5 +115,5 @@ def _form(change: ChangeRequest) -> Sequence[tuple[str, str]]:
         (_("Approvers"), ", ".join(form.approvers)),
         (_("Content"), form.content),
     ]
-    own = {**form.fields, **change.data}
-    return [(name, text) for name, text in fixed if text] + [(name, str(value)) for name, value in masked(own).items()]
+    own = masked({**form.fields, **change.data}).items()
+    return [(name, without_secrets(text)) for name, text in fixed if text] + [(name, str(value)) for name, value in own]
