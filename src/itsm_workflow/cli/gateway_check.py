@@ -10,7 +10,7 @@ from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data
 from itsm_workflow.cli.places import imported
 from itsm_workflow.cli.show import json_option
-from itsm_workflow.cli.views import plain
+from itsm_workflow.runtime.json_views import plain
 
 if TYPE_CHECKING:
     from itsm_workflow.testing.gateway_conformance import PromiseResult

@@ -12,9 +12,9 @@ from itsm_workflow.cli.output import as_json, data, table
 from itsm_workflow.cli.places import existing_store, imported
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.values import store_url
-from itsm_workflow.cli.views import plain
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import DefinitionError
+from itsm_workflow.runtime.json_views import plain
 
 if TYPE_CHECKING:
     from itsm_workflow.lint import LintReport, Stranded

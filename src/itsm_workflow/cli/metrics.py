@@ -13,7 +13,7 @@ from itsm_workflow.cli.output import as_json, data, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.values import Whole, not_written
-from itsm_workflow.cli.views import plain
+from itsm_workflow.runtime.json_views import plain
 
 if TYPE_CHECKING:
     from itsm_workflow.runtime.figures import Figures

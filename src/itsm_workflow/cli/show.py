@@ -14,17 +14,10 @@ from itsm_workflow.cli.operations import commands_of
 from itsm_workflow.cli.output import as_json, clean, data, facts, is_terminal, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.troubles import troubles
-from itsm_workflow.cli.views import (
-    change_view,
-    entry_view,
-    evidence_text,
-    moment,
-    state_text,
-    trigger_text,
-    value_text,
-)
+from itsm_workflow.cli.views import change_view, evidence_text, moment, state_text, trigger_text, value_text
 from itsm_workflow.errors import AmbiguousChange, StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, in_language, labels_of
+from itsm_workflow.runtime.json_views import entry_view
 from itsm_workflow.runtime.status import decisions_of
 
 if TYPE_CHECKING:

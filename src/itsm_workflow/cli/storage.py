@@ -17,7 +17,7 @@ from itsm_workflow.cli.storage_check import check
 from itsm_workflow.cli.storage_copy import copy
 from itsm_workflow.cli.storage_verify import verify
 from itsm_workflow.cli.values import store_url
-from itsm_workflow.cli.views import plain
+from itsm_workflow.runtime.json_views import plain
 from itsm_workflow.storage.abilities import SupportsBackup, SupportsMigration, SupportsRepair, SupportsRestore
 from itsm_workflow.storage.integrity import content_problem
 from itsm_workflow.storage.registry import backend_of, handing_over, loadable_backends, open_storage, schema_of

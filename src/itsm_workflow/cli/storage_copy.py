@@ -14,7 +14,7 @@ from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.storage_progress import store_progress
 from itsm_workflow.cli.storage_verify import print_damage
 from itsm_workflow.cli.values import store_url
-from itsm_workflow.cli.views import plain
+from itsm_workflow.runtime.json_views import plain
 from itsm_workflow.storage.copying import copy_store
 from itsm_workflow.storage.files import look_at
 from itsm_workflow.storage.registry import open_storage

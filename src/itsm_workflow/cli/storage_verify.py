@@ -12,7 +12,7 @@ from itsm_workflow.cli.places import existing_store
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.storage_progress import store_progress
 from itsm_workflow.cli.values import store_url
-from itsm_workflow.cli.views import plain
+from itsm_workflow.runtime.json_views import plain
 from itsm_workflow.storage.contents import examine
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Changes and entries as JSON documents, whose keys are stable, and as short texts for people."""
+"""Changes as JSON documents, whose keys are stable, and their values as short texts for people."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.bkapi.call_log import STARS, masked, names_secret
 from itsm_workflow.change import Decider, Form
 from itsm_workflow.cli.language import language
 from itsm_workflow.machine.labels import FACTS, FOR_PROGRAMS, TRIGGERS, VALUES, in_language, labels_of, state_label
+from itsm_workflow.runtime.json_views import plain, shown
 from itsm_workflow.runtime.status import describe_decider
+from itsm_workflow.secrets import STARS, names_secret
 
 if TYPE_CHECKING:
-    from itsm_workflow.change import ChangeRequest, Entry
+    from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 
@@ -43,8 +44,8 @@ def change_view(definition: WorkflowDefinition, change: ChangeRequest) -> dict[s
         "applicant": change.form.applicant,
         "approvers": list(change.form.approvers),
         "content": change.form.content,
-        "fields": _without_secrets(change.form.fields),
-        "attention": _without_secrets(change.attention),
+        "fields": shown(change.form.fields),
+        "attention": shown(change.attention),
         "attempt": {
             "key": attempt.key,
             "number": attempt.number,
@@ -59,42 +60,6 @@ def change_view(definition: WorkflowDefinition, change: ChangeRequest) -> dict[s
         "updated_at": plain(change.updated_at),
         "ended_at": plain(change.ended_at),
     }
-
-
-def entry_view(entry: Entry) -> dict[str, object]:
-    """Return an entry as a JSON object; the keys of ``evidence`` depend on its type, which ``kind`` names."""
-    return {
-        "seq": entry.seq,
-        "at": plain(entry.at),
-        "trigger": entry.trigger,
-        "from": entry.source,
-        "to": entry.dest,
-        "actor": entry.actor,
-        "kind": type(entry.evidence).__name__ if attrs.has(type(entry.evidence)) else "",
-        "evidence": _without_secrets(entry.evidence),
-        "effects": list(entry.effects),
-    }
-
-
-def plain(value: object) -> object:
-    """Return a value as JSON; times in ISO 8601, UTC, to the millisecond."""
-    kind: type = type(value)
-    if attrs.has(kind):
-        return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(kind)}
-    if isinstance(value, dt.datetime):
-        return value.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    return value if value is None or isinstance(value, str | int | float) else str(value)
-
-
-def _without_secrets(value: object) -> object:
-    """Return a value as JSON in which a secret is masked by the name of its key, at any depth, as in the log."""
-    return masked({"": plain(value)})[""]
 
 
 def moment(value: dt.datetime | None) -> str:
@@ -153,7 +118,7 @@ def value_text(value: object, name: str = "") -> str:
         return " ".join(f"{key}={value_text(item, str(key))}" for key, item in value.items())
     if language() != "en" and isinstance(value, bool | enum.Enum) and value in VALUES:
         return in_language(VALUES[value], language(), "")
-    return str(_without_secrets(value))
+    return str(shown(value))
 
 
 def _short(text: str) -> str:

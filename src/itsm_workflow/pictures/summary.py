@@ -8,6 +8,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.pictures import times
 from itsm_workflow.pictures.measure import visible
 from itsm_workflow.pictures.words import attention_text, phrase
+from itsm_workflow.secrets import without_secrets
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -28,4 +29,4 @@ def summary(steps: Sequence[Step], language: str, zone: dt.tzinfo) -> Sequence[s
     names = [change_id, *([phrase("ticket", language, tickets[-1])] if tickets else [])]
     if forms:
         names.append(phrase("applicant", language, forms[-1].applicant))
-    return [visible(forms[-1].title) if forms else change_id, now, " · ".join(names)]
+    return [visible(without_secrets(forms[-1].title)) if forms else change_id, now, " · ".join(names)]

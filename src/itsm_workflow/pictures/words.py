@@ -138,18 +138,22 @@ def decision_text(decider: Decider, language: str) -> str:
     """Return a person's verdict on the ticket, and the remark."""
     code = {True: "approved_by", False: "refused_by", None: "decided_by"}[decider.approved]
     words = SENTENCES[code][language].format(user=decider.user)
-    return phrase("named", language, words, phrase("quoted", language, decider.remark)) if decider.remark else words
+    return (
+        phrase("named", language, words, phrase("quoted", language, without_secrets(decider.remark)))
+        if decider.remark
+        else words
+    )
 
 
 def details_of(entry: Entry, deciders: Sequence[Decider], language: str) -> str:
-    """Return the facts of an entry that a person needs, in words.
+    """Return the facts of an entry that a person needs, in words; secrets in them are masked.
 
     Args:
         entry: The entry.
         deciders: The decisions that are known since this entry.
         language: The language of the words, ``zh`` or ``en``.
     """
-    facts = (visible(fact) for fact in _facts(entry, deciders, language))
+    facts = (visible(without_secrets(fact)) for fact in _facts(entry, deciders, language))
     return phrase("separator", language).join(fact for fact in facts if fact)
 
 

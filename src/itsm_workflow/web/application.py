@@ -18,6 +18,7 @@ from itsm_workflow.web.listing import list_page
 from itsm_workflow.web.overview import overview_page
 from itsm_workflow.web.pages import Site, prepare, same_page
 from itsm_workflow.web.people import People
+from itsm_workflow.web.presenting import raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -86,6 +87,7 @@ def console(
     app.config["MAX_CONTENT_LENGTH"] = _FORM
     app.add_template_global(same_page)
     app.add_template_filter(without_secrets, "masked")
+    app.add_template_filter(raw, "raw")
     prepare(app, site)
 
     def overview() -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import logging
 from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlencode
 
@@ -17,7 +18,7 @@ from itsm_workflow.runtime.finding import FoundPage
 from itsm_workflow.web.presenting import Reader, badge, state_badge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from werkzeug.wrappers import Response
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.runtime.records import Records
     from itsm_workflow.web.pages import Site
+
+logger = logging.getLogger("itsm_workflow.web")
 
 PAGE = 50
 """The number of changes on a page."""
@@ -39,7 +42,7 @@ AGES: Mapping[str, dt.timedelta] = {
 """By what the address says, the time for which a change has not moved."""
 
 SCANNED = 2000
-"""The largest number of changes that are read for a page of old ones in a state."""
+"""The largest number of changes that are read for a page of old ones in a state, or of those with words."""
 
 _CHUNK = 250
 _FILTERS = ("q", "state", "attention", "age")
@@ -60,15 +63,17 @@ def list_page(site: Site) -> Response:
     try:
         found = _found(records, given)
     except ValueError as error:
-        problem = str(error)
-    if given["q"] and len(found.changes) == 1 and not found.unreadable:
+        logger.info("The list was asked for in vain: %s", error)
+        problem = reader.words("bad_filter")
+    is_exact = given["q"] in {name for one in found.changes for name in (one.id, one.subject, one.sn)}
+    if is_exact and len(found.changes) == 1 and not found.unreadable and not found.next:
         return redirect(url_for("change", change_id=found.changes[0].id), 303)
     chosen = {name: value for name, value in given.items() if value}
     return site.page(
         "list",
         reader.words("changes"),
         400 if problem else 200,
-        problem=problem and f"{reader.words('bad_page')}: {problem}",
+        problem=problem,
         given=given,
         is_filtered=bool(chosen),
         states=[(state.value, state_badge(definition, state.value, reader).text) for state in definition.states],
@@ -77,6 +82,7 @@ def list_page(site: Site) -> Response:
         rows=list(_rows(definition, found, reader)),
         unreadable=[(one, reader.words("unreadable", error=error)) for one, error in found.unreadable.items()],
         looked_at=SCANNED if found.next and not found.changes else 0,
+        is_searched=bool(given["q"] and not is_exact and found.changes),
         following=f"?{urlencode({**chosen, 'after': found.next})}" if found.next else "",
         first=f"?{urlencode(chosen)}" if request.args.get("after") else "",
     )
@@ -88,8 +94,12 @@ def _found(records: Records, given: Mapping[str, str]) -> FoundPage:
     Raises:
         ValueError: A filter has a value that nothing can match, or the token is not one of these filters.
     """
+    after = request.args.get("after") or None
     if given["q"]:
-        return _named(records, given["q"])
+        named = FoundPage() if after else _named(records, given["q"])
+        if named.changes or named.unreadable:
+            return named
+        return _searched(records, {"states": None, "attention": None}, _has_words(given["q"]), after)
     age, attention = given["age"], given["attention"]
     if age and age not in AGES:
         raise ValueError(f"age={age} is not one of {', '.join(AGES)}")
@@ -98,14 +108,27 @@ def _found(records: Records, given: Mapping[str, str]) -> FoundPage:
         "states": [given["state"]] if given["state"] else None,
         "attention": reasons if attention else None,
     }
-    after = request.args.get("after") or None
     if age and (attention or given["state"]):
-        return _old_ones(records, filters, g.reader.now - AGES[age], after)
+        until = g.reader.now - AGES[age]
+        return _searched(records, filters, lambda change: change.updated_at <= until, after)
     return records.find_page(**filters, older_than=AGES[age] if age else None, after=after, limit=PAGE)
 
 
-def _old_ones(records: Records, filters: _Filters, until: dt.datetime, after: str | None) -> FoundPage:
-    """Return a page of changes that have not moved since a time, of those that match the other filters.
+def _has_words(text: str) -> Callable[[ChangeRequest], bool]:
+    """Return whether a change has each word of a text in its subject, title or applicant, in any letter case."""
+    words = text.casefold().split()
+
+    def matches(change: ChangeRequest) -> bool:
+        shown = f"{change.subject}\n{change.form.title}\n{change.form.applicant}".casefold()
+        return all(word in shown for word in words)
+
+    return matches
+
+
+def _searched(
+    records: Records, filters: _Filters, matches: Callable[[ChangeRequest], bool], after: str | None
+) -> FoundPage:
+    """Return a page of the changes that match, of those that match the other filters.
 
     No index has both. So at most `SCANNED` changes are read, and the next page goes on after them.
     """
@@ -114,7 +137,7 @@ def _old_ones(records: Records, filters: _Filters, until: dt.datetime, after: st
     for _ in range(SCANNED // _CHUNK):
         page = records.find_page(**filters, after=after, limit=_CHUNK)
         unreadable.update(page.unreadable)
-        changes += [one for one in page.changes if one.updated_at <= until]
+        changes += [one for one in page.changes if matches(one)]
         after = page.next
         if len(changes) >= PAGE:
             is_last = len(changes) == PAGE and after is None

@@ -12,6 +12,7 @@ from flask import Flask, Response, g, make_response, redirect, render_template, 
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from itsm_workflow.errors import ChangeNotFound, ItsmWorkflowError
+from itsm_workflow.machine.messages import message_of
 from itsm_workflow.runtime.records import Records
 from itsm_workflow.web.people import Person
 from itsm_workflow.web.presenting import Reader
@@ -45,6 +46,15 @@ HEADERS: Mapping[str, str] = {
 """The headers of every answer: no script runs on the pages, nothing comes from elsewhere, and no page frames them."""
 
 _COOKIE = "itsm_language"
+_REASONS: Mapping[int, str] = {
+    400: "wrong_request",
+    403: "not_allowed",
+    404: "no_page",
+    405: "wrong_method",
+    413: "too_large",
+    500: "in_log",
+}
+"""By status, the code of the words that say why a request was refused."""
 _YEAR = 365 * 86_400
 
 
@@ -115,16 +125,18 @@ def prepare(app: Flask, site: Site) -> None:
 
     @app.errorhandler(ItsmWorkflowError)
     def refused(error: ItsmWorkflowError) -> Response:
+        words = g.reader.words
         if isinstance(error, ChangeNotFound):
-            return site.page("error", g.reader.words("not_found"), 404, problem=str(error))
+            return site.page("error", words("not_found"), 404, problem=message_of(error, g.reader.language))
         logger.error("The page %s failed.", request.path, exc_info=error)
-        return site.page("error", g.reader.words("failed"), 503, problem=str(error))
+        return site.page("error", words("failed"), 503, problem=words("in_log"))  # the message may name files and hosts
 
     @app.errorhandler(HTTPException)
     def wrong(error: HTTPException) -> Response:
         code = error.code or 500
         title = {404: "not_found", 500: "broken"}.get(code, "refused")
-        answer = site.page("error", g.reader.words(title), code, problem=error.description or "")
+        reason = g.reader.words(_REASONS.get(code, "cannot_be_answered"))
+        answer = site.page("error", g.reader.words(title), code, problem=reason)
         for name, value in error.get_headers(request.environ):
             if name.lower() not in {"content-type", "content-length"}:
                 answer.headers[name] = value

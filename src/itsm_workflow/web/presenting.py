@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING
 
 import attrs
@@ -14,6 +15,7 @@ from itsm_workflow.machine.sentences import SENTENCES
 from itsm_workflow.pictures.ink import meaning_of
 from itsm_workflow.pictures.reading import read
 from itsm_workflow.pictures.words import attention_text, decision_text, duration_text
+from itsm_workflow.runtime.json_views import entry_view
 from itsm_workflow.secrets import without_secrets
 from itsm_workflow.web.words import words_in
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 ENTRIES = 300
 """The number of steps of a history that a page shows, the last ones."""
+
+LONGEST = 20_000
+"""The number of characters that are shown of an entry as JSON."""
 
 _PAGES = ("https://", "http://")
 
@@ -99,6 +104,12 @@ def steps_of(
 ) -> Sequence[Step]:
     """Return the history in words, newest step first; runs of entries that say the same are one step."""
     return read(definition, history, policy, reader.language)[::-1]
+
+
+def raw(entry: Entry) -> str:
+    """Return an entry as JSON, as `itsm-workflow show --json` prints it; secrets in it are masked."""
+    text = json.dumps(masked(entry_view(entry)), ensure_ascii=False, indent=2)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def form_of(change: ChangeRequest, reader: Reader) -> Iterator[tuple[str, str]]:

@@ -52,7 +52,12 @@ WORDS: Mapping[str, Label] = {
         "en": "None of the {count} changes looked at matches; the next page goes on.",
     },
     # The list
-    "search": {"zh": "单号、对象或变更 ID", "en": "Ticket number, subject or id"},
+    "search": {"zh": "单号、对象、变更 ID、标题或申请人", "en": "Ticket number, subject, id, title or applicant"},
+    "in_words": {
+        "zh": "没有同名的单号、对象或 ID，以下变更的对象、标题或申请人含有这些词；每页最多查看 2,000 个变更。",
+        "en": "No number, subject or id is the same. These have the words in subject, title or applicant; a page looks "
+        "at 2,000 changes at most.",
+    },
     "find": {"zh": "查找", "en": "Find"},
     "state": {"zh": "状态", "en": "State"},
     "attention": {"zh": "待人工处理的原因", "en": "Needs a person"},
@@ -91,6 +96,7 @@ WORDS: Mapping[str, Label] = {
         "zh": "只显示最近的记录，之前还有 {count} 条。",
         "en": "Only the latest entries are shown; {count} are before them.",
     },
+    "raw": {"zh": "原始记录（JSON）", "en": "The entry as JSON"},
     "form": {"zh": "表单", "en": "Form"},
     "applicant": {"zh": "申请人", "en": "Applicant"},
     "content": {"zh": "内容", "en": "Content"},
@@ -148,10 +154,38 @@ WORDS: Mapping[str, Label] = {
     "wait": {"zh": "密码错误次数过多，请稍后再试。", "en": "Too many wrong passwords: wait a while, then try again."},
     # Errors
     "not_found": {"zh": "没有这个页面或变更", "en": "There is no such page or change"},
-    "bad_page": {"zh": "无法显示这一页", "en": "This page cannot be shown"},
     "failed": {"zh": "暂时无法读取变更", "en": "The changes cannot be read now"},
     "broken": {"zh": "页面出错", "en": "The page failed"},
     "refused": {"zh": "请求被拒绝", "en": "The request was refused"},
+    "in_log": {
+        "zh": "原因见控制台的日志（itsm_workflow.web）。请稍后重试。",
+        "en": "The reason is in the log of the console (itsm_workflow.web). Try again later.",
+    },
+    "wrong_request": {
+        "zh": "控制台不接受这个请求：地址中的域名或参数不正确。",
+        "en": "The console does not accept this request: the name of the host, or a parameter, is wrong.",
+    },
+    "not_allowed": {
+        "zh": "没有访问权限，或表单不是从本控制台的当前页面提交的。没有执行任何操作。",
+        "en": "You have no access, or the form was not sent from a current page of this console. Nothing was done.",
+    },
+    "no_page": {"zh": "这个地址没有页面。", "en": "No page has this address."},
+    "wrong_method": {
+        "zh": "这个地址不支持这种请求方式。没有执行任何操作。",
+        "en": "This address does not take this method. Nothing was done.",
+    },
+    "too_large": {
+        "zh": "提交的内容过大。没有执行任何操作。",
+        "en": "The form is too large. Nothing was done.",
+    },
+    "cannot_be_answered": {
+        "zh": "控制台不能处理这个请求。没有执行任何操作。",
+        "en": "The console cannot answer this request. Nothing was done.",
+    },
+    "bad_filter": {
+        "zh": "地址中的筛选条件或页码不正确。请返回列表重新选择。",
+        "en": "A filter or the token of the page in the address is wrong. Go back to the list and choose again.",
+    },
     "back": {"zh": "返回变更列表", "en": "Back to the list"},
 }
 """The words of the pages by their codes; the names in braces are the parameters of both languages."""

@@ -13,6 +13,7 @@ from werkzeug.test import Client
 
 from itsm_workflow import Effect, Policy, State
 from itsm_workflow.change import AttentionReason
+from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.sandbox import acting
 from itsm_workflow.web import console
@@ -72,7 +73,41 @@ def test_a_name_leads_to_its_change(client: FlaskClient, workflow: Workflow) -> 
     change = workflow.resolve("collector-0")
     for name in (change.subject, change.sn, change.id):
         assert client.get("/changes/", query_string={"q": name}).headers["Location"] == f"/changes/{change.id}/"
-    assert "No change matches." in client.get("/changes/?q=collector").text
+    assert "No change matches." in client.get("/changes/?q=nginx-9").text
+
+
+def test_words_of_the_title_and_the_applicant_are_found(desk: Desk) -> None:
+    """In any order and letter case, when nothing has the words as its name. One match is a list, too."""
+    workflow = desk.workflow()
+    for number, title in enumerate(["Collect the Audit log", "接入 nginx 日志", "Collect the access log"]):
+        asked: FormArguments = {**ASKED, "title": title, "applicant": ["alice", "dora", "dora"][number]}
+        workflow.draft(subject=f"collector-{number}", **asked)
+    client = console(workflow, clock=desk.clock).test_client()
+
+    def found(words: str) -> list[str]:
+        return subjects(client.get("/changes/", query_string={"q": words}).text)
+
+    assert found("audit COLLECT") == ["collector-0"]
+    assert found("日志") == ["collector-1"]
+    assert found("dora") == ["collector-1", "collector-2"]
+    assert found("dora access") == ["collector-2"]
+    assert found("dora audit") == []
+    assert "have the words in subject, title or applicant" in client.get("/changes/?q=dora").text
+
+
+def test_a_search_reads_no_more_than_its_bound(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says how many were looked at, and the next one goes on."""
+    monkeypatch.setattr("itsm_workflow.web.listing.SCANNED", 4)
+    monkeypatch.setattr("itsm_workflow.web.listing._CHUNK", 2)
+    workflow = desk.workflow()
+    for number in range(5):
+        asked: FormArguments = {**ASKED, "title": "the last one" if number == 4 else "another"}
+        workflow.draft(subject=f"collector-{number}", **asked)
+    client = console(workflow, clock=desk.clock).test_client()
+    first = client.get("/changes/?q=last").text
+    assert "None of the 4 changes looked at matches" in first
+    following = re.findall(r'<a href="([^"]*)" rel="next"', first)[0].replace("&amp;", "&")
+    assert subjects(client.get(f"/changes/{following}").text) == ["collector-4"]
 
 
 def test_a_name_of_several_changes_lists_them(client: FlaskClient, workflow: Workflow) -> None:
@@ -130,6 +165,7 @@ def test_secrets_in_evidence_are_masked(client: FlaskClient, workflow: Workflow)
     text = page(client, workflow, "collector-0")
     assert "s3cr3t" not in text
     assert "access token: ***; place: index" in text
+    assert "&#34;access_token&#34;: &#34;***&#34;" in text, "in the entry as JSON"
     assert "s3cr3t" not in client.get("/").text
 
 
@@ -140,8 +176,13 @@ def test_secrets_in_free_text_are_masked(desk: Desk) -> None:
         raise RuntimeError("POST /agents with Authorization: Bearer s3cr3t-1 was refused")
 
     workflow = desk.workflow(effects={State.APPROVED: [Effect("start", fails)]}, policy=Policy(effect_attempts=1))
-    asked: FormArguments = {**ASKED, "title": "with password=s3cr3t-2", "content": "token: s3cr3t-3"}
-    change = workflow.apply(subject="collector-1", **asked, fields={"note": '{"api_key": "s3cr3t-4"}'})
+    asked: FormArguments = {
+        **ASKED,
+        "title": "with password=s3cr3t-2",
+        "content": "token: s3cr3t-3",
+        "fields": {"note": '{"api_key": "s3cr3t-4"}'},
+    }
+    change = workflow.apply(subject="collector-1", **asked)
     desk.decide(change, approved=True)
     workflow.settle(change.id)
     client = console(workflow, clock=desk.clock).test_client()
@@ -216,6 +257,27 @@ def test_what_does_not_exist_is_a_page(client: FlaskClient) -> None:
         assert (answer.status_code, 'href="/changes/"' in answer.text) == (404, True)
 
 
+@pytest.mark.parametrize(
+    ("address", "method", "status"),
+    [
+        ("/nothing/", "GET", 404),
+        ("/changes/none/", "GET", 404),
+        ("/changes/", "POST", 405),
+        ("/changes/?state=nonsense", "GET", 400),
+        ("/changes/?age=nonsense", "GET", 400),
+    ],
+)
+def test_the_page_of_an_error_is_in_the_language_of_the_reader(
+    client: FlaskClient, address: str, method: str, status: int
+) -> None:
+    """Its problem has no English sentence in it."""
+    answer = client.open(address, method=method, headers={"Accept-Language": "zh-CN"})
+    [problem] = re.findall(r'role="alert">([^<]*)<', answer.text)
+    assert answer.status_code == status
+    assert "。" in problem or "；" in problem
+    assert re.findall(r"[a-z]+ [a-z]+ [a-z]+", problem) == []
+
+
 def test_only_the_given_names_are_answered(workflow: Workflow) -> None:
     """A page elsewhere cannot read the console by a name of its own that leads to this machine."""
     client = console(workflow, hosts=["localhost", "[::1]"]).test_client()
@@ -231,11 +293,17 @@ def test_times_have_a_zone(workflow: Workflow) -> None:
     assert "2026-03-02 16:00:00 CST" in page(client, workflow, "collector-0")
 
 
-def test_a_store_that_fails_is_a_page(client: FlaskClient, desk: Desk) -> None:
-    """Without a traceback on it."""
-    desk.store.inner.close()
-    answer = client.get("/changes/")
-    assert (answer.status_code, "Traceback" in answer.text) == (503, False)
+def test_a_store_that_fails_is_a_page(client: FlaskClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a traceback or the message of the error, which may name files and hosts."""
+
+    def fails(_query: object) -> Rows:
+        raise StorageUnavailable("cannot read /srv/itsm/changes.db")
+
+    monkeypatch.setattr(desk.store, "find", fails)
+    for language, words in (("en", "in the log"), ("zh", "日志")):
+        answer = client.get(f"/changes/?language={language}")
+        assert (answer.status_code, "Traceback" in answer.text, "/srv" in answer.text) == (503, False, False)
+        assert words in answer.text
 
 
 def test_an_unreadable_change_is_shown_with_its_error(
