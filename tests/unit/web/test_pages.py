@@ -82,6 +82,7 @@ def test_words_of_the_title_and_the_applicant_are_found(desk: Desk) -> None:
     for number, title in enumerate(["Collect the Audit log", "接入 nginx 日志", "Collect the access log"]):
         asked: FormArguments = {**ASKED, "title": title, "applicant": ["alice", "dora", "dora"][number]}
         workflow.draft(subject=f"collector-{number}", **asked)
+        desk.clock.advance(1)  # the list is in the order of the drafts
     client = console(workflow, clock=desk.clock).test_client()
 
     def found(words: str) -> list[str]:
@@ -103,6 +104,7 @@ def test_a_search_reads_no_more_than_its_bound(desk: Desk, monkeypatch: pytest.M
     for number in range(5):
         asked: FormArguments = {**ASKED, "title": "the last one" if number == 4 else "another"}
         workflow.draft(subject=f"collector-{number}", **asked)
+        desk.clock.advance(1)  # the list is in the order of the drafts
     client = console(workflow, clock=desk.clock).test_client()
     first = client.get("/changes/?q=last").text
     assert "None of the 4 changes looked at matches" in first
