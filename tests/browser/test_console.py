@@ -155,7 +155,7 @@ def test_every_page_fits_its_screen_and_can_be_read(  # noqa: PLR0917 - fixtures
     asked: FormArguments = {**ASKED, "title": "y" * 90, "fields": {"z" * 60: "z" * 500}}
     long = workflow.draft(subject="x" * 60, **asked)
     change = workflow.resolve("collector-9")
-    paths = ["/", "/changes/", "/changes/?state=draft&age=30d"]
+    paths = ["/", "/changes/", "/changes/?state=draft&age=30d", "/changes/?q=collector", "/reconcile/"]
     paths += [f"/changes/{one.id}/" for one in (change, long, workflow.resolve("collector-1"))]
     paths += [f"/changes/{change.id}/{name}/" for name in ("record_ticket", "resend", "withdraw")]
     with watched(site, width, language) as page:
@@ -234,7 +234,7 @@ def test_the_pictures_of_the_documents_are_taken(  # noqa: PLR0917 - fixtures an
     folder = ROOT / ("docs/pictures" if pytestconfig.getoption("--pictures") else "build/pictures")
     folder.mkdir(parents=True, exist_ok=True)
     change = workflow.resolve("collector-9")
-    pages = {"overview": "/", "list": "/changes/", "change": f"/changes/{change.id}/"}
+    pages = {"overview": "/", "list": "/changes/", "change": f"/changes/{change.id}/", "reconcile": "/reconcile/"}
     pages["act"] = f"/changes/{change.id}/resend/"
     with watched(site, width, language) as page:
         page.emulate_media(color_scheme=scheme)

@@ -54,12 +54,14 @@ class Counts:
         at: The time.
         states: By state that is not final, its changes.
         attention: By reason that a change has, the changes that a person should look at.
+        due: The changes that are due for a look now.
         earliest_due: The earliest due time; long ago if no process reconciles. None if nothing is due at any time.
     """
 
     at: dt.datetime
     states: Mapping[str, Count]
     attention: Mapping[str, Count]
+    due: Count = Count(number=0)
     earliest_due: dt.datetime | None = None
 
 
@@ -97,6 +99,7 @@ class Counted:
                 }
             ),
             attention=ReadOnlyDict({reason: count for reason, count in of_reasons.items() if count.number}),
+            due=_count(journal, Query(workflow=definition.name, due_before=to_micros(now)), limit, now),
             earliest_due=_earliest_due(journal),
         )
 

@@ -19,6 +19,7 @@ from itsm_workflow.web.overview import overview_page
 from itsm_workflow.web.pages import Site, prepare, same_page
 from itsm_workflow.web.people import People
 from itsm_workflow.web.presenting import raw
+from itsm_workflow.web.reconciling import Passes, reconcile_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -102,6 +103,11 @@ def console(
     def act(change_id: str, route: str) -> Response:
         return act_page(site, change_id, route)
 
+    passes = Passes()
+
+    def reconcile() -> Response:
+        return reconcile_page(site, passes)
+
     def login() -> Response:
         return people.login_page(site)
 
@@ -109,6 +115,7 @@ def console(
     app.add_url_rule("/changes/", "changes", changes)
     app.add_url_rule("/changes/<change_id>/", "change", change)
     app.add_url_rule("/changes/<change_id>/<route>/", "act", act, methods=["GET", "POST"])
+    app.add_url_rule("/reconcile/", "reconcile", reconcile, methods=["GET", "POST"])
     app.add_url_rule("/login/", "login", login, methods=["GET", "POST"])
     app.add_url_rule("/logout/", "logout", people.logout, methods=["POST"])
     return app

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import logging
 from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlencode
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.runtime.records import Records
     from itsm_workflow.web.pages import Site
-
-logger = logging.getLogger("itsm_workflow.web")
 
 PAGE = 50
 """The number of changes on a page."""
@@ -62,8 +59,7 @@ def list_page(site: Site) -> Response:
     problem, found = "", FoundPage()
     try:
         found = _found(records, given)
-    except ValueError as error:
-        logger.info("The list was asked for in vain: %s", error)
+    except ValueError:
         problem = reader.words("bad_filter")
     is_exact = given["q"] in {name for one in found.changes for name in (one.id, one.subject, one.sn)}
     if is_exact and len(found.changes) == 1 and not found.unreadable and not found.next:

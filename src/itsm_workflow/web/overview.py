@@ -81,8 +81,8 @@ def overview_page(site: Site) -> Response:
             for state in definition.states
             if state in definition.final
         ],
-        due=_due(counts.earliest_due, reader),
-        is_late=counts.earliest_due is not None and reader.now - counts.earliest_due > _LATE,
+        due=due_text(counts.earliest_due, reader),
+        is_late=is_late(counts.earliest_due, reader),
         parked=_number(parked, attention=AttentionReason.EFFECT_PARKED.value) if parked else None,
     )
 
@@ -110,11 +110,21 @@ def _of_state(state: str, count: Count) -> Iterator[Number]:
 
 
 def _number(count: Count, **filters: Any) -> Number:
-    text = f"{count.number:,}{'+' if count.is_more else ''}"
-    return Number(text=text, address=url_for("changes", **filters), is_zero=not count.number)
+    return Number(text=number_text(count), address=url_for("changes", **filters), is_zero=not count.number)
 
 
-def _due(earliest: dt.datetime | None, reader: Reader) -> str:
+def number_text(count: Count) -> str:
+    """Return a number in words; a + shows that there are more."""
+    return f"{count.number:,}{'+' if count.is_more else ''}"
+
+
+def is_late(earliest: dt.datetime | None, reader: Reader) -> bool:
+    """Return whether a look is due for so long that no process seems to make looks."""
+    return earliest is not None and reader.now - earliest > _LATE
+
+
+def due_text(earliest: dt.datetime | None, reader: Reader) -> str:
+    """Return when the first look is due, in words."""
     if earliest is None:
         return reader.words("no_due")
     passed = reader.now - earliest

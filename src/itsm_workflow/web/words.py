@@ -51,6 +51,42 @@ WORDS: Mapping[str, Label] = {
         "zh": "已查看 {count} 个变更，都不符合条件；下一页继续查看。",
         "en": "None of the {count} changes looked at matches; the next page goes on.",
     },
+    # Passes
+    "reconcile": {"zh": "对账", "en": "Reconcile"},
+    "pass_waiting": {"zh": "到期的核对", "en": "What is due"},
+    "due_now": {"zh": "现在到期的变更：{count} 个。", "en": "Changes that are due now: {count}."},
+    "run_pass": {"zh": "执行一轮对账", "en": "Run a pass"},
+    "pass_bounds": {
+        "zh": "一轮最多处理 {limit} 个变更，{seconds} 秒后不再开始新的核对。"
+        "会查询 ITSM、提交未发送的单据并执行到期的后置动作。",
+        "en": "A pass looks at {limit} changes at most, and begins nothing more after {seconds} seconds. It asks the "
+        "ticket system, sends what is not sent yet, and delivers effects that are due.",
+    },
+    "pass_elsewhere": {
+        "zh": "本控制台不执行对账。对账由业务系统的进程或 itsm-workflow reconcile 执行。",
+        "en": "This console runs no pass. A process of the host does, or itsm-workflow reconcile.",
+    },
+    "pass_running": {
+        "zh": "本进程正在执行一轮对账，请稍后查看。",
+        "en": "A pass of this process is running: look again soon.",
+    },
+    "last_pass": {"zh": "本进程最近一轮", "en": "The last pass of this process"},
+    "no_pass": {
+        "zh": "本进程没有通过本页面执行过对账。",
+        "en": "No pass was run from this page since the process began.",
+    },
+    "pass_unfinished": {
+        "zh": "本轮提前结束，没有处理完所有到期的变更，可以再执行一轮。",
+        "en": "It ended before it had looked at every change that was due: run another one.",
+    },
+    "pass_due": {"zh": "已核对", "en": "Looked at"},
+    "pass_moved": {"zh": "有新记录", "en": "With new entries"},
+    "pass_unchanged": {"zh": "没有变化", "en": "Without news"},
+    "pass_busy": {"zh": "被其他进程先处理", "en": "Moved first by another process"},
+    "pass_failed": {"zh": "失败，之后重试", "en": "Failed, due again later"},
+    "pass_unreadable": {"zh": "无法读取", "en": "Not readable"},
+    "pass_undelivered": {"zh": "回调未送达", "en": "Callbacks not delivered"},
+    "pass_seconds": {"zh": "用时", "en": "Duration"},
     # The list
     "search": {"zh": "单号、对象、变更 ID、标题或申请人", "en": "Ticket number, subject, id, title or applicant"},
     "in_words": {
