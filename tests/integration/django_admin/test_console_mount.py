@@ -28,7 +28,7 @@ def _mounted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from django.test import override_settings  # noqa: PLC0415 - Django is set up by now
     from django.urls import re_path  # noqa: PLC0415 - as above
 
-    [block] = [one for one in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL) if "django" in one]
+    [block] = re.findall(r"```py\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     routes = types.ModuleType("console_routes")
     exec(block, vars(routes))  # noqa: S102 - a block of the page
     routes.urlpatterns = [re_path(r"^itsm/console/(?P<path>.*)$", routes.itsm_console)]  # type: ignore[attr-defined]

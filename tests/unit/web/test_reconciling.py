@@ -33,7 +33,7 @@ def client_of(workflow: Workflow, desk: Desk, *, acts: bool = True) -> FlaskClie
 
 def token_on(text: str) -> str:
     """Return the token of a form."""
-    return re.findall(r'name="csrf" value="([^"]+)"', text)[0]
+    return str(re.findall(r'name="csrf" value="([^"]+)"', text)[0])
 
 
 def test_a_pass_is_run_and_reported(due: Workflow, desk: Desk) -> None:
