@@ -18,9 +18,10 @@ from rich.cells import cell_len
 
 from itsm_workflow import Workflow
 from itsm_workflow.change import Entry
-from itsm_workflow.cli.views import entry_view, evidence_text
+from itsm_workflow.cli.views import evidence_text
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.pictures.graph import Graph
+from itsm_workflow.runtime.json_views import entry_view
 from itsm_workflow.testing import ManualClock, MemorySandbox
 from tests.support.limits import PATIENCE
 
