@@ -11,6 +11,7 @@ import rich_click as click
 from itsm_workflow.cli.decide import actor_option, reason_option
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.handler_rows import csv_option
+from itsm_workflow.cli.language import spoken
 from itsm_workflow.cli.output import as_json, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option
@@ -160,10 +161,15 @@ def _printing(columns: Sequence[str], *, in_json: bool) -> Iterator[list[_Result
         if in_json:
             as_json(listed)
         elif listed:
-            cells = [["" if cell is None else cell for cell in each.values()] for each in listed]
+            cells = [[_cell(name, cell) for name, cell in each.items()] for each in listed]
             table(columns, cells, whole="sn")
         else:
             note("the file has no rows")
+
+
+def _cell(name: str, cell: object) -> object:
+    """Return the cell of a table, in the language of what people read if the text is the library's."""
+    return spoken(str(cell or "")) if name in {"result", "why"} else "" if cell is None else cell
 
 
 def _result(row: HandlerRow, result: str, why: str = "") -> _Result:

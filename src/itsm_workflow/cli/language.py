@@ -15,6 +15,7 @@ import rich_click as click
 
 from itsm_workflow.cli.doctor_phrases import FINDINGS
 from itsm_workflow.cli.phrases import PHRASES
+from itsm_workflow.cli.usage_phrases import USAGE
 from itsm_workflow.machine.messages import ERRORS, message_of
 from itsm_workflow.machine.phrases import Phrasebook
 from itsm_workflow.machine.refusals import REASONS, RULES
@@ -75,7 +76,7 @@ def speak(command: click.Command) -> None:
 
 @functools.cache
 def _phrasebook() -> Phrasebook:
-    return Phrasebook(PHRASES, FINDINGS, ERRORS, REASONS, RULES)
+    return Phrasebook(PHRASES, USAGE, FINDINGS, ERRORS, REASONS, RULES)
 
 
 def spoken(text: str) -> str:

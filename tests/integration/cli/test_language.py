@@ -15,13 +15,14 @@ from itsm_workflow.cli.app import group
 from itsm_workflow.cli.doctor_phrases import FINDINGS
 from itsm_workflow.cli.language import of_environment, spoken
 from itsm_workflow.cli.phrases import PHRASES
+from itsm_workflow.cli.usage_phrases import USAGE
 from itsm_workflow.machine.phrases import Phrasebook
 
 if TYPE_CHECKING:
     from tests.integration.cli.office import Office
 
 FOR_AUTHORS = {
-    *("demo.py", "export_case.py", "gateway_check.py", "graph.py", "handler_rows.py", "lint_graph.py"),
+    *("demo.py", "export_case.py", "gateway_check.py", "graph.py", "lint_graph.py"),
     *("storage_check.py", "storage_copy.py", "storage_progress.py", "storage_threads.py", "verify.py"),
 }
 """The modules whose commands are for authors of workflows, gateways and stores: they speak English."""
@@ -103,6 +104,84 @@ def test_a_refusal_is_in_the_language_that_was_typed(office: Office) -> None:
     assert "no change matches" in office.run("list", "--state", "approved").err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("lst",),
+        ("list", "--nope"),
+        ("list", "--subjct", "s"),
+        ("list", "--limit"),
+        ("list", "--limit", "x"),
+        ("list", "--limit", "0"),
+        ("list", "--older-than", "1 hour"),
+        ("list", "--attention=yes"),
+        ("show",),
+        ("show", "a", "b"),
+        ("apply",),
+        ("storage", "chek"),
+        ("reconcile", "--seconds", "x"),
+        ("graph", "--format", "xx"),
+        ("shadow", "--app", "none", "--csv", "nowhere.csv"),
+        ("shadow", "--app", "none", "--csv", "."),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_reported_in_the_language_of_the_locale(
+    office: Office, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """Of the texts that click writes, only what was typed and the names of commands and options are not Chinese."""
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    done = office.run(*arguments)
+    assert done.code == 2
+    assert CHINESE.search(done.err.splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "said"),
+    [
+        ("subject,sn\n", "utf-8", "第一行必须写明列名 subject, sn, status；现在是 subject, sn"),
+        ("", "utf-8", "第一行必须写明列名 subject, sn, status；现在是空的"),
+        ("subject,sn,status,sn\n", "utf-8", "第一行里 'sn' 出现了多次"),
+        ("subject,sn,status\n采集,REQ1,applying\n", "gbk", "文件不是 UTF-8 编码"),
+        ('subject,sn,status\n"a,b\n', "utf-8", "文件不是有效的 CSV 文件"),
+    ],
+)
+def test_a_wrong_file_is_reported_in_the_language_that_was_typed(
+    office: Office, text: str, encoding: str, said: str
+) -> None:
+    """Nothing was done with it."""
+    path = office.folder / "tickets.csv"
+    path.write_text(text, encoding=encoding)
+    done = office.run("shadow", "--csv", str(path), "--app", "none", "--language", "zh")
+    assert (done.code, said in done.err) == (2, True)
+
+
+def test_the_rows_of_an_adoption_are_in_the_language_that_was_typed(office: Office) -> None:
+    """The results and the reasons; as JSON, they are codes and stay English."""
+    change = office.apply("collector-1")
+    path = office.folder / "tickets.csv"
+    rows = [
+        "subject,sn,status",
+        "a,REQ1,applying",
+        "a,REQ2,applying",
+        "b,,applying",
+        "c,REQ3,open",
+        "d,REQ4,fail_apply",
+    ]
+    path.write_text("\n".join([*rows, f"e,{change['sn']},applying"]), encoding="utf-8")
+    command = ("adopt", "--csv", str(path), "--app", "none", "--actor", "ops", "--reason", "r", "--language", "zh")
+    done = office.run(*command)
+    lines = done.out.splitlines()
+    assert [line.count("被拒绝") for line in lines] == [0, 1, 1, 1, 1, 1, 1]
+    assert "ITSM 里没有单号为 REQ1 的单据" in lines[1]
+    assert "与第 2 行的主题相同" in lines[2]
+    assert "单元格 sn 是空的" in lines[3]
+    assert "没有状态 'open'" in lines[4]
+    assert "只有状态为 applying 的单据可以接管" in lines[5]
+    assert "没有保存" in done.err
+    assert {row["result"] for row in office.run(*command, "--json").json} == {"refused"}
+
+
 def test_a_pass_reports_in_the_language_that_was_typed(office: Office) -> None:
     """The line of `reconcile`; its JSON stays as it is."""
     office.apply("collector-42")
@@ -162,7 +241,7 @@ def test_every_text_that_an_operators_command_prints_has_a_chinese_one() -> None
 def test_every_chinese_text_has_the_values_of_the_english_one() -> None:
     """No value is lost."""
     value = re.compile(r"\{(\w+)\}")
-    said = {**PHRASES, **FINDINGS}
+    said = {**PHRASES, **USAGE, **FINDINGS}
     assert [one for one, zh in said.items() if sorted(value.findall(one)) != sorted(value.findall(zh))] == []
 
 
