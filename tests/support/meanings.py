@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import attrs
 from itsm_workflow import Exemption, Roles, Transition, Trigger, approval_workflow
 from itsm_workflow.machine import effect_updates, guards, updates
 from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.definition import unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +44,8 @@ class Verb(enum.StrEnum):
     COUNT = "count"
     ORDER = "order"
     TELL = "tell"
+    CHECK = "check"
+    SPREAD = "spread"
 
 
 class LikeTheLibrary(enum.StrEnum):
@@ -56,6 +60,21 @@ class Job:
 
     host: str
     healthy: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class Checks:
+    """A report of checks."""
+
+    passed: int
+    failed: int
+
+
+@attrs.frozen(kw_only=True)
+class Hosts:
+    """A report of the hosts that are in use."""
+
+    hosts: tuple[str, ...]
 
 
 ROLES = Roles(
@@ -93,6 +112,38 @@ def tallied(facts: Facts) -> ChangeRequest:
 def ordered(facts: Facts) -> ChangeRequest:
     """Plan an order each time."""
     return effect_updates.planned(facts.change, "order", facts.now, facts.actor)
+
+
+def logged_if_many_failed(facts: Facts) -> ChangeRequest:
+    """Add to a list without end, in one of two branches."""
+    failed = facts.expect(Checks).failed
+    return _with_log(facts, [*_log(facts), failed] if failed > LOGGED else _log(facts))
+
+
+def is_old(facts: Facts) -> str | None:
+    """Require a change that has waited for two months."""
+    return None if facts.now >= facts.change.created_at + dt.timedelta(days=60) else "it can wait"
+
+
+def has_mostly_passed(facts: Facts) -> str | None:
+    """Compare two fields with each other."""
+    checks = facts.expect(Checks)
+    return None if checks.passed > checks.failed else "more failed"
+
+
+def has_failed_often(facts: Facts) -> str | None:
+    """Compare one of them with a limit."""
+    return None if facts.expect(Checks).failed > 10 else "few failed"
+
+
+def has_three(facts: Facts) -> str | None:
+    """Count what a list holds."""
+    return None if len(facts.expect(Hosts).hosts) >= 3 else "they are too few"
+
+
+def has_the_spare(facts: Facts) -> str | None:
+    """Look for one value in the list."""
+    return None if "spare" in facts.expect(Hosts).hosts else "the spare is not in use"
 
 
 def row(trigger: enum.StrEnum, source: Stage, dest: Stage | None, **values: Any) -> Transition:
@@ -193,11 +244,24 @@ def that_counts_failed_work() -> WorkflowDefinition:
     return order(grants={Stage.LIVE: True, Stage.FAILED: True})
 
 
+def that_is_wrong_for_certain_evidence() -> WorkflowDefinition:
+    """A slow timer leaves an open ticket, one branch of an update grows, and guards overlap for few values."""
+    checked, spread = {"evidence": Checks}, {"evidence": Hosts, "update": unchanged}
+    return order(
+        row(Verb.STOP, Stage.WAITING, Stage.REFUSED, guard=is_old),
+        row(Verb.NOTE, Stage.GRANTED, None, update=logged_if_many_failed, **checked),
+        row(Verb.CHECK, Stage.GRANTED, Stage.LIVE, guard=has_mostly_passed, update=unchanged, **checked),
+        row(Verb.CHECK, Stage.GRANTED, Stage.FAILED, guard=has_failed_often, update=unchanged, **checked),
+        row(Verb.SPREAD, Stage.GRANTED, Stage.LIVE, guard=has_three, **spread),
+        row(Verb.SPREAD, Stage.GRANTED, Stage.FAILED, guard=has_the_spare, **spread),
+    )
+
+
 # ---------------------------------------------------------------- right
 
 
 def that_keeps_within_bounds() -> WorkflowDefinition:
-    """A stricter approval, a log of the newest reports, a count, an effect in each end, and a new ticket to retry."""
+    """A stricter approval, a log of the newest reports, a count, a slow timer, effects, and a new ticket to retry."""
 
     def is_approved_by_two(facts: Facts) -> str | None:
         return guards.is_approved(facts) or (None if facts.actor else "nobody is responsible")
@@ -206,6 +270,7 @@ def that_keeps_within_bounds() -> WorkflowDefinition:
         row(Verb.NOTE, Stage.GRANTED, None, update=logged_at_most),
         row(Verb.COUNT, Stage.GRANTED, None, update=tallied),
         row(Verb.RETRY, Stage.FAILED, Stage.DRAFT),
+        row(Verb.STOP, Stage.GRANTED, Stage.FAILED, guard=is_old),
         effects={Stage.GRANTED: ("order",), Stage.FAILED: ("clean",), Stage.REFUSED: ("tell",)},
     )
     return with_guard(definition, "approve", is_approved_by_two)

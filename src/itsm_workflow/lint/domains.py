@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import typing
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,21 @@ def fields_of(kind: type) -> Sequence[tuple[str, Any, bool]]:
         for field in attrs.fields(kind)
         if field.init
     ]
+
+
+@functools.cache
+def holds_a_time(kind: type) -> bool:
+    """Return whether a field of the class, or of a class in it, may be a time, as far as that can be known."""
+    try:
+        return any(_may_be_a_time(hint, {kind}) for _, hint, _ in fields_of(kind))
+    except CannotSampleError:
+        return True
+
+
+def _may_be_a_time(hint: Any, within: set[type]) -> bool:  # noqa: ANN401 - an annotation
+    if isinstance(hint, type) and attrs.has(hint) and hint not in within:
+        return any(_may_be_a_time(part, {*within, hint}) for _, part, _ in fields_of(hint))
+    return hint is dt.datetime or any(_may_be_a_time(part, within) for part in typing.get_args(hint))
 
 
 def own_values(kind: type, change: ChangeRequest) -> dict[str, object]:

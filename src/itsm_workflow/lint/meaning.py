@@ -49,7 +49,7 @@ class Meaning:
 
     def of_change(self, row: Transition, before: ChangeRequest, after: ChangeRequest) -> LintFinding | None:
         """Return the finding about an update, if it changes the form that was submitted."""
-        if self._definition.is_submitted_in(before.state) or before.form == after.form:
+        if before.form is after.form or self._definition.is_submitted_in(before.state) or before.form == after.form:
             return None
         message = (
             f"{row.trigger.value} changes the form in {before.state}, but the approvers of its ticket see the form "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -23,15 +24,17 @@ TIMES = 300
 """The number of repetitions. Data that grew with each of the last two thirds of them has no end."""
 
 _THIRD = TIMES // 3
+_FEW = 4
 
 
-def repeat_findings(work: Work, row: Transition, facts: Facts) -> Iterator[LintFinding]:
+def repeat_findings(work: Work, row: Transition, facts: Facts, *, thorough: bool) -> Iterator[LintFinding]:
     """Yield the findings about a host's row, fired again and again in the state of the facts.
 
     Args:
         work: The states before and after the approval.
         row: A row that passes with the facts.
         facts: The facts of the first firing.
+        thorough: Whether to repeat it to the end also if the data does not grow at first.
     """
     state, trigger = facts.change.state, row.trigger.value
     if isinstance(row.trigger, Trigger) or state in work.final:
@@ -48,6 +51,8 @@ def repeat_findings(work: Work, row: Transition, facts: Facts) -> Iterator[LintF
         try:
             sizes.append(len(canonical(dict(change.data))))
         except (TypeError, ValueError):  # data that cannot be stored, which another check reports
+            break
+        if number == _FEW and not thorough and not all(one < two for one, two in itertools.pairwise(sizes)):
             break
     if planned and state in work.before:
         message = f"the update of {trigger} plans effect {planned[0]} in {state}, before the approval"

@@ -37,6 +37,8 @@ _PARTS = 4
 _CONSTANTS = 20
 _WORDS_JOINED = 5
 _LONGEST_TEXT = 200
+_LONGEST_LIST = 40
+_LISTS = 8
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)
 _WORDS: Mapping[str, Sequence[object]] = {"decision": (None, *DECISIONS)}
 _READ = {"ambiguous": False, "inconclusive": "", "differences": ()}
@@ -74,19 +76,33 @@ def samples(
 
 
 def constants_of(definition: WorkflowDefinition, trigger: str) -> tuple[object, ...]:
-    """Return the values that the guards of a trigger compare with, and for a host's trigger texts made of them."""
+    """Return the values that the guards and updates of a trigger compare with, and for a host's trigger more of them.
+
+    These are texts made of them, and a number beyond all of them.
+    """
     found: list[object] = []
+    updated: list[object] = []
     for row in definition.transitions:
         if row.trigger == trigger:
             is_hosts = not isinstance(row.trigger, Trigger)
             for constant in _constants(row.guard, follows=is_hosts):
                 found += constant if isinstance(constant, tuple | frozenset) else (constant,)
             found += _joined(found) if is_hosts else ()
-    return tuple(_unlike(found))
+            if is_hosts:  # an update may branch, too; its texts are mostly names of data
+                updated += (one for one in _constants(row.update, follows=True) if type(one) in {int, float})
+    found += _beyond([*found, *updated])
+    return tuple(_unlike([*found, *updated]))
+
+
+def _beyond(constants: Sequence[object]) -> Iterator[int]:
+    """Yield a number far beyond all constants, for guards that compare two fields beyond a limit."""
+    numbers = [abs(one) for one in constants if isinstance(one, int | float) and math.isfinite(one)]
+    if numbers and max(numbers) > 1:
+        yield 2 * math.ceil(max(numbers)) + 1
 
 
 def _constants(function: object, *, follows: bool) -> Iterator[object]:
-    """Yield the constants of a function and, if asked to, of the functions that it calls."""
+    """Yield the constants of a function and, if asked to, those with a name, and those of the functions it calls."""
     if not isinstance(function, types.FunctionType):
         return
     yield from function.__code__.co_consts[:_CONSTANTS]
@@ -95,8 +111,11 @@ def _constants(function: object, *, follows: bool) -> Iterator[object]:
             held = inspect.getclosurevars(function)
         except ValueError:  # a variable around the function has no value yet
             return
-        for called in (*held.nonlocals.values(), *held.globals.values()):
-            yield from _constants(called, follows=False)
+        for value in (*held.nonlocals.values(), *held.globals.values()):
+            if type(value) in {int, float, str}:  # a constant with a name
+                yield value
+            else:
+                yield from _constants(value, follows=False)
 
 
 def _joined(constants: Sequence[object]) -> Iterator[str]:
@@ -131,9 +150,10 @@ class _Domains:
 
     def __init__(self, kind: type, change: ChangeRequest, now: dt.datetime, constants: tuple[object, ...]) -> None:
         self._form = change.form
-        self._own = _own(kind, change)
+        self._own = own_facts(kind, change)
         numbers = [one for one in constants if isinstance(one, int | float) and not isinstance(one, bool)]
         numbers = [1, 0, 2, *(near for one in numbers for near in (one - 1, one, one + 1))]
+        self._numbers = numbers
         self._plain: Mapping[object, Sequence[object]] = {
             type(None): (None,),
             bool: (True, False),
@@ -188,7 +208,8 @@ class _Domains:
         if issubclass(origin, tuple | list | Sequence) and arguments:
             make = list if issubclass(origin, list) else tuple
             held = self._of_type(arguments[0], depth)
-            return [make(held[:1]), make(())]
+            lengths = [1, 0, *(int(one) for one in self._numbers if 1 < one <= _LONGEST_LIST), len(held)]
+            return [make(itertools.islice(itertools.cycle(held), each)) for each in dict.fromkeys(lengths[:_LISTS])]
         return []
 
     @staticmethod
@@ -208,7 +229,7 @@ def _fields(kind: type, domains: _Domains, depth: int) -> dict[str, Sequence[obj
     return found
 
 
-def _own(kind: type, change: ChangeRequest) -> Mapping[str, object]:
+def own_facts(kind: type, change: ChangeRequest) -> Mapping[str, object]:
     """Return the values of a change by the usual names of evidence fields, a host's own data included."""
     found: dict[str, object] = {**change.data, "subject": change.subject, "change_id": change.id, "gateway": "bk_itsm"}
     found |= {"service": "17", "number": 1, "owner": "w1", "key": "K1", "creator": change.form.applicant}

@@ -11,13 +11,13 @@ import attrs
 
 from itsm_workflow.change import WITHDRAW, ChangeRequest, Form
 from itsm_workflow.errors import DefinitionError, TransitionRefused
-from itsm_workflow.lint.domains import CannotSampleError
 from itsm_workflow.lint.findings import doubt, error
 from itsm_workflow.lint.meaning import Meaning
 from itsm_workflow.lint.repeats import repeat_findings
-from itsm_workflow.lint.samples import constants_of, samples
+from itsm_workflow.lint.samples import constants_of
+from itsm_workflow.lint.sampling import Sampler, WatchedFacts
 from itsm_workflow.lint.shape import lead
-from itsm_workflow.machine.definition import FactMissingError, Facts
+from itsm_workflow.machine.definition import FactMissingError
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted
 from itsm_workflow.machine.host_results import IDENTITY
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from itsm_workflow.change import Entry
     from itsm_workflow.lint.findings import LintFinding
     from itsm_workflow.lint.work import Work
-    from itsm_workflow.machine.definition import Transition, WorkflowDefinition
+    from itsm_workflow.machine.definition import Facts, Transition, WorkflowDefinition
 
 BEGIN = dt.datetime(2026, 3, 2, 8, 0, tzinfo=dt.UTC)
 POLICY = Policy(lookups=(dt.timedelta(),), effect_attempts=2)
@@ -39,7 +39,9 @@ POLICY = Policy(lookups=(dt.timedelta(),), effect_attempts=2)
 _ACTOR, _OTHER_ACTOR = "alice", "carol"
 _EFFECT = "sampled"
 _PAUSES = (dt.timedelta(seconds=1), dt.timedelta(days=1))  # within and beyond every lease and quiet time
+_LATE = (dt.timedelta(days=30), dt.timedelta(days=400))  # for a row that needs a change older than that
 _FIRED = 5
+_REPEATED = 200
 _KEPT = 16
 _MOST_KEPT = 60
 _ASIDE = 400
@@ -69,7 +71,7 @@ class Trials:
 
     def __init__(self, definition: WorkflowDefinition, work: Work, given: Sequence[object] = ()) -> None:
         self._work = work
-        self._given = given
+        self._sampler = Sampler(given)
         self._meaning = Meaning(definition)
         self.situations: dict[str, list[Situation]] = {state.value: [] for state in definition.states}
         self.tried = 0
@@ -79,7 +81,6 @@ class Trials:
         self._constants = {row.trigger.value: constants_of(definition, row.trigger) for row in definition.transitions}
         self._passed: Counter[tuple[str, int]] = Counter()
         self._seen: set[tuple[object, ...]] = set()
-        self._sampled: dict[object, list[Any]] = {}
         self._found: dict[LintFinding, None] = {}
         self._waiting: deque[Situation] = deque()
         self._aside: dict[str, dict[object, Situation]] = {state.value: {} for state in definition.states}
@@ -106,6 +107,11 @@ class Trials:
                 if not self._passed[state, number]:
                     self._try(situation, row.trigger.value, actor=_OTHER_ACTOR)
                     self._drain()
+        for state, number, row in list(self._never_passed()):  # a timer of the host may be slower than a day
+            for situation in self.situations[state]:
+                if not self._passed[state, number]:
+                    self._try(situation, row.trigger.value, pauses=_LATE)
+                    self._drain()
 
     def findings(self) -> Iterator[LintFinding]:
         """Yield the findings."""
@@ -121,7 +127,6 @@ class Trials:
     def _drain(self) -> None:
         while self._waiting:
             situation = self._waiting.popleft()
-            self._sampled.clear()
             for trigger in self._definition.triggers(situation.change.state):
                 self._try(situation, trigger)
 
@@ -134,7 +139,9 @@ class Trials:
 
     # ---------------------------------------------------------------- one trigger in one situation
 
-    def _try(self, situation: Situation, trigger: str, *, actor: str = _ACTOR) -> None:
+    def _try(
+        self, situation: Situation, trigger: str, *, actor: str = _ACTOR, pauses: Sequence[dt.timedelta] = _PAUSES
+    ) -> None:
         rows = [
             (number, row)
             for number, row in enumerate(self._definition.transitions)
@@ -142,10 +149,13 @@ class Trials:
         ]
         kinds = dict.fromkeys(kind for _, row in rows for kind in row.evidence_types)
         sampled = list(self._evidence(kinds, situation, trigger))
-        for pause in _PAUSES:
+        timeless: dict[int, list[tuple[int, Transition]]] = {}  # by sample, the rows that it passes at any time
+        for pause in pauses:
             now, fired = situation.now + pause, Counter[int]()
-            for evidence in sampled:
-                facts = Facts(
+            for place, evidence in enumerate(sampled):
+                if timeless.get(place) == []:
+                    continue
+                facts = WatchedFacts(
                     change=situation.change,
                     evidence=evidence,
                     now=now,
@@ -154,14 +164,17 @@ class Trials:
                     seq=situation.seq + 1,
                     actor=actor,
                 )
-                passing = [(number, row) for number, row in rows if self._passes(row, facts)]
+                passing = timeless.get(place) or [(number, row) for number, row in rows if self._passes(row, facts)]
+                if not facts.time_was_read:
+                    timeless[place] = passing
                 if len(passing) > 1:
                     self._note_overlap([row for _, row in passing], facts)
                 if passing:
                     number, row = passing[0]
                     self._note_all(self._meaning.of_passing(row, facts))
-                    if not self._passed[situation.change.state, number]:
-                        self._note_all(*repeat_findings(self._work, row, facts))
+                    passed = self._passed[situation.change.state, number]
+                    if passed < _REPEATED:
+                        self._note_all(*repeat_findings(self._work, row, facts, thorough=not passed))
                     self._passed[situation.change.state, number] += 1
                     fired[number] += 1
                     if fired[number] <= _FIRED:
@@ -169,16 +182,10 @@ class Trials:
 
     def _evidence(self, kinds: Iterable[type], situation: Situation, trigger: str) -> Iterator[Any]:
         for kind in kinds:
-            key = (situation, kind, self._constants[trigger])
-            if key not in self._sampled:
-                given = [one for one in self._given if type(one) is kind]
-                try:
-                    self._sampled[key] = [*given, *samples(kind, situation.change, situation.now, constants=key[2])]
-                except CannotSampleError as reason:
-                    self._sampled[key] = given
-                    if not given:
-                        self._note(doubt("sampled", f"no {kind.__name__} can be sampled: {reason}", trigger=trigger))
-            yield from self._sampled[key]
+            made, problem = self._sampler.evidence(kind, situation.change, situation.now, self._constants[trigger])
+            if problem:
+                self._note(doubt("sampled", f"no {kind.__name__} can be sampled: {problem}", trigger=trigger))
+            yield from made
 
     def _passes(self, row: Transition, facts: Facts) -> bool:
         if not isinstance(facts.evidence, row.evidence_types):
@@ -271,10 +278,12 @@ class Trials:
         """Keep a situation that has a new feature for its state or, while its state has few, a new pair of features."""
         state, features = situation.change.state, _features(situation.change)
         one = {(state, each) for each in features}
-        two = {(state, *pair) for pair in combinations(features, 2)}
         met = len(self.situations[state])
-        new = (one if met >= _KEPT else one | two) - self._seen
-        if not new or met >= _MOST_KEPT:  # a host's own values may grow without end, such as a count
+        is_new = not one <= self._seen
+        # The pairs are many: they are made only if they matter.
+        two = {(state, *pair) for pair in combinations(features, 2)} if is_new or met < _KEPT else set()
+        is_new = is_new or not two <= self._seen
+        if not is_new or met >= _MOST_KEPT:  # a host's own values may grow without end, such as a count
             if len(self._aside[state]) < _ASIDE:
                 self._aside[state].setdefault(features, situation)
             return

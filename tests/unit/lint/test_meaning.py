@@ -49,6 +49,16 @@ OF_THE_TRIALS = [
             (ERROR, "growth", "granted", "note"),
         },
     ),
+    (
+        zoo.that_is_wrong_for_certain_evidence,
+        {
+            (ERROR, "given_up", "waiting", "stop"),
+            (ERROR, "growth", "granted", "note"),
+            (ERROR, "overlap", "granted", "check"),
+            (ERROR, "overlap", "granted", "spread"),
+            (DOUBT, "passed", "granted", "spread"),
+        },
+    ),
     (zoo.that_keeps_within_bounds, set()),
 ]
 MEANT = {check for _, found in (*OF_THE_WORK, *OF_THE_TRIALS) for _, check, _, _ in found}
