@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.settle import Step
 from itsm_workflow.testing.exploration import INVARIANTS, Act, Bounds, Sight, explore, operator_acts
+from itsm_workflow.testing.exploration.acts import of_gateway
+from itsm_workflow.testing.exploration.itsm import GATEWAY
 from tests.support import workflows as zoo
+from tests.support.examples import PENDING
 from tests.support.workflows import Deployed, Stage, Verb
 
 if TYPE_CHECKING:
@@ -85,3 +90,33 @@ def test_the_effects_that_a_workflow_names_are_those_that_are_planned() -> None:
     bounds = Bounds(ticks=0, faults=0, acts=0)
     found = explore(named, bounds=bounds, invariants=[*INVARIANTS, sees_effects])
     assert (found.violations, planned) == ((), {"order", "tell"})
+
+
+def test_a_ticket_carries_the_name_of_the_gateway() -> None:
+    """So that a guard of the host may read it."""
+    names = set[str]()
+
+    def sees_tickets(sight: Sight) -> str | None:
+        """Watch, and find nothing."""
+        if sight.change is not None and sight.change.ticket is not None:
+            names.add(sight.change.ticket.gateway)
+        return None
+
+    promises = [*INVARIANTS, sees_tickets]
+    found = explore(
+        deployment(Stage.GRANTED), bounds=Bounds(ticks=0, faults=0, acts=0), invariants=promises, gateway="tracker"
+    )
+    assert (found.violations, names) == ((), {"tracker"})
+
+
+def test_a_ticket_that_an_operator_records_carries_it_too() -> None:
+    """The acts need not know the name."""
+    recorded = ev.TicketConfirmed(
+        gateway=GATEWAY, id="1", sn="REQ1", url="", key="K1", creator="alice", channel=ev.Channel.OPERATOR
+    )
+
+    def records(_change: ChangeRequest, _tickets: tuple[Filed, ...]) -> Iterator[Act]:
+        yield Act("an operator records ticket 1", (Step(Trigger.RECORD_TICKET, recorded),))
+
+    (act,) = of_gateway(records, "tracker")(PENDING, ())
+    assert act.steps == (Step(Trigger.RECORD_TICKET, attrs.evolve(recorded, gateway="tracker")),)

@@ -13,7 +13,7 @@ from itsm_workflow.settle import Step
 from itsm_workflow.testing.exploration.itsm import APPROVER, CREATOR, FORGED, GATEWAY, STRANGER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.testing.exploration.itsm import Filed
@@ -71,3 +71,21 @@ def operator_acts(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator
                 f"an operator records ticket {place + 1} and gives a reason",
                 (Step(Trigger.RECORD_TICKET, answered_for),),
             )
+
+
+def of_gateway(
+    acts: Callable[[ChangeRequest, tuple[Filed, ...]], Iterator[Act]], gateway: str
+) -> Callable[[ChangeRequest, tuple[Filed, ...]], Iterator[Act]]:
+    """Return the acts with tickets of the gateway of that name, where they record one of the explored ticket system."""
+
+    def named(step: Step) -> Step:
+        found = step.evidence
+        if not isinstance(found, ev.TicketConfirmed) or found.gateway != GATEWAY:
+            return step
+        return attrs.evolve(step, evidence=attrs.evolve(found, gateway=gateway))
+
+    def renamed(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator[Act]:
+        for act in acts(change, tickets):
+            yield attrs.evolve(act, steps=tuple(map(named, act.steps)))
+
+    return acts if gateway == GATEWAY else renamed

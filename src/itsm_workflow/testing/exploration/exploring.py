@@ -9,13 +9,13 @@ import attrs
 
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.testing.default_effects import default_effects
-from itsm_workflow.testing.exploration.acts import operator_acts
+from itsm_workflow.testing.exploration.acts import of_gateway, operator_acts
 from itsm_workflow.testing.exploration.checking import check_given, check_limits, checked_acts, with_checked_guards
 from itsm_workflow.testing.exploration.coverage import Reached
 from itsm_workflow.testing.exploration.drain import ends_right
 from itsm_workflow.testing.exploration.growing import grown
 from itsm_workflow.testing.exploration.invariants import INVARIANTS
-from itsm_workflow.testing.exploration.itsm import Itsm
+from itsm_workflow.testing.exploration.itsm import GATEWAY, Itsm
 from itsm_workflow.testing.exploration.library import Library
 from itsm_workflow.testing.exploration.moves import Space
 from itsm_workflow.testing.exploration.pair import PairSpace, PairWalk
@@ -52,6 +52,7 @@ def explore(
     effects: Mapping[str, Sequence[str]] | None = None,
     library: Callable[[WorkflowDefinition, Policy, Mapping[str, Sequence[str]]], Library] = Library,
     itsm: Itsm | None = None,
+    gateway: str = GATEWAY,
     progress: Callable[[int, int], object] | None = None,
     timer: Callable[[], float] = time.process_time,
 ) -> Exploration:
@@ -76,6 +77,7 @@ def explore(
             when the change is granted.
         library: Makes the library; pass another one to see whether the walk finds its defect.
         itsm: The ticket system; pass another one to see the consequences of its wrong answers.
+        gateway: The name of the gateway, which a ticket carries; the guards and updates of the workflow may read it.
         progress: Called now and then with the number of states and the depth so far.
         timer: Source of seconds; by default processor time, which does not depend on other programs.
 
@@ -86,7 +88,7 @@ def explore(
     """
     check_given(definition, bounds, invariants, together, end)
     limits = check_limits(Limits(depth=depth, states=states, seconds=seconds), changes, grow=grow)
-    checked = checked_acts(definition, acts)
+    checked = of_gateway(checked_acts(definition, acts), gateway)
     planned = default_effects(definition) if effects is None else effects
 
     def walk(within: Bounds, left: Limits) -> Exploration:
@@ -94,7 +96,9 @@ def explore(
         watched = with_checked_guards(definition, reached)
 
         def steps() -> Library:
-            return library(watched, tick_policy(within.ticks), planned)
+            made = library(watched, tick_policy(within.ticks), planned)
+            made.gateway.name = gateway
+            return made
 
         if changes == 1:
             space = Space(steps(), itsm or Itsm(), within, checked)

@@ -41,7 +41,8 @@ FORM, REVISED = (Form(title=title, applicant=CREATOR) for title in ("a change", 
 class _Named:
     """The gateway, used only for its name; its answers are steps of the explored world."""
 
-    name = GATEWAY
+    def __init__(self) -> None:
+        self.name = GATEWAY
 
 
 class Library:
@@ -55,6 +56,7 @@ class Library:
     Attributes:
         change_id: The id of the change.
         key: The key of its first submission.
+        gateway: The gateway, whose ``name`` is stored with each ticket.
     """
 
     change_id = "change"
@@ -65,11 +67,12 @@ class Library:
             definition, {state: [Effect(name, _never) for name in names] for state, names in effects.items()}
         )
         self.journal = StillJournal(definition, policy, effects)
+        self.gateway = _Named()
         self._executor = Executor(
             journal=self.journal,
             calls=GatewayCalls(
                 journal=self.journal,
-                gateway=_Named(),  # type: ignore[arg-type] # see there
+                gateway=self.gateway,  # type: ignore[arg-type] # see there
                 addresses=CallbackAddresses(None),
                 observers=Silence(),
                 deadline=dt.timedelta(),
