@@ -22,6 +22,7 @@ from itsm_workflow.testing.conformance._errors import ErrorPromises
 from itsm_workflow.testing.conformance._interrupted_code import InterruptedCodePromises
 from itsm_workflow.testing.conformance._interrupts import InterruptPromises
 from itsm_workflow.testing.conformance._kit import GROUPS, Kit
+from itsm_workflow.testing.conformance._processor_time import seconds_of_the_processor
 from itsm_workflow.testing.conformance._rows import create, stored
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance import zoo
@@ -187,6 +188,41 @@ def test_the_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "not declared",
         "durable, multi_process",
     )
+
+
+def test_the_times_of_the_promises_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The slowest first, with the processor time of all processes of a promise; the numbers stay the last line."""
+    code, out, _ = checked(capsys, "memory://", "--only", "stale", "--only", "spelling", "--times")
+    lines = out.splitlines()
+    head = max(place for place, line in enumerate(lines) if line.startswith("promise"))
+    assert (code, lines[head].split(), lines[-2:]) == (0, ["promise", "seconds", "processor"], ["", "2 kept"])
+    times = [line.rsplit(maxsplit=2) for line in lines[head + 1 : -2]]
+    assert {name for name, _, _ in times} == {"a stale version loses", "another spelling is another value"}
+    assert float(times[0][1]) >= float(times[1][1])
+
+
+def test_the_times_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """The processor time is null unless it is asked for, since promises are tested at the same time then."""
+    code, out, _ = checked(capsys, "memory://", "--only", "stale", "--times", "--json")
+    (result,) = json.loads(out)["results"]
+    assert code == 0
+    assert 0 <= result["processor_seconds"] <= PATIENCE
+    _, out, _ = checked(capsys, "memory://", "--only", "stale", "--json")
+    assert json.loads(out)["results"][0]["processor_seconds"] is None
+
+
+def test_the_processor_time_has_that_of_all_processes() -> None:
+    """Of a process that is still there, and of its own child, and of both after they have ended."""
+    burn = "import time; {}\nwhile time.process_time() < {}: pass\nprint(flush=True); input()"
+    inner = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn.format('', 0.4)!r}])"
+    before = seconds_of_the_processor()
+    with subprocess.Popen([sys.executable, "-c", inner], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        lived = seconds_of_the_processor() - before
+        process.communicate(b"\n")
+    assert lived >= 0.35
+    assert seconds_of_the_processor() - before >= 0.35
 
 
 def test_several_runs_end_with_the_first_that_breaks_a_promise(

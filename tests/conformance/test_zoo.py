@@ -28,6 +28,7 @@ from tests.conformance.good import (
     PlainDict,
     TwoTables,
 )
+from tests.conformance.good_links import LinkedCommits
 from tests.conformance.profiles import SHORT
 from tests.conformance.zoo import (
     IgnoresTheVersion,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 ALL: dict[Backend, Caught] = {backend: caught for members in COLLECTION.values() for backend, caught in members.items()}
 GOOD: tuple[Backend, ...] = (
     *(MemoryBackend, SQLiteBackend, JSONFileBackend),
-    *(PlainDict, OneFile, NeverWaits, Journal, CheckedJournal, FilePerChange, TwoTables, PidLock),
+    *(PlainDict, OneFile, NeverWaits, Journal, CheckedJournal, FilePerChange, TwoTables, PidLock, LinkedCommits),
 )
 
 
@@ -70,7 +71,7 @@ def new_store(tmp_path: Path) -> NewStore:
 
     def new(backend: Backend) -> Callable[[], Callable[[], StorageBackend]]:
         def new_store() -> Callable[[], StorageBackend]:
-            if issubclass(backend, (MemoryBackend, PlainDict)) and not issubclass(backend, OneFile):
+            if issubclass(backend, (MemoryBackend, PlainDict)) and not issubclass(backend, (OneFile, LinkedCommits)):
                 return backend
             return partial(backend, tmp_path / f"store{next(number)}")
 
@@ -196,6 +197,13 @@ def test_a_backend_with_many_files_raises_no_alarm(only: str, new_store: NewStor
     """Those that depend on files; it reads all of them in each call, so the whole kit would take long."""
     report = check_storage(new_store(FilePerChange), abilities=FilePerChange.abilities, only=only)
     assert report.broken == {}
+    assert report.count(PromiseOutcome.KEPT) == len(report.results)
+
+
+def test_a_backend_that_links_its_files_raises_no_alarm(new_store: NewStore) -> None:
+    """The check damages also the files to which a name was linked."""
+    report = check_storage(new_store(LinkedCommits), abilities=LinkedCommits.abilities, only="damage")
+    assert {name: result.reason for name, result in report.broken.items()} == {}
     assert report.count(PromiseOutcome.KEPT) == len(report.results)
 
 

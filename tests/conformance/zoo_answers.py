@@ -229,6 +229,23 @@ class CorrectsAPage(PlainDict):
         return super().history(change_id, max(after_seq, 0) if type(after_seq) is int else after_seq, limit)
 
 
+class RemembersWhatALoserAskedFor(PlainDict):
+    """Notes the subjects of a commit as it goes, also that of a write that then loses by its ticket."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        self._asked: dict[str | None, str] = {}
+        return super().commit(writes)
+
+    def _put(self, changes: Changes, write: Write) -> Conflict | None:
+        row = write.row
+        if row.open_subject in self._asked:
+            return Conflict(kind=ConflictKind.SUBJECT, change_id=row.id, holder=self._asked[row.open_subject])
+        conflict = super()._put(changes, write)
+        if conflict and conflict.kind is ConflictKind.TICKET and row.open_subject is not None:
+            self._asked[row.open_subject] = row.id
+        return conflict
+
+
 class SkipsAClaimThatMovesNothing(PlainDict):
     """Writes the columns that differ, as an object mapper does, and nothing if none of them does."""
 
@@ -382,6 +399,11 @@ ZOO = {
         "a value that moves in one commit is held",
         "succeeds or conflicts independently of the others",
         "One approval is applied to two changes, after a ticket was moved to another change.",
+    ),
+    RemembersWhatALoserAskedFor: Caught(
+        "winners and losers of one commit",
+        "succeeds or conflicts independently of the others",
+        "An application is refused because of a change that does not exist, since it was refused in the same commit.",
     ),
     SkipsAClaimThatMovesNothing: Caught(
         "it behaves like a dictionary",

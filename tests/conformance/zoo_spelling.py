@@ -243,6 +243,17 @@ class LetsTimeOnlyGrow(MemoryBackend):
         return super().commit([attrs.evolve(w, row=row) for w, row in zip(writes, later, strict=True)])
 
 
+class KeepsLocalTimes(PlainDict):
+    """Keeps times as those of a clock on the wall, which shows one hour of the year twice."""
+
+    def _put(self, changes: Changes, write: Write) -> Conflict | None:
+        seconds, rest = divmod(write.row.updated_at, 10**6)
+        if not 0 <= seconds < 1 << 31:
+            return super()._put(changes, write)
+        at = int(time.mktime((*time.localtime(seconds)[:8], -1))) * 10**6 + rest
+        return super()._put(changes, attrs.evolve(write, row=attrs.evolve(write.row, updated_at=at)))
+
+
 class HoldsSubjectsForASecond(PlainDict):
     """Keeps open subjects under keys that expire."""
 
@@ -369,6 +380,11 @@ ZOO = {
         "times may go backwards",
         "numbered 1 to ``seq``",
         "After a clock was set back, the change is reported as damaged.",
+    ),
+    KeepsLocalTimes: Caught(
+        "times are exact",
+        "Times are integer microseconds since the Unix epoch, UTC",
+        "In the night in which summer time ends, a change that was just approved is reported as damaged.",
     ),
     HoldsSubjectsForASecond: Caught(
         "nothing expires",

@@ -65,6 +65,13 @@ _OUTCOME, _SECONDS = len("not declared"), len("seconds")
     help="Time after which a call that has not returned is reported as blocked; longer if the first calls were slow. "
     "The default is 120 seconds.",
 )
+@click.option(
+    "--times",
+    "timed",
+    is_flag=True,
+    help="Test one promise after the other, and print in the end how long each of them took and how much of the "
+    "processor, the slowest first.",
+)
 @json_option
 def check(
     url: SecretURL | None,
@@ -74,6 +81,7 @@ def check(
     runs: int,
     only: tuple[str, ...],
     patience: float | None,
+    timed: bool,
     in_json: bool,
 ) -> Exit:
     """Test every promise of the storage port on a backend, each on an empty store.
@@ -82,7 +90,9 @@ def check(
     it is refused.
     """
     with ending_without_threads() as end:
-        end.code = _check(url, name, listing=listing, runs=runs, only=only, patience=patience, in_json=in_json)
+        end.code = _check(
+            url, name, listing=listing, runs=runs, only=only, patience=patience, timed=timed, in_json=in_json
+        )
     return end.code
 
 
@@ -94,6 +104,7 @@ def _check(
     runs: int,
     only: tuple[str, ...],
     patience: float | None,
+    timed: bool,
     in_json: bool,
 ) -> Exit:
     from itsm_workflow.testing.conformance import PROFILES, StorageReport, check_storage  # noqa: PLC0415 - to save start-up time
@@ -132,6 +143,7 @@ def _check(
                         ended=printer.end,
                         patience=patience,
                         waiting=printer.wait,
+                        timed=timed,
                     )
     except Misused as error:
         raise StorageError(f"the {scheme} backend: {error}", scheme=scheme) from error
@@ -269,6 +281,7 @@ class _Printer:
             as_json({"backend": self._scheme, "runs": self.run, "left": left, **_plain(report)})
             return
         self._part()
+        _print_times(self.known)
         if report.broken and len(self.known) > 1:
             facts([("BROKEN", name) for name in report.broken])
             data("")
@@ -317,6 +330,18 @@ class _Printer:
     def _clear(self) -> None:
         if self._terminal:
             click.echo("\r\033[K", err=True, nl=False)
+
+
+def _print_times(results: list[Result]) -> None:
+    """Print the times of the promises that were measured, the slowest first."""
+    measured = [result for result in results if result.processor_seconds is not None]
+    rows = [
+        (result.promise, f"{result.seconds:.2f}", f"{result.processor_seconds:.2f}")
+        for result in sorted(measured, key=lambda result: -result.seconds)
+    ]
+    if rows:
+        table(("promise", "seconds", "processor"), rows, whole="promise")
+        data("")
 
 
 def _plain(report: StorageReport) -> dict[str, Any]:

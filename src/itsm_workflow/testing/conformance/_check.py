@@ -18,6 +18,7 @@ from itsm_workflow.testing.conformance._first_look import refuse_data
 from itsm_workflow.testing.conformance._kit import GROUPS, Kit, group_of
 from itsm_workflow.testing.conformance._lanes import Lanes
 from itsm_workflow.testing.conformance._pace import Patience
+from itsm_workflow.testing.conformance._processor_time import seconds_of_the_processor
 from itsm_workflow.testing.conformance._profiles import QUICK, Profile
 from itsm_workflow.testing.conformance._recording import RecordedOpener, Recording
 from itsm_workflow.testing.conformance._reports import Shown, message_of
@@ -64,6 +65,7 @@ class Result:
         seconds: The time that the test took.
         reason: The problem if the promise is broken or a call was slow; the missing requirement if it was not run.
         calls: The shortest counterexample, one call a line.
+        processor_seconds: The processor time that the test took in all its processes; None if it was not measured.
     """
 
     promise: str
@@ -72,6 +74,7 @@ class Result:
     seconds: float = 0.0
     reason: str = ""
     calls: tuple[str, ...] = ()
+    processor_seconds: float | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -110,6 +113,7 @@ def check_storage(
     ended: Callable[[Result], None] = lambda _: None,
     patience: float | None = None,
     waiting: Callable[[str, str], None] = lambda _name, _waiting: None,
+    timed: bool = False,
 ) -> StorageReport:
     """Test every promise of the storage port, each on an empty store.
 
@@ -130,6 +134,7 @@ def check_storage(
         waiting: Called with the name of a promise that is tested for long, and with a text that says what the check
             waits for: after a call took as long as a slow one, after the promise took as long as a blocked call, and
             after twice the time again and again.
+        timed: Whether to measure the processor time of each promise, and to test one promise after the other for that.
 
     Raises:
         TypeError: The abilities are not a frozenset, `new_store` does not return a callable that opens a backend, or
@@ -143,7 +148,7 @@ def check_storage(
     declared_kit = type("DeclaredKit", (Kit,), {"abilities": abilities, "profile": profile})
     chosen = promises_named(only)
     has_files = server_of(refuse_data(new_store)) is None
-    check = _Check(declared_kit, new_store, chosen, progress, ended, waiting)
+    check = _Check(declared_kit, new_store, chosen, progress, ended, waiting, timed=timed)
     check.run(has_files=has_files)
     listed = tuple(check.results[name] for name in chosen)
     return StorageReport(profile=profile.name, abilities=abilities, results=listed, stopped=check.stopped)
@@ -164,19 +169,20 @@ class _Check:
     _progress: Callable[[str], None]
     _ended: Callable[[Result], None]
     _waiting: Callable[[str, str], None]
+    _timed: bool = attrs.field(kw_only=True)
     results: dict[str, Result] = attrs.field(factory=dict)
     stopped: str = ""
 
     def run(self, *, has_files: bool) -> None:
-        """Test the promises: the three kinds of them at the same time."""
+        """Test the promises: the three kinds of them at the same time, or one after the other to measure them."""
         kit = self._new_kit()
         possible = {name: each for name, each in self._chosen.items() if getattr(kit, each[0]) is not None}
         resting = {
             name: Background(self._new_kit(), partial(_result_of, name, method, self._new_store))
             for name, (method, declared) in possible.items()
-            if declared.waits  # type: ignore[attr-defined]  # see promise
+            if declared.waits and not self._timed  # type: ignore[attr-defined]  # see promise
         }
-        apart = self._apart(possible, kit) if has_files else {}
+        apart = self._apart(possible, kit) if has_files and not self._timed else {}
         waiting_for = {name for works in apart.values() for name in works}
         lanes = Lanes[tuple[Result, bool]]()
         try:
@@ -186,7 +192,7 @@ class _Check:
                     self._leave_out(name, PromiseOutcome.NOT_DECLARED, reason)
                 elif not (self.stopped or name in resting or name in waiting_for):
                     self._progress(name)
-                    self._end(name, *_result_of(name, method, self._new_store, kit, partial(self._waiting, name)))
+                    self._end(name, *self._measured(name, method, kit))
                     self._take(lanes, apart)
             while not self.stopped and not waiting_for <= self.results.keys():
                 self._take(lanes, apart)
@@ -203,6 +209,13 @@ class _Check:
             else:
                 self._progress(name)
                 self._end(name, resting[name].result()[0])
+
+    def _measured(self, name: str, method: str, kit: Kit) -> tuple[Result, bool]:
+        before = seconds_of_the_processor() if self._timed else 0.0
+        result, returned = _result_of(name, method, self._new_store, kit, partial(self._waiting, name))
+        if self._timed:
+            result = attrs.evolve(result, processor_seconds=max(0.0, seconds_of_the_processor() - before))
+        return result, returned
 
     def _apart(
         self, possible: dict[str, tuple[str, Callable[..., None]]], kit: Kit

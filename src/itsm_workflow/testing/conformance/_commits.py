@@ -170,6 +170,14 @@ class CommitPromises(Promises):
         kinds = [conflict and conflict.kind for conflict in backend.commit(batch)]
         assert kinds == [None, ConflictKind.VERSION, ConflictKind.SUBJECT, ConflictKind.TICKET, None]
         assert [backend.get(name) is not None for name in "abcd"] == [True, False, False, True]
+        # Nothing of a write that lost is stored, so its values are free for the writes after it.
+        batch = [
+            *(create("e", open_subject="u", ticket_key="t"), create("f", open_subject="s", ticket_key="v")),
+            *(follow(stale, open_subject="w", ticket_key="w"), create("g", open_subject="u", ticket_key="v")),
+            create("h", open_subject="w", ticket_key="w"),
+        ]
+        kinds = [conflict and conflict.kind for conflict in backend.commit(batch)]
+        assert kinds == [ConflictKind.TICKET, ConflictKind.SUBJECT, ConflictKind.VERSION, None, None]
 
     @promise()
     def test_one_open_change_per_subject(self, backend: StorageBackend) -> None:

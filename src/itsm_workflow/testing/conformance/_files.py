@@ -61,7 +61,7 @@ class Watch:
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[0], str | os.PathLike) and arguments[2] & _TO_WRITE:
             self._see(os.fspath(arguments[0]))
-        elif event == "os.rename":
+        elif event in {"os.rename", "os.link"}:
             self._see(os.fspath(arguments[1]))
 
     def _see(self, path: str | bytes) -> None:

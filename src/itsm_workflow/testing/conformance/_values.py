@@ -10,6 +10,7 @@ import attrs
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._rows import NOW, create, entry, follow, found, present, stored, whole_history
 from itsm_workflow.testing.conformance._wording import word
+from itsm_workflow.testing.conformance._zones import TWICE, summer_time
 
 if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import StorageBackend
@@ -79,15 +80,16 @@ class ValuePromises(Promises):
 
     @promise()
     def test_times_are_exact(self, backend: StorageBackend) -> None:
-        """Times are exact to the microsecond, also a thousand years from now.
+        """Times are exact to the microsecond, also a thousand years from now, and in an hour that a zone has twice.
 
         Port: "Times are integer microseconds since the Unix epoch, UTC. Ids are case-sensitive."
         """
-        for number, time in enumerate((NOW, NOW + 1, 0, -1, 33_000_000_000_000_001, 2**63 - 1, -(2**63))):
-            row = create(f"c{number}", created_at=time, updated_at=time, due_at=time, submission=time).row
-            lines = (entry(row.id, 1, at=time),)
-            assert stored(backend, attrs.evolve(create(row.id), row=row, entries=lines)) == row
-            assert whole_history(backend, row.id) == list(lines)
+        with summer_time():
+            for number, at in enumerate((NOW, NOW + 1, 0, -1, 33_000_000_000_000_001, 2**63 - 1, -(2**63), *TWICE)):
+                row = create(f"c{number}", created_at=at, updated_at=at, due_at=at, submission=at).row
+                lines = (entry(row.id, 1, at=at),)
+                assert stored(backend, attrs.evolve(create(row.id), row=row, entries=lines)) == row
+                assert whole_history(backend, row.id) == list(lines)
 
     @promise()
     def test_texts_are_exact(self, backend: StorageBackend) -> None:
