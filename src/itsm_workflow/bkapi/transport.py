@@ -254,7 +254,7 @@ def tls_context(trusted: str = "") -> ssl.SSLContext:
     client reads it again.
 
     Raises:
-        OSError: There is no such file or folder, or it holds no certificates.
+        OSError: The file or folder does not exist, or the file contains no certificate.
     """
     trusted = trusted or requests.utils.DEFAULT_CA_BUNDLE_PATH
     found = Path(trusted).stat()
