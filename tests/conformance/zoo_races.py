@@ -321,6 +321,20 @@ class KeepsItsConnection(TwoTables):
             connection.close()
 
 
+class GoesOnWithWhatWasRead(OneFile):
+    """Answers the first call of a forked process from what a thread of its parent was reading at the fork."""
+
+    reading: ClassVar[tuple[int, Changes]] = (0, {})
+
+    @contextmanager
+    def _opened(self) -> Iterator[Changes]:
+        with super()._opened() as changes:
+            reader, before = self.reading
+            vars(self)["reading"] = os.getpid(), changes
+            yield changes if reader in {0, os.getpid()} else before
+            vars(self)["reading"] = 0, {}
+
+
 class KeepsItsLog(KeepsItsConnection):
     """Lets no thread be in a call at a fork, and keeps its connection to SQLite, whose log its parent removes."""
 
@@ -439,6 +453,11 @@ ZOO = {
         "a forked process works on what its parent stored since",
         "the store behind it is shared by processes",
         "A worker of a server writes over what the server has stored since it was started, and spoils the file.",
+    ),
+    GoesOnWithWhatWasRead: Caught(
+        "a forked process works on what its parent stored since",
+        "the store behind it is shared by processes",
+        "A worker of a server shows a change as waiting that was approved since the worker was started.",
     ),
     KeepsItsLog: Caught(
         "a forked process goes on without its parent",

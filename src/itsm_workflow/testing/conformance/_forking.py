@@ -13,13 +13,13 @@ from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import NotRun, Promises, promise
 from itsm_workflow.testing.conformance._forked import FORKED, forked
-from itsm_workflow.testing.conformance._judging import judge
+from itsm_workflow.testing.conformance._judging import judge, read_again
 from itsm_workflow.testing.conformance._lines import at_line, packages_of
 from itsm_workflow.testing.conformance._pipes import receive, send
 from itsm_workflow.testing.conformance._processes import Other, shared_pulse
 from itsm_workflow.testing.conformance._racing import created, mix, tried
 from itsm_workflow.testing.conformance._reports import Shown
-from itsm_workflow.testing.conformance._rows import create, follow, found, present, stored, whole_history
+from itsm_workflow.testing.conformance._rows import create, follow, found, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,7 +38,11 @@ _TURNS = 2
 _EVERYTHING = Query(limit=1000)
 _PAUSE = 1.0
 _LEAD = 0.25
-"""The seconds that the forked process has for a commit, which a lock that both processes hold does not prevent."""
+"""The seconds that the forked process has for each call, which a lock that both processes hold does not prevent."""
+_LONGEST_LEAD = 5.0
+_GLANCE = 0.005
+_CALLS_INSIDE = 2
+"""The calls of the forked process, a get and a commit, while its parent is inside of a commit."""
 
 
 class ForkingPromises(Promises):
@@ -96,9 +100,7 @@ def _judged(open_backend: RecordedOpener, work: Callable[..., None], *arguments:
         other.close()
     backend = open_backend()
     try:
-        held = [present(backend, change_id) for change_id in found(backend)]
-        for row in held:
-            whole_history(backend, row.id)
+        held = read_again(backend, recording.calls)
         judge(recording.calls, held, may_refuse=FORKED)
         stored(backend, create("after"))
     finally:
@@ -186,7 +188,10 @@ def _fork_inside_a_commit(backend: RecordedBackend, pulse: SharedPulse, number: 
             backend.get("first")
         tried(backend, create(f"forked{number}"))
 
-    inside = _Inside(backend, lambda: backend.commit([create(f"inside{number}")]), line, lead=_LEAD)
+    def has_gone_on() -> bool:
+        return pulse.returned >= _CALLS_INSIDE or pulse.in_call()[1] > _LEAD
+
+    inside = _Inside(backend, lambda: backend.commit([create(f"inside{number}")]), line, until=has_gone_on)
     with forked(backend, pulse, go_on_there) as child:
         inside.go_on()
         calls = child.calls(limit, f", which was forked while a thread of {_PARENT} was in commit,")
@@ -225,14 +230,21 @@ class _Inside:
         backend: The backend.
         call: The call.
         line: The line of the backend's own code at which it waits.
-        lead: The seconds that it waits on after the fork.
+        until: Whether it has waited long enough after the fork.
 
     Attributes:
         held: Whether it was there when the process had forked.
     """
 
-    def __init__(self, backend: RecordedBackend, call: Callable[[], object], line: int, *, lead: float = 0.0) -> None:
-        self._call, self._line, self._lead, self._packages = call, line, lead, packages_of(backend.bare)
+    def __init__(
+        self,
+        backend: RecordedBackend,
+        call: Callable[[], object],
+        line: int,
+        *,
+        until: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._call, self._line, self._until, self._packages = call, line, until, packages_of(backend.bare)
         self._there, self._forked = threading.Event(), threading.Event()
         self.held = False
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -258,7 +270,9 @@ class _Inside:
         self._there.set()
         # Not longer: a backend may delay the fork until the call has ended.
         self.held = self._forked.wait(_PAUSE)
-        time.sleep(self._lead)
+        last = time.monotonic() + _LONGEST_LEAD
+        while self.held and not self._until() and time.monotonic() < last:
+            time.sleep(_GLANCE)
 
 
 class _Alone:

@@ -19,12 +19,13 @@ from itsm_workflow.testing.conformance._operations import (
     operations_on_holders,
 )
 from itsm_workflow.testing.conformance._reports import Shown
+from itsm_workflow.testing.conformance._rows import found, whole_history
 from itsm_workflow.testing.conformance._wording import asked, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from itsm_workflow.storage.protocol import Row
+    from itsm_workflow.storage.protocol import Row, StorageBackend
     from itsm_workflow.testing.conformance._recording import Call
 
 _BEFORE = 8
@@ -54,11 +55,11 @@ def judge(
     _check_errors(calls, may_refuse)
     _check_found(calls)
     for change_id, operations in operations_on_changes(calls).items():
-        found = unexplained(operations, NEW)
-        if found is not None:
-            state = "does not exist" if found.state[0] is None else f"is {word(found.state[0])}"
+        change = unexplained(operations, NEW)
+        if change is not None:
+            state = "does not exist" if change.state[0] is None else f"is {word(change.state[0])}"
             rows = None if held is None else [row for row in held if row.id == change_id]
-            raise _shown(f"the change {change_id!a}", state, found, calls, rows, of_reads)
+            raise _shown(f"the change {change_id!a}", state, change, calls, rows, of_reads)
     for column, name in (("open_subject", "the open subject"), ("ticket_key", "the ticket")):
         for value, ids in holders_of(column, calls).items():
             held_by = unexplained(operations_on_holders(column, value, ids, calls), None)
@@ -66,6 +67,20 @@ def judge(
                 state = "is free" if held_by.state is None else f"is held by {held_by.state!a}"
                 rows = None if held is None else [row for row in held if getattr(row, column) == value]
                 raise _shown(f"{name} {value!a}", state, held_by, calls, rows, of_reads)
+
+
+def read_again(backend: StorageBackend, calls: Sequence[Call]) -> list[Row]:
+    """Read each change that these calls wrote, whole, for the judgement; return the rows that are there.
+
+    Raises:
+        AssertionError: A query finds another change.
+    """
+    written = {write.row.id for call in calls if call.name == "commit" for write in call.arguments[0]}
+    assert set(found(backend)) <= written, "the store holds changes that were not written"
+    held = [row for change_id in sorted(written) if (row := backend.get(change_id)) is not None]
+    for row in held:
+        whole_history(backend, row.id)
+    return held
 
 
 def timed(calls: Iterable[Call], zero: int) -> tuple[str, ...]:

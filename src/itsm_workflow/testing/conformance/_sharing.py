@@ -14,7 +14,7 @@ from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._comparing import SENTENCES
 from itsm_workflow.testing.conformance._insistent import Insistent
-from itsm_workflow.testing.conformance._judging import judge
+from itsm_workflow.testing.conformance._judging import judge, read_again
 from itsm_workflow.testing.conformance._partner import Partner
 from itsm_workflow.testing.conformance._processes import together
 from itsm_workflow.testing.conformance._racing import (
@@ -27,7 +27,7 @@ from itsm_workflow.testing.conformance._racing import (
     overwrite,
     write_while_read,
 )
-from itsm_workflow.testing.conformance._rows import NOW, create, follow, found, pages, stored, whole_history
+from itsm_workflow.testing.conformance._rows import NOW, create, follow, pages, stored
 from itsm_workflow.testing.conformance._threads import at_once
 from itsm_workflow.text import counted
 
@@ -272,10 +272,5 @@ def _race_processes(
 
 def _judge_after(backend: RecordedBackend, of_reads: str = "") -> None:
     """Read what the store holds of each change that was written, and judge all calls."""
-    calls = [call for call in backend.recording.calls if call.name == "commit"]
-    written = {write.row.id for call in calls for write in call.arguments[0]}
-    assert set(found(backend)) <= written, "the store holds changes that were not written"
-    held = [row for change_id in sorted(written) if (row := backend.get(change_id)) is not None]
-    for row in held:
-        whole_history(backend, row.id)
+    held = read_again(backend, backend.recording.calls)
     judge(backend.recording.calls, held, of_reads=of_reads)
