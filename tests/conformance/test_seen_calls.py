@@ -90,8 +90,8 @@ def _seen(
         except OSError as error:
             result = errno.errorcode[error.errno or 0]
         watch.disarm()
-        operations = list(decoded(record.read_bytes()))
-        assert watch.count() == sum(bool(operation.kind & kinds) for operation in operations)
+        operations = [operation for operation in decoded(record.read_bytes()) if operation.kind & kinds]
+        assert watch.count() == len(operations)
         trials.append(Seen(operations, watch.struck(), result))
     return trials
 
@@ -152,6 +152,7 @@ def look(folder: Path) -> list[object]:
     return [(folder / "a").read_text(encoding="utf-8"), (folder / "none").exists(), os.listdir(folder)]  # noqa: PTH208
 
 
+@pytest.mark.long
 def test_each_read_is_seen(tmp_path: Path, way: str) -> None:
     """Also one that finds nothing."""
     (tmp_path / "a").write_text("one", encoding="utf-8")
@@ -160,6 +161,7 @@ def test_each_read_is_seen(tmp_path: Path, way: str) -> None:
     assert {"open a", "read a", "open none failed", "stat none failed"} <= set(short(trial.operations)), way
 
 
+@pytest.mark.long
 def test_each_change_can_fail(tmp_path: Path, way: str) -> None:
     """The error is that of the fault, and what failed changes nothing."""
     for at, trial in enumerate(seen(tmp_path, in_many_ways, CHANGES, ENOSPC, *range(1, 13)), start=1):
@@ -168,6 +170,7 @@ def test_each_change_can_fail(tmp_path: Path, way: str) -> None:
         assert Path(trial.struck.split()[-1]).name == Path(trial.operations[at - 1].path).name
 
 
+@pytest.mark.long
 def test_a_read_can_fail(tmp_path: Path, way: str) -> None:
     """An error in reading is not taken for a file that is not there."""
     (tmp_path / "a").write_text("one", encoding="utf-8")
@@ -202,6 +205,21 @@ def test_a_write_can_be_cut_short(tmp_path: Path, way: str) -> None:
     assert (tmp_path / "a").read_bytes() == b"012345678"
 
 
+def test_what_makes_a_name_is_recorded_uncounted(tmp_path: Path, way: str) -> None:
+    """Only the writes to one file count; the record still has each file that is to be removed afterwards."""
+    recorded = ["create a", "write a one", "create b", "write b two"]
+    assert run_where_calls_are_seen(_second, tmp_path) == (recorded, 1), way
+
+
+def _second(watch: Watch, own: Path, folder: Path) -> tuple[list[str], int]:
+    watch.record(os.open(own / "record", os.O_WRONLY | os.O_CREAT))
+    watch.arm([folder], Kind.WRITE, only=folder / "b")
+    for name, text in (("a", "one"), ("b", "two")):
+        (folder / name).write_text(text, encoding="utf-8")
+    watch.disarm()
+    return short(list(decoded((own / "record").read_bytes()))), watch.count()
+
+
 @pytest.mark.skipif(not IS_PRELOADED, reason="it needs a C compiler, and Linux")
 def test_the_calls_of_a_library_in_c_are_seen(tmp_path: Path) -> None:
     """SQLite's writes and syncs, and its locks."""
@@ -216,6 +234,7 @@ def make_a_table(folder: Path) -> None:
         connection.execute("CREATE TABLE a (b)")
 
 
+@pytest.mark.long
 def test_a_sleep_is_skipped(way: str) -> None:
     """The clocks advance by at least as much, also for a lock that is not given."""
     asleep, awake = run_where_calls_are_seen(_asleep)
@@ -229,6 +248,7 @@ def _asleep(watch: Watch, _own: Path) -> tuple[float, float]:
     return time.monotonic() - before, os.times().elapsed - really
 
 
+@pytest.mark.long
 def test_the_wall_clock_stands_still(way: str) -> None:
     """The clock that measures time goes on."""
     now, elapsed = run_where_calls_are_seen(_at_a_second)
@@ -243,6 +263,7 @@ def _at_a_second(watch: Watch, _own: Path) -> tuple[tuple[float, int], float]:
     return (time.time(), time.time_ns()), time.monotonic() - before
 
 
+@pytest.mark.long
 def test_a_call_is_interrupted(way: str, tmp_path: Path) -> None:
     """The handler of the signal raises, and the call was made."""
     assert run_where_calls_are_seen(_interrupted, tmp_path) == "Cancelled", way
@@ -264,6 +285,7 @@ def _interrupted(watch: Watch, _own: Path, folder: Path) -> str:
     return "not interrupted"
 
 
+@pytest.mark.long
 def test_a_child_reports_and_can_stop() -> None:
     """Its reports come, and a child that is stopped, silent, failed or killed is told from one that works."""
     assert run_where_calls_are_seen(_children) == ["one", "done", "stopped", "done", "silent", "ZeroDivisionError"]
@@ -307,6 +329,7 @@ def _fails(_pipe: Connection) -> float:
     return 1 / 0
 
 
+@pytest.mark.long
 def test_what_fails_there_is_reported(tmp_path: Path) -> None:
     """With its traceback; a thing that is missing is not a failure."""
     with pytest.raises(AssertionError, match="ZeroDivisionError") as failed:

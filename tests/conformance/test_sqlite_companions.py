@@ -198,6 +198,7 @@ def test_a_log_that_was_replaced_during_a_commit_refuses_what_follows(path: Path
     backend.close()
 
 
+@pytest.mark.long
 def test_a_child_of_a_process_whose_log_was_replaced_refuses_too(path: Path) -> None:
     """A fork is not opening it anew."""
     printed = child(
@@ -266,6 +267,7 @@ def test_a_second_log_is_never_begun(path: Path) -> None:
     backend.close()
 
 
+@pytest.mark.long
 def test_a_second_log_is_never_begun_by_a_question_about_the_schema(path: Path) -> None:
     """`doctor` asks it of a store that others work with."""
     with _held_elsewhere(path, change="c2"):

@@ -91,7 +91,7 @@ def _lines(path: Path) -> tuple[int, int]:
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.usefixtures("_collecting")
-@pytest.mark.parametrize("failure", [KeyboardInterrupt, _Full])
+@pytest.mark.parametrize("failure", long_after(1, [_Full, KeyboardInterrupt]))
 @pytest.mark.parametrize("step", long_after(1, [23, 7]))
 def test_two_failures_in_a_row_damage_nothing(tmp_path: Path, failure: Failure, step: int) -> None:
     """The first while the file is marked, the second while the store is opened again; each at each of the lines."""

@@ -49,6 +49,7 @@ from tests.conformance.zoo_races import (
 )
 from tests.conformance.zoo_sizes import CountsEntriesInTwoBytesWithoutSign
 from tests.conformance.zoo_spelling import HoldsSubjectsForASecond
+from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,9 +204,10 @@ def test_a_backend_with_many_files_raises_no_alarm(only: str, new_store: NewStor
     assert report.count(PromiseOutcome.KEPT) == len(report.results)
 
 
-def test_a_backend_that_links_its_files_raises_no_alarm(new_store: NewStore) -> None:
-    """The check damages also the files to which a name was linked."""
-    report = check_storage(new_store(LinkedCommits), abilities=LinkedCommits.abilities, only="damage")
+@pytest.mark.parametrize("only", long_after(1, ["damage", "a failed read", "an interrupted commit does not spoil"]))
+def test_a_backend_that_links_its_files_raises_no_alarm(only: str, new_store: NewStore) -> None:
+    """The check damages also the files to which a name was linked, and removes them after each trial."""
+    report = check_storage(new_store(LinkedCommits), abilities=LinkedCommits.abilities, only=only)
     assert {name: result.reason for name, result in report.broken.items()} == {}
     assert report.count(PromiseOutcome.KEPT) == len(report.results)
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from itsm_workflow.sandbox import Sandbox
 from tests.support.limits import PATIENCE
 
@@ -78,6 +80,7 @@ close_workflow()
 """
 
 
+@pytest.mark.long
 def test_a_change_lives_in_the_project_of_the_page(tmp_path: Path) -> None:
     """The checks find nothing, callbacks pass the login and the CSRF check, and the tasks bring a change to its end."""
     files = dict(re.findall(r"^```py\n# (\S+)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))

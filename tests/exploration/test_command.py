@@ -54,6 +54,7 @@ def test_two_changes(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines["verdict"] == "holds: 0 violations, 0 bad ends; walked up to a limit only"
 
 
+@pytest.mark.long
 def test_bounds_that_grow(capsys: pytest.CaptureFixture[str]) -> None:
     """From nothing to one fault, which most of the table needs; two of them are more than the budget."""
     assert main(["verify", "--grow", "--states", "2000", "--workers", "1", "--json"]) == 0

@@ -189,7 +189,7 @@ class TestCallback:
     @pytest.mark.parametrize(
         ("place", "facts"),
         [
-            ("header", {}),
+            pytest.param("header", {}, marks=pytest.mark.long),
             ("path", {"forged": True}),
             pytest.param("path", {}, marks=pytest.mark.long),
             pytest.param("header", {"probe": True}, marks=pytest.mark.long),

@@ -100,6 +100,7 @@ def _functions() -> _Functions:
     """Return all functions of the library, closures included, by module, qualified name and first line."""
     found: _Functions = {}
     roots = (str(LIBRARY.resolve()), str(BACKENDS.resolve()))
+    gc.unfreeze()  # what there was when the tests were collected
     for one in gc.get_objects():
         if isinstance(one, FunctionType) and one.__code__.co_filename.startswith(roots):
             code = one.__code__

@@ -125,6 +125,7 @@ def measure(items: Sequence[_pytest.nodes.Item], importing: coverage.Coverage, f
 def caches() -> list[functools._lru_cache_wrapper[object]]:
     """Return the caches of all functions of the library."""
     roots = (str(LIBRARY.resolve()), str(BACKENDS.resolve()))
+    gc.unfreeze()  # what there was when the tests were collected
     # By their own type: `isinstance` asks a lazy object of Django for its class, which reads settings.
     cached = (one for one in gc.get_objects() if issubclass(type(one), _Cached))
     return [one for one in cached if _file_of(one).startswith(roots)]

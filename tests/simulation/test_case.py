@@ -136,6 +136,7 @@ def test_the_file_runs_on_its_own(tmp_path: Path) -> None:
     assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout
 
 
+@pytest.mark.long
 def test_the_file_fails_where_the_machine_has_changed(tmp_path: Path) -> None:
     """A trigger that is not accepted any more is told with its reason."""
     path = tmp_path / "test_case.py"

@@ -35,6 +35,7 @@ def run(folder: Path, program: str) -> tuple[int, Mapping[str, int]]:
     }
 
 
+@pytest.mark.long
 def test_the_program_passes(tmp_path: Path) -> None:
     """As it is printed."""
     assert run(tmp_path, PROGRAM) == (0, {"passed": PROGRAM.count("\ndef test_") + PROGRAM.startswith("def test_")})

@@ -53,6 +53,7 @@ def test_a_run_that_uses_no_fixture_loads_the_plugin_and_nothing_else(tmp_path: 
     assert loaded.isdisjoint({"hypothesis", "requests", "transitions", "itsm_workflow.workflow"})
 
 
+@pytest.mark.long
 def test_a_run_that_uses_a_fixture_loads_what_it_needs(tmp_path: Path) -> None:
     """The probe sees what is loaded, so that the test above means something. Hypothesis is never needed."""
     loaded = modules_after(tmp_path, "def test_it(itsm_workflow): assert itsm_workflow.definition\n")

@@ -194,6 +194,7 @@ def hearing(update: Callable[[Facts], ChangeRequest]) -> type[WorkflowMachine]:
     return WorkflowMachine.for_definition(definition, counted=[Trigger.RECEIVE_CALLBACK])
 
 
+@pytest.mark.long
 def test_an_update_that_loses_effects_is_found() -> None:
     """What was planned stays planned until it is delivered; in a host's own row, the engine refuses such an update."""
     told = broken(hearing(lambda facts: attrs.evolve(updates.heard(facts), effects=())))
@@ -219,6 +220,7 @@ def measured(facts: Facts) -> ChangeRequest:
 MEASURE = Transition(trigger=Verb.PAUSE, sources=tuple(Stage), dest=None, evidence=Deployed, update=measured)
 
 
+@pytest.mark.long
 def test_a_repeat_that_counts_is_found() -> None:
     """Whatever comes from outside may come twice."""
     assert "pause with the same evidence was recorded twice" in broken(of(zoo.DEPLOY, MEASURE))
@@ -397,6 +399,7 @@ def test_the_machine_is_named_after_its_definition() -> None:
     assert WorkflowMachine.for_definition(COLLECTOR_CHANGE).__name__ == "CollectorChangeMachine"
 
 
+@pytest.mark.long
 def test_the_machine_runs_the_effects_that_a_workflow_names() -> None:
     """None has to be given for it."""
     named = attrs.evolve(zoo.DEPLOYMENT, effects={Stage.GRANTED: ("order",), Stage.LIVE: ("tell",)})

@@ -294,7 +294,7 @@ def shared(levels: int) -> object:
     return value
 
 
-@pytest.mark.parametrize("levels", [19, 60])
+@pytest.mark.parametrize("levels", [pytest.param(19, marks=pytest.mark.long), 60])
 def test_what_stands_in_many_places_is_not_expanded_without_bounds(levels: int) -> None:
     """It is counted while it is expanded: 2 to the 60th values would never end."""
     found = problems(fields={"b": shared(levels), "a": float("nan")})

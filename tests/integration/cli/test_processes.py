@@ -116,6 +116,7 @@ def test_watching_repeats_until_it_is_interrupted(office: Office) -> None:
     assert (running.returncode, said.strip()) == (130, "")
 
 
+@pytest.mark.long
 def test_watching_ends_in_order_when_it_is_terminated(office: Office) -> None:
     """SIGTERM, as a service manager sends it, lets the pass end: exit 0."""
     office.apply("collector-42")
@@ -149,6 +150,7 @@ def test_a_sandbox_prints_the_settings_by_which_to_use_it(office: Office) -> Non
     assert office.sandbox.tickets() == ()
 
 
+@pytest.mark.long
 def test_a_sandbox_prints_its_settings_as_json(office: Office) -> None:
     """Programs that start one read them, and end it by SIGTERM."""
     with office.start("sandbox", "--port", "0", "--json") as running:

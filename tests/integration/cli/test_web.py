@@ -116,7 +116,7 @@ def test_a_login_that_cannot_be_is_refused(
     if text is not None:
         (office.folder / "logins").write_text(text, encoding="utf-8")
         (office.folder / "logins").chmod(0o600)
-    done = office.run_process("web", *arguments)
+    done = office.run("web", *arguments)
     assert (done.code, words in done.err) == (2, True), done.err
 
 

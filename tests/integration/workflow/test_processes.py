@@ -125,6 +125,7 @@ def kill_while_the_answer_is_held(site: Site) -> Armed:
     return held
 
 
+@pytest.mark.long
 @SHARED_STORE
 def test_processes_that_apply_at_once_make_one_ticket(site: Site) -> None:
     """One files the ticket, the others learn that it is there."""

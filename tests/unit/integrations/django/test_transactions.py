@@ -80,7 +80,7 @@ def test_a_request_that_fails_files_nothing(hosted: Desk) -> None:
     assert hosted.witness.entries == []
 
 
-@pytest.mark.parametrize(("moment", "count"), [("before", 0), ("after", 1)])
+@pytest.mark.parametrize(("moment", "count"), [pytest.param("before", 0, marks=pytest.mark.long), ("after", 1)])
 def test_a_process_that_is_killed_files_exactly_what_was_committed(hosted: Desk, moment: str, count: int) -> None:
     """Before the commit nothing; after it, the next pass of another process sends the request, once."""
     ended = subprocess.run(

@@ -125,6 +125,7 @@ def test_a_host_without_the_extra_gets_its_name(lines: Sequence[str]) -> None:
     assert "install the packages that it needs with `pip install 'itsm-workflow[django]'`" in run(*lines).stderr
 
 
+@pytest.mark.long
 def test_the_workflow_is_closed_when_the_process_exits() -> None:
     """Looks in the background are finished, and the store is closed."""
     ended = run(

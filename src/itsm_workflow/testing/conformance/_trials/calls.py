@@ -40,6 +40,7 @@ class Kind(IntFlag):
 CHANGES = Kind.WRITE | Kind.SYNC | Kind.TRUNCATE | Kind.UNLINK | Kind.RENAME | Kind.CREATE | Kind.LINK | Kind.CLOSE
 READS = Kind.OPEN | Kind.READ | Kind.STAT
 LOCKS = Kind.LOCK
+NAMED = Kind.CREATE | Kind.RENAME | Kind.LINK
 COUNTED = CHANGES | READS | LOCKS
 WORDS = {
     Kind.WRITE: "write to",
@@ -209,7 +210,15 @@ class Watch(Protocol):
 
     sees_libraries: bool
 
-    def arm(self, folders: Sequence[Path], kinds: Kind, fault: Fault = NO_FAULT, at: int = 0) -> None:
+    def arm(
+        self,
+        folders: Sequence[Path],
+        kinds: Kind,
+        fault: Fault = NO_FAULT,
+        at: int = 0,
+        *,
+        only: Path | None = None,
+    ) -> None:
         """Count the calls of these kinds on files below the folders from now on.
 
         Args:
@@ -217,6 +226,7 @@ class Watch(Protocol):
             kinds: The kinds of calls.
             fault: The fault of one call.
             at: The number of the call with the fault, from 1; 0 for no fault.
+            only: The only file whose calls are counted.
         """
         ...
 
@@ -225,7 +235,7 @@ class Watch(Protocol):
         ...
 
     def record(self, descriptor: int) -> None:
-        """Record the counted calls in this open file, which is in none of the folders."""
+        """Record the calls of these kinds, and those that name a file, in this open file, which is in no folder."""
         ...
 
     def note(self, text: str) -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from itsm_workflow.testing.conformance._trials.calls import NO_FAULT, Act, Fault, Kind, Operation
+from itsm_workflow.testing.conformance._trials.calls import NAMED, NO_FAULT, Act, Fault, Kind, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class Patched:
 
     def __init__(self) -> None:
         self._folders: tuple[str, ...] = ()
-        self._kinds, self._fault, self._at = Kind(0), NO_FAULT, 0
+        self._kinds, self._fault, self._at, self._only = Kind(0), NO_FAULT, 0, ""
         self._calls, self._struck, self._torn = 0, "", -1
         self._record = -1
         self._paths: dict[int, str] = {}
@@ -44,10 +44,18 @@ class Patched:
         self._real = {name: getattr(os, name) for name in ("open", "write", "fstat", "lstat", "close", "kill")}
         self._patch()
 
-    def arm(self, folders: Sequence[Path], kinds: Kind, fault: Fault = NO_FAULT, at: int = 0) -> None:
+    def arm(
+        self,
+        folders: Sequence[Path],
+        kinds: Kind,
+        fault: Fault = NO_FAULT,
+        at: int = 0,
+        *,
+        only: Path | None = None,
+    ) -> None:
         """Count calls from now on, see `Watch.arm`."""
         self._folders = tuple("" if str(folder) == "/" else str(folder) for folder in folders)
-        self._kinds, self._fault, self._at = kinds, fault, at
+        self._kinds, self._fault, self._at, self._only = kinds, fault, at, "" if only is None else str(only)
         self._calls, self._struck, self._torn = 0, "", -1
 
     def disarm(self) -> None:
@@ -104,7 +112,7 @@ class Patched:
         return str(Path(os.fsdecode(name)).absolute())
 
     def _due(self, kind: Kind, call: str, path: str, descriptor: int = -1) -> Act:
-        if not kind & self._kinds or not self._watched(path):
+        if not kind & self._kinds or not self._watched(path) or self._only not in {"", path}:
             return Act.NOTHING
         self._calls += 1
         act = Act.NOTHING
@@ -127,7 +135,7 @@ class Patched:
         return act
 
     def _add(self, operation: Operation) -> None:
-        if self._record >= 0 and (operation.kind is Kind.NOTE or operation.kind & self._kinds):
+        if self._record >= 0 and (operation.kind is Kind.NOTE or operation.kind & (self._kinds | NAMED)):
             self._real["write"](self._record, operation.encoded())
 
     def _inode(self, descriptor: int) -> int:
@@ -138,7 +146,7 @@ class Patched:
     def _made(self, kind: Kind, call: str, path: str, make: Callable[[], Any], **about: Any) -> Any:  # noqa: ANN401
         """Make a call that is not a write, or fail it, and record it."""
         act = self._due(kind, call, path)
-        seen = bool(kind & self._kinds) and self._watched(path)
+        seen = bool(kind & (self._kinds | NAMED)) and self._watched(path)
         if act is Act.FAIL:
             self._add(Operation(kind, path, failed=1, **about))
             raise OSError(self._fault.error, os.strerror(self._fault.error), path)

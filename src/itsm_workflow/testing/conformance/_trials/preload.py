@@ -64,7 +64,9 @@ class Shim:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
-        library.shim_arm.argtypes = [ctypes.c_char_p, *[ctypes.c_int] * 3, ctypes.c_long, ctypes.c_int]
+        library.shim_arm.argtypes = [
+            *(ctypes.c_char_p, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_int, ctypes.c_char_p)
+        ]
         library.shim_set_clock.argtypes = [ctypes.c_long]
         library.shim_calls.restype = ctypes.c_long
         library.shim_struck.restype = ctypes.c_char_p
@@ -81,10 +83,19 @@ class Shim:
         same = ctypes.cast(preloaded, ctypes.c_void_p).value == ctypes.cast(library.shim_calls, ctypes.c_void_p).value
         return cls(library) if same else None
 
-    def arm(self, folders: Sequence[Path], kinds: Kind, fault: Fault = NO_FAULT, at: int = 0) -> None:
+    def arm(
+        self,
+        folders: Sequence[Path],
+        kinds: Kind,
+        fault: Fault = NO_FAULT,
+        at: int = 0,
+        *,
+        only: Path | None = None,
+    ) -> None:
         """Count calls from now on, see `Watch.arm`."""
         where = b"".join(os_encoded(str(folder)) + b"\0" for folder in folders)
-        self._library.shim_arm(where + b"\0", kinds, fault.act, fault.error, at, fault.every_time)
+        path = b"" if only is None else os_encoded(str(only))
+        self._library.shim_arm(where + b"\0", kinds, fault.act, fault.error, at, fault.every_time, path)
 
     def disarm(self) -> None:
         """Stop counting, see `Watch.disarm`; the count and the struck call stay."""

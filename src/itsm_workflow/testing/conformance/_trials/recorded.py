@@ -6,14 +6,13 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from itsm_workflow.testing.conformance._trials.calls import Kind, decoded
+from itsm_workflow.testing.conformance._trials.calls import NAMED, Kind, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from itsm_workflow.testing.conformance._trials.calls import Operation
 
-NAMED = Kind.CREATE | Kind.RENAME | Kind.LINK
 MADE = NAMED | Kind.WRITE | Kind.TRUNCATE
 
 

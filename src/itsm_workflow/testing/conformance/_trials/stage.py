@@ -15,10 +15,9 @@ import attrs
 from itsm_workflow.testing.conformance._base import NotRun
 from itsm_workflow.testing.conformance._pipes import receive, send
 from itsm_workflow.testing.conformance._reports import Shown, end_of_process
-from itsm_workflow.testing.conformance._trials.calls import CHANGES, NO_FAULT, WORDS, Fault, Kind
+from itsm_workflow.testing.conformance._trials.calls import CHANGES, NAMED, NO_FAULT, WORDS, Fault, Kind
 from itsm_workflow.testing.conformance._trials.recorded import (
     MADE,
-    NAMED,
     made_paths,
     numbered,
     opened_beside,
@@ -291,8 +290,8 @@ class FileStage:
                     assert isinstance(point.fault, Fault)
                     if point.fault.raises is not None:
                         signal.signal(signal.SIGINT, partial(_raise, point.fault.raises))
-                    folders = self.folders if point.path is None else (point.path,)
-                    watch.arm(folders, self.kinds if point.kinds is None else point.kinds, point.fault, point.at)
+                    kinds = self.kinds if point.kinds is None else point.kinds
+                    watch.arm(self.folders, kinds, point.fault, point.at, only=point.path)
                     answer: object = None
                 case "clock":
                     watch.set_clock(arguments[0])

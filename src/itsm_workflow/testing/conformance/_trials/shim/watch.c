@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-static char folders[16][PATH_MAX];
+static char folders[16][PATH_MAX], only[PATH_MAX];
 int shim_folders, shim_kinds, shim_error, shim_unsynced;
 static int every_time, record_fd = -1, torn_fd = -1;
 static enum act act;
@@ -17,10 +17,11 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---------------------------------------------------------------- the interface for Python */
 
-void shim_arm(const char *where, int of_kinds, int what, int number, long at, int on_and_on) {
+void shim_arm(const char *where, int of_kinds, int what, int number, long at, int on_and_on, const char *path) {
     shim_folders = 0;
     for (const char *one = where; *one && shim_folders < 16; one += strlen(one) + 1)
         snprintf(folders[shim_folders++], PATH_MAX, "%s", strcmp(one, "/") ? one : "");
+    snprintf(only, sizeof only, "%s", path);
     shim_kinds = of_kinds;
     act = (enum act)what;
     shim_error = number;
@@ -93,7 +94,7 @@ end:
 }
 
 enum act shim_due(enum kind kind, const char *call, const char *path, int descriptor) {
-    if (!(kind & shim_kinds)) return NOTHING;
+    if (!(kind & shim_kinds) || (only[0] && strcmp(only, path))) return NOTHING;
     pthread_mutex_lock(&mutex);
     calls++;
     enum act now = nth && (calls == nth || (every_time && calls > nth)) ? act : NOTHING;
@@ -131,9 +132,10 @@ int64_t shim_size(int descriptor) {
     return (int64_t)found.stx_size;
 }
 
+/* Calls that give a file a name are recorded even if they do not count: what they make is removed after the trial. */
 void shim_add(enum kind kind, int failed, uint64_t inode, int64_t at, const char *path, const char *other,
               const void *data, size_t size) {
-    if (record_fd < 0 || (kind < MAP && kind && !(kind & shim_kinds))) return;
+    if (record_fd < 0 || (kind < MAP && kind && !(kind & (shim_kinds | CREATE | RENAME | LINK)))) return;
     int before = errno;
     int64_t head[7] = {kind, failed, (int64_t)inode, at, (int64_t)strlen(path), (int64_t)strlen(other), (int64_t)size};
     struct iovec parts[4] = {
