@@ -1,6 +1,6 @@
 """A store in a PostgreSQL or MariaDB database, shared by the processes of many machines.
 
-`SQLBackend` is imported when it is first used, because it needs the packages of the extra ``postgresql`` or ``mysql``.
+`SQLBackend` is imported when it is first used, because it needs the packages of the extra ``postgres`` or ``mysql``.
 """
 
 from __future__ import annotations

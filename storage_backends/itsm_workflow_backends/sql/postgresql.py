@@ -8,7 +8,7 @@ try:
     from itsm_workflow_backends.sql._backend import SQLBackend
 except ImportError as error:
     raise ImportError(
-        f"{error}: install the packages that it needs with `pip install 'itsm-workflow[postgresql]'`"
+        f"{error}: install the packages that it needs with `pip install 'itsm-workflow[postgres]'`"
     ) from error
 
 __all__ = ["SQLBackend"]

@@ -415,6 +415,24 @@ def test_a_withdrawal_that_is_not_accepted_yet_is_planned_again() -> None:
     assert after.due_at > x.NOW
 
 
+@pytest.mark.parametrize(
+    ("before", "told", "after"),
+    [
+        (False, ev.Withdrawal.UNKNOWN, True),
+        (True, None, True),
+        (False, None, False),
+    ],
+)
+def test_a_withdrawal_that_may_have_been_done_stays_in_doubt(
+    *, before: bool, told: ev.Withdrawal | None, after: bool
+) -> None:
+    """One answer that leaves it open is enough; a later failure takes nothing back."""
+    due = x.started(id="C.withdraw.1.0", name=WITHDRAW, unsure=before)
+    failed = ev.EffectResult(effect=due.id, attempt=1, error="timed out", withdrawal=told)
+    [found] = updated(effect_updates.failed, attrs.evolve(x.PENDING, effects=(due,)), failed).effects
+    assert found.unsure is after
+
+
 def test_a_late_result_brings_no_withdrawal_back_that_was_set_aside() -> None:
     """Its worker was slow, and the change is at its next ticket by now."""
     aside = PlannedEffect(id="C.withdraw.1.0", name=WITHDRAW, status=SUPERSEDED, due_at=x.NOW, attempts=1)

@@ -20,16 +20,16 @@ def run_without(module: str, statement: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "module"),
+    ("scheme", "extra", "module"),
     [
-        ("postgresql", "psycopg"),
-        ("postgresql", "sqlalchemy"),
-        ("postgresql", "alembic"),
-        ("mysql", "pymysql"),
-        ("mysql", "sqlalchemy"),
+        ("postgresql", "postgres", "psycopg"),
+        ("postgresql", "postgres", "sqlalchemy"),
+        ("postgresql", "postgres", "alembic"),
+        ("mysql", "mysql", "pymysql"),
+        ("mysql", "mysql", "sqlalchemy"),
     ],
 )
-def test_the_error_names_the_extra(scheme: str, module: str) -> None:
+def test_the_error_names_the_extra(scheme: str, extra: str, module: str) -> None:
     """The message says what to install, and shows nothing of the URL."""
     opening = (
         "from itsm_workflow import open_storage\n"
@@ -38,7 +38,7 @@ def test_the_error_names_the_extra(scheme: str, module: str) -> None:
         "except StorageError as error: print(error)"
     )
     said = run_without(module, opening)
-    assert f"pip install 'itsm-workflow[{scheme}]'" in said
+    assert f"pip install 'itsm-workflow[{extra}]'" in said
     assert "geheim" not in said
 
 
