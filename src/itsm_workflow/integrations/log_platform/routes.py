@@ -150,7 +150,8 @@ def checked_permission(answer: object, hook: str) -> bool:
 
 def not_permitted(action: str, collector: str) -> PlatformAnswer:
     """Return the answer to a person without the permission."""
-    return failure(403, f"you may not {action} the application of collector {collector}", code=NOT_PERMITTED)
+    what = f"apply for collector {collector}" if action == APPLY else f"see the changes of collector {collector}"
+    return failure(403, f"you may not {what}", code=NOT_PERMITTED)
 
 
 @attrs.frozen(kw_only=True)

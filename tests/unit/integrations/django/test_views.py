@@ -213,9 +213,11 @@ def test_the_application_is_protected_against_forged_requests(desk: Desk) -> Non
 def test_a_user_needs_django_s_permission(desk: Desk) -> None:
     """To look, and to apply."""
     del desk
-    assert browser().get(STATUS, headers={"X-Permissions": "itsm_workflow.add_change"}).status_code == 403
-    answer = post(FIELDS, **{"X-Permissions": "itsm_workflow.view_change"})
-    assert (answer.status_code, answer.json()["code"]) == (403, 403)
+    looked = browser().get(STATUS, headers={"X-Permissions": "itsm_workflow.add_change"})
+    assert (looked.status_code, looked.json()["message"]) == (403, "you may not see the changes of collector 42")
+    applied = post(FIELDS, **{"X-Permissions": "itsm_workflow.view_change"})
+    assert (applied.status_code, applied.json()["code"]) == (403, 403)
+    assert applied.json()["message"] == "you may not apply for collector 42"
 
 
 def test_a_function_of_the_host_decides_instead(desk: Desk, settings_with: SettingsWith) -> None:
