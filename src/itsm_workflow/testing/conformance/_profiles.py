@@ -61,7 +61,7 @@ QUICK = Profile(
     rest=3,
     pauses=12,
     pause=6,
-    points=30,
+    points=20,
     states=100,
 )
 """For each change of a backend; `StorageConformance` says how long it takes."""
