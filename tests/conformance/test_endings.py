@@ -122,6 +122,7 @@ def test_a_process_that_fails_is_shown_with_the_last_calls_of_all(tmp_path: Path
     assert any(line.endswith(" ms  commit did not return") for line in lines)
 
 
+@pytest.mark.long
 def test_a_process_of_a_trial_that_ends_is_reported_with_its_calls(tmp_path: Path) -> None:
     """Not as an EOFError of the check."""
     result = checked(EndsOnAnError, "failed write is not answered", tmp_path)

@@ -210,6 +210,7 @@ def test_a_thread_that_a_backend_leaves_does_not_keep_the_command() -> None:
     assert err.startswith("the backend left threads that go on, and the command ends without them: pump")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
 def test_a_check_whose_terminal_is_closed_removes_its_stores(tmp_path: Path) -> None:
     """As after SIGTERM."""

@@ -346,6 +346,7 @@ def test_a_child_keeps_what_it_commits_after_its_parent_closed(tmp_path: Path) -
     assert printed == "True\nc1 c2 c3\n"
 
 
+@pytest.mark.long
 def test_a_child_of_a_process_that_is_writing_can_write(tmp_path: Path) -> None:
     """The fork waits for the calls of other threads, so that the child inherits none that will never end."""
     printed = child(

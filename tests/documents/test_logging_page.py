@@ -46,10 +46,10 @@ def _dotted(line: str) -> str:
 def logging_calls(source: str) -> Iterator[tuple[str, ast.Call]]:
     """Yield the method and the call of each use of a logger in a module's source."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            owner = ast.unparse(node.func.value).rpartition(".")[2]
-            if owner in {"logger", "_logger"} and node.func.attr in METHODS:
-                yield node.func.attr, node
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in METHODS):
+            continue
+        if ast.unparse(node.func.value).rpartition(".")[2] in {"logger", "_logger"}:
+            yield node.func.attr, node
 
 
 def written(source: str) -> Iterator[tuple[str, str]]:

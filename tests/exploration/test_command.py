@@ -93,6 +93,7 @@ def test_a_bound_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     assert "--faults" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_no_test_tool_is_needed() -> None:
     """The command runs where neither pytest nor Hypothesis is installed."""
     program = (

@@ -118,6 +118,7 @@ def ends(*, ordered: bool, bounds: Bounds = LEAST) -> tuple[set[tuple[tuple[str,
     return found, len(covered)
 
 
+@pytest.mark.long
 def test_the_change_that_is_stored_first_may_be_called_the_first() -> None:
     """Ways with the names exchanged are left out, and the same pairs are met in fewer worlds."""
     with_less, worlds = ends(ordered=True)

@@ -62,12 +62,13 @@ def plain(space: Space, world: int) -> tuple[object, ...]:
     return (repr(change), desk)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "bounds",
     [
         Bounds(ticks=2, faults=0, acts=0),
-        pytest.param(Bounds(ticks=1, faults=0, acts=1), marks=pytest.mark.long),
-        pytest.param(Bounds(ticks=1, faults=1, acts=0), marks=pytest.mark.long),
+        Bounds(ticks=1, faults=0, acts=1),
+        Bounds(ticks=1, faults=1, acts=0),
     ],
     ids=["time", "an act", "a fault"],
 )

@@ -280,6 +280,7 @@ def test_an_effect_that_never_succeeds_is_found() -> None:
         simulate(seeds=[2], faults=(), effects={State.APPROVED: [Effect("start", broken)]})
 
 
+@pytest.mark.long
 def test_a_workflow_that_goes_on_after_the_approval() -> None:
     """A host's own act is done in each run, whatever goes wrong, and its changes end where the host's table ends."""
     simulate(zoo.deployment(), seeds=range(15), acts=[DEPLOY], invariants=[rests_nowhere_else])

@@ -45,6 +45,7 @@ def modules_after(folder: Path, test: str, *options: str) -> set[str]:
     return set(json.loads((folder / "loaded.json").read_text(encoding="utf-8")))
 
 
+@pytest.mark.long
 def test_a_run_that_uses_no_fixture_loads_the_plugin_and_nothing_else(tmp_path: Path) -> None:
     """Neither Hypothesis, nor requests, nor the library: the difference to a run without the plugin is the plugin."""
     test = "def test_nothing(): pass\n"

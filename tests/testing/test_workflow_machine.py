@@ -201,6 +201,7 @@ def test_an_update_that_loses_effects_is_found() -> None:
     assert "the change has []" in told
 
 
+@pytest.mark.long
 def test_an_update_that_plans_an_effect_once_more_is_found() -> None:
     """It would be delivered twice, with one id."""
 
@@ -226,6 +227,7 @@ def test_a_repeat_that_counts_is_found() -> None:
     assert "pause with the same evidence was recorded twice" in broken(of(zoo.DEPLOY, MEASURE))
 
 
+@pytest.mark.long
 def test_a_repeat_that_shall_count_is_named() -> None:
     """Then it is no fault."""
     machine = WorkflowMachine.for_definition(zoo.deployment(zoo.DEPLOY, MEASURE), counted=["pause"])

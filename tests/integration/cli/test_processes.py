@@ -71,6 +71,7 @@ def test_a_closed_pipe_is_not_an_error(office: Office) -> None:
         assert (running.wait(PATIENCE), said) == (0, "")
 
 
+@pytest.mark.long
 def test_what_a_terminal_cannot_show_is_escaped(office: Office) -> None:
     """An encoding without Chinese does not stop the command."""
     office.apply("collector-42", "接入")
@@ -87,6 +88,7 @@ def test_colour_is_for_terminals_that_want_it(office: Office) -> None:
     assert "\x1b" not in office.run("list").out
 
 
+@pytest.mark.long
 def test_a_narrow_terminal_shows_everything(office: Office) -> None:
     """What people wrote goes on below; an id is never broken, since it is copied."""
     change = office.apply("采集项-四十二", "接入订单服务的全部访问日志")

@@ -181,7 +181,7 @@ def test_a_hosts_concern_does_not_hide_it(office: Office) -> None:
     assert "(host: disk full)" in workflow.why(change.id)
 
 
-@pytest.mark.parametrize(("every", "times"), [(60, 3), (30, 6), (0, 36)])
+@pytest.mark.parametrize(("every", "times"), [(60, 3), (30, 6), pytest.param(0, 36, marks=pytest.mark.long)])
 def test_tickets_that_wait_are_read_one_by_one_only_now_and_then(office: Office, every: int, times: int) -> None:
     """Once when their flow should run, and at an interval from then on; otherwise all in one request."""
     workflow = office.workflow(policy=Policy(not_started_every=dt.timedelta(minutes=every)))

@@ -103,6 +103,7 @@ def test_the_schema_of_a_store_is_read(store: StorageBackend) -> None:
     assert (found.found, found.known) == (1, 1)
 
 
+@pytest.mark.long
 def test_without_django_the_message_says_what_to_do() -> None:
     """In a process that has not set it up, and in a project without the app."""
     opening = "from itsm_workflow import open_storage"
