@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, EntryRows, Query, Rows
 from itsm_workflow.testing.conformance._dying import check_made
-from itsm_workflow.testing.conformance._judging import judge, timed
+from itsm_workflow.testing.conformance._judging import judge, read_again, timed
 from itsm_workflow.testing.conformance._recording import Call, Recording
 from itsm_workflow.testing.conformance._reports import Shown
 from itsm_workflow.testing.conformance._rows import claim, create, entry, follow
@@ -396,3 +396,26 @@ def test_only_an_answer_of_a_read_quotes_the_sentence_of_reads(which: str, sente
     with pytest.raises(Shown) as caught:
         judge(WRONG[which][1], of_reads="of reads")
     assert caught.value.sentence == sentence
+
+
+class Asked(MemoryBackend):
+    """Notes the changes that are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def get(self, change_id: str, /) -> Row | None:
+        """Read one."""
+        self.asked.append(change_id)
+        return super().get(change_id)
+
+
+def test_each_change_that_was_written_is_read_again() -> None:
+    """Also one that is gone: its absence is an answer to judge. Another one is nobody's."""
+    backend, lost = Asked(), create("c2")
+    assert backend.commit([FIRST]) == [None]
+    calls = [commit("p", 0, 1, FIRST), commit("q", 2, 3, lost), get("q", 4, 5, "c3", None)]
+    assert (read_again(backend, calls), backend.asked) == ([ROW], ["c1", "c2"])
+    with pytest.raises(AssertionError, match="holds changes that were not written"):
+        read_again(backend, calls[1:])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from itsm_workflow.storage import open_storage
+from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing import StorageConformance
 from itsm_workflow.testing.conformance import QUICK
+from itsm_workflow.testing.conformance._rows import create
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance.profiles import SHORT, SLOW, long_promises
 
@@ -38,3 +41,11 @@ class TestSQLiteMoreOften(TestSQLite):
     """With as many trials as a backend's author gets."""
 
     profile = QUICK
+
+
+@pytest.mark.parametrize("query", [Query(ids=()), Query(subject="\ud800")], ids=["no name", "no text"])
+def test_nothing_is_counted_where_nothing_can_be_found(tmp_path: Path, query: Query) -> None:
+    """The total, and a number for each time."""
+    with closing(SQLiteBackend(tmp_path / "store.db")) as backend:
+        assert backend.commit([create("a")]) == [None]
+        assert backend.count(query, (1, 2)) == (0, 0, 0)
