@@ -49,3 +49,14 @@ def test_nothing_is_counted_where_nothing_can_be_found(tmp_path: Path, query: Qu
     with closing(SQLiteBackend(tmp_path / "store.db")) as backend:
         assert backend.commit([create("a")]) == [None]
         assert backend.count(query, (1, 2)) == (0, 0, 0)
+
+
+def test_the_rows_of_a_page_are_counted_by_the_times_of_their_last_entries(tmp_path: Path) -> None:
+    """No more than the limit of the query, and only those that meet it."""
+    with closing(SQLiteBackend(tmp_path / "store.db")) as backend:
+        rows = {name: create(name, subject=subject).row for name, subject in zip("abcd", "xxxy", strict=True)}
+        assert backend.commit([create(name, subject=row.subject) for name, row in rows.items()]) == [None] * 4
+        now = rows["a"].updated_at
+        assert backend.count(Query(subject="x"), (now - 1, now)) == (3, 0, 3)
+        assert backend.count(Query(subject="x", limit=2), (now,)) == (2, 2)
+        assert backend.count(Query()) == (4,)
