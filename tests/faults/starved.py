@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import os
 import resource
+import signal
 import subprocess
 import sys
 import warnings
@@ -41,6 +42,10 @@ ALLOCATIONS = 12_000
 ROOM, PAYLOAD = 20 << 20, 1 << 20
 """The most bytes of address space that the limit leaves to a process, and the size of what it files."""
 
+_STANDS_STILL = 120
+"""The seconds after which a process that stands still is killed, as its operator would do; that may be anywhere."""
+_ENDS = {0: "filed", 1: "error", -signal.SIGALRM: "stood still and was killed"}
+
 
 def needs_allocation_faults() -> None:
     """Raise an error if this Python cannot make allocations fail."""
@@ -71,7 +76,7 @@ def starve_and_recover(seed: int, folder: Path, sandbox: Sandbox) -> tuple[str, 
         survivor.close()
     storage = open_storage(url)
     try:
-        return {0: "filed", 1: "error"}.get(ended, "died"), audit(storage, sandbox)
+        return _ENDS.get(ended, "died"), audit(storage, sandbox)
     finally:
         storage.close()
 
@@ -83,6 +88,9 @@ def _apply_forked(workflow: Workflow, subject: str, allocation: int) -> int:
         child = os.fork()
     if child == 0:
         os.close(2)  # hides the interpreter's message when it aborts
+        # An error in urllib3's pool of connections can leave the lock of its queue held, for which it would wait.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(_STANDS_STILL)
         code = 1
         with contextlib.suppress(BaseException):
             _testcapi.set_nomemory(allocation, allocation + 1 + allocation % 5)
