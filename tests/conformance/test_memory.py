@@ -162,7 +162,7 @@ class Forker(Striker):
         return self._line
 
 
-@pytest.mark.parametrize("first", long_after(0, range(FORKS_APART)))
+@pytest.mark.parametrize("first", long_after(1, range(FORKS_APART)))
 def test_a_fork_anywhere_in_a_commit_leaves_the_child_all_of_it_or_nothing(first: int) -> None:
     """The commit does not go on in the child, which would otherwise have a part of a batch."""
     untouched, whole = shown(filled()), filled()

@@ -163,7 +163,6 @@ def test_a_log_beside_a_copied_backup_is_refused(tmp_path: Path, *, index: bool)
     opened.close()
 
 
-@pytest.mark.long
 def test_a_backup_that_became_a_store_has_a_log_of_its_own(tmp_path: Path) -> None:
     """Once it was opened, a process that is killed leaves a log that belongs to it, also where it only read."""
     path = tmp_path / "store"
@@ -350,7 +349,6 @@ def test_a_restore_that_dies_is_finished_by_the_next(
     assert not any("restor" in name for name in after)
 
 
-@pytest.mark.long
 def test_the_old_names_are_removed_durably_before_the_copy_has_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -198,7 +198,6 @@ def test_a_log_that_was_replaced_during_a_commit_refuses_what_follows(path: Path
     backend.close()
 
 
-@pytest.mark.long
 def test_a_child_of_a_process_whose_log_was_replaced_refuses_too(path: Path) -> None:
     """A fork is not opening it anew."""
     printed = child(
@@ -267,7 +266,6 @@ def test_a_second_log_is_never_begun(path: Path) -> None:
     backend.close()
 
 
-@pytest.mark.long
 def test_a_second_log_is_never_begun_by_a_question_about_the_schema(path: Path) -> None:
     """`doctor` asks it of a store that others work with."""
     with _held_elsewhere(path, change="c2"):
@@ -346,7 +344,6 @@ def test_a_child_keeps_what_it_commits_after_its_parent_closed(tmp_path: Path) -
     assert printed == "True\nc1 c2 c3\n"
 
 
-@pytest.mark.long
 def test_a_child_of_a_process_that_is_writing_can_write(tmp_path: Path) -> None:
     """The fork waits for the calls of other threads, so that the child inherits none that will never end."""
     printed = child(
