@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,18 @@ class ChecksABatchBeforeIt(PlainDict):
         return before
 
 
+class ComparesTicketsWithWhatIsStored(PlainDict):
+    """Compares the ticket of each write with what was stored before the commit, and not with the other writes."""
+
+    unique = PlainDict.unique[:1]
+
+    def _put(self, changes: Changes, write: Write) -> Conflict | None:
+        holders = [row.id for row, _ in self._changes.values() if row.ticket_key == write.row.ticket_key]
+        if write.row.ticket_key is not None and write.entries and holders and holders != [write.row.id]:
+            return Conflict(kind=ConflictKind.TICKET, change_id=write.row.id, holder=holders[0])
+        return super()._put(changes, write)
+
+
 class HasUniqueNumbers(PlainDict):
     """Has a unique index on the number of the ticket."""
 
@@ -102,6 +115,14 @@ class ReformatsDocuments(PlainDict):
         with suppress(ValueError, RecursionError):
             return row and attrs.evolve(row, document=json.dumps(json.loads(row.document)))
         return row
+
+
+class ReadsDocumentsAsText(PlainDict):
+    """Reads documents from a file that is opened as text, in which a lone carriage return ends a line."""
+
+    def get(self, change_id: str, /) -> Row | None:
+        row = super().get(change_id)
+        return row and attrs.evolve(row, document=re.sub(r"\r(?!\n)", "\n", row.document))
 
 
 class TakesNoStatesForAny(PlainDict):
@@ -295,6 +316,11 @@ ZOO = {
         "while the change holds its subject, else None. Unique.",
         "Two applications that arrive together file two tickets for one collector.",
     ),
+    ComparesTicketsWithWhatIsStored: Caught(
+        "one commit cannot bind a ticket twice",
+        "Gateway name and ticket id, or None. Unique.",
+        "One approval is applied to two changes, which a pass has bound together.",
+    ),
     HasUniqueNumbers: Caught(
         "one sn can name two tickets",
         "one sn can name two tickets",
@@ -321,6 +347,11 @@ ZOO = {
         "The digest of a row does not match, and the change is reported as damaged.",
     ),
     ReformatsDocuments: Caught(
+        "documents are exact",
+        "Everything that no column holds, as canonical JSON.",
+        "The digest of a row does not match, and the change is reported as damaged.",
+    ),
+    ReadsDocumentsAsText: Caught(
         "documents are exact",
         "Everything that no column holds, as canonical JSON.",
         "The digest of a row does not match, and the change is reported as damaged.",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -125,6 +126,21 @@ class IsClosedInTwoSteps(PlainDict):
             super().close()
 
 
+class ClosesTheFileOfItsThread(OneFile):
+    """Has its folder open in each thread that uses it, and closes that of the thread that closes the store."""
+
+    def _data(self) -> bytes | None:
+        own = vars(self).setdefault("own", threading.local())
+        if not hasattr(own, "folder"):
+            own.folder = os.open(self._path.parent, os.O_RDONLY)
+        return super()._data()
+
+    def close(self) -> None:
+        super().close()
+        with suppress(KeyError, AttributeError):
+            os.close(vars(vars(self)["own"]).pop("folder"))
+
+
 ZOO: dict[type, Caught] = {
     SkipsWritesOnceClosed: Caught(
         "a close during a commit leaves whole writes",
@@ -146,6 +162,11 @@ ZOO: dict[type, Caught] = {
         "a close during a commit leaves whole writes",
         "shared by the threads of a process",
         "A change is reported as damaged that was approved while the service was ended.",
+    ),
+    ClosesTheFileOfItsThread: Caught(
+        "a closed backend leaves no file open",
+        "Release files and connections.",
+        "A server that opens its store again for each request stops after some weeks, with too many open files.",
     ),
     ForgetsItsChangesOnceClosed: Caught(
         "a close during a read leaves right answers",

@@ -335,6 +335,13 @@ class GoesOnWithWhatWasRead(OneFile):
             vars(self)["reading"] = 0, {}
 
 
+class KeepsAShortPath(OneFile):
+    """Keeps the path from the directory in which the process is when it opens the store."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(Path(os.path.relpath(path)))
+
+
 class KeepsItsLog(KeepsItsConnection):
     """Lets no thread be in a call at a fork, and keeps its connection to SQLite, whose log its parent removes."""
 
@@ -458,6 +465,11 @@ ZOO = {
         "a forked process works on what its parent stored since",
         "the store behind it is shared by processes",
         "A worker of a server shows a change as waiting that was approved since the worker was started.",
+    ),
+    KeepsAShortPath: Caught(
+        "a forked process goes on without its parent",
+        "the store behind it is shared by processes",
+        "A service that becomes a daemon goes on with an empty store in another directory.",
     ),
     KeepsItsLog: Caught(
         "a forked process goes on without its parent",

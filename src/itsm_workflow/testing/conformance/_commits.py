@@ -196,16 +196,6 @@ class CommitPromises(Promises):
         assert backend.commit([create("c5", open_subject="collector/1")]) == [None]
 
     @promise()
-    def test_one_commit_cannot_open_a_subject_twice(self, backend: StorageBackend) -> None:
-        """The writes of one commit are checked against each other too.
-
-        Port: "Workflow and subject while the change holds its subject, else None. Unique."
-        """
-        answer = backend.commit([create(name, open_subject="s") for name in ("c1", "c2", "c3")])
-        assert sorted((c and c.kind.value for c in answer), key=lambda kind: kind or "") == [None, "subject", "subject"]
-        assert [backend.get(name) is not None for name in ("c1", "c2", "c3")] == [c is None for c in answer]
-
-    @promise()
     def test_a_ticket_belongs_to_one_change(self, backend: StorageBackend) -> None:
         """Another change cannot bind the same ticket; its own change can bind it again.
 

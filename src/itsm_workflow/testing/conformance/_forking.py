@@ -7,6 +7,8 @@ import os
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
@@ -75,8 +77,8 @@ class ForkingPromises(Promises):
     def test_a_forked_process_goes_on_without_its_parent(self, open_backend: RecordedOpener) -> None:
         """A process forks and closes its backend, as one that becomes a daemon does; the forked process uses it on.
 
-        It does so in turns with a process that opens the store, reads and writes it, and closes it. The forked process
-        may be refused with StorageUnavailable.
+        It does so from another directory, in turns with a process that opens the store, reads and writes it, and closes
+        it. The forked process may be refused with StorageUnavailable.
 
         Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
         """
@@ -154,6 +156,9 @@ def fork_and_close(backend: RecordedBackend, pipe: Connection, pulse: SharedPuls
     created(backend, "first")
 
     def take_turns(messages: Connection) -> None:
+        elsewhere = Path(folder, *Path.cwd().parts[1:])  # no relative path leads back from there
+        elsewhere.mkdir(parents=True, exist_ok=True)
+        os.chdir(elsewhere)
         for number in range(_TURNS):
             receive(messages)
             visits = [f"visit{before}" for before in range(number)]
@@ -161,7 +166,7 @@ def fork_and_close(backend: RecordedBackend, pipe: Connection, pulse: SharedPuls
             send(messages, ("calls", ()))
         receive(messages)
 
-    with forked(backend, pulse, take_turns) as child:
+    with TemporaryDirectory() as folder, forked(backend, pulse, take_turns) as child:
         _go_on_with(backend, ["first"], "second")
         backend.close()
         for _ in range(_TURNS):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.protocol import Order, Query
-from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._base import NotRun, Promises, promise
+from itsm_workflow.testing.conformance._pipes import send
+from itsm_workflow.testing.conformance._processes import Other
+from itsm_workflow.testing.conformance._recording import RecordedOpener
 from itsm_workflow.testing.conformance._rows import (
     NOW,
     claim,
@@ -22,9 +28,13 @@ from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
     from itsm_workflow.storage.protocol import StorageBackend
+    from itsm_workflow.testing.conformance._recording import RecordedBackend
 
+_FILES = Path("/dev/fd")
+_TIMES = 8
 
 _QUERIES = (
     *(Query(), Query(ids=("c1",)), Query(ticket_sns=("n",)), Query(open_subject="s"), Query(states=("applying",))),
@@ -61,6 +71,24 @@ class LastingPromises(Promises):
         }
         for name, call in calls.items():
             refused(StorageUnavailable, f"{name}, after close,", call)
+
+    @promise("durable", "multi_process")
+    def test_a_closed_backend_leaves_no_file_open(self, open_backend: RecordedOpener) -> None:
+        """Another process opens the store many times, uses it in two threads, and has no more open files afterwards.
+
+        Port: "Release files and connections."
+        """
+        if not _FILES.is_dir():
+            raise NotRun("this system does not show which files a process has open")
+        other = Other(open_many_times, open_backend, open_backend.bare, witnessed=True)
+        try:
+            left = sorted(other.receive())
+            open_backend.recording.calls += other.receive()
+        finally:
+            other.close()
+        assert len(left) < _TIMES, (
+            f"{_TIMES} objects were closed, and these are still open: {', '.join(dict.fromkeys(left))}"
+        )
 
     @promise(waits=True)
     def test_nothing_expires(self, backend: StorageBackend) -> None:
@@ -130,3 +158,28 @@ class LastingPromises(Promises):
         finally:
             one.close()
             other.close()
+
+
+def open_many_times(backend: RecordedBackend, pipe: Connection, opener: Callable[[], StorageBackend]) -> None:
+    """Open the store, use it in two threads and close it, many times; report which files are open since then."""
+    open_backend, closed, before = RecordedOpener(backend.recording, opener), [], dict[str, str]()
+    with ThreadPoolExecutor(1) as other_thread:  # which goes on, as that of a server does
+        for number in range(_TIMES + 1):
+            before = before or (_open_files() if number else {})
+            opened = open_backend()
+            stored(opened, create(f"c{number}"))
+            other_thread.submit(opened.get, "c0").result()
+            opened.close()
+            closed.append(opened)  # the garbage collector does not close what the backend leaves open
+        left = [name for number, name in _open_files().items() if number not in before]
+    send(pipe, ("done", left))
+
+
+def _open_files() -> dict[str, str]:
+    """Return the names of the open files of this process, as far as the system shows them, by their numbers."""
+    names = {}
+    for number in _FILES.iterdir():
+        names[number.name] = "a file"
+        with suppress(OSError):  # the one by which the folder is read is closed
+            names[number.name] = str(number.readlink())
+    return names

@@ -1,4 +1,4 @@
-"""The promises about unique values that move from one change to another within one commit."""
+"""The promises about unique values that several writes of one commit take or release."""
 
 from __future__ import annotations
 
@@ -10,14 +10,30 @@ from itsm_workflow.testing.conformance._comparing import look_through
 from itsm_workflow.testing.conformance._rows import create, follow, present, stored
 
 if TYPE_CHECKING:
-    from itsm_workflow.storage.protocol import Row, StorageBackend
+    from itsm_workflow.storage.protocol import Row, StorageBackend, Write
     from itsm_workflow.testing.conformance._recording import RecordedOpener
 
 _UNIQUE = {"open_subject": ConflictKind.SUBJECT, "ticket_key": ConflictKind.TICKET}
 
 
 class MovingPromises(Promises):
-    """A value that one change releases and another one takes is held by the latter."""
+    """The writes of one commit are checked against each other, and what one of them releases another one can hold."""
+
+    @promise()
+    def test_one_commit_cannot_open_a_subject_twice(self, backend: StorageBackend) -> None:
+        """Of three writes that take one subject, one is stored, be the changes new or not.
+
+        Port: "Workflow and subject while the change holds its subject, else None. Unique."
+        """
+        _take_at_once(backend, "open_subject")
+
+    @promise()
+    def test_one_commit_cannot_bind_a_ticket_twice(self, backend: StorageBackend) -> None:
+        """Of three writes that bind one ticket, one is stored, be the changes new or not.
+
+        Port: "Gateway name and ticket id, or None. Unique."
+        """
+        _take_at_once(backend, "ticket_key")
 
     @promise(alone=True)
     def test_a_value_that_moves_in_one_commit_is_held(self, open_backend: RecordedOpener) -> None:
@@ -44,6 +60,26 @@ class MovingPromises(Promises):
             look_through(backend)
         finally:
             backend.close()
+
+
+def _take_at_once(backend: StorageBackend, column: str) -> None:
+    """Let three new changes take a value in one commit, and three stored ones another value."""
+    names = ("c1", "c2", "c3")
+    taken: dict[str, Any] = {column: "new"}
+    _check_one_wins(backend, [create(name, **taken) for name in names], column)
+    rows = [stored(backend, create(f"{name} stored")) for name in names]
+    taken = {column: "stored"}
+    _check_one_wins(backend, [follow(row, **taken) for row in rows], column)
+
+
+def _check_one_wins(backend: StorageBackend, writes: list[Write], column: str) -> None:
+    answer = backend.commit(writes)
+    winners = [write.row for write, conflict in zip(writes, answer, strict=True) if conflict is None]
+    kinds = [conflict.kind for conflict in answer if conflict]
+    assert (len(winners), kinds) == (1, [_UNIQUE[column]] * 2), f"three writes of one value are answered {answer}"
+    held = [getattr(backend.get(write.row.id), column, None) for write in writes]
+    expected = [getattr(write.row, column) if write.row in winners else None for write in writes]
+    assert held == expected, f"{column} of the three changes is {held}, must be {expected}"
 
 
 def _move(backend: StorageBackend, pair: tuple[Row, Row], held: dict[str, Any], order: int) -> None:

@@ -39,6 +39,7 @@ DOCUMENTS = (
     '{"floats":[1.0,1.10,1e2,1E400,-0.0,0.1]}',
     '{"escaped":"\\u63a5\\u5165 \\ud800 \\/"}',
     '{"no":NaN}',
+    '{\r"line\r\nends":\n"\r\r\n\u0085\u2028",\v\f}\r',
     "[" * 300 + "]" * 300,
     "[" + ",".join(['{"[":[]}'] * 101) + "]",
     json.dumps({text: [text] for text in TEXTS}, ensure_ascii=False),
