@@ -203,7 +203,7 @@ class PidLock(OneFile):
         """Return whether this process has the lock of a dead one now; only one process at a time looks for that."""
         with FileLock(f"{self._path}.turn"):
             if is_left(lock):
-                lock.write_text(str(os.getpid()), encoding="ascii")
+                _write_number(lock)
                 return True
         return False
 
@@ -211,7 +211,7 @@ class PidLock(OneFile):
 def _is_made(lock: Path) -> bool:
     """Make the file of a lock with the number of this process, in one step; return False if there is one."""
     own = lock.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-    own.write_text(str(os.getpid()), encoding="ascii")
+    _write_number(own)
     try:
         lock.hardlink_to(own)
     except FileExistsError:
@@ -219,6 +219,14 @@ def _is_made(lock: Path) -> bool:
     finally:
         own.unlink()
     return True
+
+
+def _write_number(lock: Path) -> None:
+    """Write the number of this process durably: after a power cut, an empty file would be a lock without an end."""
+    with lock.open("w", encoding="ascii") as file:
+        file.write(str(os.getpid()))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def is_left(lock: Path) -> bool:
@@ -289,16 +297,20 @@ class Journal(OneFile):
             self._cut(file, end)  # what a crash left of a commit
             file.seek(end)
             try:
+                if not end:
+                    self._place()
                 self._write(file, memoryview(entry))
                 os.fsync(file.fileno())
-                if not end:
-                    sync_directory(self._path.parent)
             except OSError:
                 # What was not synced must not be followed by a commit that is: no later sync reports its loss.
                 self._doubtful = True
                 self._cut(file, end)
                 self._doubtful = False
                 raise
+
+    def _place(self) -> None:
+        """Make the name of a new file durable, before its first commit: another process may go on with that."""
+        sync_directory(self._path.parent)
 
     def _cut(self, file: FileIO, end: int) -> None:
         file.truncate(end)

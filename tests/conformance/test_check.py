@@ -297,13 +297,19 @@ def test_a_group_can_be_chosen() -> None:
     assert "a failed read does not find nothing" in chosen
 
 
+POWER_CUTS = (
+    *("loses no acknowledged commit", "at any moment leaves whole commits"),
+    "leaves what was built on a dead process",
+)
+
+
 @pytest.mark.parametrize(
     ("text", "near"),
     [
         ("eror", "'errors' or 'each error is one of the port' or 'an error leaves no lock'"),
         (
             "power cuts",
-            "'a power cut loses no acknowledged commit' or 'a power cut at any moment leaves whole commits'",
+            " or ".join(f"'a power cut {rest}'" for rest in POWER_CUTS),
         ),
         ("zzz", ""),
     ],

@@ -10,10 +10,11 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING
 
+from itsm_workflow.storage.files import sync_directory
 from itsm_workflow.storage.protocol import Conflict, ConflictKind
 from itsm_workflow_backends.json_file import JSONFileBackend
 from tests.conformance.caught import Caught
-from tests.conformance.good import CheckedJournal, OneFile, TwoTables
+from tests.conformance.good import CheckedJournal, Journal, OneFile, TwoTables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,6 +104,19 @@ class KeepsAnIndexThatIsNotSynced(OneFile):
         super()._store(after, stored)
 
 
+class SyncsItsFolderLast(Journal):
+    """Syncs the folder of a new file at the end of its first commit, and not if that is there already."""
+
+    def _place(self) -> None:
+        pass
+
+    def _store(self, after: Changes, stored: Sequence[str]) -> None:
+        _, end = self._replayed()
+        super()._store(after, stored)
+        if not end:
+            sync_directory(self._path.parent)
+
+
 ZOO: dict[type, Caught] = {
     KeepsASubjectAsTaken: Caught(
         "an error is not answered as a conflict",
@@ -133,5 +147,10 @@ ZOO: dict[type, Caught] = {
         "a power cut at any moment leaves whole commits",
         "every other write whole or not at all",
         "After a power cut, a second ticket is filed for a collector whose change is there and open.",
+    ),
+    SyncsItsFolderLast: Caught(
+        "a power cut leaves what was built on a dead process",
+        "make all that were stored durable before returning",
+        "The store is gone after a power cut, since the process that made it was killed in its first minute.",
     ),
 }

@@ -1,4 +1,4 @@
-"""The promise about power cuts at any moment: the calls on files are recorded, and what they could leave is opened."""
+"""The promises about power cuts: the calls on files are recorded, and what they could leave is opened."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from itsm_workflow.testing.conformance._trials.plans import Finding, sample
 from itsm_workflow.testing.conformance._trials.runner import run_where_calls_are_seen
 from itsm_workflow.testing.conformance._trials.stage import FileStage
 from itsm_workflow.testing.conformance._trials.stories import committing, looking
+from itsm_workflow.testing.conformance._trials.succession import points, succeeding
 from itsm_workflow.testing.conformance._trials.verdicts import not_unique
 from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from itsm_workflow.storage.protocol import StorageBackend, Write
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.conformance._trials.script import Script
     from itsm_workflow.testing.conformance._trials.session import State as ChangeState
     from itsm_workflow.testing.conformance._trials.trial import Trial
+
+    Allowed = dict[str, tuple[ChangeState, ...]]
+    """By change: the rows and entries that it may have; the last is the one that it should have."""
+
+_STATES_AFTER_A_DEATH = 8
 
 
 class CrashPromises(Promises):
@@ -50,6 +56,24 @@ class CrashPromises(Promises):
         if found is not None:
             raise Shown(found.wrong, found.lines)
 
+    @promise("durable", "multi_process", "fsync", apart="power cuts after a death")
+    def test_a_power_cut_leaves_what_was_built_on_a_dead_process(self, open_backend: RecordedOpener) -> None:
+        """A process is killed after a call that names a file, before it has synced its directory; another one commits.
+
+        Then the power is cut. What the second process has committed is there, with all that it had read before.
+
+        Port: "Store each write or say why not, and make all that were stored durable before returning."
+        """
+        found = run_where_calls_are_seen(
+            _finding_after_a_death,
+            open_backend,
+            most=self.profile.states,
+            checksums="checksums" in self.abilities,
+            limit=self.pace.blocked,
+        )
+        if found is not None:
+            raise Shown(found.wrong, found.lines)
+
 
 def _finding(
     watch: Watch, folder: Path, opener: Callable[[], StorageBackend], *, most: int, checksums: bool, limit: float
@@ -60,24 +84,44 @@ def _finding(
     made = History({}, {}, stage.making)
     commits = {str(number): writes for number, writes in enumerate(script.base)}
     for state in sample(list(states(made)), most // 3):
-        if found := _judged(stage, state, list(commits.items()), checksums=checksums):
+        allowed = _allowed(script, state, commits, used=False)
+        if found := _judged(stage, state, allowed, _acts(state, commits), checksums=checksums):
             return found
     inodes = committing(stage)
     used = History(stage.base, inodes, stage.operations())
     followed = {name: getattr(script, name) for name in ("first", "second", "third", "elsewhere", "last")}
     for state in sample(list(states(used)), most - most // 3):
-        if found := _judged(stage, state, list(followed.items()), checksums=checksums, used=True):
+        allowed = _allowed(script, state, followed, used=True)
+        if found := _judged(stage, state, allowed, _acts(state, followed), checksums=checksums):
             return found
     return None
 
 
+def _finding_after_a_death(
+    watch: Watch, folder: Path, opener: Callable[[], StorageBackend], *, most: int, checksums: bool, limit: float
+) -> Finding | None:
+    """Kill a process that makes a store, or one that commits; return the first state after another one's commit."""
+    stage = FileStage(watch, folder, opener, kinds=CHANGES, limit=limit)
+    for of_making in (True, False):
+        for point in sample(points(stage, of_making=of_making), most // _STATES_AFTER_A_DEATH // 2):
+            succession = succeeding(stage, point, of_making=of_making)
+            if succession is None:
+                continue
+            last = list(states(succession.history, since=succession.history.moments[-1]))
+            allowed: Allowed = {name: (state,) for name, state in succession.states.items()}
+            for state in sample(last, _STATES_AFTER_A_DEATH):
+                if found := _judged(stage, state, allowed, succession.trial.lines(), checksums=checksums):
+                    return found
+    return None
+
+
 def _judged(
-    stage: FileStage, state: State, commits: Sequence[tuple[str, list[Write]]], *, checksums: bool, used: bool = False
+    stage: FileStage, state: State, allowed: Allowed, acts: Sequence[str], *, checksums: bool
 ) -> Finding | None:
     """Open the store in a state, and return how it breaks the promise."""
     stage.put(state.files)
     trial = looking(stage)
-    wrong = _wrong(trial, state, commits, used=used)
+    wrong = _wrong(trial, allowed)
     if wrong.startswith("StorageCorrupt") and state.has_a_gap and checksums:
         return None
     if not wrong:
@@ -85,10 +129,10 @@ def _judged(
     cut = f"the power is cut: {state.what}"
     if state.is_torn:
         wrong = f"a write that was torn by the power cut is not made good: {wrong}"
-    return Finding(wrong, (*_acts(state, commits), cut, *trial.lines()))
+    return Finding(wrong, (*acts, cut, *trial.lines()))
 
 
-def _wrong(trial: Trial, state: State, commits: Sequence[tuple[str, list[Write]]], *, used: bool) -> str:
+def _wrong(trial: Trial, allowed: Allowed) -> str:
     for place in ("open", "read", "taken", "competing", "read again"):
         outcome = trial.outcome(place)
         if outcome is None and place == "taken" and place not in trial.steps:
@@ -97,11 +141,11 @@ def _wrong(trial: Trial, state: State, commits: Sequence[tuple[str, list[Write]]
             return outcome.error if outcome else f"{place} does not return"
     contents = trial.contents("read")
     assert contents is not None
-    for name, allowed in _allowed(trial.script, state, commits, used=used).items():
-        if contents[name] not in allowed:
+    for name, may_be in allowed.items():
+        if contents[name] not in may_be:
             row, entries = contents[name]
             found = f"{word(row)} with {len(entries)} entries" if row or entries else "nothing"
-            must = word(allowed[-1][0]) if allowed[-1][0] else "nothing"
+            must = word(may_be[-1][0]) if may_be[-1][0] else "nothing"
             return f"{name}: the store has {found}, but must have {must}"
     if wrong := not_unique(trial, "read"):
         return wrong
@@ -113,14 +157,10 @@ def _wrong(trial: Trial, state: State, commits: Sequence[tuple[str, list[Write]]
     return ""
 
 
-def _allowed(
-    script: Script, state: State, commits: Sequence[tuple[str, list[Write]]], *, used: bool
-) -> dict[str, tuple[ChangeState, ...]]:
+def _allowed(script: Script, state: State, commits: Mapping[str, list[Write]], *, used: bool) -> Allowed:
     """Return the states that each change may have."""
-    allowed: dict[str, tuple[ChangeState, ...]] = {
-        name: (script.before(name) if used else (None, ()),) for name in script.names
-    }
-    for name, writes in commits:
+    allowed: Allowed = {name: (script.before(name) if used else (None, ()),) for name in script.names}
+    for name, writes in commits.items():
         for write in writes:
             old = allowed[write.row.id]
             if f"end {name}" in state.notes:
@@ -130,9 +170,9 @@ def _allowed(
     return allowed
 
 
-def _acts(state: State, commits: Sequence[tuple[str, list[Write]]]) -> list[str]:
+def _acts(state: State, commits: Mapping[str, list[Write]]) -> list[str]:
     acts = []
-    for name, writes in commits:
+    for name, writes in commits.items():
         if f"end {name}" in state.notes:
             acts.append(f"process 1: commit({word(writes)}) -> {word([None] * len(writes))}")
         elif f"begin {name}" in state.notes:

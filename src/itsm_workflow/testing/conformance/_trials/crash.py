@@ -230,10 +230,10 @@ def _common_folder(base: Iterable[Path], operations: Iterable[Operation]) -> str
     return os.path.commonpath(folders) if folders else ""
 
 
-def states(history: History) -> Iterator[State]:
-    """Yield different states that a power cut could leave, moment by moment."""
+def states(history: History, since: int = 0) -> Iterator[State]:
+    """Yield different states that a power cut could leave, moment by moment from one on."""
     seen: set[object] = set()
-    for moment in history.moments:
+    for moment in history.moments[since:]:
         notes, pending = history.notes(moment), history.pending(moment)
         for what, kept, torn in _losses(history.effects, pending):
             files = history.files(moment, kept, torn)
