@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.sandbox import Sandbox
+from itsm_workflow.sandbox.services import FAST_APPROVAL
 from itsm_workflow.testing.gateway_conformance import GatewayConformance, TicketSystem
 from tests.support.gateways import APP_SECRET, gateway
 
@@ -25,6 +26,8 @@ class SandboxSystem(TicketSystem):
     def __init__(self) -> None:
         self._sandbox = Sandbox(start_delay=0.0, decision_delay=0.0).start()
         self.url = self._sandbox.url.rstrip("/")
+        with self._sandbox.locked() as ledger:
+            self.decision_field, *_ = ledger.step_keys(FAST_APPROVAL)
 
     def gateway(self, url: str) -> TicketGateway:
         """Return a gateway with a short deadline."""

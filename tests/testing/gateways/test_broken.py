@@ -6,6 +6,7 @@ import datetime as dt
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import attrs
 import pytest
@@ -13,15 +14,15 @@ import pytest
 from docs.examples import issue_tracker as tracker
 from docs.examples.issue_tracker import Issue, Page, TrackerGateway
 from docs.examples.issue_tracker_system import Tracker
-from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayUnavailable
-from itsm_workflow.gateway import Created, NotSent, Unknown
+from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, GatewayUnavailable
+from itsm_workflow.gateway import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine.evidence import Snapshot, Withdrawal
 from itsm_workflow.testing.gateway_conformance import PROMISES, check_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from itsm_workflow.change import Ticket
+    from itsm_workflow.change import Form, Ticket
     from itsm_workflow.gateway import CreateAnswer, CreateRequest, FoundTicket, SentTicket, TicketGateway, TicketResult
 
 THREADS = 8
@@ -61,6 +62,56 @@ class LostIsNotSent(TrackerGateway):
         """Answer NotSent."""
         answer = super().create(request)
         return NotSent(problem=answer.problem) if isinstance(answer, Unknown) else answer
+
+
+class LostIsRefused(TrackerGateway):
+    """Takes an answer that it cannot read for a refusal."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Answer Refused."""
+        answer = super().create(request)
+        return Refused(remote_code=500, message=answer.problem) if isinstance(answer, Unknown) else answer
+
+
+class ShowsThePlainForm(TrackerGateway):
+    """Shows the form without what it adds to it."""
+
+    def preview(self, request: CreateRequest) -> Mapping[str, object]:
+        """Leave out the reviewers."""
+        return {**super().preview(request), "reviewers": []}
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Send them."""
+        with mock.patch.object(type(self), "preview", TrackerGateway.preview):
+            return super().create(request)
+
+
+class NoStepWaits(TrackerGateway):
+    """Does not look whether a reviewer is asked."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Say that none is asked while the issue is open."""
+        snapshot = super().read(ticket, decision_field=decision_field)
+        return attrs.evolve(snapshot, approval_step=False) if snapshot.step_running else snapshot
+
+
+class IgnoresTheField(TrackerGateway):
+    """Reads no field of the form."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """As if the definition named none."""
+        return super().read(ticket)
+
+
+class MissingIsWithdrawn(TrackerGateway):
+    """Takes an issue that does not exist for one that was withdrawn."""
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """As it wishes."""
+        try:
+            return super().withdraw(ticket, operator=operator, reason=reason)
+        except GatewayRefused:
+            return Withdrawal.DONE
 
 
 class Raises(TrackerGateway):
@@ -389,6 +440,11 @@ BROKEN: Mapping[type[TrackerGateway], str] = {
     AsksBefore: "a form is checked and shown without a request",
     NeverNotSent: "a create that could not connect was not sent",
     LostIsNotSent: "a create whose answer is lost or unusable is unknown",
+    LostIsRefused: "a create whose answer is lost or unusable is unknown",
+    ShowsThePlainForm: "a create sends what was previewed",
+    NoStepWaits: "a ticket waits until a person decides",
+    IgnoresTheField: "the field that decides is read",
+    MissingIsWithdrawn: "a withdrawal says done only if it is",
     Raises: "a create whose answer is lost or unusable is unknown",
     Repeats: "a create sends its request once",
     RepeatsAfterATimeOut: "a create ends by itself, and is not sent again",
@@ -426,11 +482,17 @@ BROKEN: Mapping[type[TrackerGateway], str] = {
 class TrackerOf(Tracker):
     """The tracker with another gateway."""
 
+    decision_field = "agreed"
     patience = 4.0
 
     def __init__(self, kind: type[TrackerGateway]) -> None:
         super().__init__()
         self._kind = kind
+
+    def form(self, title: str) -> Form:
+        """Return a form whose field is the one that decides."""
+        form = super().form(title)
+        return attrs.evolve(form, fields={**form.fields, self.decision_field: "true"})
 
     def gateway(self, url: str) -> TicketGateway:
         """Return the broken gateway."""

@@ -12,7 +12,7 @@ from itsm_workflow.errors import GatewayError
 from itsm_workflow.machine.evidence import ENDED, TicketStatus, Withdrawal
 from itsm_workflow.testing.gateway_conformance._faults import BROKEN, dropped, lost
 from itsm_workflow.testing.gateway_conformance._promises import promise
-from itsm_workflow.testing.gateway_conformance._trial import CREDENTIAL, asked, demand, is_approved
+from itsm_workflow.testing.gateway_conformance._trial import CREDENTIAL, NEVER, asked, demand, is_approved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ def by_id(trial: Trial) -> None:
 
 @promise("a withdrawal says done only if it is")
 def honest(trial: Trial) -> None:
-    """After a lost answer it is unknown; repeated, it is done."""
+    """After a lost answer it is unknown; repeated, it is done. A ticket that does not exist is not withdrawn."""
     for happens, fault in BROKEN.items():
         _, ticket = trial.file()
         with trial.during(fault):
@@ -65,6 +65,8 @@ def honest(trial: Trial) -> None:
         demand(answer in {None, Withdrawal.UNKNOWN}, f"{happens}: withdraw answered {answer}")
         again = _withdraw(trial, ticket)
         demand(again is Withdrawal.DONE, f"{happens}, and the repeated withdrawal answered {again}")
+    answer = _withdraw(trial, trial.ticket(NEVER, NEVER))
+    demand(answer in {None, Withdrawal.UNKNOWN}, f"no ticket has the id {NEVER}, and its withdrawal answered {answer}")
 
 
 @promise("no secret is shown")

@@ -14,6 +14,7 @@ from itsm_workflow.machine.evidence import ENDED, TicketStatus
 from itsm_workflow.testing.gateway_conformance._faults import BROKEN, SLOW, damaged, damages, dropped
 from itsm_workflow.testing.gateway_conformance._promises import promise
 from itsm_workflow.testing.gateway_conformance._trial import (
+    NEVER,
     asked,
     demand,
     is_approved,
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 MANY = 30
 """More tickets than many servers list on one page."""
-
-_NEVER = "999999999"
-"""The id and the number of no ticket."""
 
 
 @promise("a ticket is found by its key among many")
@@ -74,7 +72,7 @@ def finds_nothing(trial: Trial) -> None:
         not [row for row in rows if row.key == other.attempt.key], f"find_by_key found {rows} for a key of no ticket"
     )
     demand(not [row for row in rows if row.is_ours], f"find_by_key found {rows} for a key of no ticket")
-    found = asked("find_by_sn", lambda: trial.gateway.find_by_sn(_NEVER, criteria))
+    found = asked("find_by_sn", lambda: trial.gateway.find_by_sn(NEVER, criteria))
     demand(not found, f"find_by_sn found {found} for a number that no ticket has")
 
 
@@ -141,6 +139,10 @@ def decided(trial: Trial) -> None:
     trial.system.reject(no.id, "bob")
     opened, approved, rejected = (trial.seen(one) for one in (waits, yes, no))
     demand(opened.status not in ENDED, f"ticket {waits.id} was not decided, and read says {opened}")
+    demand(
+        opened.approval_step is not False,
+        f"bob has not decided ticket {waits.id}, and read says that no step waits for it: {opened}",
+    )
     demand(is_approved(approved), f"bob approved ticket {yes.id}, and read says {approved}")
     demand(
         not is_approved(rejected) and rejected.status in ENDED, f"bob rejected ticket {no.id}, and read says {rejected}"
@@ -149,6 +151,20 @@ def decided(trial: Trial) -> None:
         not approved.deciders or [one.user for one in approved.deciders] == ["bob"],
         f"bob alone decided ticket {yes.id}, and read names {approved.deciders}",
     )
+
+
+@promise("the field that decides is read")
+def decides_by_a_field(trial: Trial) -> None:
+    """A definition may name a field that must be ``true`` for an approval. Tested if the ticket system has one."""
+    key = trial.system.decision_field
+    _, ticket = trial.file()
+    trial.system.approve(ticket.id, "bob")
+    for name, expected in {key: "true", "no_such_field": None}.items():
+        decision = trial.gateway.read(ticket, decision_field=name).decision if name else "true"
+        demand(
+            decision == expected,
+            f"ticket {ticket.id} has {expected} in {name!r}, and read says the decision {decision!r}",
+        )
 
 
 @promise("a ticket that was read before is read again")
@@ -178,8 +194,8 @@ def by_id(trial: Trial) -> None:
         snapshot is None or not is_approved(snapshot),
         f"ticket {other.id} was approved, and read says so of ticket {ours.id} with the other one's number",
     )
-    missing = trial.read(trial.ticket(_NEVER, _NEVER))
-    demand(missing is None, f"no ticket has the id {_NEVER}, and read returned {missing}")
+    missing = trial.read(trial.ticket(NEVER, NEVER))
+    demand(missing is None, f"no ticket has the id {NEVER}, and read returned {missing}")
 
 
 @promise("the results of many equal those of one by one")
@@ -188,13 +204,13 @@ def batches(trial: Trial) -> None:
     (_, waits), (_, yes), (_, no) = (trial.file() for _ in range(3))
     trial.system.approve(yes.id, "bob")
     trial.system.reject(no.id, "bob")
-    tickets = [waits, trial.ticket(_NEVER, _NEVER), yes, no]
+    tickets = [waits, trial.ticket(NEVER, NEVER), yes, no]
     singly: dict[str, object] = {}
     for ticket in tickets:
         singly.update(checked_results(trial.gateway.results([ticket]), [ticket]))
     together = checked_results(trial.gateway.results(tickets), tickets)
     demand(together == singly, f"results of all returned {together}, and one by one {singly}")
-    demand(_NEVER not in together, f"results returned a ticket with the id {_NEVER}, which no ticket has")
+    demand(NEVER not in together, f"results returned a ticket with the id {NEVER}, which no ticket has")
     demand(not trial.gateway.results([]), "results of no tickets are not empty")
     approved = [
         key for key, row in together.items() if row.status is TicketStatus.FINISHED and row.approve_result is True

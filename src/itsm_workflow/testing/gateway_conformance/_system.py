@@ -24,12 +24,14 @@ class TicketSystem(abc.ABC):
     Attributes:
         url: The address of the server, without a path's last slash, such as ``http://127.0.0.1:8001/api``.
         name: The name of its gateway, for `simulate` and `audit`.
+        decision_field: The key of a field of the tickets that is ``true`` once a ticket is approved; empty if none is.
         patience: The seconds within which a gateway of `gateway` ends each call, whatever the server does.
         secrets: The texts that must appear in no error, answer or log line, such as a password of the gateway.
     """
 
     url: str
     name: str = ""
+    decision_field: str = ""
     patience: float = 10.0
     secrets: Sequence[str] = ()
 

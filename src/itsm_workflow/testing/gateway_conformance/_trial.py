@@ -32,6 +32,9 @@ T = TypeVar("T")
 CREDENTIAL = "credential-of-a-callback-0123456789"
 """The secret part of the callback's address. The check looks for it in errors, answers and log lines."""
 
+NEVER = "999999999"
+"""The id and the number of no ticket."""
+
 _SKEW = dt.timedelta(minutes=10)
 
 
