@@ -479,4 +479,4 @@ def test_a_backend_of_another_package_is_checked(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     outcomes = [result["outcome"] for result in json.loads(done.stdout)["results"]]
-    assert (len(outcomes) > 3, {*outcomes}) == (True, {"kept"})
+    assert (outcomes.count("kept") > 3, {*outcomes} - {"not declared"}) == (True, {"kept"})
