@@ -310,7 +310,11 @@ class Journal(OneFile):
 
     def _place(self) -> None:
         """Make the name of a new file durable, before its first commit: another process may go on with that."""
-        sync_directory(self._path.parent)
+        try:
+            sync_directory(self._path.parent)
+        except OSError:
+            self._path.unlink()  # no later sync reports its loss
+            raise
 
     def _cut(self, file: FileIO, end: int) -> None:
         file.truncate(end)

@@ -76,7 +76,6 @@ def test_reconcile_that_had_no_time_to_look_exits_as_such(office: Office, monkey
 
 def test_reconcile_that_failed_in_part_exits_as_such(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit 5: one ticket could be read, the other could not."""
-    monkeypatch.setenv("BKAPP_ITSM_DEADLINE", "1")
     lose_callbacks(office, monkeypatch, 2)
     office.sandbox.faults.status("get_ticket_info", 502, nth=2, always=True)
     done = office.run("reconcile", "--json")

@@ -29,11 +29,12 @@ _LEAD, _PAUSE = 0.05, 0.1
 _SECOND = "the second writer"
 _CLOSER = "the closing thread"
 _SECOND_READER = "the second reader"
-_READS: dict[str, Callable[[StorageBackend], object]] = {
+READS: dict[str, Callable[[StorageBackend], object]] = {
     "get": lambda backend: backend.get("c1"),
     "find": lambda backend: backend.find(Query(limit=2)),
     "history": lambda backend: backend.history("c1", 1, 2),
 }
+"""By its name, a read of the change ``c1``, or of the first changes."""
 
 
 class ClosingPromises(Promises):
@@ -96,12 +97,12 @@ class ClosingPromises(Promises):
         Port: "A read that fails raises: it returns neither nothing nor an older state instead."
         """
         backend, expected, places = _filled(open_backend), {}, {}
-        for name, read in _READS.items():
+        for name, read in READS.items():
             expected[name] = read(backend)
-            most = max(1, self.profile.points // len(_READS))
+            most = max(1, self.profile.points // len(READS))
             places[name] = places_in(partial(read, backend), most, of=packages_of(backend.bare))
         backend.close()
-        for name, read in _READS.items():
+        for name, read in READS.items():
             for place in places[name]:
                 with closing(open_backend() if "durable" in self.abilities else _filled(open_backend)) as closed:
                     _read_while_closed(closed, name, read, expected[name], place)

@@ -21,6 +21,7 @@ from itsm_workflow.testing.conformance._rows import (
     stored,
     whole_history,
 )
+from itsm_workflow.testing.conformance._threads import DidNotReturn, within
 
 if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import Row, StorageBackend
@@ -192,8 +193,13 @@ class CommitPromises(Promises):
         (conflict,) = backend.commit([follow(present(backend, "c3"), open_subject="collector/1")])
         _assert_lost(conflict, ConflictKind.SUBJECT, "c3", "c1")
         first = stored(backend, follow(first))
-        stored(backend, follow(first, open_subject=None))
+        first = stored(backend, follow(first, open_subject=None))
         assert backend.commit([create("c5", open_subject="collector/1")]) == [None]
+        # Another value releases the former one, too.
+        first = stored(backend, follow(first, open_subject="collector/3"))
+        stored(backend, follow(first, open_subject="collector/4"))
+        answer = backend.commit([create("c6", open_subject="collector/3"), create("c7", open_subject="collector/4")])
+        assert [conflict and conflict.kind for conflict in answer] == [None, ConflictKind.SUBJECT]
 
     @promise()
     def test_a_ticket_belongs_to_one_change(self, backend: StorageBackend) -> None:
@@ -292,10 +298,17 @@ class CommitPromises(Promises):
                 pass
             else:
                 raise AssertionError(f"{name}: no ValueError was raised")
-            assert backend.get("good") is None, name
+            assert self._in_another_thread(backend, "good") is None, name
             assert backend.get("c1") == row, name
         assert [line.seq for line in whole_history(backend, "c1")] == [1, 2]
         assert backend.commit([create("good"), follow(row)]) == [None, None]
+
+    def _in_another_thread(self, backend: StorageBackend, change_id: str) -> Row | None:
+        """Read in another thread: a lock that was kept would let this one pass."""
+        try:
+            return within(self.pace.blocked, partial(backend.get, change_id))
+        except DidNotReturn:
+            raise AssertionError("after a commit that was refused, a get in another thread does not return") from None
 
     @promise()
     def test_a_commit_rejects_anything_but_writes(self, backend: StorageBackend) -> None:

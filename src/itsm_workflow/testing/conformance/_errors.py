@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from itsm_workflow.testing.conformance._base import promise
-from itsm_workflow.testing.conformance._trials import stories, verdicts
+from itsm_workflow.testing.conformance._trials import makers, stories, verdicts
 from itsm_workflow.testing.conformance._trials.calls import CHANGES, LOCKS, READS, Kind
 from itsm_workflow.testing.conformance._trials.plans import (
     Plan,
@@ -61,6 +63,23 @@ _READING_BESIDE = Plan(
 )
 """While another process is stopped, which may hold a lock."""
 
+_FAILING_SYNC = Plan(
+    story=stories.failing_sync,
+    judges={verdicts.not_durable: _ALL},
+    kinds=Kind.SYNC,
+    recorded=CHANGES,
+    faults=failing_with_the_undo,
+    interferences=(),
+    every_fault=True,
+)
+_BESIDE = Plan(
+    story=makers.making_beside,
+    judges={verdicts.not_kept: _ALL},
+    kinds=CHANGES,
+    faults=stopping_before,
+    interferences=(),
+)
+
 
 class ErrorPromises(TrialPromises):
     """An error is reported as an error, and leaves nothing behind."""
@@ -99,16 +118,17 @@ class ErrorPromises(TrialPromises):
         Port: "A write is answered as stored only if it is stored: if its data cannot be written or synced, commit
         raises."
         """
-        plan = Plan(
-            story=stories.failing_sync,
-            judges={verdicts.not_durable: _ALL},
-            kinds=Kind.SYNC,
-            recorded=CHANGES,
-            faults=failing_with_the_undo,
-            interferences=(),
-            every_fault=True,
-        )
-        self.try_plan(open_backend, plan)
+        self.try_plan(open_backend, _FAILING_SYNC)
+
+    @promise("durable", "multi_process", apart="syncs of a new store")
+    def test_a_failed_sync_of_a_new_store_is_not_answered_as_stored(self, open_backend: RecordedOpener) -> None:
+        """The same while the store is made: its name can be lost, too.
+
+        Port: "A write is answered as stored only if it is stored: if its data cannot be written or synced, commit
+        raises."
+        """
+        new = attrs.evolve(_FAILING_SYNC, story=makers.failing_sync_of_a_new_store, judges=_BESIDE.judges)
+        self.try_plan(open_backend, new)
 
     @promise("durable", "multi_process", apart="torn writes")
     def test_a_failed_write_does_not_spoil_the_next(self, open_backend: RecordedOpener) -> None:
@@ -205,7 +225,7 @@ class ErrorPromises(TrialPromises):
         at all."
         """
         plan = Plan(
-            story=stories.creating,
+            story=makers.creating,
             judges={verdicts.not_made: _ALL},
             kinds=_LEAVING_MARKS,
             faults=killing,
@@ -214,6 +234,23 @@ class ErrorPromises(TrialPromises):
             every_call=True,
         )
         self.try_plan(open_backend, plan)
+
+    @promise("durable", "multi_process", apart="makers")
+    def test_two_processes_can_make_a_store(self, open_backend: RecordedOpener) -> None:
+        """A process that makes a store is stopped at a call on a file while another one makes it; then it goes on.
+
+        Port: "A write is answered as stored only if it is stored: if its data cannot be written or synced, commit
+        raises."
+        """
+        self.try_plan(open_backend, _BESIDE)
+
+    @promise("durable", "multi_process", apart="makers")
+    def test_a_process_that_opens_the_store_does_not_disturb_a_writer(self, open_backend: RecordedOpener) -> None:
+        """A process is stopped at a call on a file in its commit while another one opens the store; then it goes on.
+
+        Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
+        """
+        self.try_plan(open_backend, attrs.evolve(_BESIDE, story=makers.opening_beside))
 
     @promise("durable", "multi_process", apart="reads")
     def test_a_failed_read_does_not_find_nothing(self, open_backend: RecordedOpener) -> None:

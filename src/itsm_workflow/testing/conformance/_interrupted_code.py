@@ -1,4 +1,4 @@
-"""The promise about a signal that reaches a commit in the backend's own code, whatever it keeps its changes in."""
+"""The promises about a signal that reaches a call in the backend's own code, whatever it keeps its changes in."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import attrs
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._closing import READS
 from itsm_workflow.testing.conformance._interruptible import is_interruptible
 from itsm_workflow.testing.conformance._judging import judge
 from itsm_workflow.testing.conformance._lines import at_place, packages_of, places_in
@@ -22,7 +23,7 @@ from itsm_workflow.testing.conformance._trials.calls import Cancelled, Interrupt
 if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import Write
     from itsm_workflow.testing.conformance._lines import Place
-    from itsm_workflow.testing.conformance._recording import RecordedBackend, RecordedOpener
+    from itsm_workflow.testing.conformance._recording import RecordedBackend, RecordedOpener, Recording
 
 _SHARED = frozenset({"itsm_workflow"})
 """Backends are built of parts of this library, too."""
@@ -52,6 +53,37 @@ class InterruptedCodePromises(Promises):
         for number, place in enumerate(places, start=1):
             self._interrupt_at(open_backend, number, place)
 
+    @promise()
+    def test_a_read_can_be_interrupted_in_its_code(self, open_backend: RecordedOpener) -> None:
+        """The same in the code of a get, a find and a history.
+
+        Port: "After an error, the object reads what a newly opened store would read, or raises again; it holds no
+        lock."
+        """
+        recording = open_backend.recording
+        with closing(open_backend()) as backend:
+            stored(backend, create("c0", entries=4))
+            own = packages_of(backend.bare) | _SHARED
+            each = max(1, self.profile.points // len(READS))
+            read: list[tuple[str, Place]] = []
+            for name, call in READS.items():
+                places = places_in(partial(call, backend.bare), each, of=own, chosen=is_interruptible)
+                read += [(name, place) for place in places]
+        for number, (name, place) in enumerate(read, start=1):
+            first = len(recording.calls)
+            with closing(open_backend()) as backend:
+                _writes(backend, number)
+                begun = len(recording.calls)
+                interrupted = partial(READS[name], backend)
+                with (
+                    suppress(Exception, Interrupted, Cancelled),
+                    at_place(place, (_interrupt, _cancel)[number % 2], of=own, chosen=is_interruptible),
+                ):
+                    interrupted()
+                _mark_interrupted(recording, begun, place)
+                at_once([partial(_go_on, backend, number)])
+            judge(recording.calls[first:], may_refuse=_AFTER)
+
     def _interrupt_at(self, open_backend: RecordedOpener, number: int, place: Place) -> None:
         """Interrupt a commit at that line of code, and judge what follows."""
         recording = open_backend.recording
@@ -64,11 +96,7 @@ class InterruptedCodePromises(Promises):
                 at_place(place, signal, of=own, chosen=is_interruptible),
             ):
                 backend.commit(writes)
-            call = recording.calls[-1]
-            if isinstance(call.outcome, BaseException):  # as of any commit that raised, its outcome is unknown
-                where = f"at line {place[1]} of {Path(place[0]).name}"
-                unknown = StorageUnavailable(f"interrupted {where}")
-                recording.calls[-1] = attrs.evolve(call, outcome=unknown, text=f"{call} {where}")
+            _mark_interrupted(recording, len(recording.calls) - 1, place)
             at_once([partial(_go_on, backend, number)])
         judge(recording.calls[first:], may_refuse=_AFTER)
         if "durable" in self.abilities:
@@ -76,6 +104,15 @@ class InterruptedCodePromises(Promises):
                 _read(again, number)
                 stored(again, follow(present(again, f"c{number}")))  # the store still accepts writes
             judge(recording.calls[first:], may_refuse=_AFTER)
+
+
+def _mark_interrupted(recording: Recording, since: int, place: Place) -> None:
+    """Take the calls since then that were interrupted for calls that raised, whose outcome is unknown."""
+    where = f"at line {place[1]} of {Path(place[0]).name}"
+    for number, call in enumerate(recording.calls[since:], since):
+        if isinstance(call.outcome, BaseException):
+            unknown = StorageUnavailable(f"interrupted {where}")
+            recording.calls[number] = attrs.evolve(call, outcome=unknown, text=f"{call} {where}")
 
 
 def _interrupt() -> None:
@@ -93,12 +130,13 @@ def _go_on(backend: RecordedBackend, number: int) -> None:
         backend.commit(
             [create(f"other{number}", open_subject=f"s{number}"), create(f"another{number}", ticket_key=f"t{number}")]
         )
+        backend.commit([create(f"third{number}", open_subject=f"old{number}")])
         backend.commit([follow(present(backend, f"c{number}"))])
         _read(backend, number)
 
 
 def _read(backend: RecordedBackend, number: int) -> None:
-    names = (f"c{number}", f"new{number}", f"other{number}", f"another{number}")
+    names = (f"c{number}", f"new{number}", f"other{number}", f"another{number}", f"third{number}")
     for change_id in names:
         backend.get(change_id)
         whole_history(backend, change_id)
@@ -107,8 +145,8 @@ def _read(backend: RecordedBackend, number: int) -> None:
 
 
 def _writes(backend: RecordedBackend, number: int) -> list[Write]:
-    """Return two writes of one commit: of a change that is there, and of a new one, each with a unique value."""
-    row = stored(backend, create(f"c{number}"))
+    """Return two writes of one commit: of a change that is there, and of a new one; they take and release values."""
+    row = stored(backend, create(f"c{number}", open_subject=f"old{number}"))
     return [
         follow(row, entries=2, open_subject=f"s{number}"),
         create(f"new{number}", entries=2, ticket_key=f"t{number}"),

@@ -53,6 +53,7 @@ class LastingPromises(Promises):
 
         Port: "Closing twice is fine; any other call afterwards raises StorageUnavailable."
         """
+        open_backend().close()  # one that was never used
         backend = open_backend()
         stored(backend, create("c1"))
         assert len(whole_history(backend, "c1")) == 1
@@ -169,10 +170,21 @@ def open_many_times(backend: RecordedBackend, pipe: Connection, opener: Callable
             opened = open_backend()
             stored(opened, create(f"c{number}"))
             other_thread.submit(opened.get, "c0").result()
+            _make_each_call(opened, number)
             opened.close()
             closed.append(opened)  # the garbage collector does not close what the backend leaves open
         left = [name for number, name in _open_files().items() if number not in before]
     send(pipe, ("done", left))
+
+
+def _make_each_call(backend: StorageBackend, number: int) -> None:
+    """Read in each way, and make commits that lose, store nothing, or are refused."""
+    backend.find(Query())
+    whole_history(backend, "c0")
+    (conflict,) = backend.commit([create(f"c{number}")])
+    assert conflict is not None, f"c{number} was created twice"
+    backend.commit([])
+    refused(ValueError, "a commit with a NUL", lambda: backend.commit([create("\0")]))
 
 
 def _open_files() -> dict[str, str]:

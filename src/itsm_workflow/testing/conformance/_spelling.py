@@ -86,7 +86,8 @@ class SpellingPromises(Promises):
             assert whole_history(backend, text) == list(write.entries), f"history({text!a}) returned another entry"
             for query in _queries(text):
                 assert found(backend, **query) == [text], f"find({word(Query(**query))})"
-        assert found(backend) == sorted(SPELLINGS)
+        for order in Order:
+            assert found(backend, order=order, limit=7) == sorted(SPELLINGS), f"{order}: ties are not in order"
         for name in _SEVERAL:
             some: dict[str, Any] = {name: ("log", "LOG", "lOg")}
             assert found(backend, **some) == ["LOG", "log"], name
@@ -276,7 +277,7 @@ def _check_unknown(backend: StorageBackend, text: str) -> None:
 
 def _spelled(text: str) -> Write:
     columns: dict[str, Any] = dict.fromkeys((*_KEYS[1:],), text)
-    write = create(text, **columns)
+    write = create(text, due_at=NOW, submission=1, **columns)
     return attrs.evolve(write, entries=(entry(text, 1, actor=text, trigger=text),))
 
 

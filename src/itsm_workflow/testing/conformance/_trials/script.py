@@ -34,8 +34,9 @@ class Script:
     def base(self) -> list[Writes]:
         """The commits that the store holds before the trial."""
         one = self.created("c1", entries=2, open_subject=self.named("s"))
-        others = [self.created(f"c{number}") for number in range(2, 7)]
-        return [[one], [*others, self.created("c7", submission=1)]]
+        others = [self.created(f"c{number}") for number in (2, 4, 5, 6)]
+        holders = [self.created("c3", open_subject=self.named("r")), self.created("c8", open_subject=self.named("m"))]
+        return [[one], [*others, *holders, self.created("c7", submission=1)]]
 
     @property
     def first(self) -> Writes:
@@ -45,13 +46,21 @@ class Script:
 
     @property
     def second(self) -> Writes:
-        """The second commit, of which one write is without entries."""
-        return [claim(self.old("c2"), NOW + 60_000_000), follow(self.old("c3"), state="approved")]
+        """The second commit, of which one write is without entries, and one releases a unique value."""
+        return [
+            claim(self.old("c2"), NOW + 60_000_000),
+            follow(self.old("c3"), state="approved", open_subject=None),
+        ]
 
     @property
     def third(self) -> Writes:
         """A commit after the fault."""
         return [follow(self.old("c4")), self.created("n2", ticket_key=self.named("t2"))]
+
+    @property
+    def moving(self) -> Writes:
+        """A commit in which one change releases a unique value that another one takes; the latter may lose."""
+        return [follow(self.old("c8"), open_subject=None), self.created("n4", open_subject=self.named("m"))]
 
     @property
     def elsewhere(self) -> Writes:
@@ -117,7 +126,9 @@ class Script:
     @property
     def names(self) -> tuple[str, ...]:
         """The ids of all changes of the script."""
-        return tuple(map(self.named, ("c1", "c2", "c3", "c4", "c5", "c6", "c7", "n1", "n2", "n3", "n8", "n9")))
+        return tuple(
+            map(self.named, ("c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "n1", "n2", "n3", "n4", "n8", "n9"))
+        )
 
     @property
     def query(self) -> Query:
@@ -170,7 +181,8 @@ class Script:
 
     def after(self, write: Write) -> State:
         """Return the state of a change after this write."""
-        is_of_base = not write.expected_version and write.row.id in self.model.rows
-        model = Model() if is_of_base else self.model.copy()
+        if not write.expected_version:
+            return write.row, write.entries
+        model = self.model.copy()
         model.write(write)
         return model.get(write.row.id), model.entries.get(write.row.id, ())

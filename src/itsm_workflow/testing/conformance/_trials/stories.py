@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.storage.protocol import Query
-from itsm_workflow.testing.conformance._base import NotRun
 from itsm_workflow.testing.conformance._trials.calls import KILLS
 from itsm_workflow.testing.conformance._trials.crash import History
 from itsm_workflow.testing.conformance._trials.runner import Died, Stopped
@@ -22,16 +21,16 @@ if TYPE_CHECKING:
 
 A, B, C = "process 1", "process 2", "process 3"
 
-_SHORTLY = 2.0
+SHORTLY = 2.0
 """The seconds for a call of a process that waits for a lock, whose clocks advance instead; it may wait without end."""
 
 
 @contextmanager
-def staged(stage: Stage, trial: Trial) -> Iterator[Callable[..., Actor]]:
+def staged(stage: Stage, trial: Trial) -> Iterator[Callable[..., Any]]:
     """Yield a function that starts processes, and end them after the block, which ends if one does not return."""
     actors: list[Actor] = []
 
-    def start(name: str, *, spoiled: bool = False, hurried: bool = False, limit: float | None = None) -> Actor:
+    def start(name: str, *, spoiled: bool = False, hurried: bool = False, limit: float | None = None) -> Any:  # noqa: ANN401  # as the stage returns it
         actors.append(stage.actor(name, spoiled=spoiled, hurried=hurried, limit=limit))
         return actors[-1]
 
@@ -39,7 +38,7 @@ def staged(stage: Stage, trial: Trial) -> Iterator[Callable[..., Actor]]:
         yield start
     except Ended:
         with suppress(Exception):  # the process that was spoiled may be the one that was killed
-            _disarm(trial, actors[0])
+            disarm(trial, actors[0])
     finally:
         for actor in actors:
             actor.end()
@@ -52,7 +51,7 @@ def writing(stage: Stage, point: Point) -> Trial:
         a = start(A, spoiled=True)
         a.arm(point)
         _commit_twice(trial, a)
-        _disarm(trial, a)
+        disarm(trial, a)
         if trial.answer("open") is None and trial.steps["open"].outcome.error:  # type: ignore[union-attr]  # it returned
             trial.make("open again", a, "open")
         trial.read("read", a)
@@ -89,7 +88,7 @@ def calling(stage: Stage, point: Point) -> Trial:
             trial.make("history", a, "history", script.named("c1"))
             trial.make("second", a, "commit", script.second)
             trial.make("close", a, "close")
-        _disarm(trial, a)
+        disarm(trial, a)
     return trial
 
 
@@ -110,7 +109,7 @@ def reading(stage: Stage, point: Point) -> Trial:
             trial.make("late", a, "commit", script.late)
             trial.make("second", a, "commit", script.second)
             trial.make("get at last", a, "get", script.named("c3"))
-        _disarm(trial, a)
+        disarm(trial, a)
     with staged(stage, trial) as start:
         look(trial, start(C))
     return trial
@@ -120,7 +119,7 @@ def stopping(stage: Stage, point: Point) -> Trial:
     """Stop a process in a commit, and let another one commit; then the first one is killed."""
     trial = Trial(script := stage.reset(), point)
     with staged(stage, trial) as start:
-        a, b = start(A, spoiled=True), start(B, hurried=True, limit=_SHORTLY)
+        a, b = start(A, spoiled=True), start(B, hurried=True, limit=SHORTLY)
         trial.make("open", a, "open")
         trial.make("open elsewhere", b, "open")
         trial.read("read elsewhere", b)
@@ -142,7 +141,7 @@ def reading_while_stopped(stage: Stage, point: Point) -> Trial:
     """Stop a process in a commit, and let another one read, which has read before; then the first one is killed."""
     trial = Trial(script := stage.reset(), point)
     with staged(stage, trial) as start:
-        a, b = start(A, spoiled=True), start(B, hurried=True, limit=_SHORTLY)
+        a, b = start(A, spoiled=True), start(B, hurried=True, limit=SHORTLY)
         trial.make("open", a, "open")
         trial.make("open elsewhere", b, "open")
         trial.read("read elsewhere", b)
@@ -165,6 +164,7 @@ def killing(stage: FileStage, point: Point) -> Trial:
         try:
             _commit_twice(trial, a)
             trial.make("third", a, "commit", script.third)
+            trial.make("moving", a, "commit", script.moving)
             trial.make("close", a, "close")
             a.disarm()
         except Died:
@@ -173,30 +173,6 @@ def killing(stage: FileStage, point: Point) -> Trial:
         c = start(C)
         look(trial, c)
         _write_otherwise(trial, c)
-    return trial
-
-
-def creating(stage: FileStage, point: Point) -> Trial:
-    """Kill a process that makes the store at one of its calls on a file, and let another one open and use the store."""
-    trial = Trial(script := stage.reset(), point)
-    stage.put({})
-    with staged(stage, trial) as start:
-        a = start(A, spoiled=True)
-        a.arm(point)
-        try:
-            made = trial.make("open", a, "open")
-            if not point.at and made.error.startswith("StorageSchemaError"):
-                raise NotRun("it is about a store that is made when it is opened, and opening this one makes none")
-            trial.make("close", a, "close")
-            a.disarm()
-        except Died:
-            trial.fault = f"process 1 is killed {KILLS[point.fault]} its step {point.at}"  # type: ignore[index]
-    with staged(stage, trial) as start:
-        c = start(C)
-        if not trial.make("reopen", c, "open").error:
-            trial.make("made", c, "commit", script.base[0])
-            trial.read("after", c)
-            trial.make("close after", c, "close")
     return trial
 
 
@@ -217,7 +193,8 @@ def _take_instead(trial: Trial, actor: Actor, other: Actor) -> None:
             trial.make("holder", other, "find", Query(open_subject=script.named("s1"), workflow=script.workflow))
 
 
-def _disarm(trial: Trial, actor: Actor) -> None:
+def disarm(trial: Trial, actor: Actor) -> None:
+    """Inject nothing more, and put down the call that was spoiled."""
     struck = actor.disarm()
     trial.fault = f"{struck} {trial.point.fault.words}" if struck else ""
 
@@ -271,10 +248,10 @@ def failing_sync(stage: FileStage, point: Point) -> Trial:
         for place in ("first", "second", "third") if opened else ():
             failed = trial.make(place, a, "commit", getattr(script, place)).error
             if failed and point.fault.every_time and not trial.fault:  # type: ignore[union-attr]  # of a call on a file
-                _disarm(trial, a)
+                disarm(trial, a)
                 a.arm(Point())  # the calls are recorded on
         if not trial.fault:
-            _disarm(trial, a)
+            disarm(trial, a)
     history = History(stage.base, inodes, stage.operations(), names_are_kept=stage.names_are_kept)
     trial.cut = True
     stage.put(history.files(history.moments[-1], ()))

@@ -38,7 +38,8 @@ def not_stored(trial: Trial) -> str:
     after = trial.contents("after")
     if after is None:
         return ""
-    for place in ("first", "second", "third") if trial.interrupted or trial.cut else _UNDER_FAULT:
+    committed = [place for place in ("third", "moving") if place in trial.steps and (trial.interrupted or trial.cut)]
+    for place in (*_UNDER_FAULT, *committed):
         answer = trial.answer(place)
         for number, write in enumerate(getattr(trial.script, place)):
             acknowledged = answer is not None and answer[number] is None
@@ -86,10 +87,12 @@ def not_unique(trial: Trial, place: str) -> str:
         held = f"the {column} {value!r}"
         holders = [row.id for row, _ in contents.states.values() if row is not None and getattr(row, column) == value]
         trial.wrong_at = "taken"
+        if len(holders) > 1:
+            return f"{' and '.join(holders)} both have {held}"
         if conflict is None:
             return f"{write.row.id}: stored with {held}, which {holders[0]} has"
         if conflict.holder is not None and conflict.holder not in holders:
-            return f"{write.row.id}: refused because {conflict.holder} has {held}, but {holders[0]} has it"
+            return f"{write.row.id}: refused because {conflict.holder!r} has {held}, but {holders[0]} has it"
     trial.wrong_at = ""
     return ""
 
@@ -151,6 +154,23 @@ def not_made(trial: Trial) -> str:
         return f"{write.row.id}: answered with a conflict in a new store"
     if after is not None and after[write.row.id] != trial.script.after(write):
         return f"{write.row.id}: stored in a new store, which has {said(after[write.row.id])}"
+    return ""
+
+
+def not_kept(trial: Trial) -> str:
+    """Return a write that was answered as stored and is not there, or why the store cannot be read."""
+    for place in ("reopen", "after"):
+        outcome = trial.outcome(place)
+        if outcome is not None and outcome.error:
+            return f"the store cannot be read: {outcome.error}"
+    after = trial.contents("after")
+    for place in ("made", "first", "second", "elsewhere") if after else ():
+        answer = trial.answer(place) or ()
+        for write, conflict in zip(trial.steps[place].arguments[0] if answer else (), answer, strict=True):
+            if conflict is not None:
+                return f"{write.row.id}: answered with a {conflict.kind} conflict, but no other writer was there"
+            if after is not None and after[write.row.id] != trial.script.after(write):
+                return f"{write.row.id}: answered as stored, but the store has {said(after[write.row.id])}"
     return ""
 
 
