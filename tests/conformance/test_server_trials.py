@@ -73,7 +73,7 @@ def test_a_good_client_raises_no_alarm(name: str, new_store: NewStore) -> None:
 
 def test_the_promises_about_files_are_left_out(new_store: NewStore) -> None:
     """The data of a server is in files of the server."""
-    (result,) = check_storage(new_store(Client), abilities=Client.abilities, only="failed sync").results
+    (result,) = check_storage(new_store(Client), abilities=Client.abilities, only="failed sync is").results
     assert (result.outcome, result.reason) == (
         PromiseOutcome.NOT_RUN,
         "this is about files, but the store is on a server",
