@@ -41,6 +41,10 @@ R = TypeVar("R")
 
 _logger: logging.Logger = logging.getLogger("itsm_workflow.async")
 
+_NO_TRANSACTION = (
+    "apply(send='on_commit') of AsyncWorkflow was refused, and nothing was stored or sent: its thread has a connection "
+    "of its own, so it cannot join the caller's transaction. Call Workflow.apply in the function that opens that"
+)
 _PAGE = 100
 """The number of changes that `AsyncWorkflow.find` takes from a thread together."""
 
@@ -54,6 +58,8 @@ def _twin_of(
     def decorate(_: Callable[..., object]) -> Callable[Concatenate[AsyncWorkflow, P], Coroutine[object, object, R]]:
         @functools.wraps(method)
         async def twin(self: AsyncWorkflow, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            if kwargs.get("send") == "on_commit" and kwargs.get("within") is None:
+                raise RuntimeError(_NO_TRANSACTION)
             # By its name, so that a class derived from `Workflow` may have its own method.
             called: Callable[P, R] = getattr(self.workflow, name)
             return await self.in_thread(called, *args, **kwargs)
@@ -74,7 +80,8 @@ class AsyncWorkflow:
     thread and ends as if the task had waited for it: the change is stored as after any call, so it is settled, or due
     for the next `reconcile`. An error of such a call is logged.
 
-    A call sees the context variables of its task.
+    A call sees the context variables of its task, but not a transaction that its caller has opened: the thread has a
+    connection of its own. So ``apply(send="on_commit")`` is refused without ``within``.
 
     Args:
         workflow: The workflow. `close` closes it.

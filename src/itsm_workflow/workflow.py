@@ -199,9 +199,10 @@ class Workflow(Adopting):
             aliases: Earlier names of the effect.
 
         Raises:
-            DefinitionError: From the decorator: the workflow does not have the state, another effect has the name, or
+            DefinitionError: The workflow does not have the state. From the decorator: another effect has the name, or
                 the definition names its effects and this is not one of them.
         """
+        self._effects.check_state(state)
 
         def add(run: EffectFunction) -> EffectFunction:
             self._effects.add(state, Effect(name or getattr(run, "__name__", ""), run, aliases))

@@ -95,6 +95,18 @@ async def _approved(awaited: AsyncWorkflow, desk: Desk) -> str:
         return (await awaited.require_approved(SUBJECT)).state
 
 
+def test_no_transaction_of_the_caller_is_joined(desk: Desk) -> None:
+    """The thread has a connection of its own, so what is undone with the transaction would be sent."""
+
+    async def apply_in_a_transaction() -> None:
+        async with AsyncWorkflow(desk.workflow()) as awaited:
+            await awaited.apply(subject=SUBJECT, send="on_commit", **ASKED)
+
+    with pytest.raises(RuntimeError, match="nothing was stored or sent"):
+        asyncio.run(apply_in_a_transaction())
+    assert list(desk.ledger.tickets()) == []
+
+
 def test_an_act_that_the_host_does_not_permit_raises_in_the_task(desk: Desk) -> None:
     """The host is asked once, in a thread of the workflow; nothing is stored."""
     asked: list[str] = []

@@ -49,8 +49,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "callback-keys": ("callback-keys", "callback-keys --rotate --output callback.keys"),
     "shadow": ("shadow --csv handler.csv",),
     "adopt": (
-        f"adopt --csv open.csv {_OPERATOR} --reason 'the old handler is switched off'",
-        f"adopt --csv open.csv {_OPERATOR} --reason 'the old handler is switched off' --yes",
+        f"adopt --csv open.csv --app shop.itsm:make_workflow {_OPERATOR} --reason 'the old handler is off'",
+        f"adopt --csv open.csv --app shop.itsm:make_workflow {_OPERATOR} --reason 'the old handler is off' --yes",
     ),
     "demo": ("demo", "demo --seed 7 --folder ./demo"),
     "sandbox": ("sandbox", "sandbox --port 8061 --loaded"),

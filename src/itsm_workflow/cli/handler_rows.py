@@ -12,7 +12,7 @@ import rich_click as click
 from itsm_workflow.integrations.log_platform import CollectorStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 NEEDED = ("subject", "sn", "status")
 MOST = 100_000
@@ -65,12 +65,11 @@ def read_rows(path: str) -> Sequence[HandlerRow]:
             _check_columns(columns)
             reader.fieldnames = columns
             rows: list[HandlerRow] = []
-            used: dict[str, int] = {}
             for cells in reader:
                 if len(rows) >= MOST:
                     raise click.BadParameter(f"the file has more than {MOST} rows: split it")
-                rows.append(_row(reader.line_num, cells, used))
-            return rows
+                rows.append(_row(reader.line_num, cells))
+            return _without_doubled(rows)
     except UnicodeDecodeError as error:
         raise click.BadParameter(f"the file is not in UTF-8: save it as UTF-8 ({error.reason})") from None
     except csv.Error as error:
@@ -87,8 +86,27 @@ def _check_columns(columns: Sequence[str]) -> None:
         raise click.BadParameter(f"the first line names {doubled[0]!r} more than once")
 
 
-def _row(line: int, cells: dict[str | None, object], used: dict[str, int]) -> HandlerRow:
-    """Return a row; ``used`` holds the line of each subject and number so far."""
+def _without_doubled(rows: Sequence[HandlerRow]) -> Sequence[HandlerRow]:
+    """Refuse each of several open tickets with one subject or one number: nothing says which of them is right."""
+    lines: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        for named in _named(row):
+            lines.setdefault(named, []).append(row.line)
+    return [attrs.evolve(row, problem=row.problem or _doubled(row, lines)) for row in rows]
+
+
+def _named(row: HandlerRow) -> Sequence[tuple[str, str]]:
+    is_open = row.status is CollectorStatus.APPLYING and not row.problem
+    return (("subject", row.subject), ("number", row.sn)) if is_open else ()
+
+
+def _doubled(row: HandlerRow, lines: Mapping[tuple[str, str], Sequence[int]]) -> str:
+    found = ((name, line) for name, value in _named(row) for line in lines[name, value] if line != row.line)
+    name, other = next(found, ("", 0))
+    return f"line {other} has the same {name}: leave one of them out" if name else ""
+
+
+def _row(line: int, cells: dict[str | None, object]) -> HandlerRow:
     subject, sn, word, ticket_id = (str(cells.get(name) or "").strip() for name in (*NEEDED, _ID))
     status = CollectorStatus(word) if word in set(CollectorStatus) else None
     problem = ""
@@ -98,8 +116,4 @@ def _row(line: int, cells: dict[str | None, object], used: dict[str, int]) -> Ha
         problem = f"the cell {empty[0]} is empty: fill it in, or leave the row out"
     elif status is None:
         problem = f"the status {word!r} is not known: write one of {_STATUSES}"
-    for name, value in (("subject", subject), ("number", sn)):
-        first = used.setdefault(f"{name} {value}", line)
-        if first != line and not problem:
-            problem = f"line {first} has the same {name}: leave one of them out"
     return HandlerRow(line=line, subject=subject, sn=sn, ticket_id=ticket_id or None, status=status, problem=problem)

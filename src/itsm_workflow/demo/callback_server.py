@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer one request with the workflow's response."""
         length = self.headers.get("Content-Length", "0")
         # A body that is larger than the workflow accepts need not be read in full to be refused.
-        body = self.rfile.read(min(int(length), _TOO_LARGE)) if length.isdigit() else b""
+        body = self.rfile.read(min(int(length), _TOO_LARGE)) if length.isascii() and length.isdigit() else b""
         answer = self.server.receive(method=self.command, path=self.path, headers=dict(self.headers), body=body)
         self.send_response(answer.status)
         for name, value in answer.headers.items():

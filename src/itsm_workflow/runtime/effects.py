@@ -93,6 +93,21 @@ class EffectRegistry:
         self._definition = definition
         self._take({str(state): tuple(_checked(state, listed)) for state, listed in effects.items()})
 
+    def check_state(self, state: object) -> None:
+        """Check the argument of a decorator, which is otherwise checked only when the decorator is used.
+
+        Raises:
+            DefinitionError: It is not a state of the workflow.
+        """
+        if not isinstance(state, str):
+            raise DefinitionError(
+                "effect(state) takes the state after whose entry the function is called, as in "
+                f"@workflow.effect(State.APPROVED), not {kind_of(state)}"
+            )
+        problems = tuple(wrong_effects(self._definition, {str(state): []}))
+        if problems:
+            raise DefinitionError("; ".join(problems), problems=problems)
+
     def add(self, state: str, effect: Effect) -> None:
         """Add an effect of a state, after those that the state has.
 

@@ -6,8 +6,10 @@ threads do not cross a fork.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
+import weakref
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -37,12 +39,12 @@ class PerProcess(Generic[ClosesT]):
         self._inherited: list[ClosesT] = []
         self._object: ClosesT | None = None
         self._lock = threading.Lock()
-        self._pid = os.getpid()
+        if hasattr(os, "register_at_fork"):
+            # Before the forked process has other threads, of which two could each open an object.
+            os.register_at_fork(after_in_child=functools.partial(_call, weakref.WeakMethod(self._start_process)))
 
     def get(self) -> ClosesT:
         """Return this process's object; the first call opens it, and raises what the opener raises."""
-        if self._pid != os.getpid():
-            self._start_process()
         with self._lock:
             if self._object is None:
                 self._object = self._opener()
@@ -50,8 +52,6 @@ class PerProcess(Generic[ClosesT]):
 
     def close(self) -> None:
         """Close this process's object, if it was opened; the next `get` opens another one."""
-        if self._pid != os.getpid():
-            return
         with self._lock:
             opened, self._object = self._object, None
         if opened is not None:
@@ -64,4 +64,9 @@ class PerProcess(Generic[ClosesT]):
             self._inherited.append(self._object)
         self._object = None
         self._lock = threading.Lock()  # the parent may have held its own during the fork
-        self._pid = os.getpid()
+
+
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    called = method()
+    if called is not None:
+        called()

@@ -172,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _read_body(self) -> bytes | None:
         length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not length.isdigit():
+        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
             status = 411
         elif int(length) > LARGEST_BODY:
             status = 413

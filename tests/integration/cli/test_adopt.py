@@ -87,10 +87,11 @@ class TestAdopt:
             ("collector-5", open_.sn, "applying", "one too many"),
             ("collector-6", filed(office, title="three").sn, "applying"),
             ("collector-6", open_.sn, "applying"),
+            ("collector-7", filed(office, title="four").sn, "applying"),
             more=["--yes"],
         )
         assert done.code == Exit.FAILED
-        assert results(done) == [(line, "adopted" if line == 8 else "refused") for line in range(2, 10)]
+        assert results(done) == [(line, "adopted" if line == 10 else "refused") for line in range(2, 11)]
         whys = [one["why"] for one in done.json]
         assert [
             why
@@ -103,14 +104,24 @@ class TestAdopt:
                     "the status 'waiting' is not known: write one of not_apply, applying, success_apply, fail_apply",
                     "the cell subject is empty: fill it in",
                     "the row has more cells than the first line: quote a cell",
-                    "",
+                    "line 9 has the same subject: leave one of them out",
                     "line 8 has the same subject: leave one of them out",
+                    "",
                 ),
                 strict=True,
             )
             if not why.startswith(said)
         ] == []
-        assert stored(office) == ["collector-6"]
+        assert stored(office) == ["collector-7"]
+
+    def test_one_number_of_two_subjects_is_adopted_for_neither(self, office: Office) -> None:
+        """The approval could otherwise start the work of the wrong one."""
+        ticket = filed(office)
+        done = run(office, "adopt", *((name, ticket.sn, "applying") for name in ("one", "other")), more=["--yes"])
+        assert [one["why"] for one in done.json] == [
+            f"line {line} has the same number: leave one of them out" for line in (3, 2)
+        ]
+        assert stored(office) == []
 
     def test_a_ticket_and_a_subject_that_are_held_name_the_holder(self, office: Office) -> None:
         """By the id of its change."""

@@ -102,3 +102,17 @@ def test_a_definition_that_names_its_effects_takes_no_other() -> None:
 
     approved(desk, workflow)
     assert called == ["start"]
+
+
+@pytest.mark.parametrize("wrong", [lambda _call: None, None, 5])
+def test_a_decorator_without_its_state_is_refused_at_once(wrong: object) -> None:
+    """Otherwise the function would be lost, and the change approved without its work."""
+    workflow: Any = Desk().workflow()
+    with pytest.raises(DefinitionError, match=r"as in @workflow.effect\(State.APPROVED\), not "):
+        workflow.effect(wrong)
+
+
+def test_a_state_that_the_workflow_does_not_have_is_refused_at_once() -> None:
+    """Before there is a function."""
+    with pytest.raises(DefinitionError, match="aproved"):
+        Desk().workflow().effect("aproved")

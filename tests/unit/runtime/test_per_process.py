@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -157,3 +159,34 @@ def test_the_parents_object_is_kept_in_the_child() -> None:
         return ended == []
 
     assert in_child(opens_its_own)
+
+
+def test_threads_of_a_forked_process_that_call_at_once_get_one_object() -> None:
+    """What belongs to the parent is forgotten in the fork, and not by a later call."""
+    opener = Opener()
+    one = PerProcess(opener)
+    one.get()
+
+    def at_once() -> bool:
+        meeting, found = threading.Barrier(2), list[Opened]()
+
+        def call() -> None:
+            meeting.wait()
+            found.append(one.get())
+
+        threads = [threading.Thread(target=call) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return len(opener.opened) == 2 and found == [opener.opened[1]] * 2
+
+    assert all(in_child(at_once) for _ in range(20))
+
+
+def test_a_fork_keeps_no_object_alive() -> None:
+    """What is no longer used is collected, also with its entry for forks."""
+    collected = weakref.ref(PerProcess(Opener()))
+    gc.collect()
+    assert collected() is None
+    assert in_child(lambda: collected() is None)

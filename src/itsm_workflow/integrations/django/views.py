@@ -64,16 +64,22 @@ def _callback_http(answer: CallbackResponse) -> HttpResponse:
 
 
 def _incoming(request: HttpRequest) -> Incoming:
+    body = _body(request, MAX_BODY)
+    return Incoming(method=request.method or "", path=request.path, headers=dict(request.headers), body=body)
+
+
+def _body(request: HttpRequest, most: int) -> bytes:
+    """Return a body of up to that many bytes, and of a larger one no more than shows that it is larger."""
     length = request.META.get("CONTENT_LENGTH") or ""
-    is_large = len(length) > _DIGITS or not length.isdigit() or int(length) > MAX_BODY
+    is_number = length.isascii() and length.isdigit() and len(length) <= _DIGITS
+    is_large = not is_number or int(length) > most
     # Django takes a body without a length as empty; a server that ends the stream lets us read a chunked one.
     is_chunked = not length and request.META.get("wsgi.input_terminated")
     stream = request.META["wsgi.input"] if is_chunked else request
     try:
-        body = read_at_most(stream, MAX_BODY + 1) if is_large else request.body
+        return read_at_most(stream, most + 1) if is_large else request.body
     except (RequestDataTooBig, RawPostDataException, UnreadablePostError):
-        body = b""  # refused as a body that is not JSON
-    return Incoming(method=request.method or "", path=request.path, headers=dict(request.headers), body=body)
+        return b""  # refused as a body that is not JSON
 
 
 class CollectorView(View):
@@ -130,7 +136,7 @@ class ApplyView(CollectorView):
     def post(self, request: HttpRequest, collector_config_id: object) -> HttpResponse:
         """File a change with the eight fields of `CollectorForm`, and return the status of the collector."""
         collector = str(collector_config_id)
-        asked = self.get_arguments(request, collector, read_application(request.body[: MAX_APPLICATION + 1]))
+        asked = self.get_arguments(request, collector, read_application(_body(request, MAX_APPLICATION)))
         workflow = self.get_workflow()
         change = workflow.apply(subject=self.get_subject(collector), **asked)
         return http(success(status_data(workflow, change)))

@@ -55,6 +55,18 @@ def reconcile(desk: Desk) -> None:
     get_workflow().reconcile()
 
 
+def test_a_transaction_that_django_does_not_end_is_refused(hosted: Desk) -> None:
+    """Before anything is stored: Django calls nothing after its commit."""
+    transaction.set_autocommit(False)
+    try:
+        with pytest.raises(RuntimeError, match=r"nothing was stored: .* transaction.atomic\(\)"):
+            get_workflow().apply(subject=SUBJECT, send="on_commit", **ASKED)
+        transaction.commit()
+    finally:
+        transaction.set_autocommit(True)
+    assert (get_workflow().newest(SUBJECT), tickets(hosted)) == (None, 0)
+
+
 # ---------------------------------------------------------------- ATOMIC_REQUESTS
 
 

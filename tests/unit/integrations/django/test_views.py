@@ -198,6 +198,32 @@ def test_a_wrong_application_lists_its_problems(desk: Desk, data: object, field:
     assert list(desk.ledger.tickets()) == []
 
 
+def test_a_chunked_application_is_read_to_its_end(desk: Desk) -> None:
+    """It has no length, and the server says that the stream ends with it."""
+    asked = json.dumps({**FIELDS, "title": "t", "approvers": ["carol"]}).encode()
+    given: dict[str, Any] = {"wsgi.input_terminated": True, "CONTENT_TYPE": "application/json"}
+    answer = Client().generic("POST", APPLY, **given, **{"wsgi.input": Pieces(asked)})
+    assert answer.status_code == 200
+    assert len(list(desk.ledger.tickets())) == 1
+
+
+def test_an_application_that_is_larger_than_django_accepts_is_answered(desk: Desk) -> None:
+    """In the platform's envelope."""
+    answer = post({**FIELDS, "title": "x" * (3 * 1024 * 1024)})
+    assert (answer.status_code, answer.json()["result"]) == (400, False)
+    assert list(desk.ledger.tickets()) == []
+
+
+def test_a_length_of_other_digits_is_none(desk: Desk) -> None:
+    """A superscript two is a digit for Python, and no number."""
+    change = applied()
+    sent = as_request(desk.decide(change))
+    headers = {name: text for name, text in sent["headers"].items() if name.lower() != "content-type"}
+    given: dict[str, Any] = {"wsgi.input": Pieces(sent["body"]), "CONTENT_LENGTH": "\xb2"}
+    answer = browser().generic("POST", sent["path"], headers=headers, **given)
+    assert answer.status_code < 500
+
+
 def test_a_body_that_is_not_json_is_a_problem_of_the_body(desk: Desk) -> None:
     """Not an error of the server."""
     del desk

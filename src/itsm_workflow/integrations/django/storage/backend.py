@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, IntegrityError, connections, transaction
 
 from itsm_workflow.errors import StorageError, StorageSchemaError, StorageUnavailable
-from itsm_workflow.integrations.django.storage.connections import connection_of, discard, host_transaction
+from itsm_workflow.integrations.django.storage.connections import connection_of, discard, host_transaction, is_manual
 from itsm_workflow.integrations.django.storage.errors import MIGRATE, cause_of, is_lost, translated
 from itsm_workflow.integrations.django.storage.queries import (
     ENTRY_COLUMNS,
@@ -177,6 +177,11 @@ class DjangoBackend:
             raise ValueError(
                 f"apply(within=...) is for the host's own connection of SQLAlchemy; the store {self.alias!r} of Django "
                 "finds the transaction itself: leave it out"
+            )
+        if self._doing("read from", is_manual):
+            raise RuntimeError(
+                "apply(send='on_commit') was refused, and nothing was stored: the transaction was begun by "
+                "set_autocommit(False), and Django calls nothing after its commit. Open it by transaction.atomic()"
             )
         return self.host_transaction()
 

@@ -66,6 +66,11 @@ def host_transaction(connection: BaseDatabaseWrapper) -> bool:
     return not connection.get_autocommit()
 
 
+def is_manual(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the host commits by itself on this connection, so that Django calls nothing after the commit."""
+    return not connection.in_atomic_block and not connection.get_autocommit()
+
+
 def discard(connection: BaseDatabaseWrapper) -> None:
     """Close a connection that was lost, so that the next statement opens another one."""
     try:
