@@ -76,7 +76,7 @@ def adopt(place: Place, rows: Sequence[HandlerRow], actor: str, reason: str, *, 
 
     with (
         troubles(),
-        place.workflow() as workflow,
+        place.workflow(making=yes) as workflow,
         _printing(["line", "subject", "sn", "result", "id", "why"], in_json=in_json) as results,
     ):
         _each(workflow, rows, one, results)

@@ -83,11 +83,12 @@ class Place:
             yield _records(storage)
 
     @contextlib.contextmanager
-    def workflow(self, *, stored: bool = True) -> Iterator[Workflow]:
+    def workflow(self, *, stored: bool = True, making: bool = True) -> Iterator[Workflow]:
         """Open the workflow for acting.
 
         Args:
             stored: Whether stored changes are needed; otherwise a store in memory is enough.
+            making: Whether to make a store that does not exist; otherwise one in memory takes its place.
         """
         if self.has_app:
             with checked_set_up(f"--app {self.app}", self._app()) as workflow:
@@ -98,7 +99,8 @@ class Place:
                 "the command needs to know which effects follow an approval: name the application that has them, with "
                 f"--app module:name or {APP_VARIABLE}; or give --app {NO_APP} if no effects follow"
             )
-        with _own_workflow(self.store if stored else SecretURL("memory://")) as workflow:
+        is_used = stored and (making or not _is_missing(self.store))
+        with _own_workflow(self.store if is_used else SecretURL("memory://")) as workflow:
             yield workflow
 
     @contextlib.contextmanager
@@ -177,11 +179,16 @@ def check_exists(url: SecretURL) -> None:
     Raises:
         StorageUnavailable: The file does not exist, or the path is not a regular file.
     """
-    if scheme_of(url) in FILES and look_at(path_of(url)) is None:
+    if _is_missing(url):
         named = path_of(url) if url.is_plain else url
         raise StorageUnavailable(
             f"there is no store at {named}; name it with an option or with {VARIABLES['store'][0]}"
         )
+
+
+def _is_missing(url: SecretURL) -> bool:
+    """Return whether the URL is that of a file that does not exist."""
+    return scheme_of(url) in FILES and look_at(path_of(url)) is None
 
 
 def _load(app: str) -> Workflow:
