@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,8 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
             "    return Workflow(storage='sqlite:///changes.db', gateway=gateway, callbacks=False, effects=effects)\n"
         )
         yield started
+    for name in ("shop", "shop.itsm"):  # which the commands have imported, and which other pages name too
+        sys.modules.pop(name, None)
 
 
 def test_the_commands_of_the_page_move_a_ticket(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
