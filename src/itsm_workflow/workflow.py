@@ -194,8 +194,7 @@ class Workflow(Adopting):
 
         Args:
             state: The state after whose entry the function is called.
-            name: The name that is stored with each change that plans the effect; by default that of the function. A
-                function that is renamed needs its earlier name, here or as an alias.
+            name: The name that is stored; by default the function's. A renamed function needs its earlier name here.
             aliases: Earlier names of the effect.
 
         Raises:
