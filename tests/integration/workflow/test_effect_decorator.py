@@ -114,5 +114,6 @@ def test_a_decorator_without_its_state_is_refused_at_once(wrong: object) -> None
 
 def test_a_state_that_the_workflow_does_not_have_is_refused_at_once() -> None:
     """Before there is a function."""
-    with pytest.raises(DefinitionError, match="aproved"):
+    with pytest.raises(DefinitionError, match="aproved") as refused:
         Desk().workflow().effect("aproved")
+    assert refused.value.problems == (str(refused.value),)
