@@ -70,9 +70,14 @@ def _rebuild(cls: type[ItsmWorkflowError], args: tuple[object, ...], facts: dict
 
 
 class DefinitionError(ItsmWorkflowError):
-    """A workflow definition contradicts itself. The message lists each problem with its state or trigger."""
+    """A workflow definition contradicts itself. The message lists each problem with its state or trigger.
+
+    Attributes:
+        problems: The problems, one by one, if the definition as a whole was checked; otherwise empty.
+    """
 
     code = "definition.invalid"
+    problems: tuple[str, ...] = ()
 
 
 class SettingsError(ItsmWorkflowError):
@@ -93,7 +98,7 @@ class InvalidForm(ItsmWorkflowError):
 
     def __init__(self, problems: Iterable[tuple[str, str, str]]) -> None:
         listed = tuple(dict.fromkeys((short(field), value, rule) for field, value, rule in problems))
-        lines = "; ".join(f"{field}={value}: {rule}" for field, value, rule in listed[:_LISTED])
+        lines = "; ".join(f"{field}{value and f'={value}'}: {rule}" for field, value, rule in listed[:_LISTED])
         lines += f"; and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
         super().__init__(f"the arguments were refused, nothing was stored or sent: {lines}", problems=listed)
 

@@ -102,6 +102,38 @@ def test_a_function_whose_call_runs_nothing_is_refused(given: dict[str, Any], to
         Desk().workflow(**given)
 
 
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("form_check", "(form)"),
+        ("after_callback", "(change_id)"),
+        ("authorize", "(actor, act, change)"),
+        ("on_entry", "(change, entry)"),
+        ("on_trouble", "(change_id, error)"),
+        ("traceparent", "()"),
+    ],
+)
+def test_a_function_that_does_not_take_its_arguments_is_refused(name: str, called: str) -> None:
+    """Its first call, perhaps days after the start, would fail."""
+
+    def unfit(_a: object, _b: object, _c: object, _d: object) -> None:
+        raise AssertionError("is not called")
+
+    method = f"Workflow\\(observers=\\.\\.\\.\\): {name} of a Witness"
+    if name in {"form_check", "after_callback", "authorize"}:
+        given: dict[str, Any] = {name: unfit}
+        method = f"Workflow\\({name}=\\.\\.\\.\\)"
+    else:
+        observer = Witness()
+        setattr(observer, name, unfit)
+        given = {"observers": [observer]}
+    words = (
+        f"^{method}: the function is called with {re.escape(called)}, which it does not take: missing a required arg"
+    )
+    with pytest.raises(TypeError, match=words):
+        Desk().workflow(**given)
+
+
 def test_a_check_of_forms_may_yield_its_problems() -> None:
     """They are read."""
 

@@ -65,8 +65,11 @@ def blueprint(
     Raises:
         TypeError: An argument is not a function.
     """
-    for argument, function in (("person", person), ("permit", permit), ("subject", subject)):
-        check_function(f"blueprint({argument}=...)", function)
+    check_function("blueprint(person=...)", person)
+    check_function("blueprint(permit=...)", permit, "user", "action", "collector")
+    check_function("blueprint(subject=...)", subject, "collector")
+    if complete is not None:
+        check_function("blueprint(complete=...)", complete, "collector", "body")
     if not isinstance(workflow, Workflow):
         check_function("blueprint(workflow)", workflow)
     get_workflow = (lambda: workflow) if isinstance(workflow, Workflow) else workflow

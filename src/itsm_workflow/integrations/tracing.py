@@ -103,7 +103,7 @@ class TracingObserver:
         Raises:
             TypeError: ``run`` is not a function, or is one whose call runs nothing, such as an async function.
         """
-        check_function("traced(run)", run)
+        check_function("traced(run)", run, "call")
 
         @functools.wraps(run)
         def in_span(call: EffectCall) -> object:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from itsm_workflow.calling import why_not_called
 from itsm_workflow.deferred import close_deferred, why_deferred
 from itsm_workflow.errors import SettingsError
 from itsm_workflow.form import Problem, shown
@@ -19,6 +20,16 @@ from itsm_workflow.storage.registry import HostEngine
 from itsm_workflow.text import kind_of
 
 _PROBLEM_PARTS = 3
+_CALLED_WITH: Mapping[str, Sequence[str]] = {
+    "form_check": ("form",),
+    "after_callback": ("change_id",),
+    "authorize": ("actor", "act", "change"),
+    "on_entry": ("change", "entry"),
+    "on_trouble": ("change_id", "error"),
+    "traceparent": (),
+}
+_HOST_FUNCTIONS = ("form_check", "after_callback", "authorize")
+_OBSERVER_METHODS = ("on_entry", "on_trouble", "traceparent")
 _FIRST = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
@@ -106,31 +117,37 @@ def check_flag(argument: str, value: object) -> None:
         raise TypeError(f"{argument} takes True or False, not {shown(value)}")
 
 
-def check_callable(argument: str, value: object) -> None:
-    """Reject a value that is not callable.
+def check_callable(argument: str, value: object) -> Callable[..., object]:
+    """Return a value that is callable.
 
     Raises:
         TypeError: The value is not callable.
     """
     if not callable(value):
         raise TypeError(f"{argument} takes a function, not {shown(value)}")
+    return value
 
 
-def check_function(argument: str, value: object, *, may_yield: bool = False) -> None:
+def check_function(argument: str, value: object, *takes: str, may_yield: bool = False) -> None:
     """Reject a value that is not a function which runs when it is called.
 
     Args:
         argument: The method and the argument.
         value: The value that was passed.
+        takes: The names of the arguments with which the function is called, by position.
         may_yield: Whether a generator function is fine, because what it yields is read.
 
     Raises:
-        TypeError: The value is not callable, or is an async function or a generator function.
+        TypeError: The value is not callable, is an async function or a generator function, or does not take the
+            arguments.
     """
-    check_callable(argument, value)
-    wrong = why_deferred(value, may_yield=may_yield)
+    function = check_callable(argument, value)
+    wrong = why_deferred(function, may_yield=may_yield)
     if wrong:
         raise TypeError(f"{argument} takes an ordinary function, not {wrong}")
+    wrong = why_not_called(function, *takes)
+    if wrong:
+        raise TypeError(f"{argument}: the function {wrong}")
 
 
 def checked_problems(found: object) -> Sequence[Problem]:
@@ -241,15 +258,15 @@ def check_parts(parts: Mapping[str, Any], *, moments: Sequence[str]) -> None:
     ):
         if not fits:
             raise TypeError(f"Workflow({name}=...) takes {wanted}{_not_given(name, parts[name])}")
-    for name in ("form_check", "after_callback", "authorize"):
+    for name in _HOST_FUNCTIONS:
         if callable(parts[name]):
-            check_function(f"Workflow({name}=...)", parts[name], may_yield=name == "form_check")
+            check_function(f"Workflow({name}=...)", parts[name], *_CALLED_WITH[name], may_yield=name == "form_check")
     for observer in parts["observers"]:
-        for name in ("on_entry", "on_trouble", "traceparent"):
-            if callable(getattr(observer, name, None)):
-                check_function(
-                    f"Workflow(observers=...): {name} of a {type(observer).__name__}", getattr(observer, name)
-                )
+        for name in _OBSERVER_METHODS:
+            method = getattr(observer, name, None)
+            if callable(method):
+                where = f"Workflow(observers=...): {name} of a {type(observer).__name__}"
+                check_function(where, method, *_CALLED_WITH[name])
 
 
 def _not_given(name: str, value: object) -> str:

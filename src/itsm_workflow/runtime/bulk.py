@@ -82,7 +82,7 @@ class BulkFiling(Drafting):
         """
         listed = _checked(requests)
         if progress is not None:
-            check_function("apply_many(progress=...)", progress)
+            check_function("apply_many(progress=...)", progress, "result")
         checked = [_result(partial(self._request, asked)) for asked in listed]  # all of them, before anything is stored
         self._executor.calls.addresses.check()
         self._filing.check_names()
@@ -219,5 +219,5 @@ def _checked(requests: object) -> Sequence[ApplyArguments]:
             known = ", ".join(sorted(_KNOWN))
             raise TypeError(f"{where} has {shown(unknown[0])}, which is not an argument of apply: {known}")
         if one.get("form_check") is not None:
-            check_function(f"{where}: form_check", one["form_check"], may_yield=True)
+            check_function(f"{where}: form_check", one["form_check"], "form", may_yield=True)
     return listed

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
+from itsm_workflow.calling import why_not_called
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.deferred import check_done, why_deferred
 from itsm_workflow.errors import DefinitionError
@@ -60,7 +61,8 @@ class Effect:
         aliases: Earlier names of the effect. Effects that were planned under them are delivered by this function, too.
 
     Raises:
-        DefinitionError: ``run`` is an async function or a generator function, whose call runs nothing.
+        DefinitionError: ``run`` is an async function or a generator function, whose call runs nothing, or does not take
+            one argument.
     """
 
     name: str
@@ -71,6 +73,9 @@ class Effect:
         wrong = why_deferred(self.run)
         if wrong:
             raise DefinitionError(f"effect {self.name!r}: its function is {wrong}")
+        wrong = why_not_called(self.run, "call")
+        if wrong:
+            raise DefinitionError(f"effect {self.name!r}: its function {wrong}")
 
 
 class EffectRegistry:

@@ -80,7 +80,7 @@ class Filing:
             TypeError: ``form_check`` is not an ordinary function.
         """
         if form_check is not None:
-            check_function("form_check", form_check, may_yield=True)
+            check_function("form_check", form_check, "form", may_yield=True)
         problems = list(check_subject(subject))
         try:
             form = self.check_form(arguments, form_check)

@@ -111,7 +111,7 @@ class Reconciler:
             check_seconds("reconcile(seconds=...)", seconds)
         check_whole("reconcile(readers=...)", readers, least=1)
         if progress is not None:
-            check_function("reconcile(progress=...)", progress)
+            check_function("reconcile(progress=...)", progress, "report")
 
     def run(
         self,

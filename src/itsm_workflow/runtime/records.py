@@ -141,7 +141,7 @@ class Records(Counted):
                 negative or reaches back before the year 1.
         """
         if on_damage is not None:
-            check_function("find(on_damage=...)", on_damage)
+            check_function("find(on_damage=...)", on_damage, "change_id", "error")
         query = query_of("find", self.definition, self._journal.clock.now(), states, attention, subject, sn, older_than)
         return self._found(query, on_damage)
 

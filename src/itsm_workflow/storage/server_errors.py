@@ -12,7 +12,7 @@ import re
 class Cause(enum.Enum):
     """The cause of an error, as far as it decides what to do."""
 
-    RACE = "the transaction lost a race with another one, and was undone"
+    RACE = "the write lost a race with another transaction, and was undone: try again"
     LOCKED = "another transaction held a lock for too long: try again"
     SLOW = "the statement took longer than the statement time-out: try again, or raise statement_timeout"
     NO_TABLE = "a table is missing: create the tables with `itsm-workflow storage migrate`"

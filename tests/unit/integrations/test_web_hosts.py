@@ -312,6 +312,23 @@ def test_wrong_arguments_are_refused(workflow: Workflow, wrong: dict[str, Any]) 
         router(**given)
 
 
+@pytest.mark.parametrize("name", ["person", "permit", "subject", "complete"])
+def test_a_function_that_does_not_take_its_arguments_is_refused(workflow: Workflow, name: str) -> None:
+    """When the host is built; FastAPI itself calls ``person`` and ``permit``, as dependencies."""
+
+    def unfit(_a: object, _b: object, _c: object, _d: object) -> str:
+        return ""
+
+    given: dict[str, Any] = {"workflow": workflow, "person": person, "permit": person, name: unfit}
+    if name != "permit":
+        given["permit"] = lambda _user, _action, _collector: True
+    with pytest.raises(TypeError, match=rf"^blueprint\({name}=\.\.\.\): the function is called with \("):
+        blueprint(**given)
+    if name in {"subject", "complete"}:
+        with pytest.raises(TypeError, match=rf"^router\({name}=\.\.\.\): the function is called with \("):
+            router(**{**given, "workflow": AsyncWorkflow(workflow)})
+
+
 # ---------------------------------------------------------------- FastAPI
 
 

@@ -109,7 +109,7 @@ def test_all_of_them_are_told_at_once() -> None:
     wrong: dict[str, Any] = dict.fromkeys(("labels", "due", "transitions", "roles", "final", "initial", "version"))
     with pytest.raises(DefinitionError) as refused:
         attrs.evolve(DEPLOYMENT, **wrong)
-    named = [one.partition(":")[0] for one in refused.value.problems]  # type: ignore[attr-defined]  # a fact
+    named = [one.partition(":")[0] for one in refused.value.problems]
     assert named == list(reversed(wrong))
 
 
@@ -154,7 +154,7 @@ def test_a_wrong_role_is_reported_once() -> None:
     roles = attrs.evolve(zoo.roles(), asking="filing", refused="nope")  # type: ignore[arg-type]  # the case
     with pytest.raises(DefinitionError) as refused:
         approval_workflow("deployment", states=Stage, roles=roles)
-    assert [one.partition(" is")[0] for one in refused.value.problems] == [  # type: ignore[attr-defined]  # a fact
+    assert [one.partition(" is")[0] for one in refused.value.problems] == [
         "roles: asking: 'filing'",
         "roles: refused: 'nope'",
     ]

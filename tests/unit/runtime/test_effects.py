@@ -246,6 +246,16 @@ def test_a_function_whose_call_runs_nothing_is_no_effect(run: Callable[[EffectCa
         Desk().workflow().effect(State.APPROVED, name="start")(run)
 
 
+@pytest.mark.parametrize("run", [lambda: None, lambda _call, _change: None])
+def test_a_function_that_does_not_take_the_delivery_is_no_effect(run: Callable[..., object]) -> None:
+    """Its call would fail after the approval."""
+    told = r"^effect 'start': its function is called with \(call\), which it does not take: "
+    with pytest.raises(DefinitionError, match=told):
+        Effect("start", run)
+    with pytest.raises(DefinitionError, match=told):
+        Desk().workflow().effect(State.APPROVED, name="start")(run)
+
+
 @pytest.mark.parametrize("function", [later, stream, steps])
 def test_a_delivery_that_returns_what_has_yet_to_run_has_failed(function: Callable[[EffectCall], object]) -> None:
     """An ordinary function may return a coroutine, too; it is closed, and the delivery is tried again."""

@@ -11,6 +11,7 @@ from django.db import connections
 from django.urls import Resolver404, resolve
 
 from itsm_workflow.callbacks.signer import PATH, PROBE
+from itsm_workflow.calling import why_not_called
 from itsm_workflow.deferred import why_deferred
 from itsm_workflow.errors import SettingsError, StorageError
 from itsm_workflow.integrations.django.settings import (
@@ -120,6 +121,10 @@ def _permission() -> Iterator[CheckMessage]:
     wrong = why_deferred(decide) if callable(decide) else kind_of(decide)
     if wrong:
         yield _object_error(PERMISSION, f"{NAME}[{PERMISSION!r}] must name an ordinary function, not {wrong}")
+        return
+    wrong = why_not_called(decide, "request", "action", "collector")
+    if wrong:
+        yield _object_error(PERMISSION, f"{NAME}[{PERMISSION!r}]: the function {wrong}")
 
 
 def _library_settings(given: Mapping[str, object]) -> Iterator[CheckMessage]:

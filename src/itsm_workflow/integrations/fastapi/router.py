@@ -109,7 +109,9 @@ def router(  # noqa: C901 - the three routes are functions in it
         raise TypeError("router(workflow) takes an AsyncWorkflow")
     for argument, function in (("person", person), ("permit", permit)):
         check_callable(f"router({argument}=...)", function)
-    check_function("router(subject=...)", subject)
+    check_function("router(subject=...)", subject, "collector")
+    if complete is not None:
+        check_function("router(complete=...)", complete, "collector", "body")
     check_seconds("router(patience=...)", patience)
     routes = CollectorRoutes(get_workflow=lambda: workflow.workflow, subject=subject, complete=complete)
     made = APIRouter(tags=["itsm"])

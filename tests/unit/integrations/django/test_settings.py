@@ -173,6 +173,7 @@ def fail() -> dict[str, object]:
         ("ARGUMENTS", True, "must give a dictionary of Workflow's arguments"),
         ("ARGUMENTS", fail, "the function of ITSM_WORKFLOW['ARGUMENTS'] failed: ValueError: no table"),
         ("PERMISSION", 5, "must name an ordinary function, not an int"),
+        ("PERMISSION", fail, "the function is called with (request, action, collector), which it does not take: too"),
         ("PERMISSION", ask_later, "must name an ordinary function, not an async function, whose call runs nothing"),
     ],
 )
