@@ -17,7 +17,7 @@ def why_not_called(function: Callable[..., object], *arguments: str) -> str:
     """Return what is wrong with a function that does not take its arguments; empty if it does, or if this is not known.
 
     Args:
-        function: The function. Some that are written in C do not tell their parameters.
+        function: The function. The parameters of some that are written in C are not known.
         arguments: The names of the arguments, which are passed by position.
     """
     try:

@@ -12,7 +12,6 @@ import attrs
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import Promises, promise
-from itsm_workflow.testing.conformance._closing import READS
 from itsm_workflow.testing.conformance._interruptible import is_interruptible
 from itsm_workflow.testing.conformance._judging import judge
 from itsm_workflow.testing.conformance._lines import at_place, packages_of, places_in
@@ -21,10 +20,18 @@ from itsm_workflow.testing.conformance._threads import at_once
 from itsm_workflow.testing.conformance._trials.calls import Cancelled, Interrupted
 
 if TYPE_CHECKING:
-    from itsm_workflow.storage.protocol import Write
+    from collections.abc import Callable, Mapping
+
+    from itsm_workflow.storage.protocol import StorageBackend, Write
     from itsm_workflow.testing.conformance._lines import Place
     from itsm_workflow.testing.conformance._recording import RecordedBackend, RecordedOpener, Recording
 
+_READS: Mapping[str, Callable[[StorageBackend, str], object]] = {
+    "get": lambda backend, change_id: backend.get(change_id),
+    "find": lambda backend, change_id: backend.find(Query(ids=(change_id,), limit=2)),
+    "history": lambda backend, change_id: backend.history(change_id, 0, 2),
+}
+"""By its name, a read of one change."""
 _SHARED = frozenset({"itsm_workflow"})
 """Backends are built of parts of this library, too."""
 _AFTER = "thread 1"
@@ -64,22 +71,21 @@ class InterruptedCodePromises(Promises):
         with closing(open_backend()) as backend:
             stored(backend, create("c0", entries=4))
             own = packages_of(backend.bare) | _SHARED
-            each = max(1, self.profile.points // len(READS))
+            each = max(1, self.profile.points // len(_READS))
             read: list[tuple[str, Place]] = []
-            for name, call in READS.items():
-                places = places_in(partial(call, backend.bare), each, of=own, chosen=is_interruptible)
+            for name, call in _READS.items():
+                places = places_in(partial(call, backend.bare, "c0"), each, of=own, chosen=is_interruptible)
                 read += [(name, place) for place in places]
         for number, (name, place) in enumerate(read, start=1):
             first = len(recording.calls)
             with closing(open_backend()) as backend:
                 _writes(backend, number)
                 begun = len(recording.calls)
-                interrupted = partial(READS[name], backend)
                 with (
                     suppress(Exception, Interrupted, Cancelled),
                     at_place(place, (_interrupt, _cancel)[number % 2], of=own, chosen=is_interruptible),
                 ):
-                    interrupted()
+                    _READS[name](backend, f"c{number}")
                 _mark_interrupted(recording, begun, place)
                 at_once([partial(_go_on, backend, number)])
             judge(recording.calls[first:], may_refuse=_AFTER)

@@ -84,6 +84,6 @@ THOROUGH = Profile(
     states=10_000,
     entries=1 << 16,
 )
-"""Takes hours; for nightly runs, and before a release."""
+"""For nightly runs, and before a release."""
 
 PROFILES = {profile.name: profile for profile in (QUICK, THOROUGH)}

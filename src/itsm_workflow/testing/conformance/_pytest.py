@@ -21,8 +21,8 @@ class StorageConformance(Kit):
     Attributes:
         abilities: The declared abilities, for example ``MyBackend.abilities``; tests that need others are not in the
             class. By default ``durable`` and ``multi_process``.
-        profile: `QUICK` or `THOROUGH`. A quick check takes from one minute (a store in memory) to half an hour or
-            more (files that are synced, on a busy machine); a thorough one takes hours.
+        profile: `QUICK` or `THOROUGH`. On an idle machine a quick check takes from five seconds (a store in memory) to
+            half a minute (files that are synced), a thorough one from two minutes to ten.
     """
 
     def leave_out(self, missing: NotRun) -> None:
