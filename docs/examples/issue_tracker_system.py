@@ -61,6 +61,10 @@ class Tracker(TicketSystem):
         """Let a reviewer reject an issue."""
         self.issues[int(ticket_id) - 1].update(state="rejected", decided_by=user)
 
+    def approve_by_other(self, ticket_id: str, user: str) -> None:
+        """Let another person approve an issue: the tracker compares no names."""
+        self.approve(ticket_id, user)
+
     # --- what a simulation and an audit ask for
 
     def records(self) -> Sequence[TicketRecord]:

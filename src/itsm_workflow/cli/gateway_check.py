@@ -15,7 +15,7 @@ from itsm_workflow.runtime.json_views import plain
 if TYPE_CHECKING:
     from itsm_workflow.testing.gateway_conformance import PromiseResult
 
-_OUTCOME = len("BROKEN")
+_OUTCOME = len("skipped")
 
 
 @click.group(no_args_is_help=False)
@@ -44,7 +44,7 @@ def check(system: str | None, *, listing: bool, only: tuple[str, ...], in_json: 
 
     def show(result: PromiseResult) -> None:
         if not in_json:
-            outcome = result.outcome.upper() if result.reason else result.outcome
+            outcome = result.outcome.upper() if result.outcome == "broken" else result.outcome
             data(
                 f"{outcome:{_OUTCOME}}  {result.promise}"
                 + (f"\n        {clean(result.reason)}" if result.reason else "")
@@ -54,9 +54,10 @@ def check(system: str | None, *, listing: bool, only: tuple[str, ...], in_json: 
         report = check_gateway(lambda: imported(system, TicketSystem, label=f"SYSTEM {system}"), only=only, ended=show)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    broken = len(report.broken)
+    broken, skipped = len(report.broken), len(report.skipped)
     if in_json:
-        as_json({"broken": broken, "results": plain(report.results)})
+        as_json({"broken": broken, "skipped": skipped, "results": plain(report.results)})
     else:
-        data(f"\n{len(report.results) - broken} kept, {broken} broken")
+        kept = len(report.results) - broken - skipped
+        data(f"\n{kept} kept, {broken} broken" + (f", {skipped} skipped" if skipped else ""))
     return Exit.FAILED if broken else Exit.DONE

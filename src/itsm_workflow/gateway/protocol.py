@@ -213,7 +213,11 @@ class TicketGateway(Protocol):
         ...
 
     def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-        """Return the results by ticket id; unknown tickets are left out. A destructive read, like `read`."""
+        """Return the results by ticket id; unknown tickets are left out. A destructive read, like `read`.
+
+        Raises:
+            GatewayError: One of the tickets could not be asked for; this does not mean that it does not exist.
+        """
         ...
 
     def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.sandbox import Sandbox
+from itsm_workflow.sandbox.acting import transfer
 from itsm_workflow.sandbox.services import FAST_APPROVAL
 from itsm_workflow.testing.gateway_conformance import GatewayConformance, TicketSystem
 from tests.support.gateways import APP_SECRET, gateway
@@ -40,6 +41,14 @@ class SandboxSystem(TicketSystem):
     def approve(self, ticket_id: str, user: str) -> None:
         """Let an approver approve a ticket."""
         self._decide(ticket_id, user, approve=True)
+
+    def approve_by_other(self, ticket_id: str, user: str) -> None:
+        """Let an approver transfer the approval to a person, who approves."""
+        self._sandbox.wait(lambda ledger: ledger.by_id(int(ticket_id)).step_running)
+        with self._sandbox.locked() as ledger:
+            ticket = ledger.by_id(int(ticket_id))
+            transfer(ledger, ticket, ticket.first_approver, [user])
+        self.approve(ticket_id, user)
 
     def reject(self, ticket_id: str, user: str) -> None:
         """Let an approver reject a ticket."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,16 +15,18 @@ import pytest
 from docs.examples import issue_tracker as tracker
 from docs.examples.issue_tracker import Issue, Page, TrackerGateway
 from docs.examples.issue_tracker_system import Tracker
+from itsm_workflow.cli import main
+from itsm_workflow.cli.exits import Exit
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, GatewayUnavailable
-from itsm_workflow.gateway import Created, NotSent, Refused, Unknown
-from itsm_workflow.machine.evidence import Snapshot, Withdrawal
-from itsm_workflow.testing.gateway_conformance import PROMISES, check_gateway
+from itsm_workflow.gateway import Created, NotSent, Refused, TicketResult, Unknown
+from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
+from itsm_workflow.testing.gateway_conformance import PROMISES, GatewayConformance, TicketSystem, check_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from itsm_workflow.change import Form, Ticket
-    from itsm_workflow.gateway import CreateAnswer, CreateRequest, FoundTicket, SentTicket, TicketGateway, TicketResult
+    from itsm_workflow.gateway import CreateAnswer, CreateRequest, FoundTicket, SentTicket, TicketGateway
 
 THREADS = 8
 
@@ -435,6 +438,92 @@ class RemembersResults(TrackerGateway):
         return {one.id: self._found[one.id] for one in tickets if one.id in self._found}
 
 
+class HidesTheDecider(TrackerGateway):
+    """Takes the verdict, whoever gave it."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Say that a reviewer decided, and name nobody."""
+        return attrs.evolve(super().read(ticket, decision_field=decision_field), approval_step=True, deciders=())
+
+
+class NamesTheReviewer(TrackerGateway):
+    """Takes the first reviewer for the person who decided."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Give the verdict to the reviewer."""
+        snapshot = super().read(ticket, decision_field=decision_field)
+        reviewer = self._issue(ticket.id).reviewers[0]
+        deciders = tuple(attrs.evolve(one, user=reviewer) for one in snapshot.deciders)
+        return attrs.evolve(snapshot, approval_step=True, deciders=deciders)
+
+
+class NamesTheReviewerAlone(NamesTheReviewer):
+    """Compares the decider with the reviewers, and then names the first reviewer."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Report no approval."""
+        step = TrackerGateway.read(self, ticket, decision_field=decision_field).approval_step
+        return attrs.evolve(super().read(ticket, decision_field=decision_field), approval_step=step)
+
+
+class LeavesOutTheFailed(TrackerGateway):
+    """Returns the results that it could read, and raises only if there is none."""
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Leave out those that could not be read."""
+        found: dict[str, TicketResult] = {}
+        failed: GatewayError | None = None
+        for ticket in tickets:
+            try:
+                found |= super().results([ticket])
+            except GatewayError as error:
+                failed = error
+        if failed is not None and not found:
+            raise failed
+        return found
+
+
+class FailedIsRevoked(TrackerGateway):
+    """Takes a ticket of a batch that it could not read for a withdrawn one."""
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Read them one by one."""
+        found: dict[str, TicketResult] = {}
+        for ticket in tickets:
+            try:
+                found |= super().results([ticket])
+            except GatewayError:
+                if len(tickets) == 1:
+                    raise
+                found[ticket.id] = TicketResult(
+                    ticket_id=ticket.id,
+                    sn=ticket.sn,
+                    status=TicketStatus.REVOKED,
+                    word="closed",
+                    approve_result=False,
+                )
+        return found
+
+
+class StopsAtABrokenPage(TrackerGateway):
+    """Lists all issues, and takes an error after the first page for the end of the list."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Filter what was listed."""
+        shown = self._calls.call(Page, "GET", "/issues", page=1)
+        issues, page = list(shown.items), 1
+        try:
+            while shown.items:
+                page += 1
+                shown = self._calls.call(Page, "GET", "/issues", page=page)
+                issues += shown.items
+        except GatewayError:
+            pass
+        if any(len(one.external_id) > len(sent.attempt.key) or not one.external_id for one in issues):
+            raise GatewayProtocolError("a key cannot be read", endpoint="/issues")
+        return [tracker.compared(one, sent) for one in issues if one.external_id == sent.attempt.key]
+
+
 BROKEN: Mapping[type[TrackerGateway], str] = {
     FilesTwo: "a create files one ticket, and answers with its id and number",
     AsksBefore: "a form is checked and shown without a request",
@@ -475,6 +564,12 @@ BROKEN: Mapping[type[TrackerGateway], str] = {
     HopefullyDone: "a withdrawal says done only if it is",
     ShowsItsHeaders: "no secret is shown",
     ShowsItsHeadersWhenAlone: "no secret is shown",
+    HidesTheDecider: "another person's approval is not reported as an approver's",
+    NamesTheReviewer: "another person's approval is not reported as an approver's",
+    NamesTheReviewerAlone: "another person's approval is not reported as an approver's",
+    LeavesOutTheFailed: "a failed request among several hides no ticket",
+    FailedIsRevoked: "a failed request among several hides no ticket",
+    StopsAtABrokenPage: "a failed request among several hides no ticket",
 }
 """By gateway, the promise that it breaks."""
 
@@ -519,3 +614,43 @@ def test_the_defect_is_found(kind: type[TrackerGateway], promise: str) -> None:
 def test_each_promise_can_be_broken() -> None:
     """A promise that no gateway breaks would test nothing."""
     assert set(BROKEN.values()) == set(PROMISES)
+
+
+class OnlyApprovers(TrackerOf):
+    """A tracker in which nobody but a reviewer can decide."""
+
+    approve_by_other = TicketSystem.approve_by_other
+
+
+PROMISE_ABOUT_OTHERS = "another person's approval is not reported as an approver's"
+
+
+def test_a_promise_that_cannot_be_tested_is_skipped() -> None:
+    """It counts neither as kept nor as broken, and the reason names what to define."""
+    report = check_gateway(partial(OnlyApprovers, TrackerGateway), only=[PROMISE_ABOUT_OTHERS])
+    reason = "OnlyApprovers.approve_by_other is not defined: define it if others than the approvers can decide"
+    assert report.broken == {}
+    assert report.skipped == {PROMISE_ABOUT_OTHERS: reason}
+
+
+def test_a_promise_that_cannot_be_tested_is_a_skipped_test() -> None:
+    """With pytest, too."""
+    with OnlyApprovers(TrackerGateway) as system, pytest.raises(pytest.skip.Exception, match="approve_by_other"):
+        GatewayConformance().test_promise(PROMISE_ABOUT_OTHERS, system)
+
+
+def test_the_command_says_what_it_skipped(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its line gives the reason, and its sum the number."""
+    arguments = ["gateway", "check", f"{__name__}:only_approvers", "--only", PROMISE_ABOUT_OTHERS]
+    assert main(arguments) == Exit.DONE
+    first, second, *_, last = capsys.readouterr().out.splitlines()
+    assert first == f"skipped  {PROMISE_ABOUT_OTHERS}"
+    assert second.strip().startswith("OnlyApprovers.approve_by_other is not defined")
+    assert last == "0 kept, 0 broken, 1 skipped"
+    assert main([*arguments, "--json"]) == Exit.DONE
+    assert json.loads(capsys.readouterr().out)["skipped"] == 1
+
+
+def only_approvers() -> OnlyApprovers:
+    """Return the system for the command."""
+    return OnlyApprovers(TrackerGateway)

@@ -10,7 +10,7 @@ import attrs
 
 from itsm_workflow.testing.gateway_conformance import _creating, _ending, _looking  # noqa: F401 - they add promises
 from itsm_workflow.testing.gateway_conformance._promises import PROMISES
-from itsm_workflow.testing.gateway_conformance._trial import BrokenPromise, trial_of
+from itsm_workflow.testing.gateway_conformance._trial import BrokenPromise, SkippedPromise, trial_of
 from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Outcome(enum.StrEnum):
 
     KEPT = "kept"
     BROKEN = "broken"
+    SKIPPED = "skipped"
 
 
 @attrs.frozen(kw_only=True)
@@ -32,8 +33,8 @@ class PromiseResult:
 
     Attributes:
         promise: The promise, as a sentence.
-        outcome: Whether the gateway kept it.
-        reason: What the gateway did, for people; empty if it kept the promise.
+        outcome: Whether the gateway kept it, or that it was skipped.
+        reason: What the gateway did, or why the promise was skipped, for people; empty if the gateway kept it.
     """
 
     promise: str
@@ -50,7 +51,15 @@ class GatewayReport:
     @property
     def broken(self) -> dict[str, str]:
         """The broken promises, each with the reason."""
-        return {one.promise: one.reason for one in self.results if one.outcome is Outcome.BROKEN}
+        return self._with(Outcome.BROKEN)
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """The promises that could not be tested on the ticket system, each with the reason."""
+        return self._with(Outcome.SKIPPED)
+
+    def _with(self, outcome: Outcome) -> dict[str, str]:
+        return {one.promise: one.reason for one in self.results if one.outcome is outcome}
 
 
 def try_promise(name: str, system: TicketSystem) -> None:
@@ -62,11 +71,12 @@ def try_promise(name: str, system: TicketSystem) -> None:
 
     Raises:
         BrokenPromise: The gateway did not keep it. The message says what the gateway did.
+        SkippedPromise: It cannot be tested on the ticket system. The message says why.
     """
     with trial_of(system) as trial:
         try:
             PROMISES[name](trial)
-        except BrokenPromise:
+        except (BrokenPromise, SkippedPromise):
             raise
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
@@ -101,6 +111,8 @@ def check_gateway(
                 try_promise(name, system)
             except BrokenPromise as broken:
                 result = PromiseResult(promise=name, outcome=Outcome.BROKEN, reason=str(broken))
+            except SkippedPromise as skipped:
+                result = PromiseResult(promise=name, outcome=Outcome.SKIPPED, reason=str(skipped))
             else:
                 result = PromiseResult(promise=name, outcome=Outcome.KEPT)
         results.append(result)

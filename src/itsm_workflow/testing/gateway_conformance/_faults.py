@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -90,6 +91,19 @@ def redirecting(status: int, target: str) -> Fault:
         exchange.reply(Answer(status=status, headers={"Location": target}, body=b""))
 
     return fault
+
+
+def only(number: int, fault: Fault) -> Fault:
+    """Act by a fault on one request alone, by its number from 0; the others pass."""
+    numbers = itertools.count()
+
+    def one(exchange: Exchange) -> None:
+        if next(numbers) == number:
+            fault(exchange)
+        else:
+            exchange.reply(exchange.forward())
+
+    return one
 
 
 def damaged(number: int) -> Fault:

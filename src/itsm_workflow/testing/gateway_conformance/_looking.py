@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ import attrs
 
 from itsm_workflow.gateway.checked import any_host, checked_found, checked_results
 from itsm_workflow.machine.evidence import ENDED, TicketStatus
-from itsm_workflow.testing.gateway_conformance._faults import BROKEN, SLOW, damaged, damages, dropped
+from itsm_workflow.testing.gateway_conformance._faults import BROKEN, SLOW, damaged, damages, dropped, only
 from itsm_workflow.testing.gateway_conformance._promises import promise
 from itsm_workflow.testing.gateway_conformance._trial import (
     NEVER,
+    OTHER,
+    SkippedPromise,
     asked,
     demand,
     is_approved,
@@ -116,6 +119,36 @@ def look_up_raises(trial: Trial) -> None:
             demand(answer is None, f"{happens}: {name} returned {answer} instead of raising a GatewayError")
 
 
+@promise("a failed request among several hides no ticket")
+def hides_none_of_several(trial: Trial) -> None:
+    """A batch, or a list of pages, raises or is whole: what it leaves out reads as a ticket that does not exist."""
+    filed = [trial.file() for _ in range(MANY)]
+    criteria, last = filed[-1]
+    tickets = [filed[0][1], filed[1][1], last]
+    calls: dict[str, Callable[[], set[str]]] = {
+        "find_by_key": lambda: {row.id for row in checked_found(trial.gateway.find_by_key(criteria), any_host)},
+        "find_by_sn": lambda: {row.id for row in checked_found(trial.gateway.find_by_sn(last.sn, criteria), any_host)},
+        "results": lambda: {
+            key
+            for key, row in checked_results(trial.gateway.results(tickets), tickets).items()
+            if row.status not in ENDED
+        },
+    }
+    for name, call in calls.items():
+        trial.renew()
+        before = len(trial.line.requests)
+        whole = call()
+        requests = len(trial.line.requests) - before
+        for number, (happens, fault) in itertools.product(range(requests), BROKEN.items()):
+            with trial.during(only(number, fault)):
+                answer = asked(name, call)
+            demand(
+                answer is None or answer == whole,
+                f"{happens}, in request {number + 1} of {requests}: {name} returned the open tickets {answer}, "
+                f"and without the fault {whole}",
+            )
+
+
 @promise("a look-up and a read end by themselves")
 def reads_end(trial: Trial) -> None:
     """Their deadlines bound the whole calls."""
@@ -150,6 +183,24 @@ def decided(trial: Trial) -> None:
     demand(
         not approved.deciders or [one.user for one in approved.deciders] == ["bob"],
         f"bob alone decided ticket {yes.id}, and read names {approved.deciders}",
+    )
+
+
+@promise("another person's approval is not reported as an approver's")
+def approved_by_other(trial: Trial) -> None:
+    """The read reports no approval, or names the person. Tested if the ticket system lets others decide."""
+    _, ticket = trial.file()
+    try:
+        trial.system.approve_by_other(ticket.id, OTHER)
+    except NotImplementedError as undefined:
+        raise SkippedPromise(str(undefined)) from None
+    snapshot = trial.seen(ticket)
+    named = {one.user for one in snapshot.deciders}
+    demand(named <= {OTHER}, f"{OTHER} alone decided ticket {ticket.id}, and read names {snapshot.deciders}")
+    demand(
+        named or not is_approved(snapshot),
+        f"{OTHER} approved ticket {ticket.id} and is not one of its approvers, and read reports an approval "
+        f"without the name: {snapshot}",
     )
 
 

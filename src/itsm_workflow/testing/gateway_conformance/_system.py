@@ -51,6 +51,17 @@ class TicketSystem(abc.ABC):
     def reject(self, ticket_id: str, user: str) -> None:
         """Let an approver reject a ticket, and return when that has taken effect."""
 
+    def approve_by_other(self, ticket_id: str, user: str) -> None:
+        """Let a person who is not among the approvers of the form approve a ticket; return when that has taken effect.
+
+        Raises:
+            NotImplementedError: The class does not define it, since only approvers can decide. The promise about other
+                persons is then skipped.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__}.approve_by_other is not defined: define it if others than the approvers can decide"
+        )
+
     def records(self) -> Sequence[TicketRecord]:
         """Return all tickets as the server itself has them, oldest first, for `simulate` and `audit`.
 

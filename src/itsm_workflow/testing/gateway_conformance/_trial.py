@@ -35,11 +35,18 @@ CREDENTIAL = "credential-of-a-callback-0123456789"
 NEVER = "999999999"
 """The id and the number of no ticket."""
 
+OTHER = "carol"
+"""A person who is not among the approvers of `TicketSystem.form`."""
+
 _SKEW = dt.timedelta(minutes=10)
 
 
 class BrokenPromise(AssertionError):
     """A gateway did not keep a promise of the port."""
+
+
+class SkippedPromise(Exception):
+    """A promise that cannot be tested on the ticket system. The message says why."""
 
 
 def demand(condition: object, sentence: str) -> None:
