@@ -47,9 +47,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def _is_no_error(said: ConsoleMessage) -> bool:
-    """Return whether a message is no error, or says that a page has no icon, or that a form was not filled in."""
+    """Return whether a message is no error, or says that an icon or page is missing, or a form not filled in."""
     url: str = said.location["url"]
-    return bool(said.type != "error") or url.endswith("/favicon.ico") or "status of 400" in said.text
+    return bool(said.type != "error") or url.endswith(("/favicon.ico", "/nowhere/")) or "status of 400" in said.text
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -147,7 +147,8 @@ def watched(browser: Browser) -> Watched:
     """A function that opens a browser at an address; its page must be free of errors to the end.
 
     An error is an exception in a script, a message of the console such as a violation of the content security policy,
-    a dialog, a failed request, or a request to another host. A form that was not filled in may be refused with 400.
+    a dialog, a failed request, or a request to another host. A form that was not filled in may be refused with 400,
+    and a page whose address ends with ``/nowhere/`` need not exist.
     """
 
     @contextmanager

@@ -14,6 +14,7 @@ from itsm_workflow import Effect, Policy, State
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.web import console
+from tests.browser.accessibility import barriers, refuse_barriers
 from tests.browser.conftest import FIELDS, NAME, PASSWORD, TITLES, _Server, _Silent
 from tests.browser.test_django_admin import ROOT, WIDTHS, fits
 from tests.support.desk import ASKED, Desk
@@ -137,10 +138,12 @@ def test_a_person_goes_from_the_number_to_the_change_and_acts(
         assert page.locator("[aria-invalid]").count() == 1
         page.fill("[name=reason]", "alice no longer needs it")
         assert fits(page)
+        refuse_barriers(page)
         page.click("button >> text=Abandon")
         assert "It made entry" in page.locator("[role=status]").inner_text()
         assert "alice no longer needs it" in page.locator(".timeline li:target").inner_text()
         assert fits(page)
+        refuse_barriers(page)
     change = workflow.resolve("collector-9")
     assert (change.state, workflow.history(change.id)[-1].actor) == (State.REJECTED, NAME)
 
@@ -151,15 +154,18 @@ def test_a_person_goes_from_the_number_to_the_change_and_acts(
 def test_every_page_fits_its_screen_and_can_be_read(  # noqa: PLR0917 - fixtures and parameters
     workflow: Workflow, site: str, watched: Watched, width: int, language: str, scheme: Scheme
 ) -> None:
-    """Also with texts that have no place to break; each text has the contrast that WCAG asks for."""
+    """Also with texts that have no place to break, for everybody; each text has the contrast that WCAG asks for."""
     asked: FormArguments = {**ASKED, "title": "y" * 90, "fields": {"z" * 60: "z" * 500}}
     long = workflow.draft(subject="x" * 60, **asked)
     change = workflow.resolve("collector-9")
     paths = ["/", "/changes/", "/changes/?state=draft&age=30d", "/changes/?q=collector", "/reconcile/"]
     paths += [f"/changes/{one.id}/" for one in (change, long, workflow.resolve("collector-1"))]
     paths += [f"/changes/{change.id}/{name}/" for name in ("record_ticket", "resend", "withdraw")]
+    paths += ["/changes/?age=long", "/nowhere/"]
     with watched(site, width, language) as page:
         page.emulate_media(color_scheme=scheme)
+        page.goto("/")
+        refuse_barriers(page)
         log_in(page)
         for path in paths:
             page.goto(path)
@@ -167,6 +173,16 @@ def test_every_page_fits_its_screen_and_can_be_read(  # noqa: PLR0917 - fixtures
             assert fits(page), path
             low = [found for found in page.evaluate(READ_CONTRASTS) if found[0] < CONTRAST]
             assert low == [], path
+            refuse_barriers(page)
+
+
+def test_a_field_without_a_label_is_found(site: str, watched: Watched) -> None:
+    """The check reads the page, under the console's policy, and names the rule and the element."""
+    with watched(site) as page:
+        page.goto("/")
+        page.evaluate("document.querySelector('label').replaceWith(document.querySelector('[name=name]'))")
+        [found] = barriers(page)
+        assert all(part in found for part in (": label: ", 'name="name"', "Form elements must have labels"))
 
 
 def test_hostile_texts_do_not_run(workflow: Workflow, site: str, watched: Watched) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from itsm_workflow import State
 from itsm_workflow.integrations.django import get_workflow
+from tests.browser.accessibility import refuse_barriers
 from tests.support.desk import ASKED
 
 if TYPE_CHECKING:
+    Scheme = Literal["light", "dark"]
+
     from playwright.sync_api import Page
 
     from itsm_workflow import ChangeRequest
@@ -53,11 +56,13 @@ def test_an_operator_finds_a_change_and_abandons_it(desk: Desk, opened: Opened, 
         assert page.locator(".errorlist").inner_text() == "This field is required."
         page.fill("#id_reason", "alice no longer needs it")
         assert fits(page)
+        refuse_barriers(page)
         page.click("button >> text=Abandon")
         assert "was carried out" in page.locator(".messagelist").inner_text()
         assert current(page) == "Not approved"
         assert "alice no longer needs it" in page.locator(".itsm-timeline").inner_text()
         assert fits(page)
+        refuse_barriers(page)
     change = named("collector-9")
     assert (change.state, get_workflow().history(change.id)[-1].actor) == (State.REJECTED, "olga")
 
@@ -73,18 +78,23 @@ def test_an_operator_retries_what_failed_on_the_whole_page(desk: Desk, opened: O
         assert "the request would be sent again" in texts
         assert "Nothing was stored or sent yet." in page.content()
         assert fits(page)
+        refuse_barriers(page)
         page.fill("#id_reason", "the network is back")
         page.click("button >> text=Retry")
         results = page.locator(".itsm-list").inner_text()
         assert "the collector's host is unreachable" in results
         assert "done" in results, results
         assert fits(page)
+        refuse_barriers(page)
     assert named("collector-9").expect_attempt().number == 2
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
-def test_every_page_fits_its_screen(desk: Desk, opened: Opened, width: int, language: str) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_its_screen_and_is_open_to_everybody(
+    desk: Desk, opened: Opened, width: int, language: str, scheme: Scheme
+) -> None:
     """Also with texts that have no place to break."""
     asked: FormArguments = {**ASKED, "title": "y" * 90, "fields": {"z" * 60: "z" * 500}}
     long = get_workflow().draft(subject="x" * 60, **asked)
@@ -92,10 +102,12 @@ def test_every_page_fits_its_screen(desk: Desk, opened: Opened, width: int, lang
     paths = [LIST, *(f"{LIST}{one.id}/change/" for one in (change, long, named("collector-1")))]
     paths += [f"{LIST}{change.id}/do/{name}/" for name in ("record_ticket", "resend", "withdraw")]
     with opened(width, language) as page:
+        page.emulate_media(color_scheme=scheme)
         for path in paths:
             page.goto(path)
             assert page.locator("h1").count() == 1
             assert fits(page), path
+            refuse_barriers(page)
 
 
 def test_hostile_texts_do_not_run(desk: Desk, opened: Opened) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from itsm_workflow import BkItsmGateway, State, Workflow
 from itsm_workflow.sandbox import Sandbox, use_own_pages
+from tests.browser.accessibility import refuse_barriers
 from tests.browser.test_django_admin import ROOT, WIDTHS, fits
 from tests.support.limits import PATIENCE
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.form import FormArguments
     from tests.browser.conftest import Watched
+    from tests.browser.test_django_admin import Scheme
 
 ASKED: FormArguments = {"title": "接入 nginx 日志", "applicant": "alice", "approvers": ["bob", "carol"]}
 BAIT = '<img src=x onerror="alert(1)"><script>alert(2)</script>"\'>'
@@ -53,12 +55,14 @@ def test_the_address_of_a_ticket_opens_its_page_and_bob_approves(
         page.goto(change.ticket_url or "")
         page.locator("button", has_text="Approve").wait_for(timeout=PATIENCE * 1000)
         assert fits(page)
+        refuse_barriers(page)
         page.locator("select[name=approver]").select_option("carol")
         page.fill("[name=remark]", "go ahead")
         page.click("button >> text=Approve")
         ended(page, "FINISHED, approved")
         assert "go ahead" in page.locator("main").inner_text()
         assert fits(page)
+        refuse_barriers(page)
     workflow.settle(change.id)
     assert workflow.get(change.id).state == State.APPROVED
     assert "carol" in str(workflow.status(change.id))
@@ -91,11 +95,59 @@ def test_a_fault_is_armed_by_a_form_and_hits_the_next_create(
         page.click("button >> text=Arm")
         assert "lose_answer" in page.locator("td").first.inner_text()
         assert fits(page)
+        refuse_barriers(page)
         change = workflow.apply(subject="collector-42", **ASKED)
         page.goto("/")
         assert "no answer (fault: lose_answer)" in page.locator("main").inner_text()
         assert fits(page)
     assert [one.sn for one in sandbox.tickets()] == [change.sn]
+
+
+def test_a_page_loads_itself_again_unless_a_person_stops_it(
+    sandbox: Sandbox, workflow: Workflow, watched: Watched
+) -> None:
+    """The box stays off on the next page, and a person who is in a link is not taken away from it."""
+    with watched(sandbox.root) as page:
+        page.clock.install()
+        page.goto("/")
+        page.uncheck("#again")
+        page.click("nav >> text=Tickets")
+        change = workflow.apply(subject="collector-42", **ASKED)
+        shown = page.locator("td", has_text=change.sn)
+        page.clock.run_for(20_000)
+        page.check("#again")
+        page.locator("nav a").first.focus()
+        page.clock.run_for(20_000)
+        assert shown.count() == 0
+        page.locator("nav a").first.blur()
+        shown.first.wait_for(timeout=PATIENCE * 1000)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_open_to_everybody(
+    sandbox: Sandbox, workflow: Workflow, watched: Watched, width: int, scheme: Scheme
+) -> None:
+    """Tickets that wait, have ended or do not exist, armed faults, and a form that was refused."""
+    for name in ("first", "second"):
+        workflow.apply(subject=name, **ASKED)
+    sandbox.wait(lambda ledger: all(one.step_running for one in ledger.tickets()))
+    sandbox.reject(1, approver="bob", remark="y" * 200)
+    with watched(sandbox.root, width) as page:
+        page.emulate_media(color_scheme=scheme)
+        page.goto("/")
+        page.uncheck("#again")
+        page.goto("/misbehave/")
+        page.select_option("[name=kind]", "hold")
+        page.click("button >> text=Arm")
+        for path in ("/", "/tickets/1/", "/tickets/2/", "/tickets/nowhere/", "/misbehave/"):
+            page.goto(path)
+            assert fits(page), path
+            refuse_barriers(page)
+        page.fill("[name=seconds]", "soon")
+        page.click("button >> text=Arm")
+        assert page.locator("[role=alert]").count() == 1
+        refuse_barriers(page)
 
 
 def test_texts_of_a_ticket_do_not_run(sandbox: Sandbox, workflow: Workflow, watched: Watched) -> None:

@@ -19,7 +19,7 @@ _MOST = 200
 
 
 def inbox(sandbox: Sandbox, calls: CallLog) -> str:
-    """Return the page, which loads itself again every five seconds."""
+    """Return the page, which loads itself again every five seconds until a person stops it."""
     tickets = sandbox.tickets()[::-1]
     waiting = [one for one in tickets if one.current_status is Status.RUNNING and one.step_running]
     others = [one for one in tickets if one not in waiting]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8882; --blue: #1d4ed8; --bad: #b91c1c; }
 @media (prefers-color-scheme: dark) { :root { --blue: #93c5fd; --bad: #fca5a5; } }
-* { box-sizing: border-box; }
+* { box-sizing: border-box; } html { background: Canvas; color: CanvasText; }
 body { font: 16px/1.5 system-ui, "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; max-width: 64rem;
   margin: 0 auto; padding: 1rem; }
 header { display: flex; gap: 1.5rem; align-items: baseline; border-bottom: 1px solid var(--line); }
@@ -38,8 +38,19 @@ const follow = () => {
 };
 addEventListener("hashchange", follow);
 follow();
+const again = document.getElementById("again");
+if (again) {
+  again.checked = sessionStorage.getItem("again") !== "no";
+  again.addEventListener("change", () => sessionStorage.setItem("again", again.checked ? "yes" : "no"));
+  setInterval(() => {
+    if (again.checked && !document.activeElement.closest("form, a")) location.reload();
+  }, again.dataset.seconds * 1000);
+}
 """
-"""The address of a ticket has its id in the fragment, as BK-ITSM's own pages do, which a browser sends to no server."""
+"""The address of a ticket has its id in the fragment, as BK-ITSM's own pages do, which a browser sends to no server.
+
+A page that loads itself again has a box that stops it, and leaves a form or a link alone in which a person is.
+"""
 
 _DIGEST = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
 HEADERS = {
@@ -59,19 +70,22 @@ def document(title: str, *parts: str, problem: str = "", refresh: int = 0) -> st
         title: The heading, as text.
         parts: The contents, as HTML.
         problem: What went wrong, as text; empty if nothing did.
-        refresh: The seconds after which a browser loads the page again; 0 for never.
+        refresh: The seconds after which a browser loads the page again, unless a person stops it; 0 for never.
     """
-    again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
+    every = "every second" if refresh == 1 else f"every {refresh} seconds"
+    box = f'<input type="checkbox" id="again" data-seconds="{refresh}" checked>'
+    again = f'<label class="check">{box}Load this page again {every}</label>' if refresh else ""
     said = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
     return "\n".join(
         (
-            f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">{again}',
+            '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)} · BK-ITSM sandbox</title><style>{_STYLE}</style></head><body>",
             '<header><strong>BK-ITSM sandbox</strong><nav class="row"><a href="/">Tickets</a>',
             '<a href="/misbehave/">Misbehave</a></nav></header>',
             f"<main><h1>{escape(title)}</h1>",
             said,
+            again,
             *parts,
             f"</main><script>{_SCRIPT}</script></body></html>",
         )
