@@ -204,6 +204,11 @@ def with_what_is_granted_also_refused() -> WorkflowDefinition:
     return deployment(parts=attrs.evolve(roles(), refused=Stage.GRANTED))
 
 
+def with_an_effect_in_two_states() -> WorkflowDefinition:
+    """Two states name one effect."""
+    return attrs.evolve(deployment(), effects={Stage.LIVE: ("tell",), Stage.REFUSED: ("tell",)})
+
+
 # ---------------------------------------------------------------- built, and defective
 
 
@@ -387,3 +392,8 @@ def counting() -> WorkflowDefinition:
 
     measure = Transition(trigger=Verb.PAUSE, sources=(Stage.GRANTED,), dest=None, evidence=Deployed, update=counted)
     return deployment(DEPLOY, measure)
+
+
+def with_an_effect_for_each_state() -> WorkflowDefinition:
+    """Return a correct workflow in which two states have an effect each, whose functions may be the same."""
+    return attrs.evolve(deployment(), effects={Stage.LIVE: ("tell",), Stage.REFUSED: ("tell_refused",)})

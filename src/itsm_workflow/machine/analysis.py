@@ -347,7 +347,7 @@ def _effects(definition: WorkflowDefinition) -> Iterator[str]:
 
 def wrong_effects(definition: WorkflowDefinition, effects: Mapping[Any, Any]) -> Iterator[str]:
     """Yield the problems of the effect names by state: an unknown state, an invalid name, or a duplicate name."""
-    known, seen = set(definition.states), set[str]()
+    known, seen = set(definition.states), dict[str, object]()
     for state, names in effects.items():
         if state not in known:
             yield f"effects name the unknown state {state!r}; {definition.name} has {', '.join(definition.states)}"
@@ -360,11 +360,17 @@ def wrong_effects(definition: WorkflowDefinition, effects: Mapping[Any, Any]) ->
             if not isinstance(name, str) or not _EFFECT.fullmatch(name):
                 rule = "a name has 1 to 64 letters, digits and _ . : / -, and begins with a letter or digit"
                 yield f"effects of state {state}: {rule}, not {name!r}"
-            elif name == WITHDRAW or name in seen:
-                taken = "the library's own" if name == WITHDRAW else "the name of another effect"
-                yield f"effect {name!r} of state {state}: that is {taken}"
+            elif name == WITHDRAW:
+                yield f"effect {name!r} of state {state}: that is the library's own"
+            elif name not in seen:
+                seen[name] = state
+            elif seen[name] == state:
+                yield f"effect {name!r} is named twice in state {state}, aliases included: name it once"
             else:
-                seen.add(name)
+                yield (
+                    f"effect {name!r} is named in two states, {seen[name]} and {state}, but a name belongs to one "
+                    f"state: give it another name in {state}, such as '{name}_{state}', and the same function"
+                )
 
 
 def moves(definition: WorkflowDefinition) -> Iterator[Transition]:

@@ -48,6 +48,13 @@ REFUSED = [
         zoo.with_what_is_granted_also_refused,
         "grants: state granted plays the part refused, in which no change is approved",
     ),
+    (
+        zoo.with_an_effect_in_two_states,
+        (
+            "effect 'tell' is named in two states, live and refused, but a name belongs to one state: "
+            "give it another name in refused, such as 'tell_refused', and the same function"
+        ),
+    ),
     (zoo.with_evidence_that_is_no_attrs_class, "evidence type date is not an attrs class, so it cannot be stored"),
 ]
 OF_THE_SHAPE = {"trap", "library", "roles", "grants"}
@@ -114,6 +121,11 @@ def test_nothing_is_wrong_with_a_host_that_goes_on_after_the_approval() -> None:
 def test_values_that_go_on_for_ever_come_to_an_end() -> None:
     """A count that a host keeps makes each change another one; enough of them are tried."""
     assert lint(zoo.counting()).findings == ()
+
+
+def test_two_states_that_name_an_effect_each_are_accepted() -> None:
+    """The name that the refusal of one name in two states proposes is one of these."""
+    assert zoo.with_an_effect_for_each_state().effects[zoo.Stage.REFUSED] == ("tell_refused",)
 
 
 @pytest.mark.parametrize(("build", "told"), REFUSED, ids=lambda value: getattr(value, "__name__", ""))

@@ -333,11 +333,15 @@ def test_an_invalid_effect_name_is_named(name: object) -> None:
 
 
 def test_a_repeated_effect_name_is_named() -> None:
-    """Also across states; the name of the library's own withdrawal is taken."""
-    found = wrong_effects(COLLECTOR_CHANGE, {"approved": ("a", "s" * 64), "rejected": ("a", WITHDRAW)})
+    """In one state, or with both states and another name; the name of the library's own withdrawal is taken."""
+    found = wrong_effects(COLLECTOR_CHANGE, {"approved": ("a", "b", "b", "s" * 64), "rejected": ("a", WITHDRAW)})
 
     assert list(found) == [
-        "effect 'a' of state rejected: that is the name of another effect",
+        "effect 'b' is named twice in state approved, aliases included: name it once",
+        (
+            "effect 'a' is named in two states, approved and rejected, but a name belongs to one state: "
+            "give it another name in rejected, such as 'a_rejected', and the same function"
+        ),
         f"effect {WITHDRAW!r} of state rejected: that is the library's own",
     ]
 

@@ -97,11 +97,14 @@ def test_effects_of_the_initial_state_are_refused() -> None:
     [
         (
             {State.APPROVED: [Effect("start", nothing), Effect("start", nothing)]},
-            "effect 'start' of state approved: that is the name of another effect",
+            "effect 'start' is named twice in state approved, aliases included: name it once",
         ),
         (
             {State.APPROVED: [Effect("start", nothing)], State.REJECTED: [Effect("start", nothing)]},
-            "effect 'start' of state rejected: that is the name of another effect",
+            (
+                "effect 'start' is named in two states, approved and rejected, but a name belongs to one state: "
+                "give it another name in rejected, such as 'start_rejected', and the same function"
+            ),
         ),
         (
             {State.APPROVED: [Effect(WITHDRAW, nothing)]},
@@ -143,7 +146,7 @@ def test_what_is_no_effect_is_refused() -> None:
         ([Effect("start it", nothing)], "not 'start it'"),
         ([Effect("s" * 65, nothing)], "a name has 1 to 64"),
         ([Effect("start\n", nothing)], "a name has 1 to 64"),
-        ([Effect("a", nothing, ("b",)), Effect("b", nothing)], "effect 'b' of state approved: that is the name of"),
+        ([Effect("a", nothing, ("b",)), Effect("b", nothing)], "effect 'b' is named twice in state approved, aliases"),
         ([Effect("a", nothing, (WITHDRAW,))], "effect 'withdraw' of state approved: that is the library's own"),
     ],
 )
