@@ -71,6 +71,14 @@ class Checks:
 
 
 @attrs.frozen(kw_only=True)
+class Build:
+    """A report of a build."""
+
+    number: int
+    finished_at: dt.datetime
+
+
+@attrs.frozen(kw_only=True)
 class Hosts:
     """A report of the hosts that are in use."""
 
@@ -118,6 +126,38 @@ def logged_if_many_failed(facts: Facts) -> ChangeRequest:
     """Add to a list without end, in one of two branches."""
     failed = facts.expect(Checks).failed
     return _with_log(facts, [*_log(facts), failed] if failed > LOGGED else _log(facts))
+
+
+def keyed_by_number(facts: Facts) -> ChangeRequest:
+    """Add a key for each build."""
+    return _with_key(facts, f"build-{facts.expect(Build).number}")
+
+
+def keyed_by_end(facts: Facts) -> ChangeRequest:
+    """Add a key for each end of a build."""
+    return _with_key(facts, facts.expect(Build).finished_at.isoformat())
+
+
+def keyed_by_day(facts: Facts) -> ChangeRequest:
+    """Add a key for each day."""
+    return _with_key(facts, facts.now.date().isoformat())
+
+
+def keyed_by_each_host(facts: Facts) -> ChangeRequest:
+    """Add a key for each host of a list."""
+    hosts = facts.expect(Hosts).hosts
+    return attrs.evolve(facts.change, data={**facts.change.data, **dict.fromkeys(hosts, True)})
+
+
+def keyed_by_newest_number(facts: Facts) -> ChangeRequest:
+    """Keep the key of the newest build alone."""
+    build = facts.expect(Build)
+    return attrs.evolve(facts.change, data={"builds": {str(build.number): build.finished_at.isoformat()}})
+
+
+def with_as_many_places(facts: Facts) -> ChangeRequest:
+    """Keep as many values as the number of the newest build."""
+    return attrs.evolve(facts.change, data={"places": list(range(facts.expect(Build).number))})
 
 
 def is_old(facts: Facts) -> str | None:
@@ -257,6 +297,17 @@ def that_is_wrong_for_certain_evidence() -> WorkflowDefinition:
     )
 
 
+def that_adds_a_key_for_each_report() -> WorkflowDefinition:
+    """A dictionary gets one more key for each number, time, day or host of a list."""
+    built, spread = {"evidence": Build}, {"evidence": Hosts}
+    return order(
+        row(Verb.NOTE, Stage.GRANTED, None, update=keyed_by_number, **built),
+        row(Verb.COUNT, Stage.GRANTED, None, update=keyed_by_end, **built),
+        row(Verb.CHECK, Stage.GRANTED, None, update=keyed_by_day, **built),
+        row(Verb.SPREAD, Stage.GRANTED, None, update=keyed_by_each_host, **spread),
+    )
+
+
 # ---------------------------------------------------------------- right
 
 
@@ -269,6 +320,8 @@ def that_keeps_within_bounds() -> WorkflowDefinition:
     definition = order(
         row(Verb.NOTE, Stage.GRANTED, None, update=logged_at_most),
         row(Verb.COUNT, Stage.GRANTED, None, update=tallied),
+        row(Verb.CHECK, Stage.GRANTED, None, update=keyed_by_newest_number, evidence=Build),
+        row(Verb.SPREAD, Stage.GRANTED, None, update=with_as_many_places, evidence=Build),
         row(Verb.RETRY, Stage.FAILED, Stage.DRAFT),
         row(Verb.STOP, Stage.GRANTED, Stage.FAILED, guard=is_old),
         effects={Stage.GRANTED: ("order",), Stage.FAILED: ("clean",), Stage.REFUSED: ("tell",)},
@@ -295,3 +348,7 @@ def _log(facts: Facts) -> list[object]:
 
 def _with_log(facts: Facts, log: list[object]) -> ChangeRequest:
     return attrs.evolve(facts.change, data={**facts.change.data, "log": log})
+
+
+def _with_key(facts: Facts, key: str) -> ChangeRequest:
+    return attrs.evolve(facts.change, data={**facts.change.data, key: True})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,7 +16,7 @@ from itsm_workflow.machine.definition import FactMissingError
 from itsm_workflow.strict import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from itsm_workflow.lint.findings import LintFinding
     from itsm_workflow.lint.work import Work
@@ -25,6 +27,7 @@ TIMES = 300
 
 _THIRD = TIMES // 3
 _FEW = 4
+_DAY = dt.timedelta(days=1)
 
 
 def repeat_findings(work: Work, row: Transition, facts: Facts, *, thorough: bool) -> Iterator[LintFinding]:
@@ -39,11 +42,46 @@ def repeat_findings(work: Work, row: Transition, facts: Facts, *, thorough: bool
     state, trigger = facts.change.state, row.trigger.value
     if isinstance(row.trigger, Trigger) or state in work.final:
         return
-    is_repeated = work.returns(row, state)
-    sizes, planned = [], list[str]()
+    numbers = range(TIMES if work.returns(row, state) else 1)
+    sizes, planned = _sizes(row, facts, numbers, thorough=thorough, alike=True)
+    if planned and state in work.before:
+        message = f"the update of {trigger} plans effect {planned[0]} in {state}, before the approval"
+        yield error("early", message, state=state, trigger=trigger)
+    twice = [name for name in planned if planned.count(name) > 1]
+    if twice:
+        message = f"{trigger} plans effect {twice[0]} in {state} each time it is fired, so one approval plans it twice"
+        yield error("again", message, state=state, trigger=trigger)
+    is_growing = _grows(sizes)
+    if not is_growing:
+        sizes, _ = _sizes(row, facts, numbers, thorough=thorough, alike=False)
+        is_growing = _grows(sizes)
+        if is_growing:  # data that is larger for a larger number does not grow
+            alone, _ = _sizes(row, facts, numbers[-1:], thorough=thorough, alike=False)
+            is_growing = sizes[-1] - max(alone, default=0) >= TIMES
+    if is_growing:
+        message = (
+            f"the data grows each time {trigger} is fired in {state}, up to the largest size that can be stored: "
+            f"{sizes[-1]:,} characters after {TIMES} times; keep only the newest values and keys, or a count"
+        )
+        yield error("growth", message, state=state, trigger=trigger)
+
+
+def _sizes(
+    row: Transition, facts: Facts, numbers: Sequence[int], *, thorough: bool, alike: bool
+) -> tuple[list[int], list[str]]:
+    """Return the sizes of the data after each firing, and the names of the effects that the firings planned.
+
+    Args:
+        row: The row.
+        facts: The facts of the first firing.
+        numbers: The numbers of the firings.
+        thorough: Whether to go on also if the data does not grow at first.
+        alike: Whether the firings differ in the texts of the evidence alone, and not in its other values and the time.
+    """
+    sizes, planned = list[int](), list[str]()
     change = facts.change
-    for number in range(TIMES if is_repeated else 1):
-        after = _repeated(row, facts, change, number)
+    for number in numbers:
+        after = _repeated(row, facts, change, number, alike=alike)
         if after is None:
             break
         planned += [one.name for one in after.effects[len(change.effects) :] if one.name != WITHDRAW]
@@ -54,28 +92,26 @@ def repeat_findings(work: Work, row: Transition, facts: Facts, *, thorough: bool
             break
         if number == _FEW and not thorough and not all(one < two for one, two in itertools.pairwise(sizes)):
             break
-    if planned and state in work.before:
-        message = f"the update of {trigger} plans effect {planned[0]} in {state}, before the approval"
-        yield error("early", message, state=state, trigger=trigger)
-    twice = [name for name in planned if planned.count(name) > 1]
-    if twice:
-        message = f"{trigger} plans effect {twice[0]} in {state} each time it is fired, so one approval plans it twice"
-        yield error("again", message, state=state, trigger=trigger)
-    if len(sizes) == TIMES and min(sizes[-1] - sizes[-_THIRD], sizes[-_THIRD] - sizes[-2 * _THIRD]) >= _THIRD - 1:
-        message = (
-            f"the data grows each time {trigger} is fired in {state}, up to the largest size that can be stored: "
-            f"{sizes[-1]:,} characters after {TIMES} times; keep only the newest values, or a count"
-        )
-        yield error("growth", message, state=state, trigger=trigger)
+    return sizes, planned
 
 
-def _repeated(row: Transition, facts: Facts, change: ChangeRequest, number: int) -> ChangeRequest | None:
-    """Return the change after one more firing, with other texts and numbers in the evidence if the guard allows them.
+def _grows(sizes: Sequence[int]) -> bool:
+    if len(sizes) < TIMES:
+        return False
+    return min(sizes[-1] - sizes[-_THIRD], sizes[-_THIRD] - sizes[-2 * _THIRD]) >= _THIRD - 1
+
+
+def _repeated(
+    row: Transition, facts: Facts, change: ChangeRequest, number: int, *, alike: bool
+) -> ChangeRequest | None:
+    """Return the change after one more firing, with other values in the evidence if the guard allows them.
 
     None if the guard refuses, or if its guard or update fails, which another check reports.
     """
-    for evidence in (_numbered(facts.evidence, number), facts.evidence):
-        again = attrs.evolve(facts, change=change, evidence=evidence, seq=facts.seq + number)
+    other = _numbered(facts.evidence, number, alike=alike)
+    moments = (facts.now,) if alike else (facts.now + number * _DAY, facts.now)
+    for evidence, now in itertools.product((other, facts.evidence), moments):
+        again = attrs.evolve(facts, change=change, evidence=evidence, now=now, seq=facts.seq + number)
         try:
             after: object = row.update(again) if row.guard(again) is None else None
         except FactMissingError:
@@ -87,16 +123,32 @@ def _repeated(row: Transition, facts: Facts, change: ChangeRequest, number: int)
     return None
 
 
-def _numbered(evidence: object, number: int) -> object:
-    """Return evidence with another text in each text field, as a row of reports has."""
+def _numbered(evidence: object, number: int, *, alike: bool) -> object:
+    """Return evidence with another value in each field, as a row of reports has."""
     kind: Any = type(evidence)
     made: Any = evidence
-    texts = {
-        field.alias or field.name: f"{value} {number}"
-        for field in attrs.fields(kind)
-        if field.init and isinstance(value := getattr(evidence, field.name), str) and type(value) is str
-    }
     try:
-        return attrs.evolve(made, **texts)
-    except (TypeError, ValueError):  # a validator refuses it
+        values = {
+            field.alias or field.name: _other(value, number)
+            for field in attrs.fields(kind)
+            if field.init and (type(value := getattr(evidence, field.name)) is str or not alike)
+        }
+        return attrs.evolve(made, **values)
+    except (TypeError, ValueError, OverflowError):  # a validator refuses it, or a time is too late
         return evidence
+
+
+def _other(value: Any, number: int) -> object:  # noqa: ANN401 - a value of any type
+    """Return a value of the same type that differs for each number, or the value if none is known."""
+    kind: Any = type(value)
+    if kind is str:
+        return f"{value} {number}"
+    if kind in {int, float}:
+        return value + number
+    if kind is dt.datetime:
+        return value + number * _DAY
+    if kind in {tuple, list}:
+        return kind(_other(one, number) for one in value)
+    if kind in {dict, MappingProxyType}:
+        return kind({_other(key, number): one for key, one in value.items()})
+    return _numbered(value, number, alike=False) if attrs.has(kind) else value

@@ -59,6 +59,15 @@ OF_THE_TRIALS = [
             (DOUBT, "passed", "granted", "spread"),
         },
     ),
+    (
+        zoo.that_adds_a_key_for_each_report,
+        {
+            (ERROR, "growth", "granted", "note"),
+            (ERROR, "growth", "granted", "count"),
+            (ERROR, "growth", "granted", "check"),
+            (ERROR, "growth", "granted", "spread"),
+        },
+    ),
     (zoo.that_keeps_within_bounds, set()),
 ]
 MEANT = {check for _, found in (*OF_THE_WORK, *OF_THE_TRIALS) for _, check, _, _ in found}

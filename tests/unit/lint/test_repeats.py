@@ -1,0 +1,159 @@
+"""Data that grows by a key for each value of a report is found, whatever the type of the value."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from itsm_workflow import Facts, Form
+from itsm_workflow.lint.repeats import TIMES, repeat_findings
+from itsm_workflow.lint.work import Work
+from itsm_workflow.machine.engine import open_change
+from itsm_workflow.policy import Policy
+from tests.support import meanings as zoo
+from tests.support.meanings import Stage, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from itsm_workflow import ChangeRequest
+
+NOW = dt.datetime(2026, 3, 2, 8, 0, tzinfo=dt.UTC)
+LAST = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """A report with a value of any type."""
+
+    value: Any
+
+
+@attrs.frozen(kw_only=True)
+class Part:
+    """A value with a field."""
+
+    name: str
+
+
+@attrs.frozen(kw_only=True)
+class Limited:
+    """A report whose validator refuses other numbers."""
+
+    value: int = attrs.field(validator=attrs.validators.in_({1, 2}))
+
+
+def keyed(facts: Facts) -> ChangeRequest:
+    """Add a key for the value."""
+    return with_key(facts, str(facts.evidence.value))  # type: ignore[attr-defined]  # both types have one
+
+
+def with_key(facts: Facts, key: str) -> ChangeRequest:
+    """Add a key."""
+    return attrs.evolve(facts.change, data={**facts.change.data, key: True})
+
+
+def messages(
+    evidence: object,
+    *,
+    update: Callable[[Facts], ChangeRequest] = keyed,
+    guard: Callable[[Facts], str | None] = lambda _facts: None,
+    data: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """Return the findings about a row that stays in granted."""
+    row = zoo.row(Verb.NOTE, Stage.GRANTED, None, evidence=type(evidence), update=update, guard=guard)
+    definition = zoo.order(row)
+    drafted, _ = open_change(
+        definition,
+        change_id="01HY2V8Q0000000000000000AB",
+        subject="subject-1",
+        form=Form(title="a title", applicant="alice", approvers=("bob",)),
+        now=NOW,
+        actor="alice",
+    )
+    facts = Facts(
+        change=attrs.evolve(drafted, state="granted", data=data or {}),
+        evidence=evidence,
+        now=NOW,
+        policy=Policy(),
+        approval=definition.approval,
+        seq=2,
+        actor="alice",
+    )
+    found = list(repeat_findings(Work(definition), row, facts, thorough=False))
+    assert {one.check for one in found} <= {"growth"}
+    return [one.message for one in found]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a",
+        4,
+        1.5,
+        NOW,
+        ("a",),
+        ["a"],
+        {"a": True},
+        MappingProxyType({"a": True}),
+        Part(name="a"),
+        (Part(name="a"),),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_key_for_each_value_is_found(value: object) -> None:
+    """With what to do instead."""
+    [message] = messages(Report(value=value))
+    assert message.startswith("the data grows each time note is fired in granted, up to the largest size")
+    assert message.endswith(f"characters after {TIMES} times; keep only the newest values and keys, or a count")
+
+
+@pytest.mark.parametrize("value", [True, None, Stage.LIVE, LAST], ids=lambda value: type(value).__name__)
+def test_a_value_that_has_few_others_is_left(value: object) -> None:
+    """Neither does a time beyond the last year end the check."""
+    assert messages(Report(value=value)) == []
+
+
+def test_a_value_that_the_class_limits_is_left() -> None:
+    """Its keys are few, and the time of the firing is another one all the same."""
+    assert messages(Limited(value=1)) == []
+    assert len(messages(Limited(value=1), update=lambda facts: with_key(facts, str(facts.now)))) == 1
+
+
+def test_a_guard_that_limits_one_value_does_not_hide_a_key_for_another() -> None:
+    """The number must be the same, and the day may be another one; or the day, and the number may be."""
+    report = Report(value=4)
+
+    def is_four(facts: Facts) -> str | None:
+        return None if facts.expect(Report).value == 4 else "another one"
+
+    def is_today(facts: Facts) -> str | None:
+        return None if facts.now == NOW else "another day"
+
+    assert len(messages(report, guard=is_four, update=lambda facts: with_key(facts, str(facts.now.date())))) == 1
+    assert len(messages(report, guard=is_today)) == 1
+    assert messages(report, guard=is_four) == []
+
+
+def test_a_branch_for_one_number_is_still_found() -> None:
+    """The number stays while the texts differ."""
+
+    def logged_at_four(facts: Facts) -> ChangeRequest:
+        return with_key(facts, str(len(facts.change.data)) if facts.expect(Report).value == 4 else "other")
+
+    assert len(messages(Report(value=4), update=logged_at_four)) == 1
+    assert messages(Report(value=5), update=logged_at_four) == []
+
+
+def test_data_that_a_large_number_makes_large_is_not_growing() -> None:
+    """It is as large after one firing; what was there before does not count as added."""
+
+    def places(facts: Facts) -> ChangeRequest:
+        return attrs.evolve(facts.change, data={"places": list(range(facts.expect(Report).value))})
+
+    assert messages(Report(value=4), update=places) == []
+    assert len(messages(Report(value=4), data={"old": "x" * 90_000})) == 1
