@@ -10,6 +10,7 @@ from itsm_workflow.lint.due import due_findings
 from itsm_workflow.lint.exempted import sort_out
 from itsm_workflow.lint.findings import Severity, error
 from itsm_workflow.lint.shape import lead, shape_findings
+from itsm_workflow.lint.stuck import stuck_findings
 from itsm_workflow.lint.trials import Trials
 from itsm_workflow.lint.work import Work
 from itsm_workflow.text import kind_of
@@ -68,10 +69,12 @@ def lint(definition: WorkflowDefinition, *, samples: Iterable[object] = ()) -> L
     work = Work(definition)
     trials = Trials(definition, work, checked_samples(definition, samples))
     trials.run()
+    stuck = tuple(stuck_findings(definition, trials))  # it may note what is wrong with a guard
     found = [
         *shape_findings(definition),
         *work.findings(),
         *trials.findings(),
+        *stuck,
         *due_findings(definition, trials.situations),
     ]
     remaining, exempted = sort_out(definition, dict.fromkeys(found))

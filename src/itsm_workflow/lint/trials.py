@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, deque
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -17,6 +17,7 @@ from itsm_workflow.lint.repeats import repeat_findings
 from itsm_workflow.lint.samples import constants_of
 from itsm_workflow.lint.sampling import Sampler, WatchedFacts
 from itsm_workflow.lint.shape import lead
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.definition import FactMissingError
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted
@@ -40,6 +41,7 @@ _ACTOR, _OTHER_ACTOR = "alice", "carol"
 _EFFECT = "sampled"
 _PAUSES = (dt.timedelta(seconds=1), dt.timedelta(days=1))  # within and beyond every lease and quiet time
 _LATE = (dt.timedelta(days=30), dt.timedelta(days=400))  # for a row that needs a change older than that
+_OFTEN = 1000  # submissions
 _FIRED = 5
 _REPEATED = 200
 _KEPT = 16
@@ -54,6 +56,13 @@ class Situation:
     change: ChangeRequest
     seq: int
     now: dt.datetime
+    was_cleared: bool = False
+    """Whether a person has cleared its attention."""
+
+
+def submitted_often(situation: Situation) -> Situation:
+    """Return the situation of a change that was submitted again and again."""
+    return attrs.evolve(situation, change=attrs.evolve(situation.change, round=_OFTEN))
 
 
 class Trials:
@@ -102,15 +111,16 @@ class Trials:
                 if not self._passed[state, number]:
                     self._try(situation, row.trigger.value)
                     self._drain()
-        for state, number, row in list(self._never_passed()):  # some guards require a person other than the applicant
+        self._try_again(actor=_OTHER_ACTOR)  # some guards require a person other than the applicant
+        self._try_again(pauses=_LATE)  # a timer of the host may be slower than a day
+        self._try_again(submitted_often)
+
+    def _try_again(self, made: Callable[[Situation], Situation] = lambda one: one, **options: Any) -> None:
+        """Fire the triggers of the rows that no sample has passed yet, under other circumstances."""
+        for state, number, row in list(self._never_passed()):
             for situation in self.situations[state]:
                 if not self._passed[state, number]:
-                    self._try(situation, row.trigger.value, actor=_OTHER_ACTOR)
-                    self._drain()
-        for state, number, row in list(self._never_passed()):  # a timer of the host may be slower than a day
-            for situation in self.situations[state]:
-                if not self._passed[state, number]:
-                    self._try(situation, row.trigger.value, pauses=_LATE)
+                    self._try(made(situation), row.trigger.value, **options)
                     self._drain()
 
     def findings(self) -> Iterator[LintFinding]:
@@ -123,6 +133,17 @@ class Trials:
             trigger = row.trigger.value
             message = f"no sample passes {_name(row.guard)}, so {trigger} never leads from {state} to {lead(row)}"
             yield doubt("passed", message, state=state, trigger=trigger)
+
+    def passes(self, situation: Situation, row: Transition) -> bool:
+        """Return whether a sample passes a row, at some time and for some person."""
+        trigger, data = row.trigger.value, situation.change.data.values()
+        constants = (*self._constants[trigger], *(one for one in data if isinstance(one, int | float | str)))
+        made = (self._sampler.evidence(kind, situation.change, situation.now, constants) for kind in row.evidence_types)
+        sampled = [one for each, _ in made for one in each]
+        return any(
+            self._passes(row, self._facts(situation, evidence, situation.now + pause, actor))
+            for actor, pause, evidence in product((_ACTOR, _OTHER_ACTOR), (*_PAUSES, *_LATE), sampled)
+        )
 
     def _drain(self) -> None:
         while self._waiting:
@@ -155,15 +176,7 @@ class Trials:
             for place, evidence in enumerate(sampled):
                 if timeless.get(place) == []:
                     continue
-                facts = WatchedFacts(
-                    change=situation.change,
-                    evidence=evidence,
-                    now=now,
-                    policy=POLICY,
-                    approval=self._definition.approval,
-                    seq=situation.seq + 1,
-                    actor=actor,
-                )
+                facts = self._facts(situation, evidence, now, actor)
                 passing = timeless.get(place) or [(number, row) for number, row in rows if self._passes(row, facts)]
                 if not facts.time_was_read:
                     timeless[place] = passing
@@ -179,6 +192,17 @@ class Trials:
                     fired[number] += 1
                     if fired[number] <= _FIRED:
                         self._fire(situation, row, facts)
+
+    def _facts(self, situation: Situation, evidence: object, now: dt.datetime, actor: str) -> WatchedFacts:
+        return WatchedFacts(
+            change=situation.change,
+            evidence=evidence,
+            now=now,
+            policy=POLICY,
+            approval=self._definition.approval,
+            seq=situation.seq + 1,
+            actor=actor,
+        )
 
     def _evidence(self, kinds: Iterable[type], situation: Situation, trigger: str) -> Iterator[Any]:
         for kind in kinds:
@@ -249,7 +273,9 @@ class Trials:
             return
         self._note_all(self._meaning.of_change(row, facts.change, changed))
         if entry is not None:
-            self._keep_if_new(Situation(change=changed, seq=situation.seq + 1, now=facts.now), entry, row)
+            was_cleared = situation.was_cleared or row.trigger is Trigger.CLEAR_ATTENTION
+            made = Situation(change=changed, seq=situation.seq + 1, now=facts.now, was_cleared=was_cleared)
+            self._keep_if_new(made, entry, row)
 
     def _updates(self, row: Transition, facts: Facts) -> bool:
         """Return whether the row's update obeys the rules, and note the finding if it does not."""

@@ -13,6 +13,7 @@ from itsm_workflow.lint.exempted import sort_out
 from itsm_workflow.lint.work import Work
 from itsm_workflow.machine.exemption import EXEMPTABLE, Exemption
 from tests.support import meanings as zoo
+from tests.support import tries
 from tests.support.linted import linted
 from tests.support.meanings import Stage, Verb
 
@@ -59,6 +60,11 @@ OF_THE_TRIALS = [
             (DOUBT, "passed", "granted", "spread"),
         },
     ),
+    (tries.that_uses_up_its_tries, {(DOUBT, "stuck", "granted", ""), (DOUBT, "stuck", "failed", "")}),
+    (tries.that_ends_after_its_tries, set()),
+    (tries.that_another_person_ends_after_its_tries, set()),
+    (tries.that_needs_a_higher_number_each_time, set()),
+    (tries.that_asks_a_person_after_its_tries, set()),
     (
         zoo.that_adds_a_key_for_each_report,
         {
