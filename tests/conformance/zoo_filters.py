@@ -1,4 +1,4 @@
-"""Broken backends that are right while a query has one condition, whole pages and plain names."""
+"""Broken backends that are right while a query has one condition, whole pages, plain names and rows of one write."""
 
 # ruff: noqa: D102  # a class says what is broken, the port says what each method is for
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -160,7 +160,95 @@ class FiltersAPageLater(MemoryBackend):
         return attrs.evolve(page, rows=rows)
 
 
+class _IndexesTheFirst(PlainDict):
+    """Has an index of a column, which is written with the first commit of a change alone."""
+
+    column: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._index = PlainDict()
+
+    def _store(self, after: Changes, stored: Sequence[str]) -> None:
+        super()._store(after, stored)
+        for name in stored:
+            first: dict[str, Any] = {self.column: getattr(self._index._changes.get(name, after[name])[0], self.column)}
+            self._index._changes[name] = attrs.evolve(after[name][0], **first), ()
+
+    def find(self, query: Query, /) -> Rows:
+        self._check_open()
+        page = self._index.find(query)
+        return attrs.evolve(page, rows=tuple(self._changes[row.id][0] for row in page.rows))
+
+
+class IndexesTheFirstWorkflow(_IndexesTheFirst):
+    """Has an index of the workflow, which is written with the first commit of a change alone."""
+
+    column = "workflow"
+
+
+class IndexesTheFirstState(_IndexesTheFirst):
+    """Has an index of the state, which is written with the first commit of a change alone."""
+
+    column = "state"
+
+
+class IndexesTheFirstReason(_IndexesTheFirst):
+    """Has an index of the reason for attention, which is written with the first commit of a change alone."""
+
+    column = "attention"
+
+
+class IndexesTheFirstSubject(_IndexesTheFirst):
+    """Has an index of the subject, which is written with the first commit of a change alone."""
+
+    column = "subject"
+
+
+class IndexesTheFirstNumber(_IndexesTheFirst):
+    """Has an index of the ticket number, which is written with the first commit of a change alone."""
+
+    column = "ticket_sn"
+
+
+class IndexesTheFirstSubmission(_IndexesTheFirst):
+    """Has an index of the submission, which is written with the first commit of a change alone."""
+
+    column = "submission"
+
+
+class IndexesTheFirstDueTime(_IndexesTheFirst):
+    """Has an index of the due time, which is written with the first commit of a change alone."""
+
+    column = "due_at"
+
+
+class IndexesTheFirstUpdate(_IndexesTheFirst):
+    """Has an index of the time of the update, which is written with the first commit of a change alone."""
+
+    column = "updated_at"
+
+
+class EncodesTheWorkflow(MemoryBackend):
+    """Encodes the name of a workflow before it looks for it."""
+
+    def find(self, query: Query, /) -> Rows:
+        page = super().find(query)
+        (query.workflow or "").encode()
+        return page
+
+
+class EncodesReasons(MemoryBackend):
+    """Encodes the reasons for attention before it looks for them."""
+
+    def find(self, query: Query, /) -> Rows:
+        page = super().find(query)
+        "".join(query.attention or ()).encode()
+        return page
+
+
 _COMBINED, _ALL, _SPELLED = "conditions are combined", "The conditions that rows must meet.", "All texts are"
+_IMPOSSIBLE, _FOUND = "an impossible name finds nothing", "Return the row of that id as of the last commit"
 
 ZOO = {
     LooksUpStatesAlone: Caught(_COMBINED, _ALL, "A list of overdue changes also shows those that are not overdue."),
@@ -180,6 +268,26 @@ ZOO = {
     ),
     TakesNoReasonsForAnyInAState: Caught(
         _COMBINED, _ALL, "A list of pending changes for which a reader is allowed no reason shows all of them."
+    ),
+    IndexesTheFirstWorkflow: Caught(
+        _COMBINED, _ALL, "A change that a newer version of its workflow took over is not in the list of that workflow."
+    ),
+    IndexesTheFirstState: Caught(_COMBINED, _ALL, "A list of pending changes does not show those that were drafts."),
+    IndexesTheFirstReason: Caught(_COMBINED, _ALL, "A change that became overdue is not in the list of overdue ones."),
+    IndexesTheFirstSubject: Caught(_COMBINED, _ALL, "The history of a collector shows a change of another one."),
+    IndexesTheFirstNumber: Caught(
+        _COMBINED, _ALL, "The callback of a ticket finds no change, and is answered as wrong."
+    ),
+    IndexesTheFirstSubmission: Caught(_COMBINED, _ALL, "The gate reads an old approval instead of a new submission."),
+    IndexesTheFirstDueTime: Caught(
+        _COMBINED, _ALL, "A worker claims a change that is not due, and leaves out a due one."
+    ),
+    IndexesTheFirstUpdate: Caught(_COMBINED, _ALL, "A change that moved today is reported as stuck."),
+    EncodesTheWorkflow: Caught(
+        _IMPOSSIBLE, _FOUND, "A list of a workflow with a strange name is answered with an error of the server."
+    ),
+    EncodesReasons: Caught(
+        _IMPOSSIBLE, _FOUND, "A list of a strange reason for attention is answered with an error of the server."
     ),
     JoinsStates: Caught(
         "another spelling is another value", _SPELLED, "A state whose name has a comma finds changes of other states."

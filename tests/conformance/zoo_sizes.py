@@ -27,6 +27,14 @@ class CutsLongNames(MemoryBackend):
         return super().commit(cut)
 
 
+class CutsTheIdOfACursor(MemoryBackend):
+    """Begins a page after the first 255 characters of the cursor's id."""
+
+    def find(self, query: Query, /) -> Rows:
+        after = query.after and attrs.evolve(query.after, id=query.after.id[:255])
+        return super().find(attrs.evolve(query, after=after))
+
+
 class CutsLongEntries(MemoryBackend):
     """Keeps 65,535 bytes of an entry's document, as a column of that type does."""
 
@@ -159,6 +167,11 @@ ZOO = {
         "long texts are whole",
         "No text of a row or an entry may be longer than this",
         "Two collectors with a long common name become one subject.",
+    ),
+    CutsTheIdOfACursor: Caught(
+        "names that begin alike",
+        "``next`` is the cursor for the following page",
+        "A pass that comes to a change with a long id reads the same page again and again.",
     ),
     CutsLongEntries: Caught(
         "long texts are whole",

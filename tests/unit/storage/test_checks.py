@@ -168,7 +168,8 @@ def test_a_text_that_no_id_can_be_is_no_error() -> None:
     for text in ("", "a\0b", "\ud800"):
         check_id(text)
         check_history(text, 0, 1)
-        check_query(Query(ids=(text,), subject=text, states=(text,)))
+        check_query(Query(workflow=text, subject=text, open_subject=text))
+        check_query(Query(ids=(text,), states=(text,), attention=(text,), ticket_sns=(text,)))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import attrs
 from itsm_workflow.storage.protocol import Order, Query, cursor_at
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._model import Model
-from itsm_workflow.testing.conformance._rows import create
+from itsm_workflow.testing.conformance._rows import claim, create, follow
 from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ _TOGETHER = (
 )
 """Conditions that the library gives together, and a few more."""
 
+_MOVED = ("workflow", "state", "attention", "subject", "ticket_sn", "submission", "due_at", "updated_at")
+"""Columns by which a query finds or orders rows, and which a write can change."""
+
 _LISTS = ("ids", "states", "attention", "ticket_sns")
 _LIMIT = 2
 
@@ -51,14 +54,15 @@ class FilterPromises(Promises):
 
     @promise()
     def test_conditions_are_combined(self, backend: StorageBackend) -> None:
-        """A row is found if it meets all conditions, once, in the query's order and on its page.
+        """A row is found if it meets all conditions, as it is now, once, in the query's order and on its page.
 
         Port: "The conditions that rows must meet. None means "any"; an empty tuple means "none"."
         """
-        writes = combined_rows()
-        answer = backend.commit(writes)
-        assert answer == [None] * _ROWS, f"the commit of {_ROWS} new rows is answered {word(answer)}"
-        model = Model().after(writes, answer)
+        model = Model()
+        for what, writes in zip(("new rows", "rows of which one column changes"), combined_rows(), strict=True):
+            answer = backend.commit(writes)
+            assert answer == [None] * _ROWS, f"the commit of {_ROWS} {what} is answered {word(answer)}"
+            model = model.after(writes, answer)
         for conditions in _combinations():
             for order in Order:
                 query = Query(**conditions, order=order, limit=_ROWS)
@@ -68,8 +72,11 @@ class FilterPromises(Promises):
                     _check(model, empty, backend)
 
 
-def combined_rows() -> list[Write]:
-    """Return rows whose columns do not depend on each other, the same ones on every run."""
+def combined_rows() -> tuple[list[Write], list[Write]]:
+    """Return the two writes of each of some rows whose columns do not depend on each other, the same on every run.
+
+    The second write changes one column, another one in each of eight rows; a claim moves every other due time.
+    """
     dice = random.Random(_SEED)  # noqa: S311  # not for secrets
     columns: dict[str, tuple[Any, ...]] = {
         "workflow": ("log%", "log%", "logs"),
@@ -87,7 +94,15 @@ def combined_rows() -> list[Write]:
     rows[1] |= {"workflow": "logs", "state": "approved", "subject": "t", "open_subject": _HELD[0], "submission": 1}
     rows[2] |= dict.fromkeys(("due_at", "updated_at"), 5) | {"attention": "overdue", "ticket_sn": "REQ1"}
     rows[2] |= {"workflow": "log%", "state": "draft", "subject": "s", "open_subject": _HELD[1], "submission": 1}
-    return [create(f"row {number:02}", **row) for number, row in enumerate(rows)]
+    first, second = [], []
+    for number, row in enumerate(rows):
+        column = _MOVED[number % len(_MOVED)]
+        before = dice.choice([value for value in columns[column] if value != row[column]])
+        new = create(f"row {number:02}", **row | {column: before})
+        is_claim = column == "due_at" and number // len(_MOVED) % 2
+        first.append(new)
+        second.append(claim(new.row, row["due_at"]) if is_claim else follow(new.row, **row))
+    return first, second
 
 
 def _combinations() -> Iterator[dict[str, Any]]:

@@ -287,13 +287,14 @@ class FindPromises(Promises):
 
         Port: "Return the row of that id as of the last commit, with its form, or None."
         """
-        stored(backend, create("a", subject="a", ticket_sn="a"))
+        stored(backend, create("a", state="a", attention="a", subject="a", ticket_sn="a"))
         for name in ("a\0b", "a\0", "\0", "\ud800", "a' OR ''='", "a%", "_", '["a"]'):
             assert backend.get(name) is None
             assert backend.history(name).entries == ()
-            assert found(backend, ids=(name,)) == []
             assert found(backend, subject=name) == []
             assert found(backend, open_subject=name) == []
+            assert found(backend, workflow=name) == []
             assert found(backend, states=(name,), workflow=name) == []
-            assert found(backend, ticket_sns=(name,)) == []
-            assert found(backend, ticket_sns=(name, "a")) == ["a"]
+            for field in _SEVERAL:
+                assert found(backend, **{field: (name,)}) == [], field
+                assert found(backend, **{field: (name, "a")}) == ["a"], field

@@ -10,6 +10,7 @@ import attrs
 
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._comparing import SENTENCES, DiffersFromTheModel
 from itsm_workflow.testing.conformance._rows import (
     NOW,
     create,
@@ -166,11 +167,12 @@ class SpellingPromises(Promises):
 
     @promise()
     def test_names_that_begin_alike(self, backend: StorageBackend) -> None:
-        """Two long names that differ in the last character are two names, or are refused.
+        """Two long names that differ in the last character are two names, or are refused; a page ends between them.
 
         Port: "Workflow and subject while the change holds its subject, else None. Unique."
         """
         for column in _KEYS:
+            stored_ids: list[str] = []
             for length in _LENGTHS:
                 texts = ["x" * length + last for last in "ab"]
                 writes = [_with(column, text, f"{column} {length} {text[-1]}") for text in texts]
@@ -182,6 +184,9 @@ class SpellingPromises(Promises):
                     if query is not None:
                         names = found(backend, **query)
                         assert names == [write.row.id], f"find by {column} of {length + 1:,} characters"
+                stored_ids += [write.row.id for write in kept]
+            if column == "id":
+                _check_pages(backend, sorted(stored_ids))
 
     @promise()
     def test_joined_columns_stay_apart(self, backend: StorageBackend) -> None:
@@ -283,7 +288,25 @@ def _spelled(text: str) -> Write:
 
 def _with(column: str, text: str, change_id: str) -> Write:
     columns: dict[str, Any] = {column: text}
-    return create(text) if column == "id" else create(change_id, **columns)
+    return create(text, due_at=NOW, submission=1) if column == "id" else create(change_id, **columns)
+
+
+def _check_pages(backend: StorageBackend, names: list[str]) -> None:
+    """Read, one by one and in each order, the only changes of a store, whose times are equal."""
+    for order in Order:
+        query, before = Query(order=order, limit=1), "the beginning"
+        for name in names:
+            page = backend.find(query)
+            read = [row.id for row in page.rows]
+            if read != [name]:
+                found_ids = " and ".join(map(_end_of, read)) or "nothing"
+                what = f"a page ordered by {order}, from {before} on, has {found_ids}, must have {_end_of(name)}"
+                raise DiffersFromTheModel(SENTENCES["find"], what)
+            query, before = attrs.evolve(query, after=page.next), _end_of(name)
+
+
+def _end_of(name: str) -> str:
+    return f"an id of {len(name):,} characters that ends with {name[-2:]!a}"
 
 
 def _query_for(column: str, text: str) -> dict[str, Any] | None:
