@@ -434,3 +434,10 @@ def test_text_that_is_none_hides_no_row_behind_it(many: Path) -> None:
             names = found(backend, limit=limit)
             assert [name for name in names if name in NAMES] == [name for name in NAMES if name != NAMES[4]]
             assert "a\udcff" in names
+
+
+@pytest.mark.parametrize("name", ["\ud800", "x\ud800"])
+def test_a_name_that_cannot_be_encoded_finds_nothing(path: Path, name: str) -> None:
+    """An empty page of all changes is compared with the table; no change has such a name."""
+    with closing(SQLiteBackend(path)) as backend:
+        assert found(backend, Query(workflow=name)) == []
