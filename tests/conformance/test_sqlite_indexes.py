@@ -440,4 +440,4 @@ def test_text_that_is_none_hides_no_row_behind_it(many: Path) -> None:
 def test_a_name_that_cannot_be_encoded_finds_nothing(path: Path, name: str) -> None:
     """An empty page of all changes is compared with the table; no change has such a name."""
     with closing(SQLiteBackend(path)) as backend:
-        assert found(backend, Query(workflow=name)) == []
+        assert found(backend, workflow=name) == []
