@@ -70,7 +70,10 @@ def test_a_renamed_function_delivers_what_was_planned_under_its_alias() -> None:
     ("given", "told"),
     [
         ({"state": "nowhere"}, "effects name the unknown state 'nowhere'"),
-        ({"state": State.APPROVED, "name": "first"}, "effect 'first' is named twice in state approved, aliases included"),
+        (
+            {"state": State.APPROVED, "name": "first"},
+            "effect 'first' is named twice in state approved, aliases included",
+        ),
         ({"state": State.APPROVED}, "a name has 1 to 64 letters, digits and _ . : / -, .* not '<lambda>'"),
         (
             {"state": State.APPROVED, "name": "x", "aliases": "old"},
