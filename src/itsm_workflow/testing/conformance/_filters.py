@@ -63,6 +63,7 @@ class FilterPromises(Promises):
             answer = backend.commit(writes)
             assert answer == [None] * _ROWS, f"the commit of {_ROWS} {what} is answered {word(answer)}"
             model = model.after(writes, answer)
+            _check(model, Query(limit=_ROWS), backend)
         for conditions in _combinations():
             for order in Order:
                 query = Query(**conditions, order=order, limit=_ROWS)
