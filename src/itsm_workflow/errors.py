@@ -70,11 +70,7 @@ def _rebuild(cls: type[ItsmWorkflowError], args: tuple[object, ...], facts: dict
 
 
 class DefinitionError(ItsmWorkflowError):
-    """A workflow definition contradicts itself. The message lists each problem with its state or trigger.
-
-    Attributes:
-        problems: The problems, one by one, if the definition as a whole was checked; otherwise empty.
-    """
+    """A workflow definition contradicts itself. The message lists each problem, as ``problems`` does unless empty."""
 
     code = "definition.invalid"
     problems: tuple[str, ...] = ()
@@ -111,8 +107,7 @@ class TransitionRefused(ItsmWorkflowError):
         trigger: The trigger.
         reason: The reason for the refusal.
         operation: The operation, as the caller named it; the trigger if the refusal was raised below `Workflow`.
-        allowed: The operations that the caller may carry out on the change now, see `Workflow.allowed`; empty if the
-            refusal was raised below `Workflow`.
+        allowed: The operations that `Workflow.allowed` lists for the caller now; empty if raised below `Workflow`.
     """
 
     code = "machine.refused"
