@@ -19,7 +19,7 @@ unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 
-.PHONY: help demo quick test test-all test-services test-browser smoke lowest pictures test-compat conformance check lint types imports docs packaging coverage bench bench-peers faults mutants mutants-all requirements clean install-demo install-dev
+.PHONY: help demo quick test test-all test-services test-browser smoke lowest pictures test-compat conformance check lint types imports docs catalogues packaging coverage bench bench-peers faults mutants mutants-all requirements clean install-demo install-dev
 
 help:
 	@echo "make demo          run the demonstration: change requests against a stand-in of BK-ITSM on this machine"
@@ -34,7 +34,8 @@ help:
 	@echo "make lowest        run the tests of the machine, the codec, the client and the Django app with the lowest versions of the dependencies"
 	@echo "make conformance   try every promise of the storage port a hundred times on each of our backends (an hour)"
 	@echo "make check         lint, types, import contracts, documentation, packaging"
-	@echo "make docs          build the documentation into docs/_build/html"
+	@echo "make docs          build the documentation into docs/_build/html, in English and Chinese"
+	@echo "make catalogues    bring the catalogues of the Chinese documentation up to date, in docs/locale"
 	@echo "make bench         measure changes, commits to files and servers, and the API client beside the libraries below them"
 	@echo "make bench-peers   install the other libraries with which make bench compares a change's life"
 	@echo "make coverage      run all tests, on servers too, and measure what they reach"
@@ -125,6 +126,17 @@ docs: install-dev
 	@echo "==> documentation"
 	@$(BIN)/python -m sphinx -n -W -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+	@echo "==> documentation in Chinese"
+	@$(BIN)/python -m sphinx -q -b gettext docs docs/_build/gettext
+	@$(BIN)/python -m tests.documents.catalogues docs/_build/gettext
+	@$(BIN)/python -m sphinx -n -W -q -D language=zh_CN -b html docs docs/_build/html/zh-cn
+	@echo "docs/_build/html/zh-cn/index.html"
+
+catalogues: install-dev
+	@echo "==> the sentences of the documentation, for their translation"
+	@$(BIN)/python -m sphinx -q -b gettext docs docs/_build/gettext
+	@$(BIN)/sphinx-intl update -p docs/_build/gettext -d docs/locale -l zh_CN -w 0 --no-obsolete
+	@rm -rf docs/locale/zh_CN/LC_MESSAGES/zh docs/locale/zh_CN/LC_MESSAGES/changelog.po # in one language only
 
 packaging: install-dev
 	@echo "==> source distribution and wheel"

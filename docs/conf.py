@@ -44,9 +44,27 @@ nitpick_ignore_regex = [
     ("py:class", r"(P(\.args|\.kwargs)?|StateT|DueRule|EffectFunction|FormCheck|Guard|Headers|Machine|Update)"),
 ]
 
+locale_dirs = ["locale"]  # `make docs` builds Chinese too, from these catalogues
+gettext_compact = False  # a catalogue for each page
+gettext_location = False  # so that a catalogue changes with its page's sentences alone
+gettext_uuid = False
+figure_language_filename = "{path}{basename}-zh{ext}"  # where there is a picture in Chinese, its pages show it
+
 html_theme = "furo"
 html_static_path = ["_static"]
-html_css_files = ["wide.css"]
+templates_path = ["_templates"]
+# The sidebar of the theme, with a link to the same page in the other language.
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/language.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
+html_css_files = ["site.css"]
 html_title = "itsm-workflow"
 html_show_sphinx = False
 html_copy_source = False

@@ -36,8 +36,13 @@ DUE_AIM = 0.015
 _NOW = dt.datetime.now(dt.UTC)
 
 
-def copies(waiting: Model, approved: Model) -> Iterator[Write]:
-    """Yield a million changes: nine of ten were approved, the others wait, and one of a hundred needs attention."""
+def copies(count: int = COUNT) -> Iterator[Write]:
+    """Yield changes: nine of ten were approved, the others wait, and one of a hundred needs attention.
+
+    Args:
+        count: The number of changes.
+    """
+    waiting, approved = _models()
     flagged = attrs.evolve(
         waiting,
         stored=attrs.evolve(
@@ -47,17 +52,17 @@ def copies(waiting: Model, approved: Model) -> Iterator[Write]:
             ),
         ),
     )
-    for number in range(COUNT):
+    for number in range(count):
         # The due times are in another order than the ids: neighbours in the index are not neighbours in the table.
-        due_at = _NOW + dt.timedelta(seconds=number * 7919 % COUNT - COUNT / 2)
+        due_at = _NOW + dt.timedelta(seconds=number * 7919 % count - count / 2)
         if number % 10:
             yield approved.copy(number, due_at=None)
         else:
             yield (waiting if number % 100 else flagged).copy(number, due_at=due_at)
 
 
-def build(path: Path) -> None:
-    """Make the store."""
+def _models() -> tuple[Model, Model]:
+    """Return a change that waits and one that was approved."""
     with closing(open_storage("memory://")) as memory:
         workflow = open_workflow(memory, "inline")
         callback = filed(workflow, "collector-1")
@@ -67,7 +72,7 @@ def build(path: Path) -> None:
         approved = Model.of(memory, workflow, change.id)
     if approved.stored.change.state != "approved":
         raise RuntimeError("the change was not approved")
-    fill(path, copies(waiting, approved))
+    return waiting, approved
 
 
 def due_page(store: StorageBackend, raw: sqlite3.Connection) -> list[Row]:
@@ -134,7 +139,7 @@ def rows() -> list[Row]:
     """Measure a due page, and lists by state and by attention."""
     with quiet(), tempfile.TemporaryDirectory(dir=Path.cwd()) as place:
         path = Path(place) / "million.db"
-        build(path)
+        fill(path, copies())
         with closing(open_storage(f"sqlite:///{path}")) as store, closing(sqlite3.connect(path)) as raw:
             workflow = open_workflow(store, "later")
             return [

@@ -236,26 +236,27 @@ def test_a_page_is_named_and_ordered_for_a_screen_reader(workflow: Workflow, sit
             )
 
 
-@pytest.mark.parametrize(("width", "language", "scheme"), [(1440, "en", "light"), (400, "zh-CN", "dark")])
+@pytest.mark.parametrize(("language", "suffix"), [("en", ""), ("zh-CN", "-zh")])
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (400, "dark")])
 def test_the_pictures_of_the_documents_are_taken(  # noqa: PLR0917 - fixtures and parameters
     workflow: Workflow,
     site: str,
     watched: Watched,
     pytestconfig: pytest.Config,
     width: int,
-    language: str,
     scheme: Scheme,
+    language: str,
+    suffix: str,
 ) -> None:
     """With ``--pictures`` they replace those of the documents; each shows a page that is not empty."""
     folder = ROOT / ("docs/pictures" if pytestconfig.getoption("--pictures") else "build/pictures")
     folder.mkdir(parents=True, exist_ok=True)
     change = workflow.resolve("collector-9")
-    pages = {"overview": "/", "list": "/changes/", "change": f"/changes/{change.id}/", "reconcile": "/reconcile/"}
-    pages["act"] = f"/changes/{change.id}/resend/"
+    pages = {"overview": "/", "change": f"/changes/{change.id}/"}
     with watched(site, width, language) as page:
         page.emulate_media(color_scheme=scheme)
         log_in(page)
         for name, path in pages.items():
             page.goto(path)
-            taken = page.screenshot(path=folder / f"console-{name}-{width}.png")
+            taken = page.screenshot(path=folder / f"console-{name}-{width}{suffix}.png")
             assert len(taken) > 15_000

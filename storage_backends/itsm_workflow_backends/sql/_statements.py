@@ -132,6 +132,8 @@ class Statements:
         return select(func.count(), *sums).select_from(rows)
 
     def _one_of(self, column: Column[str], texts: list[str]) -> ColumnElement[bool]:
+        if len(texts) == 1:  # PostgreSQL reads the index of an equal value in the order of the ids, and does not sort
+            return column == texts[0]
         if self._is_postgresql:  # one parameter for any number of texts, of which a statement has at most 65,535
             return column == any_(cast(texts, ARRAY(Text)))
         return column.in_(texts)

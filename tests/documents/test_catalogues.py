@@ -1,0 +1,81 @@
+"""The catalogues of the Chinese documentation say what the English pages say, in the words of the platform."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.documents.catalogues import CATALOGUES, code_in, differences, links_in, pages, sentences
+from tests.documents.test_chinese_words import PLAIN, SPACING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHINESE = r"[\u4e00-\u9fff]"
+PAGES = pages(CATALOGUES)
+
+
+def written(folder: Path, **texts: str) -> Path:
+    """Write a catalogue of one page and return its folder."""
+    folder.mkdir()
+    lines = [f'msgid "{source}"\nmsgstr "{text}"\n' for source, text in texts.items()]
+    header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n'
+    (folder / "page.po").write_text("\n".join([header, *lines]), encoding="utf-8")
+    return folder
+
+
+def prose_of(text: str) -> str:
+    """Return a sentence without its code and the targets of its links."""
+    return re.sub(r"(:[a-z:]+:)?`+[^`]+`+", "`x`", re.sub(r"\]\([^)]*\)", "]", text))
+
+
+def test_each_page_has_its_catalogue() -> None:
+    """Otherwise the tests below would pass for an empty folder."""
+    docs = CATALOGUES.parents[2]
+    written = {path.relative_to(docs).with_suffix("").as_posix() for path in docs.rglob("*.md")}
+    chinese = {page for page in written if page.startswith(("zh/", "_", "pictures/"))}
+    assert written - chinese - {"changelog"} == set(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_sentence_is_translated_with_its_code_and_its_links(page: str) -> None:
+    """A name in another spelling, or a link to another page, would lead a reader astray."""
+    wrong = [
+        source
+        for source, text in sentences(PAGES[page]).items()
+        if not text or code_in(source) != code_in(text) or links_in(source) != links_in(text)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_catalogues_use_the_words_of_the_platform(page: str) -> None:
+    """With spaces and punctuation as a reader of Chinese expects them."""
+    texts = map(prose_of, sentences(PAGES[page]).values())
+    hits = [(hit[0], text) for text in texts for rule in {**PLAIN, **SPACING} for hit in re.finditer(rule, text)]
+    assert hits == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_sentence_of_words_is_in_chinese(page: str) -> None:
+    """English that was copied is not a translation."""
+    texts = map(prose_of, sentences(PAGES[page]).values())
+    assert [text for text in texts if re.search(r"[a-z]{3,} [a-z]{3,}", text) and not re.search(CHINESE, text)] == []
+
+
+def test_a_missing_and_a_former_sentence_are_found(tmp_path: Path) -> None:
+    """`make docs` ends with an error for each."""
+    templates = written(tmp_path / "templates", kept="", new="")
+    catalogues = written(tmp_path / "catalogues", kept="保留", former="从前")
+    found = differences(templates, catalogues)
+    assert found == ["page: not translated: new", "page: no longer in the page: former"]
+
+
+def test_a_page_that_was_removed_is_found(tmp_path: Path) -> None:
+    """Its catalogue would stay for ever."""
+    (tmp_path / "templates").mkdir()
+    assert differences(tmp_path / "templates", written(tmp_path / "old", kept="保留")) == [
+        "page: no page has that name"
+    ]
