@@ -211,7 +211,7 @@ ZOO = {
     EndsAHistoryAtABlock: Caught(
         "thousands of entries",
         "numbered 1 to ``seq``",
-        "The end of a long history is missing, and the change is reported as forged.",
+        "The end of a long history is missing, and the history is reported as forged.",
     ),
     AnswersForAThousand: Caught(
         "a batch of two thousand",

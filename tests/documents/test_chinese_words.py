@@ -52,12 +52,17 @@ def prose_of(text: str) -> str:
     return re.sub(r"`[^`\n]+`", "`x`", re.sub(r"\]\([^)]*\)", "]", text))
 
 
-def names_in_code() -> list[str]:
-    """Return every Chinese name that the code and the pages of Django's admin show."""
+def labels_in(language: str) -> list[str]:
+    """Return the names of states, acts and the like in a language."""
     tables: list[Mapping[Any, labels.Label]] = [STATES, WORDS_OF_TICKETS, labels.OUTCOMES, labels.ATTENTION, ADVICE]
     tables += [labels.TRIGGERS, labels.FACTS, labels.VALUES, labels.OPERATIONS, SENTENCES]
     named = [one for table in tables for one in table.values()]
-    found = [one["zh"] for one in [*named, labels.UNKNOWN, labels.UNDELIVERED]]
+    return [one[language] for one in [*named, labels.UNKNOWN, labels.UNDELIVERED]]
+
+
+def names_in_code() -> list[str]:
+    """Return every Chinese name that the code and the pages of Django's admin show."""
+    found = labels_in("zh")
     found += [*PHRASES.values(), *FINDINGS.values(), *REASONS.values(), *RULES.values(), *ERRORS.values()]
     return found + re.findall(r'^msgstr "(.+)"$', CATALOGUE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 

@@ -31,7 +31,7 @@ LABELS: Mapping[str, Mapping[str, str]] = ReadOnlyDict(
             ("RUNNING", "处理中", "In progress"),
             ("SUSPENDED", "挂起", "Suspended"),
             ("RESOLVED", "已解决", "Resolved"),
-            ("CONFIRMED", "待确认", "Confirmed"),
+            ("CONFIRMED", "待确认", "To be confirmed"),
             ("FINISHED", "已完成", "Finished"),
             ("TERMINATED", "已终止", "Terminated"),
             ("REVOKED", "已撤销", "Withdrawn"),

@@ -104,7 +104,7 @@ class CeleryTasks:
         stored as due, so the next pass settles it.
 
         Raises:
-            Exception: The broker was not reached in time, or refused the message; kombu has an ``OperationalError``.
+            Exception: The broker was not reached in time, or refused the message; kombu raises ``OperationalError``.
         """
         check_text("settle_later(change_id)", change_id)
         # A connection of its own: those of the app's pool wait and repeat as the host has configured, maybe forever.
