@@ -22,6 +22,7 @@ from tests.conformance import (
     zoo_spelling,
     zoo_taking_over,
     zoo_undoing,
+    zoo_unique,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tests.conformance.caught import Caught
 
 COLLECTION: Mapping[str, Mapping[Any, Caught]] = {
-    "Answers, versions and unique values": {**zoo_answers.ZOO, **zoo.ZOO},
+    "Answers, versions and unique values": {**zoo_answers.ZOO, **zoo.ZOO, **zoo_unique.ZOO},
     "Queries": zoo_filters.ZOO,
     "Many values": zoo_many.ZOO,
     "Sizes and numbers": zoo_sizes.ZOO,

@@ -143,7 +143,7 @@ def test_a_failing_test_under_pytest_quotes_the_port(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 1
     assert "A promise of the storage port is broken: Workflow and subject while the change holds" in done.stdout
-    assert "commit([create 'c2' (open_subject='collector/1')]) -> [None]" in done.stdout
+    assert "commit([create 'c2' (open_subject='held')]) -> [None]" in done.stdout
 
 
 def _no_store() -> StorageBackend:

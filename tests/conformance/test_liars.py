@@ -18,6 +18,7 @@ from itsm_workflow.testing.conformance._comparing import SENTENCES
 from itsm_workflow.testing.conformance._filters import FilterPromises
 from itsm_workflow.testing.conformance._finding import FindPromises
 from itsm_workflow.testing.conformance._histories import HistoryPromises
+from itsm_workflow.testing.conformance._holding import HoldingPromises
 from itsm_workflow.testing.conformance._lasting import LastingPromises
 from itsm_workflow.testing.conformance._many import ManyPromises
 from itsm_workflow.testing.conformance._moving import MovingPromises
@@ -50,6 +51,7 @@ def names(*parts: type[Promises]) -> list[str]:
 ALONE = (
     *(
         CommitPromises,
+        HoldingPromises,
         MovingPromises,
         ValuePromises,
         SpellingPromises,

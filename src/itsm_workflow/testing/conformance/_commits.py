@@ -181,39 +181,6 @@ class CommitPromises(Promises):
         assert kinds == [ConflictKind.TICKET, ConflictKind.SUBJECT, ConflictKind.VERSION, None, None]
 
     @promise()
-    def test_one_open_change_per_subject(self, backend: StorageBackend) -> None:
-        """A subject is held until its change releases it, and by one change only.
-
-        Port: "Workflow and subject while the change holds its subject, else None. Unique."
-        """
-        first = stored(backend, create("c1", open_subject="collector/1"))
-        (conflict,) = backend.commit([create("c2", open_subject="collector/1")])
-        _assert_lost(conflict, ConflictKind.SUBJECT, "c2", "c1")
-        assert backend.commit([create("c2", open_subject="collector/2"), create("c3"), create("c4")]) == [None] * 3
-        (conflict,) = backend.commit([follow(present(backend, "c3"), open_subject="collector/1")])
-        _assert_lost(conflict, ConflictKind.SUBJECT, "c3", "c1")
-        first = stored(backend, follow(first))
-        first = stored(backend, follow(first, open_subject=None))
-        assert backend.commit([create("c5", open_subject="collector/1")]) == [None]
-        # Another value releases the former one, too.
-        first = stored(backend, follow(first, open_subject="collector/3"))
-        stored(backend, follow(first, open_subject="collector/4"))
-        answer = backend.commit([create("c6", open_subject="collector/3"), create("c7", open_subject="collector/4")])
-        assert [conflict and conflict.kind for conflict in answer] == [None, ConflictKind.SUBJECT]
-
-    @promise()
-    def test_a_ticket_belongs_to_one_change(self, backend: StorageBackend) -> None:
-        """Another change cannot bind the same ticket; its own change can bind it again.
-
-        Port: "Gateway name and ticket id, or None. Unique."
-        """
-        first = stored(backend, create("c1"))
-        first = stored(backend, follow(first, ticket_key="bk_itsm/17"))
-        stored(backend, follow(first, ticket_key="bk_itsm/17"))
-        (conflict,) = backend.commit([create("c2", ticket_key="bk_itsm/17")])
-        _assert_lost(conflict, ConflictKind.TICKET, "c2", "c1")
-
-    @promise()
     def test_one_sn_can_name_two_tickets(self, backend: StorageBackend) -> None:
         """The ticket's number is not unique.
 

@@ -14,6 +14,7 @@ from itsm_workflow.testing.conformance._filters import FilterPromises
 from itsm_workflow.testing.conformance._finding import FindPromises
 from itsm_workflow.testing.conformance._forking import ForkingPromises
 from itsm_workflow.testing.conformance._histories import HistoryPromises
+from itsm_workflow.testing.conformance._holding import HoldingPromises
 from itsm_workflow.testing.conformance._interrupted_code import InterruptedCodePromises
 from itsm_workflow.testing.conformance._interrupts import InterruptPromises
 from itsm_workflow.testing.conformance._lasting import LastingPromises
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.conformance._base import Promises
 
 GROUPS: Mapping[str, tuple[type[Promises], ...]] = {
-    "commits": (CommitPromises, MovingPromises),
+    "commits": (CommitPromises, HoldingPromises, MovingPromises),
     "values": (ValuePromises, SpellingPromises),
     "sizes": (SizePromises, ManyPromises),
     "queries": (FindPromises, FilterPromises),
@@ -56,6 +57,7 @@ def group_of(method: str) -> str:
 
 class Kit(
     CommitPromises,
+    HoldingPromises,
     MovingPromises,
     ValuePromises,
     SpellingPromises,

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from itsm_workflow.storage.protocol import ConflictKind
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._comparing import look_through
+from itsm_workflow.testing.conformance._holding import UNIQUE
 from itsm_workflow.testing.conformance._rows import create, follow, present, stored
 
 if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import Row, StorageBackend, Write
     from itsm_workflow.testing.conformance._recording import RecordedOpener
-
-_UNIQUE = {"open_subject": ConflictKind.SUBJECT, "ticket_key": ConflictKind.TICKET}
 
 
 class MovingPromises(Promises):
@@ -43,7 +41,7 @@ class MovingPromises(Promises):
         """
         backend = open_backend()
         try:
-            for columns in (("open_subject",), ("ticket_key",), tuple(_UNIQUE)):
+            for columns in (("open_subject",), ("ticket_key",), tuple(UNIQUE)):
                 for order in (1, -1):
                     value = f"{'+'.join(columns)} {order}"
                     held: dict[str, Any] = dict.fromkeys(columns, value)
@@ -76,7 +74,7 @@ def _check_one_wins(backend: StorageBackend, writes: list[Write], column: str) -
     answer = backend.commit(writes)
     winners = [write.row for write, conflict in zip(writes, answer, strict=True) if conflict is None]
     kinds = [conflict.kind for conflict in answer if conflict]
-    assert (len(winners), kinds) == (1, [_UNIQUE[column]] * 2), f"three writes of one value are answered {answer}"
+    assert (len(winners), kinds) == (1, [UNIQUE[column]] * 2), f"three writes of one value are answered {answer}"
     held = [getattr(backend.get(write.row.id), column, None) for write in writes]
     expected = [getattr(write.row, column) if write.row in winners else None for write in writes]
     assert held == expected, f"{column} of the three changes is {held}, must be {expected}"
@@ -91,7 +89,7 @@ def _move(backend: StorageBackend, pair: tuple[Row, Row], held: dict[str, Any], 
     assert answer[0] is None, f"the write that releases {held} is answered {answer[0]}"
     if answer[1] is None:
         return
-    assert answer[1].kind is _UNIQUE[next(iter(held))], f"the write that takes {held} is answered {answer[1]}"
+    assert answer[1].kind is UNIQUE[next(iter(held))], f"the write that takes {held} is answered {answer[1]}"
     again = backend.commit([follow(other, **held)])
     assert again == [None], f"{held} was released by the last commit, and the write that takes it is answered {again}"
 
@@ -104,7 +102,7 @@ def _check_held(backend: StorageBackend, holder: Row, held: dict[str, Any]) -> N
         (conflict,) = backend.commit([create(name, **taken)])
         what = f"{column} {value!r} moved to {holder.id!r}, and the write of a third change"
         assert conflict is not None, f"{what} that takes it was stored"
-        assert conflict.kind is _UNIQUE[column], f"{what} is answered {conflict}"
+        assert conflict.kind is UNIQUE[column], f"{what} is answered {conflict}"
         assert conflict.holder in {holder.id, None}, f"{what} is answered {conflict}"
         assert backend.get(name) is None, f"{what} had a conflict, and was stored"
     assert {column: getattr(present(backend, holder.id), column) for column in held} == held
