@@ -21,6 +21,7 @@ from itsm_workflow.testing.conformance._lasting import LastingPromises
 from itsm_workflow.testing.conformance._machine import ModelPromises
 from itsm_workflow.testing.conformance._many import ManyPromises
 from itsm_workflow.testing.conformance._moving import MovingPromises
+from itsm_workflow.testing.conformance._opposing import OpposingPromises
 from itsm_workflow.testing.conformance._sharing import SharingPromises
 from itsm_workflow.testing.conformance._sizes import SizePromises
 from itsm_workflow.testing.conformance._spelling import SpellingPromises
@@ -39,7 +40,7 @@ GROUPS: Mapping[str, tuple[type[Promises], ...]] = {
     "sizes": (SizePromises, ManyPromises),
     "queries": (FindPromises, FilterPromises),
     "histories": (HistoryPromises,),
-    "races": (SharingPromises, StoppingPromises, TakingOverPromises, ClosingPromises),
+    "races": (SharingPromises, OpposingPromises, StoppingPromises, TakingOverPromises, ClosingPromises),
     "forks": (ForkingPromises,),
     "lasting": (LastingPromises,),
     "crashes": (DyingPromises, CrashPromises),
@@ -67,6 +68,7 @@ class Kit(
     FilterPromises,
     HistoryPromises,
     SharingPromises,
+    OpposingPromises,
     StoppingPromises,
     TakingOverPromises,
     ClosingPromises,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     Place = tuple[str, int]
     """A line of code: its file and its number there."""
+    Turn = tuple[Place, int]
+    """A line of code, and the number of the time at which it is executed, from 1."""
 
 _NOT_THE_BACKENDS_OWN = (protocol.__file__, str(Path(__file__).parent), "<attrs generated")
 
@@ -96,6 +99,32 @@ def places_in(
     return [listed[place] for place in sorted({number * len(listed) // most for number in range(most)})]
 
 
+def middles_of_loops(call: Callable[[], object], least: int, *, of: frozenset[str] = frozenset()) -> list[Turn]:
+    """Make a call, and return for each loop of it a place in the middle of its turns, in order.
+
+    What a loop has done for its first items is done there, and what it does for the others is not.
+
+    Args:
+        call: The call.
+        least: The least number of turns of a loop; one with fewer is left out.
+        of: The packages at the top that have the loops; by default, all.
+    """
+    numbers = itertools.count()
+    executed: dict[Place, list[int]] = {}
+    with each_line(lambda frame: executed.setdefault(place_of(frame), []).append(next(numbers)), of=of):
+        call()
+    middles = sorted((when[len(when) // 2], place) for place, when in executed.items() if len(when) >= least)
+    turns: list[Turn] = []
+    end = 0
+    for middle, place in middles:
+        when = executed[place]
+        turn = len(when) // 2
+        if middle >= end:  # else a line of the loop of the last one, in the same turn
+            turns.append((place, turn + 1))
+            end = when[turn + 1] if turn + 1 < len(when) else middle + 1
+    return turns
+
+
 @contextmanager
 def at_place(
     place: Place,
@@ -103,6 +132,7 @@ def at_place(
     *,
     of: frozenset[str],
     chosen: Callable[[FrameType], bool] = lambda _: True,
+    turn: int = 1,
 ) -> Iterator[None]:
     """Act before that line of code is executed for the first time in the block.
 
@@ -111,11 +141,13 @@ def at_place(
         act: Called before that line; what it raises is raised there.
         of: The packages at the top, of which one has the line.
         chosen: Whether the place of a frame counts.
+        turn: 1 for the first time, 2 for the second, and so on.
     """
     waiting = [act]
+    turns = itertools.count(1)
 
     def see(frame: FrameType) -> None:
-        if waiting and place_of(frame) == place and chosen(frame):
+        if waiting and place_of(frame) == place and chosen(frame) and next(turns) == turn:
             waiting.pop()()
 
     with each_line(see, of=of):
