@@ -85,7 +85,7 @@ class PlainDict:
     def find(self, query: Query, /) -> Rows:
         checks.check_query(query)
         with self._opened() as changes:
-            matching = [row for row, _ in changes.values() if _matches(row, query)]
+            matching = [row for row, _ in changes.values() if matches(row, query)]
         keyed = sorted((sort_key(cursor_at(row, query.order), query.order), row.id) for row in matching)
         after = None if query.after is None else sort_key(query.after, query.order)
         names = [name for key, name in keyed if after is None or key > after]
@@ -459,7 +459,8 @@ def _own(kind: type[Own], value: Any, **changes: Any) -> Own:  # noqa: ANN401  #
     return kind(**{name: getattr(value, name) for name in attrs.fields_dict(type(value))} | changes)
 
 
-def _matches(row: Row, query: Query) -> bool:
+def matches(row: Row, query: Query) -> bool:
+    """Return whether the row meets the conditions of the query."""
     one_of = (
         *((query.ids, row.id), (query.states, row.state)),
         *((query.attention, row.attention), (query.ticket_sns, row.ticket_sn)),

@@ -1,8 +1,8 @@
 """The promise about commits that write the same changes in opposite orders at the same time.
 
 A backend that locks what it writes one after the other, in the order of the writes, lets two such commits wait for each
-other without end. When that happens is not left to chance: the second commit begins while the first one is in the middle
-of a loop of the backend's own code, each loop in turn.
+other without end. That is not left to chance: the second commit begins while the first one is in the middle of a loop
+of the backend's own code, each loop in turn.
 """
 
 from __future__ import annotations

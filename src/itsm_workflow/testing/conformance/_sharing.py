@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._comparing import SENTENCES
+from itsm_workflow.testing.conformance._finding_meanwhile import find_while_others_write
 from itsm_workflow.testing.conformance._insistent import Insistent
 from itsm_workflow.testing.conformance._judging import judge, read_again
 from itsm_workflow.testing.conformance._partner import Partner
@@ -104,7 +105,7 @@ class SharingPromises(Promises):
 
     @promise()
     def test_existing_rows_are_found_while_others_write(self, backend: RecordedBackend) -> None:
-        """Changes that are created in the meantime do not affect readers.
+        """Changes that are created in the meantime do not affect readers, also in the middle of a find.
 
         Port: "Read page by page, a row that matches throughout is never left out; only a row that itself changed
         between two pages can be met twice or missed."
@@ -142,6 +143,7 @@ class SharingPromises(Promises):
         works: list[Callable[[], int]] = [partial(read, "one"), partial(read, "other"), write]
         missed = sum(at_once(works))
         assert missed == 0, f"{counted(missed, 'reader')} did not find each of the {len(names)} changes from before"
+        find_while_others_write(backend)
         _judge_after(backend)
 
     @promise("multi_process")
