@@ -10,7 +10,7 @@ import pytest
 
 from itsm_workflow.testing.conformance._base import NotRun
 from itsm_workflow.testing.conformance._trials.calls import FAILED_BY_ITSELF, Kind, Operation, decoded
-from itsm_workflow.testing.conformance._trials.crash import SECTOR, History, states
+from itsm_workflow.testing.conformance._trials.crash import SECTOR, History, joined, states
 from itsm_workflow.testing.conformance._trials.session import Outcome
 from itsm_workflow.testing.conformance._trials.stories import committing
 
@@ -157,6 +157,29 @@ def test_parts_of_a_write_are_made() -> None:
     assert contents[data[:1]] is False
     assert contents[bytes(SECTOR) + data[SECTOR:]] is True
     assert contents[data] is False
+
+
+def test_few_parts_of_a_large_write_are_made() -> None:
+    """As many as its sectors would be thousands of states of a MiB each."""
+    data = b"x" * (1 << 20)
+    history = History({FILE: b""}, KNOWN, [write(FILE, data)])
+    torn = [state.what for state in states(history) if state.is_torn]
+    assert len(torn) < 12
+    assert f"everything before it, and bytes {1 << 19} to {1 << 20} of the write to file, is there" in torn
+
+
+def test_writes_that_continue_each_other_are_joined() -> None:
+    """Not those of another file, of another place, that failed, or with another call between them."""
+    one, two = write(FILE, b"12", at=3), write(FILE, b"34", at=5)
+    assert joined([one, two, write(FILE, b"5", at=7)]) == [write(FILE, b"12345", at=3)]
+    for apart in (
+        [one, write(FILE, b"34", at=6)],
+        [one, write(NEW, b"34", at=5, inode=2)],
+        [one, write(FILE, b"34", at=5, failed=1)],
+        [one, sync(FILE), two],
+        [one, Operation(Kind.TRUNCATE, str(FILE), inode=1, at=5)],
+    ):
+        assert joined(apart) == apart
 
 
 def test_a_gap_between_writes_is_said() -> None:

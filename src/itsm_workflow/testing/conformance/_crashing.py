@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._reports import Shown
 from itsm_workflow.testing.conformance._trials.calls import CHANGES
-from itsm_workflow.testing.conformance._trials.crash import History, State, states
+from itsm_workflow.testing.conformance._trials.crash import History, State, joined, states
 from itsm_workflow.testing.conformance._trials.plans import Finding, sample
 from itsm_workflow.testing.conformance._trials.runner import run_where_calls_are_seen
 from itsm_workflow.testing.conformance._trials.stage import FileStage
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     """By change: the rows and entries that it may have; the last is the one that it should have."""
 
 _STATES_AFTER_A_DEATH = 8
+_TORN = 4
 
 
 class CrashPromises(Promises):
@@ -41,7 +42,7 @@ class CrashPromises(Promises):
         """With any part of what was not synced, acknowledged commits are there, and no write is there in part.
 
         A write of which later bytes are there without earlier ones looks like damage; with the ability checksums it
-        may be reported as such.
+        may be reported as such. Last comes a commit of more than a MiB, which a backend may store in another way.
 
         Port: "A power cut or a crash at any moment leaves every acknowledged write, and every other write whole or not
         at all."
@@ -94,6 +95,23 @@ def _finding(
         allowed = _allowed(script, state, followed, used=True)
         if found := _judged(stage, state, allowed, _acts(state, followed), checksums=checksums):
             return found
+    return _finding_of_a_large_commit(stage, most // 2, checksums=checksums)
+
+
+def _finding_of_a_large_commit(stage: FileStage, most: int, *, checksums: bool) -> Finding | None:
+    """Make the states of a commit with large texts, which a backend may store otherwise; parts of a write only few."""
+    inodes = committing(stage, (("large",),))
+    history = History(stage.base, inodes, joined(stage.operations()))
+    commits = {"large": stage.script.large}
+    are_torn = [state.is_torn for state in states(history)]  # not the states, which are large
+    whole = [number for number, is_torn in enumerate(are_torn) if not is_torn]
+    torn = [number for number, is_torn in enumerate(are_torn) if is_torn]
+    chosen = {*sample(whole, most), *sample(torn, _TORN)}
+    for number, state in enumerate(states(history)):
+        if number in chosen:
+            allowed = _allowed(stage.script, state, commits, used=True)
+            if found := _judged(stage, state, allowed, _acts(state, commits), checksums=checksums):
+                return found
     return None
 
 

@@ -7,6 +7,7 @@ the telling ones are made, not all.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Files = dict[Path, bytes]
 
 SECTOR = 512
+_MOST_EDGES = 256
 _CONTENT = Kind.WRITE | Kind.TRUNCATE
 _NAMES = Kind.CREATE | Kind.RENAME | Kind.LINK | Kind.UNLINK
 _NEVER = 1 << 60
@@ -230,6 +232,26 @@ def _common_folder(base: Iterable[Path], operations: Iterable[Operation]) -> str
     return os.path.commonpath(folders) if folders else ""
 
 
+def joined(operations: Iterable[Operation]) -> list[Operation]:
+    """Return the calls with one write for each run of writes that continue each other, as of a large text in blocks.
+
+    The states between them are left out: of so many, most show the same.
+    """
+    found: list[Operation] = []
+    for operation in operations:
+        last = found[-1] if found else None
+        if (
+            last is not None
+            and (last.kind, last.inode, last.failed) == (operation.kind, operation.inode, operation.failed)
+            and operation.kind is Kind.WRITE
+            and last.at + len(last.data) == operation.at
+        ):
+            found[-1] = attrs.evolve(last, data=last.data + operation.data)
+        else:
+            found.append(operation)
+    return found
+
+
 def states(history: History, since: int = 0) -> Iterator[State]:
     """Yield different states that a power cut could leave, moment by moment from one on."""
     seen: set[object] = set()
@@ -238,7 +260,9 @@ def states(history: History, since: int = 0) -> Iterator[State]:
         for what, kept, torn in _losses(history.effects, pending):
             files = history.files(moment, kept, torn)
             has_a_gap = any(part.has_a_gap for part in torn.values()) or _has_a_gap(history.effects, pending, kept)
-            alike = (frozenset(files.items()), notes, has_a_gap)
+            # Digests, since the states of a large file together would not fit into memory.
+            contents = frozenset((path, hashlib.sha256(content).digest()) for path, content in files.items())
+            alike = (contents, notes, has_a_gap)
             if alike not in seen:
                 seen.add(alike)
                 yield State(what, files, notes, has_a_gap, is_torn=bool(torn))
@@ -276,10 +300,15 @@ def _losses(
 
 
 def _parts(write: Effect) -> Iterator[Torn]:
-    """Yield parts of a write: up to each sector, up to a byte in the middle, and from each sector on."""
+    """Yield parts of a write: up to each sector, up to a byte in the middle, and from each sector on.
+
+    Of a large write, there are parts up to the first, the middle and the last sector only, and from them on.
+    """
     size = len(write.data)
     first = SECTOR - write.at % SECTOR
     edges = list(range(first, size, SECTOR))
+    if len(edges) > _MOST_EDGES:
+        edges = [edges[0], edges[len(edges) // 2], edges[-1]]
     for end in sorted({1, size // 2, size - 1, *edges} - {0, size}):
         if 0 < end < size:
             yield Torn(0, end)

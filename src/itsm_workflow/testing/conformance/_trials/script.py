@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Writes = list[Write]
 
+_LARGE = (1 << 20) + (1 << 16)
+
 
 @attrs.frozen(slots=False)  # cached_property needs a dictionary
 class Script:
@@ -56,6 +58,14 @@ class Script:
     def third(self) -> Writes:
         """A commit after the fault."""
         return [follow(self.old("c4")), self.created("n2", ticket_key=self.named("t2"))]
+
+    @property
+    def large(self) -> Writes:
+        """A commit instead of `third`, with more than a MiB."""
+        return [
+            follow(self.old("c4"), document=f'"{"x" * _LARGE}"'),
+            self.created("n2", ticket_key=self.named("t2"), form=f'"{"y" * _LARGE}"'),
+        ]
 
     @property
     def moving(self) -> Writes:

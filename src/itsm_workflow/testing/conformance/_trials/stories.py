@@ -13,7 +13,7 @@ from itsm_workflow.testing.conformance._trials.stage import Point, check_undistu
 from itsm_workflow.testing.conformance._trials.trial import Ended, Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from itsm_workflow.testing.conformance._trials.session import Contents
@@ -260,14 +260,21 @@ def failing_sync(stage: FileStage, point: Point) -> Trial:
     return trial
 
 
-def committing(stage: FileStage) -> dict[int, Path]:
+_COMMITS = (("first", "second", "third", "elsewhere"), ("last",))
+
+
+def committing(stage: FileStage, commits: Sequence[Sequence[str]] = _COMMITS) -> dict[int, Path]:
     """Commit, close and open the store, with a note before and after each commit; return the files before by numbers.
 
     The numbers are those of `FileStage.inodes` after the last reset: another reset may exchange those of two files.
+
+    Args:
+        stage: The place of the trials.
+        commits: The commits of the script by name, of each time at which the store is open.
     """
     stage.reset()
     inodes = stage.inodes()
-    for places in (("first", "second", "third", "elsewhere"), ("last",)):
+    for places in commits:
         actor = stage.actor(A)
         actor.arm(Point())
         outcomes = [actor.perform("open")]
