@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow import Exemption, Roles, Transition, Trigger, approval_workflow
+from itsm_workflow.change import EffectStatus
 from itsm_workflow.machine import effect_updates, guards, updates
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.definition import unchanged
@@ -120,6 +121,17 @@ def tallied(facts: Facts) -> ChangeRequest:
 def ordered(facts: Facts) -> ChangeRequest:
     """Plan an order each time."""
     return effect_updates.planned(facts.change, "order", facts.now, facts.actor)
+
+
+def has_no_second_try(facts: Facts) -> str | None:
+    """Raise once the ticket is sent for the second time."""
+    attempt = facts.change.attempt
+    return {1: None}[attempt.number if attempt else 1]
+
+
+def has_no_parked_effect(facts: Facts) -> str | None:
+    """Raise once an effect needs a person."""
+    return {False: None}[any(one.status is EffectStatus.PARKED for one in facts.change.effects)]
 
 
 def logged_if_many_failed(facts: Facts) -> ChangeRequest:
@@ -305,6 +317,14 @@ def that_adds_a_key_for_each_report() -> WorkflowDefinition:
         row(Verb.COUNT, Stage.GRANTED, None, update=keyed_by_end, **built),
         row(Verb.CHECK, Stage.GRANTED, None, update=keyed_by_day, **built),
         row(Verb.SPREAD, Stage.GRANTED, None, update=keyed_by_each_host, **spread),
+    )
+
+
+def that_fails_late_while_it_counts() -> WorkflowDefinition:
+    """Two counts are without end, and their guards raise where the library has tried a second time or has given up."""
+    return order(
+        row(Verb.COUNT, Stage.FILING, None, update=tallied, guard=has_no_second_try),
+        row(Verb.CHECK, Stage.GRANTED, None, update=tallied, guard=has_no_parked_effect),
     )
 
 

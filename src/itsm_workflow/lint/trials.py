@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, deque
-from itertools import combinations, product
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.change import WITHDRAW, ChangeRequest, Form
+from itsm_workflow.change import ChangeRequest, Form
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from itsm_workflow.lint.findings import doubt, error
 from itsm_workflow.lint.meaning import Meaning
@@ -17,6 +17,7 @@ from itsm_workflow.lint.repeats import repeat_findings
 from itsm_workflow.lint.samples import constants_of
 from itsm_workflow.lint.sampling import Sampler, WatchedFacts
 from itsm_workflow.lint.shape import lead
+from itsm_workflow.lint.sorts import Sorts, features
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.definition import FactMissingError
 from itsm_workflow.machine.engine import fire, open_change
@@ -26,7 +27,7 @@ from itsm_workflow.policy import Policy
 from itsm_workflow.storage.codec import Codec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from itsm_workflow.change import Entry
     from itsm_workflow.lint.findings import LintFinding
@@ -44,8 +45,6 @@ _LATE = (dt.timedelta(days=30), dt.timedelta(days=400))  # for a row that needs 
 _OFTEN = 1000  # submissions
 _FIRED = 5
 _REPEATED = 200
-_KEPT = 16
-_MOST_KEPT = 60
 _ASIDE = 400
 
 
@@ -89,7 +88,7 @@ class Trials:
         self._effects = {state.value: (_EFFECT,) for state in definition.states}
         self._constants = {row.trigger.value: constants_of(definition, row.trigger) for row in definition.transitions}
         self._passed: Counter[tuple[str, int]] = Counter()
-        self._seen: set[tuple[object, ...]] = set()
+        self._sorts = Sorts()
         self._found: dict[LintFinding, None] = {}
         self._waiting: deque[Situation] = deque()
         self._aside: dict[str, dict[object, Situation]] = {state.value: {} for state in definition.states}
@@ -301,19 +300,12 @@ class Trials:
         return not touched
 
     def _keep_if_new(self, situation: Situation, entry: Entry, row: Transition | None = None) -> None:
-        """Keep a situation that has a new feature for its state or, while its state has few, a new pair of features."""
-        state, features = situation.change.state, _features(situation.change)
-        one = {(state, each) for each in features}
-        met = len(self.situations[state])
-        is_new = not one <= self._seen
-        # The pairs are many: they are made only if they matter.
-        two = {(state, *pair) for pair in combinations(features, 2)} if is_new or met < _KEPT else set()
-        is_new = is_new or not two <= self._seen
-        if not is_new or met >= _MOST_KEPT:  # a host's own values may grow without end, such as a count
+        """Keep a situation whose change is of a new sort."""
+        state, found = situation.change.state, features(situation.change)
+        if not self._sorts.takes(state, found, len(self.situations[state])):
             if len(self._aside[state]) < _ASIDE:
-                self._aside[state].setdefault(features, situation)
+                self._aside[state].setdefault(found, situation)
             return
-        self._seen |= one | two
         if self._can_be_stored(situation, entry, row):
             self.situations[state].append(situation)
             self._waiting.append(situation)
@@ -349,25 +341,6 @@ class Trials:
         known = {(one.check, one.state, one.trigger) for one in self._found}
         if (finding.check, finding.state, finding.trigger) not in known:
             self._found[finding] = None
-
-
-def _features(change: ChangeRequest) -> tuple[tuple[str, object], ...]:
-    """Return the values that guards commonly test, coarsely."""
-    attempt = change.attempt
-    values: Mapping[str, object] = {
-        "phase": attempt.phase if attempt else None,
-        "resent": attempt is not None and attempt.number > 1,
-        "ticket": change.ticket is not None,
-        "attention": change.attention.reason if change.attention else None,
-        "outcome": change.outcome,
-        "suspicion": change.suspicion.status if change.suspicion else None,
-        "heard": change.heard is not None,
-        "effect": change.effects[-1].status if change.effects else None,
-        "withdrawal": next((one.status for one in reversed(change.effects) if one.name == WITHDRAW), None),
-        "contradicted": bool(change.contradictions),
-        "data": repr(sorted(change.data.items(), key=lambda item: item[0])),
-    }
-    return tuple(values.items())
 
 
 def _result_of(function: Callable[[Facts], object], facts: Facts) -> object:

@@ -60,6 +60,10 @@ OF_THE_TRIALS = [
             (DOUBT, "passed", "granted", "spread"),
         },
     ),
+    (
+        zoo.that_fails_late_while_it_counts,
+        {(ERROR, "guard", "filing", "count"), (ERROR, "guard", "granted", "check")},
+    ),
     (tries.that_uses_up_its_tries, {(DOUBT, "stuck", "granted", ""), (DOUBT, "stuck", "failed", "")}),
     (tries.that_ends_after_its_tries, set()),
     (tries.that_another_person_ends_after_its_tries, set()),
