@@ -16,7 +16,7 @@ from itsm_workflow.machine.definition import FactMissingError
 from itsm_workflow.strict import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from itsm_workflow.lint.findings import LintFinding
     from itsm_workflow.lint.work import Work
@@ -25,12 +25,17 @@ if TYPE_CHECKING:
 TIMES = 300
 """The number of repetitions. Data that grew with each of the last two thirds of them has no end."""
 
-_THIRD = TIMES // 3
+_THIRDS = (TIMES // 3, 2 * TIMES // 3, TIMES - 1)
 _FEW = 4
+_MEASURED = (*range(_FEW + 1), 9, 19, 49, *_THIRDS)
+"""The numbers of the firings after which the size of the data is measured, which takes longer the larger it is."""
+
 _DAY = dt.timedelta(days=1)
 
 
-def repeat_findings(work: Work, row: Transition, facts: Facts, *, thorough: bool) -> Iterator[LintFinding]:
+def repeat_findings(
+    work: Work, row: Transition, facts: Facts, *, thorough: bool, known: bool = False
+) -> Iterator[LintFinding]:
     """Yield the findings about a host's row, fired again and again in the state of the facts.
 
     Args:
@@ -38,11 +43,12 @@ def repeat_findings(work: Work, row: Transition, facts: Facts, *, thorough: bool
         row: A row that passes with the facts.
         facts: The facts of the first firing.
         thorough: Whether to repeat it to the end also if the data does not grow at first.
+        known: Whether it is known already that the data grows, so that only the effects are of interest.
     """
     state, trigger = facts.change.state, row.trigger.value
     if isinstance(row.trigger, Trigger) or state in work.final:
         return
-    numbers = range(TIMES if work.returns(row, state) else 1)
+    numbers = range((_FEW + 1 if known else TIMES) if work.returns(row, state) else 1)
     sizes, planned = _sizes(row, facts, numbers, thorough=thorough, alike=True)
     if planned and state in work.before:
         message = f"the update of {trigger} plans effect {planned[0]} in {state}, before the approval"
@@ -51,25 +57,24 @@ def repeat_findings(work: Work, row: Transition, facts: Facts, *, thorough: bool
     if twice:
         message = f"{trigger} plans effect {twice[0]} in {state} each time it is fired, so one approval plans it twice"
         yield error("again", message, state=state, trigger=trigger)
+    if known:
+        return
     is_growing = _grows(sizes)
     if not is_growing:
         sizes, _ = _sizes(row, facts, numbers, thorough=thorough, alike=False)
-        is_growing = _grows(sizes)
-        if is_growing:  # data that is larger for a larger number does not grow
-            alone, _ = _sizes(row, facts, numbers[-1:], thorough=thorough, alike=False)
-            is_growing = sizes[-1] - max(alone, default=0) >= TIMES
+        is_growing = _grows(sizes) and _more_than_alone(row, facts, numbers[-1], sizes) >= TIMES
     if is_growing:
         message = (
             f"the data grows each time {trigger} is fired in {state}, up to the largest size that can be stored: "
-            f"{sizes[-1]:,} characters after {TIMES} times; keep only the newest values and keys, or a count"
+            f"{sizes[TIMES - 1]:,} characters after {TIMES} times; keep only the newest values and keys, or a count"
         )
         yield error("growth", message, state=state, trigger=trigger)
 
 
 def _sizes(
     row: Transition, facts: Facts, numbers: Sequence[int], *, thorough: bool, alike: bool
-) -> tuple[list[int], list[str]]:
-    """Return the sizes of the data after each firing, and the names of the effects that the firings planned.
+) -> tuple[dict[int, int], list[str]]:
+    """Return the sizes of the data by the number of the firing, and the names of the effects that all firings planned.
 
     Args:
         row: The row.
@@ -78,27 +83,41 @@ def _sizes(
         thorough: Whether to go on also if the data does not grow at first.
         alike: Whether the firings differ in the texts of the evidence alone, and not in its other values and the time.
     """
-    sizes, planned = list[int](), list[str]()
-    change = facts.change
+    sizes, planned = dict[int, int](), list[str]()
+    change, before = facts.change, -1
     for number in numbers:
         after = _repeated(row, facts, change, number, alike=alike)
         if after is None:
             break
         planned += [one.name for one in after.effects[len(change.effects) :] if one.name != WITHDRAW]
-        change = attrs.evolve(after, effects=facts.change.effects, planned=facts.change.planned)
+        if after.effects is not change.effects or after.planned != change.planned:
+            after = attrs.evolve(after, effects=facts.change.effects, planned=facts.change.planned)
+        change = after
+        if number not in _MEASURED and number != numbers[-1]:
+            continue
         try:
-            sizes.append(len(canonical(dict(change.data))))
+            sizes[number] = len(canonical(dict(change.data)))
         except (TypeError, ValueError):  # data that cannot be stored, which another check reports
             break
-        if number == _FEW and not thorough and not all(one < two for one, two in itertools.pairwise(sizes)):
+        if not thorough and before in sizes and sizes[number] - sizes[before] < number - before:
             break
+        if not thorough and not alike and number > _FEW and _more_than_alone(row, facts, number, sizes) < number:
+            break
+        before = number
     return sizes, planned
 
 
-def _grows(sizes: Sequence[int]) -> bool:
-    if len(sizes) < TIMES:
-        return False
-    return min(sizes[-1] - sizes[-_THIRD], sizes[-_THIRD] - sizes[-2 * _THIRD]) >= _THIRD - 1
+def _grows(sizes: Mapping[int, int]) -> bool:
+    measured = [sizes[number] for number in _THIRDS if number in sizes]
+    return len(measured) == len(_THIRDS) and all(
+        two - one >= TIMES // 3 - 1 for one, two in itertools.pairwise(measured)
+    )
+
+
+def _more_than_alone(row: Transition, facts: Facts, number: int, sizes: Mapping[int, int]) -> int:
+    """Return by how much the data is larger than after that firing alone: data that grows with a number has an end."""
+    alone, _ = _sizes(row, facts, range(number, number + 1), thorough=True, alike=False)
+    return sizes[number] - alone.get(number, 0)
 
 
 def _repeated(

@@ -186,7 +186,8 @@ class Trials:
                     self._note_all(self._meaning.of_passing(row, facts))
                     passed = self._passed[situation.change.state, number]
                     if passed < _REPEATED:
-                        self._note_all(*repeat_findings(self._work, row, facts, thorough=not passed))
+                        known = self._is_noted("growth", situation.change.state, trigger)
+                        self._note_all(*repeat_findings(self._work, row, facts, thorough=not passed, known=known))
                     self._passed[situation.change.state, number] += 1
                     fired[number] += 1
                     if fired[number] <= _FIRED:
@@ -338,9 +339,11 @@ class Trials:
 
     def _note(self, finding: LintFinding) -> None:
         """Keep a finding, unless its check already has one for that state and trigger."""
-        known = {(one.check, one.state, one.trigger) for one in self._found}
-        if (finding.check, finding.state, finding.trigger) not in known:
+        if not self._is_noted(finding.check, finding.state, finding.trigger):
             self._found[finding] = None
+
+    def _is_noted(self, check: str, state: str, trigger: str) -> bool:
+        return any((check, state, trigger) == (one.check, one.state, one.trigger) for one in self._found)
 
 
 def _result_of(function: Callable[[Facts], object], facts: Facts) -> object:

@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from itsm_workflow import Facts, Form
+from itsm_workflow.lint import lint
 from itsm_workflow.lint.repeats import TIMES, repeat_findings
 from itsm_workflow.lint.work import Work
 from itsm_workflow.machine.engine import open_change
@@ -63,6 +64,7 @@ def messages(
     update: Callable[[Facts], ChangeRequest] = keyed,
     guard: Callable[[Facts], str | None] = lambda _facts: None,
     data: Mapping[str, Any] | None = None,
+    known: bool = False,
 ) -> list[str]:
     """Return the findings about a row that stays in granted."""
     row = zoo.row(Verb.NOTE, Stage.GRANTED, None, evidence=type(evidence), update=update, guard=guard)
@@ -84,7 +86,7 @@ def messages(
         seq=2,
         actor="alice",
     )
-    found = list(repeat_findings(Work(definition), row, facts, thorough=False))
+    found = list(repeat_findings(Work(definition), row, facts, thorough=False, known=known))
     assert {one.check for one in found} <= {"growth"}
     return [one.message for one in found]
 
@@ -157,3 +159,54 @@ def test_data_that_a_large_number_makes_large_is_not_growing() -> None:
 
     assert messages(Report(value=4), update=places) == []
     assert len(messages(Report(value=4), data={"old": "x" * 90_000})) == 1
+
+
+class Fired:
+    """An update that counts its calls."""
+
+    def __init__(self, update: Callable[[Facts], ChangeRequest]) -> None:
+        self._update = update
+        self.times = 0
+
+    def __call__(self, facts: Facts) -> ChangeRequest:
+        """Call it."""
+        self.times += 1
+        return self._update(facts)
+
+
+def test_data_that_is_known_to_grow_is_not_repeated_to_the_end() -> None:
+    """The effects that it plans are still found."""
+    update = Fired(keyed)
+    assert len(messages(Report(value="a"), update=update)) == 1
+    assert update.times >= TIMES
+    update = Fired(keyed)
+    assert messages(Report(value="a"), update=update, known=True) == []
+    assert update.times < TIMES // 10
+
+
+def test_data_that_ends_after_a_while_is_not_repeated_to_the_end() -> None:
+    """A list of the newest values, and one that is as long as a number says."""
+
+    def newest(facts: Facts) -> ChangeRequest:
+        held = facts.change.data.get("newest", [])
+        assert isinstance(held, list)
+        return attrs.evolve(facts.change, data={"newest": [*held, str(facts.expect(Report).value)][-20:]})
+
+    def places(facts: Facts) -> ChangeRequest:
+        return attrs.evolve(facts.change, data={"places": list(range(facts.expect(Report).value))})
+
+    for value, update in (("a", Fired(newest)), (4, Fired(places))):
+        assert messages(Report(value=value), update=update) == []
+        assert update.times < TIMES // 2
+
+
+@pytest.mark.long
+def test_a_definition_whose_data_grows_is_checked_with_few_calls() -> None:
+    """Each further sample would repeat the row to the end again."""
+    note, count = Fired(zoo.logged), Fired(zoo.keyed_by_number)
+    definition = zoo.order(
+        zoo.row(Verb.NOTE, Stage.GRANTED, None, update=note),
+        zoo.row(Verb.COUNT, Stage.GRANTED, None, update=count, evidence=zoo.Build),
+    )
+    assert [(one.check, one.trigger) for one in lint(definition).findings] == [("growth", "note"), ("growth", "count")]
+    assert note.times + count.times < 40 * TIMES
