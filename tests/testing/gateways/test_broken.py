@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import threading
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import attrs
+import msgspec
 import pytest
 
 from docs.examples import issue_tracker as tracker
@@ -524,6 +526,93 @@ class StopsAtABrokenPage(TrackerGateway):
         return [tracker.compared(one, sent) for one in issues if one.external_id == sent.attempt.key]
 
 
+class ReadsTheList(TrackerGateway):
+    """Reads the results from the list of all issues, which a subclass goes through row by row."""
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Read every page, and then the rows."""
+        rows: list[object] = []
+        page = 1
+        while shown := self._calls.call(dict, "GET", "/issues", page=page)["items"]:
+            rows += shown
+            page += 1
+        return self._results(rows, tickets)
+
+    def _results(self, rows: Sequence[object], tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        raise NotImplementedError
+
+
+class DropsTheBatch(ReadsTheList):
+    """Finds none of the results if one of the rows is damaged."""
+
+    def _results(self, rows: Sequence[object], tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        try:
+            issues = msgspec.convert(rows, list[Issue])
+        except msgspec.ValidationError:
+            return {}
+        return {one.id: result_of(issue, one) for one in tickets for issue in issues if str(issue.id) == one.id}
+
+
+class PairsByPlace(ReadsTheList):
+    """Skips a damaged row, and takes the n-th of those that remain for the result of the n-th ticket."""
+
+    def _results(self, rows: Sequence[object], tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        numbers = {int(one.id) for one in tickets}
+        issues = [one for one in readable(rows) if one.id in numbers]
+        issues.sort(key=lambda issue: issue.id)
+        places = [one for one in sorted(tickets, key=lambda one: int(one.id)) if int(one.id) <= len(rows)]
+        return {ticket.id: result_of(issue, ticket) for ticket, issue in zip(places, issues, strict=False)}
+
+
+class DamagedIsRejected(ReadsTheList):
+    """Takes a ticket whose row is damaged for a rejected one."""
+
+    def _results(self, rows: Sequence[object], tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        found = {str(issue.id): issue for issue in readable(rows)}
+        return {
+            one.id: result_of(found[one.id], one)
+            if one.id in found
+            else TicketResult(
+                ticket_id=one.id, sn=one.sn, status=TicketStatus.FINISHED, word="damaged", approve_result=False
+            )
+            for one in tickets
+            if int(one.id) <= len(rows)
+        }
+
+
+class SkipsTheDamaged(TrackerGateway):
+    """Finds the issues whose rows it can read, and raises only if there is none."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Leave out the others."""
+        rows = self._calls.call(dict, "GET", "/issues", external_id=sent.attempt.key, page=1)["items"]
+        found = [tracker.compared(one, sent) for one in readable(rows) if one.external_id == sent.attempt.key]
+        if rows and not found:
+            raise GatewayProtocolError("no row can be read", endpoint="/issues")
+        return found
+
+
+def readable(rows: Sequence[object]) -> list[Issue]:
+    """Return the rows that can be read."""
+    found = []
+    for row in rows:
+        with contextlib.suppress(msgspec.ValidationError):
+            found.append(msgspec.convert(row, Issue))
+    return found
+
+
+def result_of(issue: Issue, ticket: Ticket) -> TicketResult:
+    """Return the result of a ticket from a row of the list."""
+    return TicketResult(
+        ticket_id=ticket.id,
+        sn=ticket.sn,
+        status=tracker.STATUSES[issue.state],
+        word=issue.state,
+        approve_result=issue.state == "approved",
+        closed_by=issue.decided_by or "",
+    )
+
+
 BROKEN: Mapping[type[TrackerGateway], str] = {
     FilesTwo: "a create files one ticket, and answers with its id and number",
     AsksBefore: "a form is checked and shown without a request",
@@ -570,6 +659,10 @@ BROKEN: Mapping[type[TrackerGateway], str] = {
     LeavesOutTheFailed: "a failed request among several hides no ticket",
     FailedIsRevoked: "a failed request among several hides no ticket",
     StopsAtABrokenPage: "a failed request among several hides no ticket",
+    DropsTheBatch: "a damaged row among several spoils no other",
+    PairsByPlace: "a damaged row among several spoils no other",
+    DamagedIsRejected: "a damaged row among several spoils no other",
+    SkipsTheDamaged: "a damaged row among several spoils no other",
 }
 """By gateway, the promise that it breaks."""
 

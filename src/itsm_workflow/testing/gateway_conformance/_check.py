@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.testing.gateway_conformance import _creating, _ending, _looking  # noqa: F401 - they add promises
+from itsm_workflow.testing.gateway_conformance import (  # noqa: F401 - they add promises
+    _creating,
+    _ending,
+    _looking,
+    _several,
+)
 from itsm_workflow.testing.gateway_conformance._promises import PROMISES
 from itsm_workflow.testing.gateway_conformance._trial import BrokenPromise, SkippedPromise, trial_of
 from itsm_workflow.text import describe

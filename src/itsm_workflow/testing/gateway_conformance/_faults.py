@@ -121,6 +121,11 @@ def damages(body: bytes) -> int:
     return len(list(_places(json.loads(body)))) * _EACH
 
 
+def one_for_each_place(most: int) -> Iterator[int]:
+    """Yield one number of `damaged` for each place, so that all wrong values come in turn."""
+    return (place * _EACH + place // _EACH % _EACH for place in range(most // _EACH))
+
+
 def _damage(body: bytes, number: int) -> bytes:
     try:
         document = json.loads(body)

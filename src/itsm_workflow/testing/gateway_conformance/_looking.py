@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from itsm_workflow.gateway.checked import any_host, checked_found, checked_results
-from itsm_workflow.machine.evidence import ENDED, TicketStatus
-from itsm_workflow.testing.gateway_conformance._faults import BROKEN, SLOW, damaged, damages, dropped, only
+from itsm_workflow.machine.evidence import ENDED
+from itsm_workflow.testing.gateway_conformance._faults import (
+    BROKEN,
+    SLOW,
+    damaged,
+    dropped,
+)
 from itsm_workflow.testing.gateway_conformance._promises import promise
 from itsm_workflow.testing.gateway_conformance._trial import (
+    MANY,
     NEVER,
     OTHER,
     SkippedPromise,
     asked,
+    damages_within,
     demand,
     is_approved,
     is_rejected,
@@ -29,11 +34,7 @@ from itsm_workflow.testing.gateway_conformance._trial import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.testing.gateway_conformance._line import Exchange
     from itsm_workflow.testing.gateway_conformance._trial import Trial
-
-MANY = 30
-"""More tickets than many servers list on one page."""
 
 
 @promise("a ticket is found by its key among many")
@@ -117,36 +118,6 @@ def look_up_raises(trial: Trial) -> None:
             with trial.during(fault):
                 answer = asked(name, call)
             demand(answer is None, f"{happens}: {name} returned {answer} instead of raising a GatewayError")
-
-
-@promise("a failed request among several hides no ticket")
-def hides_none_of_several(trial: Trial) -> None:
-    """A batch, or a list of pages, raises or is whole: what it leaves out reads as a ticket that does not exist."""
-    filed = [trial.file() for _ in range(MANY)]
-    criteria, last = filed[-1]
-    tickets = [filed[0][1], filed[1][1], last]
-    calls: dict[str, Callable[[], set[str]]] = {
-        "find_by_key": lambda: {row.id for row in checked_found(trial.gateway.find_by_key(criteria), any_host)},
-        "find_by_sn": lambda: {row.id for row in checked_found(trial.gateway.find_by_sn(last.sn, criteria), any_host)},
-        "results": lambda: {
-            key
-            for key, row in checked_results(trial.gateway.results(tickets), tickets).items()
-            if row.status not in ENDED
-        },
-    }
-    for name, call in calls.items():
-        trial.renew()
-        before = len(trial.line.requests)
-        whole = call()
-        requests = len(trial.line.requests) - before
-        for number, (happens, fault) in itertools.product(range(requests), BROKEN.items()):
-            with trial.during(only(number, fault)):
-                answer = asked(name, call)
-            demand(
-                answer is None or answer == whole,
-                f"{happens}, in request {number + 1} of {requests}: {name} returned the open tickets {answer}, "
-                f"and without the fault {whole}",
-            )
 
 
 @promise("a look-up and a read end by themselves")
@@ -249,26 +220,6 @@ def by_id(trial: Trial) -> None:
     demand(missing is None, f"no ticket has the id {NEVER}, and read returned {missing}")
 
 
-@promise("the results of many equal those of one by one")
-def batches(trial: Trial) -> None:
-    """Unknown tickets are left out; an ended ticket is not."""
-    (_, waits), (_, yes), (_, no) = (trial.file() for _ in range(3))
-    trial.system.approve(yes.id, "bob")
-    trial.system.reject(no.id, "bob")
-    tickets = [waits, trial.ticket(NEVER, NEVER), yes, no]
-    singly: dict[str, object] = {}
-    for ticket in tickets:
-        singly.update(checked_results(trial.gateway.results([ticket]), [ticket]))
-    together = checked_results(trial.gateway.results(tickets), tickets)
-    demand(together == singly, f"results of all returned {together}, and one by one {singly}")
-    demand(NEVER not in together, f"results returned a ticket with the id {NEVER}, which no ticket has")
-    demand(not trial.gateway.results([]), "results of no tickets are not empty")
-    approved = [
-        key for key, row in together.items() if row.status is TicketStatus.FINISHED and row.approve_result is True
-    ]
-    demand(approved == [yes.id], f"ticket {yes.id} alone was approved, and the results approve {approved}")
-
-
 @promise("a damaged answer decides nothing")
 def decides_nothing(trial: Trial) -> None:
     """Neither approves it an open ticket, nor rejects it an approved one."""
@@ -308,15 +259,4 @@ def goes_on(trial: Trial) -> None:
 
 def _most(trial: Trial, call: Callable[[], object]) -> int:
     """Return how many damages the longest answer within a call knows."""
-    most = 0
-
-    def measure(exchange: Exchange) -> None:
-        nonlocal most
-        answer = exchange.forward()
-        with contextlib.suppress(ValueError):
-            most = max(most, damages(answer.body))
-        exchange.reply(answer)
-
-    with trial.during(measure):
-        call()
-    return most
+    return max(damages_within(trial, call), default=0)

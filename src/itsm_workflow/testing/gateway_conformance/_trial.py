@@ -16,6 +16,7 @@ from itsm_workflow.errors import GatewayError
 from itsm_workflow.gateway.checked import any_host, checked_answer, checked_snapshot
 from itsm_workflow.gateway.protocol import Created, CreateRequest, NotSent, Refused, SentTicket, Unknown
 from itsm_workflow.machine.evidence import Channel, TicketStatus
+from itsm_workflow.testing.gateway_conformance._faults import damages
 from itsm_workflow.testing.gateway_conformance._line import Line
 from itsm_workflow.text import describe
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import CreateAnswer, TicketGateway
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.testing.gateway_conformance._faults import Fault
+    from itsm_workflow.testing.gateway_conformance._line import Exchange
     from itsm_workflow.testing.gateway_conformance._system import TicketSystem
 
 T = TypeVar("T")
@@ -34,6 +36,9 @@ CREDENTIAL = "credential-of-a-callback-0123456789"
 
 NEVER = "999999999"
 """The id and the number of no ticket."""
+
+MANY = 30
+"""More tickets than many servers list on one page."""
 
 OTHER = "carol"
 """A person who is not among the approvers of `TicketSystem.form`."""
@@ -213,6 +218,22 @@ class _Raised:
 
     def __call__(self) -> T:  # type: ignore[type-var]  # it never returns
         raise self.error
+
+
+def damages_within(trial: Trial, call: Callable[[], object]) -> list[int]:
+    """Return how many damages each answer within a call knows."""
+    found: list[int] = []
+
+    def measure(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        found.append(0)
+        with contextlib.suppress(ValueError):
+            found[-1] = damages(answer.body)
+        exchange.reply(answer)
+
+    with trial.during(measure):
+        call()
+    return found
 
 
 @contextlib.contextmanager

@@ -1,0 +1,135 @@
+"""Promises about several tickets in one call: what happens to one of them neither hides nor changes another."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, TypeVar
+
+from itsm_workflow.gateway.checked import any_host, checked_found, checked_results
+from itsm_workflow.gateway.protocol import Created
+from itsm_workflow.machine.evidence import ENDED, TicketStatus
+from itsm_workflow.testing.gateway_conformance._faults import BROKEN, damaged, one_for_each_place, only
+from itsm_workflow.testing.gateway_conformance._promises import promise
+from itsm_workflow.testing.gateway_conformance._trial import MANY, NEVER, asked, damages_within, demand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from itsm_workflow.gateway.protocol import TicketResult
+    from itsm_workflow.testing.gateway_conformance._trial import Trial
+
+T = TypeVar("T")
+
+
+@promise("the results of many equal those of one by one")
+def batches(trial: Trial) -> None:
+    """Unknown tickets are left out; an ended ticket is not."""
+    (_, waits), (_, yes), (_, no) = (trial.file() for _ in range(3))
+    trial.system.approve(yes.id, "bob")
+    trial.system.reject(no.id, "bob")
+    tickets = [waits, trial.ticket(NEVER, NEVER), yes, no]
+    singly: dict[str, object] = {}
+    for ticket in tickets:
+        singly.update(checked_results(trial.gateway.results([ticket]), [ticket]))
+    together = checked_results(trial.gateway.results(tickets), tickets)
+    demand(together == singly, f"results of all returned {together}, and one by one {singly}")
+    demand(NEVER not in together, f"results returned a ticket with the id {NEVER}, which no ticket has")
+    demand(not trial.gateway.results([]), "results of no tickets are not empty")
+    approved = [
+        key for key, row in together.items() if row.status is TicketStatus.FINISHED and row.approve_result is True
+    ]
+    demand(approved == [yes.id], f"ticket {yes.id} alone was approved, and the results approve {approved}")
+
+
+@promise("a failed request among several hides no ticket")
+def hides_none_of_several(trial: Trial) -> None:
+    """A batch, or a list of pages, raises or is whole: what it leaves out reads as a ticket that does not exist."""
+    filed = [trial.file() for _ in range(MANY)]
+    criteria, last = filed[-1]
+    tickets = [filed[0][1], filed[1][1], last]
+    calls: dict[str, Callable[[], set[str]]] = {
+        "find_by_key": lambda: {row.id for row in checked_found(trial.gateway.find_by_key(criteria), any_host)},
+        "find_by_sn": lambda: {row.id for row in checked_found(trial.gateway.find_by_sn(last.sn, criteria), any_host)},
+        "results": lambda: {
+            key
+            for key, row in checked_results(trial.gateway.results(tickets), tickets).items()
+            if row.status not in ENDED
+        },
+    }
+    for name, call in calls.items():
+        trial.renew()
+        before = len(trial.line.requests)
+        whole = call()
+        requests = len(trial.line.requests) - before
+        for number, (happens, fault) in itertools.product(range(requests), BROKEN.items()):
+            with trial.during(only(number, fault)):
+                answer = asked(name, call)
+            demand(
+                answer is None or answer == whole,
+                f"{happens}, in request {number + 1} of {requests}: {name} returned the open tickets {answer}, "
+                f"and without the fault {whole}",
+            )
+
+
+@promise("a damaged row among several spoils no other")
+def spoils_no_other(trial: Trial) -> None:
+    """A look-up or a batch raises, or shows each of the other tickets as it is.
+
+    A result that is left out is read again, ticket by ticket; a ticket that a look-up leaves out does not exist for the
+    library, so a look-up leaves out none.
+    """
+    request = trial.request()
+    criteria, ticket = trial.file(request)
+    ids = {ticket.id}
+    again = trial.create(request)
+    if isinstance(again, Created):  # some ticket systems file one ticket for each key
+        ids.add(again.id)
+
+    def found() -> set[str]:
+        return {row.id for row in checked_found(trial.gateway.find_by_key(criteria), any_host)}
+
+    whole = found()
+    demand(whole == ids, f"the tickets {sorted(ids)} carry one key, and find_by_key found {sorted(whole)}")
+    for shown in _answers(trial, "find_by_key", found):
+        demand(
+            shown is None or shown == ids,
+            f"one damaged value, and find_by_key found the tickets {sorted(shown or ())} instead of {sorted(ids)}",
+        )
+    (_, waits), (_, yes), (_, no) = (trial.file() for _ in range(3))
+    trial.system.approve(yes.id, "bob")
+    trial.system.reject(no.id, "bob")
+    tickets = [waits, yes, no]
+
+    def results() -> Mapping[str, TicketResult]:
+        return checked_results(trial.gateway.results(tickets), tickets)
+
+    right = results()
+    demand(len(right) == len(tickets), f"results of {len(tickets)} tickets returned {right}")
+    for rows in _answers(trial, "results", results):
+        if rows is None:
+            continue
+        others = [one.id for one in tickets if rows.get(one.id) != right[one.id]]
+        demand(len(others) <= 1, f"one damaged value, and results changed or lost the tickets {others}: {rows}")
+        demand(
+            all(_is_undecided_or(right[one], rows.get(one)) for one in others),
+            f"one damaged value, and results decided another way than before: {rows}",
+        )
+
+
+def _is_undecided_or(right: TicketResult, row: TicketResult | None) -> bool:
+    """Return whether a result is missing, decides nothing, or decides as the right one does."""
+    if row is None or row.status not in ENDED:
+        return True
+    return (row.status, row.approve_result) == (right.status, right.approve_result)
+
+
+def _answers(trial: Trial, name: str, call: Callable[[], T]) -> Iterator[T | None]:
+    """Yield the answer of a call with one value damaged, for each value of each answer that it gets.
+
+    None stands for a GatewayError.
+    """
+    for request, most in enumerate(damages_within(trial, call)):
+        for number in one_for_each_place(most):
+            with trial.during(only(request, damaged(number))):
+                answer = asked(name, call)
+            yield answer
