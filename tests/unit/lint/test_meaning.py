@@ -10,12 +10,15 @@ import pytest
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.lint import LintFinding, Severity
 from itsm_workflow.lint.exempted import sort_out
+from itsm_workflow.lint.stuck import stuck_findings
+from itsm_workflow.lint.trials import Trials
 from itsm_workflow.lint.work import Work
 from itsm_workflow.machine.exemption import EXEMPTABLE, Exemption
 from tests.support import meanings as zoo
 from tests.support import tries
 from tests.support.linted import linted
 from tests.support.meanings import Stage, Verb
+from tests.unit.lint.test_stuck import situation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -130,6 +133,24 @@ def test_an_exempted_finding_is_listed_with_its_reason() -> None:
         ("early", "filing", "the effect only sends a message to the applicant"),
         ("failed", "granted", "a failed order is placed again by hand"),
     } == {(one.finding.check, one.finding.state, one.reason) for one in exempted}
+
+
+def test_a_change_that_stays_on_purpose_is_exempted() -> None:
+    """A person may be asked by other means than attention, which the library does not see."""
+    reason = "a task in another system asks a person"
+    definition = attrs.evolve(
+        tries.that_uses_up_its_tries(),
+        exemptions=tuple(Exemption(check="stuck", state=one, reason=reason) for one in (Stage.GRANTED, Stage.FAILED)),
+    )
+    trials = Trials(definition, Work(definition))
+    trials.situations["granted"] += [situation(0), situation(3)]
+    trials.situations["failed"].append(situation(0, "failed"))
+    remaining, exempted = sort_out(definition, stuck_findings(definition, trials))
+    assert remaining == []
+    assert [(one.finding.check, one.finding.state, one.reason) for one in exempted] == [
+        ("stuck", "granted", reason),
+        ("stuck", "failed", reason),
+    ]
 
 
 def test_an_exemption_covers_its_own_state_and_trigger_alone() -> None:
