@@ -120,3 +120,19 @@ def test_a_ticket_that_an_operator_records_carries_it_too() -> None:
 
     (act,) = of_gateway(records, "tracker")(PENDING, ())
     assert act.steps == (Step(Trigger.RECORD_TICKET, attrs.evolve(recorded, gateway="tracker")),)
+
+
+def refuses(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator[Act]:
+    """Yield the acts of an operator, and the host's refusal."""
+    yield from operator_acts(change, tickets)
+    yield Act("the host gives it up", (Step(Verb.DEPLOY, Deployed(size=1)),))
+
+
+@pytest.mark.parametrize(("source", "broken"), [(Stage.GRANTED, []), (Stage.WAITING, ["rejection_is_real"])])
+def test_a_host_that_refuses_after_the_approval_is_right(source: Stage, broken: list[str]) -> None:
+    """The approved work may fail; while the ticket is open, it is wrong."""
+    away = zoo.deploy(sources=(source,), dest=Stage.REFUSED)
+    definition = zoo.deployment(zoo.deploy(trigger=Verb.PAUSE), away)
+    found = explore(definition, bounds=Bounds(ticks=0, faults=0, acts=1), acts=refuses)
+    assert [one.promise for one in found.violations] == broken
+    assert Stage.REFUSED not in found.unreached.states

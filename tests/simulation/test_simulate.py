@@ -326,3 +326,19 @@ def test_days_pass_in_virtual_time() -> None:
     """A ticket that is ignored for three days is waited for, and time is no more than a number."""
     ignored = Fault(kind=Failure.IGNORED, point="ticket", seconds=3 * 86400)
     assert simulate(seeds=[1], faults=[ignored]).days > 3
+
+
+def test_what_no_run_reached_is_listed() -> None:
+    """Without acts of the host, its triggers are fired by nobody."""
+    deployed = HostAct(
+        name="deploys",
+        when=lambda change: change.state == "granted",
+        do=lambda workflow, change: workflow.fire(change.id, zoo.Verb.DEPLOY, zoo.Deployed(size=1), actor="host"),
+    )
+    alone = simulate(zoo.DEPLOYMENT, seeds=range(3)).unreached
+    assert "live" in alone.states
+    assert "granted -> live by deploy" in alone.transitions
+    acted = simulate(zoo.DEPLOYMENT, seeds=range(3), acts=[deployed]).unreached
+    assert "live" not in acted.states
+    assert "granted -> live by deploy" not in acted.transitions
+    assert not {"draft", "filing", "waiting"} & set(alone.states)

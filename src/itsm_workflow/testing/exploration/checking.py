@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import Facts, Transition
-    from itsm_workflow.testing.exploration.coverage import Reached
+    from itsm_workflow.testing.coverage import Reached
     from itsm_workflow.testing.exploration.itsm import Filed
     from itsm_workflow.testing.exploration.walk import Limits
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
+from itsm_workflow.testing.coverage import Reached
 from itsm_workflow.testing.default_effects import default_effects
 from itsm_workflow.testing.exploration.acts import of_gateway, operator_acts
 from itsm_workflow.testing.exploration.checking import check_given, check_limits, checked_acts, with_checked_guards
-from itsm_workflow.testing.exploration.coverage import Reached
 from itsm_workflow.testing.exploration.drain import ends_right
 from itsm_workflow.testing.exploration.growing import grown
 from itsm_workflow.testing.exploration.invariants import INVARIANTS

@@ -13,7 +13,7 @@ from itsm_workflow.text import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from itsm_workflow.testing.exploration.coverage import Unreached
+    from itsm_workflow.testing.coverage import Unreached
     from itsm_workflow.testing.exploration.walk import Exploration, Limits
     from itsm_workflow.testing.exploration.world import Bounds
 

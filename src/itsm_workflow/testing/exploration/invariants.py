@@ -159,7 +159,7 @@ def rejection_is_real(sight: Sight) -> str | None:
         real = real and (ticket.phase == "over" or ticket.slow or shared)
     return (
         None
-        if real or _was_refused(sight)
+        if real or _was_refused(sight) or _was_refused_by_the_host(sight, change)
         else f"the change ended as {change.outcome}, but its ticket is {_described(ticket)}"
     )
 
@@ -224,6 +224,13 @@ INVARIANTS: tuple[Invariant, ...] = (
 
 def _was_refused(sight: Sight) -> bool:
     return sight.before is not None and _is_refused(sight, sight.before)
+
+
+def _was_refused_by_the_host(sight: Sight, change: ChangeRequest) -> bool:
+    """Return whether a trigger of the host led there, and not from a state of the ticket, such as after failed work."""
+    under_way = {state for one in sight.definition.rounds for state in (one.asking, one.waiting, one.undelivered)}
+    entered = [one for one in sight.entries if one.dest == change.state and one.source != one.dest]
+    return bool(entered) and entered[-1].trigger not in set(Trigger) and entered[-1].source not in under_way
 
 
 def _is_refused(sight: Sight, change: ChangeRequest) -> bool:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.testing.coverage import Reached
     from itsm_workflow.testing.exploration.acts import Act
-    from itsm_workflow.testing.exploration.coverage import Reached
     from itsm_workflow.testing.exploration.invariants import Invariant
     from itsm_workflow.testing.exploration.itsm import Filed, Itsm
     from itsm_workflow.testing.exploration.library import Library

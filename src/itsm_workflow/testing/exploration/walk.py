@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
-    from itsm_workflow.testing.exploration.coverage import Reached, Unreached
+    from itsm_workflow.testing.coverage import Reached, Unreached
     from itsm_workflow.testing.exploration.invariants import Invariant
     from itsm_workflow.testing.exploration.moves import Move, Space
 

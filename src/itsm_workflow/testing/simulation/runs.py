@@ -15,6 +15,7 @@ from itsm_workflow.testing.simulation.world import World
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from itsm_workflow.testing.coverage import Move
     from itsm_workflow.testing.simulation.faults import Fault
     from itsm_workflow.testing.simulation.host import Host
 
@@ -32,6 +33,7 @@ class Run:
         seconds: The virtual time that passed.
         changes: The number of stored changes.
         decided: The number of tickets that have ended.
+        moves: The moves of all changes, each as the state before, the trigger and the state after it.
     """
 
     seed: int
@@ -42,6 +44,7 @@ class Run:
     seconds: float
     changes: int
     decided: int
+    moves: frozenset[Move] = attrs.field(repr=False)
 
     @property
     def rules(self) -> frozenset[str]:
@@ -53,10 +56,8 @@ def run_seed(seed: int, faults: Sequence[Fault], host: Host) -> Run:
     """Run one seed with exactly these faults."""
     world = World(seed, faults, host)
     world.run()
-    stored = [
-        canonical([attrs.asdict(row), list(map(attrs.asdict, paging.entries(world.store, row.id)))])
-        for row in rows_of(world)
-    ]
+    found = [(row, list(paging.entries(world.store, row.id))) for row in rows_of(world)]
+    stored = [canonical([attrs.asdict(row), list(map(attrs.asdict, entries))]) for row, entries in found]
     try:
         return Run(
             seed=seed,
@@ -67,6 +68,7 @@ def run_seed(seed: int, faults: Sequence[Fault], host: Host) -> Run:
             seconds=world.clock.elapsed(),
             changes=len(stored),
             decided=sum(one.current_status.lower() in ENDED for one in world.tickets()),
+            moves=frozenset((one.source, one.trigger, one.dest) for _, entries in found for one in entries),
         )
     finally:
         world.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
+from itsm_workflow.testing.coverage import Reached
 from itsm_workflow.testing.simulation.checking import (
     check_host,
     checked_faults,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from itsm_workflow.policy import Policy
     from itsm_workflow.runtime.effects import Effect, StateT
     from itsm_workflow.storage.protocol import StorageBackend
+    from itsm_workflow.testing.coverage import Unreached
     from itsm_workflow.testing.gateway_conformance import TicketSystem
     from itsm_workflow.testing.simulation.faults import Fault
     from itsm_workflow.testing.simulation.runs import Run
@@ -51,11 +53,13 @@ class Simulated:
         digests: The digests of the runs, by seed.
         changes: The number of filed changes.
         days: The days of virtual time that passed.
+        unreached: The states and moves that no run reached, such as those of the host's triggers without ``acts``.
     """
 
     digests: Mapping[int, str]
     changes: int
     days: float
+    unreached: Unreached
 
 
 class SimulationFailed(AssertionError):
@@ -139,7 +143,7 @@ def simulate(
     kinds, fixed = faults_of(host, *checked_faults(faults), is_default=faults is _ALL)
     check_host(host)
     digests: dict[int, str] = {}
-    changes, decided, seconds = 0, 0, 0.0
+    changes, decided, seconds, reached = 0, 0, 0.0, Reached(definition)
     run: Run | None = None
     for seed in checked_seeds(seeds):
         run = run_seed(seed, draw_faults(seed, kinds) if kinds else fixed, host)
@@ -149,11 +153,12 @@ def simulate(
         changes += run.changes
         decided += run.decided
         seconds += run.seconds
+        reached.moved(run.moves)
     if run is not None and not changes:
         raise nothing_filed(run)
     if run is not None and not decided and not run_seed(run.seed, (), host).decided:  # not for the faults alone
         raise nothing_decided(run)
-    return Simulated(digests=digests, changes=changes, days=seconds / 86400)
+    return Simulated(digests=digests, changes=changes, days=seconds / 86400, unreached=reached.unreached())
 
 
 def _story(run: Run, drawn: Run) -> str:

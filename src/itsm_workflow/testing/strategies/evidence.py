@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -39,6 +40,8 @@ from itsm_workflow.testing.strategies.values import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hypothesis.strategies import SearchStrategy
 
 snapshots = st.builds(
@@ -164,7 +167,24 @@ def evidence_of(kind: type) -> SearchStrategy[Any]:
     known = EVIDENCE.get(kind)
     if known is not None:
         return known
-    return st.builds(kind, **{name: _of(hint) for name, hint, _ in fields_of(kind)})
+    return st.builds(_named(kind), **{name: _of(hint) for name, hint, _ in fields_of(kind)})
+
+
+def _named(kind: type) -> Callable[..., object]:
+    """Return the class as a function whose errors, such as those of a validator, say what to pass instead."""
+
+    @functools.wraps(kind, updated=())
+    def made(**values: object) -> object:
+        try:
+            return kind(**values)
+        except Exception as error:
+            name = kind.__name__
+            error.add_note(
+                f"raised for evidence {name}, made from its annotations: pass a strategy, evidence={{{name}: ...}}"
+            )
+            raise
+
+    return made
 
 
 def aimed(change: ChangeRequest, kind: type[Any], strategy: SearchStrategy[Any] | None = None) -> SearchStrategy[Any]:

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.deferred import check_done
-from itsm_workflow.errors import InvalidForm, TransitionRefused
+from itsm_workflow.errors import DefinitionError, InvalidForm, TransitionRefused
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.engine import fire
 from itsm_workflow.runtime.effects import Effect
@@ -353,6 +353,11 @@ class WorkflowMachine(RuleBasedStateMachine):
             )
         except TransitionRefused:
             assert letters == repr(change), f"{trigger} was refused, but modified the change that was passed to it"
+        except DefinitionError:
+            raise
+        except Exception as error:
+            error.add_note(f"raised by a guard or an update of trigger {trigger} in {change.state}: it must not raise")
+            raise
         # Includes the library's triggers, which `Workflow.fire` rejects: the table has to withstand any trigger.
         self._let(lambda: self.workflow._fire(self.change_id, trigger, evidence, actor="carol"))  # noqa: SLF001
 

@@ -1,8 +1,8 @@
-"""Records which parts of a workflow a walk reached, so that a walk that proves little says so."""
+"""Records which parts of a workflow a walk or a simulation reached, so that one that proves little says so."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
@@ -13,14 +13,19 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import Transition, WorkflowDefinition
 
 
+Move: TypeAlias = tuple[str, str, str]
+"""The state before, the trigger, and the state after it."""
+
+
 @attrs.frozen(kw_only=True)
 class Unreached:
-    """The parts of a workflow that a walk never reached; all of them empty if it reached everything.
+    """The parts of a workflow that a walk or a simulation never reached; all of them empty if it reached everything.
 
     Attributes:
         states: The states that the change never entered.
         transitions: The moves that were never made, such as ``pending -> approved by approve``.
-        answers: The answers that a guard of the host never gave, such as ``disk_is_free of provision never refused``.
+        answers: The answers that a guard of the host never gave, such as ``disk_is_free of provision never refused``;
+            a simulation notes none.
     """
 
     states: tuple[str, ...] = ()
@@ -41,7 +46,7 @@ class Reached:
     def __init__(self, definition: WorkflowDefinition) -> None:
         self._definition = definition
         self._states: set[str] = set()
-        self._moves: set[tuple[str, str, str]] = set()
+        self._moves: set[Move] = set()
         self._guards: list[tuple[Transition, str]] = []
         self._answers: set[tuple[int, bool]] = set()
 
@@ -51,9 +56,13 @@ class Reached:
 
     def move(self, entries: Iterable[Entry]) -> None:
         """Record the moves of a write. One write may lead through several states."""
-        for entry in entries:
-            self._moves.add((entry.source, entry.trigger, entry.dest))
-            self._states.add(entry.dest)
+        self.moved((entry.source, entry.trigger, entry.dest) for entry in entries)
+
+    def moved(self, moves: Iterable[Move]) -> None:
+        """Record moves, each as the state before, the trigger and the state after it."""
+        for source, trigger, dest in moves:
+            self._moves.add((source, trigger, dest))
+            self._states.add(dest)
 
     def watch(self, row: Transition, guard: str) -> int:
         """Return a number for the guard of a row, for `answer`."""
@@ -83,7 +92,7 @@ class Reached:
         )
 
 
-def _moves(definition: WorkflowDefinition) -> list[tuple[str, str, str]]:
+def _moves(definition: WorkflowDefinition) -> list[Move]:
     """Return the moves of the table; a row that keeps the state is not one."""
     return list(
         dict.fromkeys(
