@@ -1,4 +1,4 @@
-"""Every tool says something about each broken definition: a finding, or what it did not reach; none ends otherwise."""
+"""Each tool ends over each broken definition with a finding, or with what it did not reach, as the page says."""
 
 from __future__ import annotations
 
@@ -10,10 +10,70 @@ import pytest
 from itsm_workflow.testing.strategies import evidence_of
 from itsm_workflow.testing.workflow_machine import WorkflowMachine
 from itsm_workflow.testing.workflow_machine._machine import Beginning
+from tests.support import meanings, tries
 from tests.support import workflows as zoo
+from tests.support.every_tool import TOOLS
+from tests.testing.lint_page import PAGE
+from tests.testing.tools_page import BUILT, COLUMNS, EXPLORE, FOUND, IMPURE, LINT, SIMULATE, WALK, renewed, table
+from tests.unit.lint.test_meaning import OF_THE_TRIALS, OF_THE_WORK
+from tests.unit.lint.test_report import DOUBTS, ERRORS, REFUSED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from itsm_workflow import WorkflowDefinition
+
+
+OTHERS = [one for one in COLUMNS if one not in {BUILT, LINT}]
+ACCEPTED = [build for build, tools in FOUND.items() if BUILT not in tools]
+RIGHT = [
+    lambda: zoo.DEPLOYMENT,
+    zoo.with_an_effect_for_each_state,
+    meanings.that_keeps_within_bounds,
+    tries.that_asks_a_person_after_its_tries,
+]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("tool", OTHERS)
+@pytest.mark.parametrize("build", ACCEPTED)
+def test_each_tool_says_what_it_finds_or_did_not_reach(build: Callable[[], WorkflowDefinition], tool: str) -> None:
+    """None raises another error, or runs on."""
+    told = TOOLS[tool](build())
+    if build not in IMPURE:
+        assert bool(told.finding) == (tool in FOUND[build]), told.finding
+    if not told.finding and tool != WALK:
+        assert told.left
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("tool", OTHERS)
+@pytest.mark.parametrize("build", RIGHT)
+def test_no_tool_finds_anything_in_a_right_definition(build: Callable[[], WorkflowDefinition], tool: str) -> None:
+    """So that what they find in a broken one is its defect."""
+    assert TOOLS[tool](build()).finding == ""
+
+
+def test_a_guard_that_raises_is_found_in_a_moment() -> None:
+    """By the tools that are quick, so that this is tested without the long tests, too."""
+    definition = zoo.with_a_guard_that_raises()
+    assert "guard is_of_the_asked_size of trigger deploy" in TOOLS[EXPLORE](definition).finding
+    assert "raised: KeyError: 'size' (is_of_the_asked_size" in TOOLS[SIMULATE](definition).finding
+
+
+def test_the_findings_of_lint_and_of_the_build_are_those_of_their_tests() -> None:
+    """Each broken definition is in the collection."""
+    linted = {build for build, *_ in (*ERRORS, *DOUBTS)}
+    linted |= {build for build, found in (*OF_THE_TRIALS, *OF_THE_WORK) if found}
+    assert {build for build, tools in FOUND.items() if LINT in tools} == linted
+    assert {build for build, tools in FOUND.items() if BUILT in tools} == {build for build, _ in REFUSED}
+
+
+def test_the_page_has_the_table() -> None:
+    """With the sentence of each definition."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert table() in page
+    assert renewed(page) == page
 
 
 def approved(definition: WorkflowDefinition) -> Any:  # noqa: ANN401 - a machine that is made at run time
