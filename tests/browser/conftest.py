@@ -22,7 +22,7 @@ from tests.support.desk import ASKED, Desk
 from tests.support.django_host import itsm, setup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -46,10 +46,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if config.getoption("--browser") else True
 
 
-def _is_no_error(said: ConsoleMessage) -> bool:
-    """Return whether a message is no error, or says that an icon or page is missing, or a form not filled in."""
+def _is_no_error(said: ConsoleMessage, statuses: Collection[int]) -> bool:
+    """Return whether a message is no error, or says that an icon or page is missing, or that a status was expected."""
     url: str = said.location["url"]
-    return bool(said.type != "error") or url.endswith(("/favicon.ico", "/nowhere/")) or "status of 400" in said.text
+    is_expected = any(f"status of {status} " in said.text for status in (400, *statuses))  # 400: a form not filled in
+    return bool(said.type != "error") or url.endswith(("/favicon.ico", "/nowhere/")) or is_expected
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -148,16 +149,20 @@ def watched(browser: Browser) -> Watched:
 
     An error is an exception in a script, a message of the console such as a violation of the content security policy,
     a dialog, a failed request, or a request to another host. A form that was not filled in may be refused with 400,
-    and a page whose address ends with ``/nowhere/`` need not exist.
+    and a page whose address ends with ``/nowhere/`` need not exist; other pages may have the ``statuses`` given.
     """
 
     @contextmanager
-    def watched(address: str, width: int = 1440, language: str = "en") -> Iterator[Page]:
+    def watched(
+        address: str, width: int = 1440, language: str = "en", statuses: Collection[int] = ()
+    ) -> Iterator[Page]:
         errors: list[str] = []
         context = browser.new_context(viewport={"width": width, "height": 900}, locale=language, base_url=address)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(f"exception: {error}"))
-        page.on("console", lambda said: None if _is_no_error(said) else errors.append(f"console: {said.text}"))
+        page.on(
+            "console", lambda said: None if _is_no_error(said, statuses) else errors.append(f"console: {said.text}")
+        )
         page.on("dialog", lambda dialog: errors.append(f"dialog: {dialog.message}"))
         page.on("requestfailed", lambda one: None if one.failure == _LEFT else errors.append(f"failed: {one.url}"))
         page.on("request", lambda one: None if one.url.startswith(address) else errors.append(f"asked: {one.url}"))
@@ -173,8 +178,8 @@ def opened(watched: Watched, address: str) -> Opened:
     """A function that opens the list as a user who is logged in."""
 
     @contextmanager
-    def opened(width: int = 1440, language: str = "en") -> Iterator[Page]:
-        with watched(address, width, language) as page:
+    def opened(width: int = 1440, language: str = "en", statuses: Collection[int] = ()) -> Iterator[Page]:
+        with watched(address, width, language, statuses) as page:
             page.goto("/admin/login/?next=/admin/itsm_workflow/change/")
             page.fill("#id_username", NAME)
             page.fill("#id_password", PASSWORD)

@@ -12,6 +12,7 @@ from werkzeug.security import generate_password_hash
 
 from itsm_workflow import Effect, Policy, State
 from itsm_workflow.change import AttentionReason
+from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.web import console
 from tests.browser.accessibility import barriers, refuse_barriers
@@ -174,6 +175,56 @@ def test_every_page_fits_its_screen_and_can_be_read(  # noqa: PLR0917 - fixtures
             low = [found for found in page.evaluate(READ_CONTRASTS) if found[0] < CONTRAST]
             assert low == [], path
             refuse_barriers(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "language"), [(400, "zh-CN"), (1440, "en")])
+def test_every_page_of_an_error_fits_its_screen_and_can_be_read(  # noqa: PLR0917 - fixtures and parameters
+    workflow: Workflow,
+    site: str,
+    watched: Watched,
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
+    language: str,
+    scheme: Scheme,
+) -> None:
+    """A form of another session, a change that does not exist, an act that is not possible, a store that fails."""
+    ended, open_ = workflow.resolve("collector-4"), workflow.resolve("collector-9")
+    statuses: list[int] = []
+
+    def check(page: Page) -> None:
+        assert page.locator("h1").count() == 1
+        assert page.locator("[role=alert]").inner_text()
+        assert fits(page), page.url
+        assert [found for found in page.evaluate(READ_CONTRASTS) if found[0] < CONTRAST] == []
+        refuse_barriers(page)
+
+    def fails(**_filters: object) -> None:
+        raise StorageUnavailable("the store cannot be read")
+
+    with watched(site, width, language, (403, 404, 405, 409, 503)) as page:
+        page.emulate_media(color_scheme=scheme)
+        page.on("response", lambda one: statuses.append(one.status) if one.request.is_navigation_request() else None)
+        log_in(page)
+        statuses.clear()
+        for path in ("/changes/nothing/", f"/changes/{ended.id}/withdraw/", "/logout/"):
+            page.goto(path)
+            check(page)
+        assert statuses == [404, 409, 405]
+        for path in ("/reconcile/", f"/changes/{open_.id}/abandon/"):
+            page.goto(path)
+            page.evaluate("document.querySelector('main [name=csrf]').value = 'of another session'")
+            page.click("main button")
+            check(page)
+        page.goto(f"/changes/{open_.id}/abandon/")
+        page.fill("[name=reason]", "alice no longer needs it")
+        workflow.fire(open_.id, "raise_attention", Concern(reason=AttentionReason.HOST), actor="quota-service")
+        page.click("main button")
+        check(page)
+        monkeypatch.setattr(workflow, "find_page", fails)
+        page.goto("/changes/")
+        check(page)
+        assert statuses == [404, 409, 405, 200, 403, 200, 403, 200, 409, 503]
 
 
 def test_a_field_without_a_label_is_found(site: str, watched: Watched) -> None:

@@ -110,6 +110,31 @@ def test_every_page_fits_its_screen_and_is_open_to_everybody(
             refuse_barriers(page)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "language"), [(400, "zh-CN"), (1440, "en")])
+def test_every_page_of_an_error_fits_its_screen_and_is_open_to_everybody(
+    desk: Desk, opened: Opened, width: int, language: str, scheme: Scheme
+) -> None:
+    """A change that does not exist, and a store that fails."""
+    change = named("collector-9")
+
+    with opened(width, language, (404, 503)) as page:
+        page.emulate_media(color_scheme=scheme)
+
+        def check(path: str, status: int) -> None:
+            answer = page.goto(path)
+            assert answer is not None
+            assert answer.status == status
+            assert (page.locator("h1").count(), page.locator("[role=alert]").count()) == (1, 1)
+            assert fits(page), path
+            refuse_barriers(page)
+
+        check(f"{LIST}nothing/change/", 404)
+        desk.store.inner.close()
+        check(LIST, 503)
+        check(f"{LIST}{change.id}/change/", 503)
+
+
 def test_hostile_texts_do_not_run(desk: Desk, opened: Opened) -> None:
     """In the list, on the page of a change, and where an operation is confirmed."""
     bait = '<img src=x onerror="alert(1)"><script>alert(2)</script>"\'>'
