@@ -193,6 +193,7 @@ def test_every_page_of_an_error_fits_its_screen_and_can_be_read(  # noqa: PLR091
     statuses: list[int] = []
 
     def check(page: Page) -> None:
+        page.wait_for_load_state()  # with its style sheet, after a click
         assert page.locator("h1").count() == 1
         assert page.locator("[role=alert]").inner_text()
         assert fits(page), page.url

@@ -11,7 +11,8 @@ import rich_click as click
 from itsm_workflow.cli.decide import actor_option, reason_option
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.handler_rows import csv_option
-from itsm_workflow.cli.language import spoken
+from itsm_workflow.cli.language import language, spoken
+from itsm_workflow.cli.option_phrases import SEEN
 from itsm_workflow.cli.output import as_json, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option
@@ -25,6 +26,7 @@ from itsm_workflow.errors import (
     TransitionRefused,
 )
 from itsm_workflow.integrations.log_platform import CollectorStatus, collector_status
+from itsm_workflow.machine.phrases import Phrasebook
 from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 ADOPTED, ALREADY, WOULD = "adopted", "already adopted", "would be adopted"
 REFUSED, NOT_ASKED = "refused", "gateway failed"
 AGREES, DIFFERS, UNDECIDED = "agrees", "differs", "undecided"
+_SEEN = Phrasebook(SEEN)
+_PARTS = "; "
+"""Between the parts of the reason of `Workflow.shadow`."""
 _FAILED = frozenset({REFUSED, DIFFERS, UNDECIDED})
 
 
@@ -169,7 +174,13 @@ def _printing(columns: Sequence[str], *, in_json: bool) -> Iterator[list[_Result
 
 def _cell(name: str, cell: object) -> object:
     """Return the cell of a table, in the language of what people read if the text is the library's."""
-    return spoken(str(cell or "")) if name in {"result", "why"} else "" if cell is None else cell
+    if name not in {"result", "why"}:
+        return "" if cell is None else cell
+    text = str(cell or "")
+    known = spoken(text)
+    if known != text or language() == "en":
+        return known
+    return _PARTS.join(map(_SEEN.in_chinese, text.split(_PARTS)))
 
 
 def _result(row: HandlerRow, result: str, why: str = "") -> _Result:

@@ -9,18 +9,25 @@ from typing import TYPE_CHECKING
 import attrs
 import rich_click as click
 
+from itsm_workflow.cli.doctor_phrases import SETTINGS
 from itsm_workflow.cli.exits import Exit
-from itsm_workflow.cli.language import spoken
+from itsm_workflow.cli.language import language, spoken
 from itsm_workflow.cli.output import as_json, clean, data, note
 from itsm_workflow.cli.places import store_option
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.doctor import Level, examine
+from itsm_workflow.machine.phrases import Phrasebook
 
 if TYPE_CHECKING:
     from itsm_workflow.doctor import Finding
     from itsm_workflow.secrets import SecretURL
 
-_MARKS = {Level.OK: "ok     ", Level.WARNING: "warning", Level.PROBLEM: "PROBLEM"}
+_MARKS = {
+    "en": {Level.OK: "ok     ", Level.WARNING: "warning", Level.PROBLEM: "PROBLEM"},
+    "zh": {Level.OK: "正常   ", Level.WARNING: "警告   ", Level.PROBLEM: "问题   "},
+}
+"""By language, the word for each level, as wide as the longest English one: a Chinese character takes two columns."""
+_SETTINGS = Phrasebook(SETTINGS)
 _NAME_WIDTH = 26
 _INDENT = " " * (len("warning") + 2)
 
@@ -46,7 +53,13 @@ def doctor(store: SecretURL, *, online: bool, callback: bool, in_json: bool) -> 
     return Exit.FAILED if levels[Level.PROBLEM] else Exit.DONE
 
 
+def _seen(finding: Finding) -> str:
+    known = spoken(finding.seen)
+    is_setting = finding.name.startswith("settings.") and language() != "en"
+    return _SETTINGS.in_chinese(finding.seen) if is_setting and known == finding.seen else known
+
+
 def _print(finding: Finding) -> None:
-    data(f"{_MARKS[finding.level]}  {clean(finding.name):<{_NAME_WIDTH}}  {clean(spoken(finding.seen))}")
+    data(f"{_MARKS[language()][finding.level]}  {clean(finding.name):<{_NAME_WIDTH}}  {clean(_seen(finding))}")
     if finding.advice:
         data(f"{_INDENT}{'':<{_NAME_WIDTH}}  → {clean(spoken(finding.advice))}")

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 FINDINGS: Mapping[str, str] = {
     # Settings
+    "yes, from {source}: the app secret is sent unencrypted": "是，来自 {source}：应用密钥会以明文发送",
+    "correct {variable}": "改正 {variable}",
     "no setting names the service that tickets are filed with": "没有配置提单用的流程服务",
     "set BKAPP_ITSM_SERVICE_ID, BKAPP_ITSM_SERVICE_NAME, BKAPP_ITSM_SERVICE_ROLE or BKAPP_ITSM_FAST_APPROVAL=true, "
     "unless your application chooses the service of each ticket": (
@@ -58,7 +60,12 @@ FINDINGS: Mapping[str, str] = {
     "renew the certificate": "更新证书",
     "{place} accepts connections": "{place} 可以连接",
     # The gateway, and what it refuses
-    "app {code} and user {user} were accepted; it lists {count}": "应用 {code} 和用户 {user} 通过验证；列出 {count}",
+    "app {code} and user {user} were accepted; it lists {count} service": (
+        "应用 {code} 和用户 {user} 通过验证；列出 {count} 个流程服务"
+    ),
+    "app {code} and user {user} were accepted; it lists {count} services": (
+        "应用 {code} 和用户 {user} 通过验证；列出 {count} 个流程服务"
+    ),
     "our clock and the gateway's agree": "本机时钟与 ITSM 一致",
     "the clocks cannot be compared: the gateway's answer has no valid Date header": (
         "无法比较时钟：ITSM 的应答没有有效的 Date 头"
@@ -216,7 +223,8 @@ FINDINGS: Mapping[str, str] = {
     "{path} opens": "{path} 可以打开",
     "schema {schema} is current": "结构版本 {schema}，已是最新",
     "the schema is known": "结构版本已知",
-    "no damage was found in {rows}": "{rows} 中没有发现损坏",
+    "no damage was found in {count} row": "{count} 行中没有发现损坏",
+    "no damage was found in {count} rows": "{count} 行中没有发现损坏",
     "changes that wait for a person: {counts}": "待人工处理的变更：{counts}",
     "`itsm-workflow list --attention` lists them, `itsm-workflow why ID` shows what to do": (
         "`itsm-workflow list --attention` 列出它们，`itsm-workflow why ID` 说明怎么办"
@@ -231,3 +239,15 @@ FINDINGS: Mapping[str, str] = {
     ),
 }
 """By text of a finding or an advice in English, the text in Chinese."""
+
+SETTINGS: Mapping[str, str] = {
+    "set, from {source}": "已设置，来自 {source}",
+    "yes, from {source}": "是，来自 {source}",
+    "no, from {source}": "否，来自 {source}",
+    "{count} key, from {source}": "{count} 个密钥，来自 {source}",
+    "{count} keys, from {source}": "{count} 个密钥，来自 {source}",
+    "{value}, from {source}": "{value}，来自 {source}",
+    "{value}, from {source}; ignored: {variables}": "{value}，来自 {source}；未使用：{variables}",
+    "from {source}": "来自 {source}",
+}
+"""By text of a finding about a setting, the text in Chinese: for these findings alone, since other texts look alike."""

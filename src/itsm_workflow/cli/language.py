@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from itsm_workflow.cli.doctor_phrases import FINDINGS
+from itsm_workflow.cli.option_phrases import OPTIONS
 from itsm_workflow.cli.phrases import PHRASES
 from itsm_workflow.cli.usage_phrases import USAGE
 from itsm_workflow.machine.messages import ERRORS, message_of
@@ -76,7 +77,7 @@ def speak(command: click.Command) -> None:
 
 @functools.cache
 def _phrasebook() -> Phrasebook:
-    return Phrasebook(PHRASES, USAGE, FINDINGS, ERRORS, REASONS, RULES)
+    return Phrasebook(PHRASES, OPTIONS, USAGE, FINDINGS, ERRORS, REASONS, RULES)
 
 
 def spoken(text: str) -> str:

@@ -86,9 +86,9 @@ PHRASES: Mapping[str, str] = {
     "--field names {names} more than once": "--field 重复写了 {names}",
     "the arguments were refused, nothing was stored or sent:": "参数被拒绝，没有保存，也没有发送：",
     "the command needs to know which effects follow an approval: name the application that has them, with --app "
-    "module:name or {variable}; or give --app none if no effects follow": (
+    "module:name or {variable}; or give --app {none} if no effects follow": (
         "需要知道审批通过后有哪些后置动作：用 --app module:name 或 {variable} 写明有它们的应用；"
-        "没有后置动作时写 --app none"
+        "没有后置动作时写 --app {none}"
     ),
     "--app brings its own store: leave --store out": "--app 自带存储：不要再写 --store",
     # Many changes
@@ -135,12 +135,8 @@ PHRASES: Mapping[str, str] = {
     ),
     "--output: {path} exists already: name a new file": "--output：{path} 已存在，请写一个新文件",
     # Paths, ports and objects
-    "{option} {path} cannot be written: {cause}; make the folder {folder} first, or name another file": (
-        "{option} {path} 无法写入：{cause}；请先建目录 {folder}，或换一个文件"
-    ),
-    "{option} {path} cannot be written: {cause}; name a place where you may write": (
-        "{option} {path} 无法写入：{cause}；请换一个有权限写入的位置"
-    ),
+    "{problem}; make the folder {folder} first, or name another file": "{problem}；请先建目录 {folder}，或换一个文件",
+    "{problem}; name a place where you may write": "{problem}；请换一个有权限写入的位置",
     "{option} {path} cannot be written: {cause}": "{option} {path} 无法写入：{cause}",
     "--port {port}: cannot listen on {address}: {cause}; another program listens there: give another --port, or "
     "--port 0 for a free one": (
@@ -157,6 +153,40 @@ PHRASES: Mapping[str, str] = {
     "{label} cannot be loaded: {cause}": "{label} 无法加载：{cause}",
     "wrote {path}": "已写入 {path}",
     # Stores
+    "is now": "现在是",
+    "a copy of {path}": "{path} 的副本",
+    "set aside": "原存储移到",
+    "nothing: there was no store": "无：原来没有存储",
+    "{name} as of version {version}": "{name}，恢复到版本 {version}",
+    "entries": "记录数",
+    "digest": "摘要",
+    "newer": "更新的版本",
+    "{count} were written by a newer version and not decoded": "{count} 个由更新的版本写入，没有解码",
+    "none": "无",
+    "change": "变更",
+    "what is wrong": "问题",
+    "missing": "缺少",
+    "behind": "落后",
+    "same": "相同",
+    "copied": "已复制",
+    "digest of FROM": "FROM 的摘要",
+    "digest of TO": "TO 的摘要",
+    "conflict": "冲突",
+    "why it was not copied": "没有复制的原因",
+    "FROM is damaged, and nothing was written: repair it, or restore a backup, then copy it": (
+        "FROM 已损坏，没有写入：先修复，或从备份恢复，再复制"
+    ),
+    "TO has changes that are not earlier versions of those in FROM: nothing was written": (
+        "TO 里有的变更不是 FROM 里变更的更早版本：没有写入"
+    ),
+    "the changes were read again from both stores and are the same": "已重新读取两个存储，变更相同",
+    "a store is damaged that was intact before: do not use the copy": "有一个原本完好的存储已损坏：不要使用副本",
+    "not every change could be copied; those that are named were not written": "有变更没有复制；已列出的变更没有写入",
+    "FROM was written while it was copied, and TO lacks what is newer: stop the processes that write to FROM, then run "
+    "the command again": "复制期间 FROM 有写入，TO 缺少更新的内容：停掉写入 FROM 的进程，再运行一次",
+    "checking: {done} changes": "正在检查：{done} 个变更",
+    "checking the source: {done} changes": "正在检查源存储：{done} 个变更",
+    "comparing: {done} changes": "正在比较：{done} 个变更",
     "the {scheme} backend has no schema; nothing was done": "{scheme} 后端没有结构版本，没有做任何修改",
     "the store was copied to {path}": "存储已复制到 {path}",
     "the store is not damaged, and nothing was done": "存储没有损坏，没有做任何修改",

@@ -9,21 +9,30 @@ import attrs
 import rich_click as click
 
 from itsm_workflow.cli.exits import Exit
-from itsm_workflow.cli.language import language, language_of
+from itsm_workflow.cli.language import language, language_of, spoken
 from itsm_workflow.cli.operations import commands_of
 from itsm_workflow.cli.output import as_json, clean, data, facts, is_terminal, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.troubles import troubles
-from itsm_workflow.cli.views import change_view, evidence_text, moment, state_text, trigger_text, value_text
+from itsm_workflow.cli.views import (
+    attention_fact,
+    change_view,
+    evidence_text,
+    moment,
+    state_text,
+    trigger_text,
+    value_text,
+)
 from itsm_workflow.errors import AmbiguousChange, StorageCorrupt, StorageSchemaError
-from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, in_language, labels_of
+from itsm_workflow.machine.labels import ATTENTION, EFFECTS, OUTCOMES, in_language, labels_of
+from itsm_workflow.machine.problems import problem_label
 from itsm_workflow.runtime.json_views import entry_view
 from itsm_workflow.runtime.status import decisions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from itsm_workflow.change import Attention, ChangeRequest
+    from itsm_workflow.change import Attention, ChangeRequest, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.runtime.records import Records
 
@@ -146,8 +155,9 @@ def _candidate(records: Records, change_id: str) -> str:
     try:
         one = records.get(change_id)
     except (StorageCorrupt, StorageSchemaError):
-        return f"  {change_id}  cannot be read"
-    return f"  {one.id}  {one.state}  {one.sn or 'no ticket'}  made {moment(one.created_at)}"
+        return f"  {change_id}  {spoken('cannot be read')}"
+    made = f"{spoken('made')} {moment(one.created_at)}"
+    return f"  {one.id}  {one.state}  {one.sn or spoken('no ticket')}  {made}"
 
 
 def print_change(records: Records, change: ChangeRequest, *, in_json: bool) -> None:
@@ -156,6 +166,15 @@ def print_change(records: Records, change: ChangeRequest, *, in_json: bool) -> N
         as_json(change_view(records.definition, change))
     else:
         data(clean(records.why(change.id, language=language())))
+
+
+def _status(effect: PlannedEffect) -> str:
+    code = effect.status.value
+    return code if language() == "en" else in_language(EFFECTS[effect.status], language(), code)
+
+
+def _problem(problem: str) -> str:
+    return in_language(problem_label(problem), language(), problem)
 
 
 def _named(value: str, labels: Mapping[str, Mapping[str, str]]) -> str:
@@ -171,9 +190,8 @@ def _described(
 ) -> list[tuple[str, object]]:
     form, attention = change.form, change.attention
     label = in_language(labels_of(definition, change, for_operators=True), language(), "")
-    reasons = ", ".join(
-        f"{key} {value_text(value, key)}" for key, value in (attention.facts if attention else {}).items()
-    )
+    known = attention.facts if attention else {}
+    reasons = ", ".join(f"{attention_fact(key)} {value_text(value, key)}" for key, value in known.items())
     return [
         ("id", change.id),
         ("subject", change.subject),
@@ -192,10 +210,10 @@ def _described(
         ("ticket", f"{change.sn} (id {change.ticket.id})" if change.ticket else ""),
         ("ticket now", status),
         ("ticket page", change.ticket_url),
-        ("last problem", change.attempt.problem if change.attempt else ""),
-        ("last look-up", change.attempt.look_problem if change.attempt else ""),
+        ("last problem", _problem(change.attempt.problem) if change.attempt else ""),
+        ("last look-up", _problem(change.attempt.look_problem) if change.attempt else ""),
         *(
-            (f"effect {effect.name}", f"{effect.status.value}, {effect.id} {effect.error}".strip())
+            (f"effect {effect.name}", f"{_status(effect)}, {effect.id} {effect.error}".strip())
             for effect in change.effects
         ),
         ("made", f"{moment(change.created_at)} UTC"),

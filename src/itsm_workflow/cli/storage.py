@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.language import spoken
 from itsm_workflow.cli.output import as_json, clean, facts, line
 from itsm_workflow.cli.places import check_exists
 from itsm_workflow.cli.show import json_option
@@ -63,7 +64,7 @@ def repair(path: SecretURL, *, in_json: bool) -> Exit:
     elif not done.problems:
         line("the store is not damaged, and nothing was done")
     else:
-        restored = [f"{name} as of version {version}" for name, version in done.restored.items()]
+        restored = [spoken(f"{name} as of version {version}") for name, version in done.restored.items()]
         facts(
             [
                 ("damaged", "\n".join(map(clean, done.problems))),
@@ -125,9 +126,9 @@ def restore(source: str, url: SecretURL, *, in_json: bool) -> Exit:
         facts(
             [
                 ("store", done.store),
-                ("is now", f"a copy of {source}"),
+                ("is now", spoken(f"a copy of {source}")),
                 ("changes", done.changes),
-                ("set aside", "\n".join(map(str, done.aside)) or "nothing: there was no store"),
+                ("set aside", "\n".join(map(str, done.aside)) or spoken("nothing: there was no store")),
             ]
         )
     return Exit.DONE

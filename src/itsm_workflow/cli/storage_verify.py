@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.language import spoken
 from itsm_workflow.cli.output import as_json, data, facts, table
 from itsm_workflow.cli.places import existing_store
 from itsm_workflow.cli.show import json_option
@@ -36,13 +37,17 @@ def verify(url: SecretURL, *, in_json: bool) -> Exit:
     if in_json:
         as_json(plain(found))
     else:
+        newer = f"{found.newer} were written by a newer version and not decoded"
         facts(
             [
                 ("changes", found.changes),
                 ("entries", found.entries),
                 ("digest", found.digest),
-                ("newer", f"{found.newer} were written by a newer version and not decoded" if found.newer else ""),
-                ("damaged", len(found.damaged) or "none"),
+                (
+                    "newer",
+                    spoken(newer) if found.newer else "",
+                ),
+                ("damaged", len(found.damaged) or spoken("none")),
             ]
         )
         print_damage(found.damaged)

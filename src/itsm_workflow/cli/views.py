@@ -11,7 +11,17 @@ import attrs
 
 from itsm_workflow.change import Decider, Form
 from itsm_workflow.cli.language import language
-from itsm_workflow.machine.labels import FACTS, FOR_PROGRAMS, TRIGGERS, VALUES, in_language, labels_of, state_label
+from itsm_workflow.machine.labels import (
+    ATTENTION_FACTS,
+    FACTS,
+    FOR_PROGRAMS,
+    TRIGGERS,
+    VALUES,
+    in_language,
+    labels_of,
+    state_label,
+)
+from itsm_workflow.machine.problems import problem_label
 from itsm_workflow.runtime.json_views import plain, shown
 from itsm_workflow.runtime.status import describe_decider
 from itsm_workflow.secrets import STARS, names_secret
@@ -101,6 +111,11 @@ def _fact(name: str) -> str:
     return name if language() == "en" else in_language(FACTS.get(name, {}), language(), name)
 
 
+def attention_fact(name: str) -> str:
+    """Return the name of a fact of a reason for attention."""
+    return name if language() == "en" else in_language(ATTENTION_FACTS.get(name, {}), language(), name)
+
+
 def value_text(value: object, name: str = "") -> str:
     """Return a value in words. A secret is masked by the name of its key, at any depth, as in the log.
 
@@ -116,6 +131,8 @@ def value_text(value: object, name: str = "") -> str:
         return ", ".join(describe_decider(one, language()) for one in value)
     if isinstance(value, Mapping):
         return " ".join(f"{key}={value_text(item, str(key))}" for key, item in value.items())
+    if name == "problem" and isinstance(value, str):
+        return in_language(problem_label(value), language(), value)
     if language() != "en" and isinstance(value, bool | enum.Enum) and value in VALUES:
         return in_language(VALUES[value], language(), "")
     return str(shown(value))

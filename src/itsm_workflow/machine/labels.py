@@ -119,6 +119,21 @@ FACTS: Mapping[str, Label] = {
 }
 """The names of the facts that an entry's evidence shows to people."""
 
+ATTENTION_FACTS: Mapping[str, Label] = {
+    **FACTS,
+    "approved": {"zh": "审批结果为通过", "en": "approved"},
+    "detail": {"zh": "详情", "en": "detail"},
+    "due since": {"zh": "到期时间", "en": "due since"},
+    "filed": {"zh": "提单时间", "en": "filed"},
+    "looks": {"zh": "查询次数", "en": "looks"},
+    "name": {"zh": "名称", "en": "name"},
+    "since": {"zh": "开始时间", "en": "since"},
+    "ticket": {"zh": "单据", "en": "ticket"},
+    "tickets": {"zh": "单据", "en": "tickets"},
+    "unseen": {"zh": "无法核对的内容", "en": "unseen"},
+}
+"""The names of the facts of a reason for attention."""
+
 VALUES: Mapping[object, Label] = {
     True: {"zh": "是", "en": "yes"},
     False: {"zh": "否", "en": "no"},

@@ -134,6 +134,18 @@ REASONS: Mapping[str, str] = {
     "the gateway shows {count} tickets with {wanted}; ids with that number: {ids}": (
         "ITSM 里符合 {wanted} 的单据有 {count} 张；这个单号的单据 ID：{ids}"
     ),
+    "the gateway shows {count} tickets with number {sn}; ids with that number: none": (
+        "ITSM 里单号为 {sn} 的单据有 {count} 张"
+    ),
+    "the gateway shows {count} tickets with number {sn}; ids with that number: {ids}": (
+        "ITSM 里单号为 {sn} 的单据有 {count} 张；这个单号的单据 ID：{ids}"
+    ),
+    "the gateway shows {count} tickets with number {sn} and id {ticket_id}; ids with that number: none": (
+        "ITSM 里单号为 {sn}、ID 为 {ticket_id} 的单据有 {count} 张"
+    ),
+    "the gateway shows {count} tickets with number {sn} and id {ticket_id}; ids with that number: {ids}": (
+        "ITSM 里单号为 {sn}、ID 为 {ticket_id} 的单据有 {count} 张；这个单号的单据 ID：{ids}"
+    ),
 }
 """By reason of a refusal in English, with its values in braces, the reason in Chinese."""
 

@@ -12,7 +12,8 @@ import attrs
 from itsm_workflow.bkapi.call_log import masked
 from itsm_workflow.change import Decider, Form
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.labels import ATTENTION, FACTS, FOR_PROGRAMS, TRIGGERS, VALUES, in_language
+from itsm_workflow.machine.labels import ATTENTION, ATTENTION_FACTS, FACTS, FOR_PROGRAMS, TRIGGERS, VALUES, in_language
+from itsm_workflow.machine.problems import problem_label
 from itsm_workflow.machine.sentences import LANGUAGES, SENTENCES
 from itsm_workflow.pictures.measure import visible
 from itsm_workflow.secrets import STARS, names_secret, without_secrets
@@ -164,8 +165,9 @@ def _facts(entry: Entry, deciders: Sequence[Decider], language: str) -> Iterator
         case ev.Submission() | ev.SubmissionNumber():
             pass
         case ev.AttemptMark(problem=problem):
-            yield problem
-        case ev.LookupNoted(answered=answered, problem=problem):
+            yield in_language(problem_label(problem), language, problem)
+        case ev.LookupNoted(answered=answered, problem=found):
+            problem = in_language(problem_label(found), language, found)
             words = phrase("answered" if answered else "unanswered", language)
             yield words if answered or not problem else phrase("named", language, words, problem)
         case ev.TicketConfirmed() as ticket:
@@ -188,7 +190,8 @@ def _facts(entry: Entry, deciders: Sequence[Decider], language: str) -> Iterator
         case ev.Concern(reason=reason, facts=facts):
             yield in_language(ATTENTION.get(reason, {}), language, str(reason))
             yield from (
-                _named(name.replace("_", " "), text_of(name, one, language), language) for name, one in facts.items()
+                _named(_concern_label(name, language), text_of(name, one, language), language)
+                for name, one in facts.items()
             )
         case ev.EffectStart(effect=effect, attempt=number):
             yield phrase("delivery", language, effect_name(entry, effect), number)
@@ -204,6 +207,11 @@ def _facts(entry: Entry, deciders: Sequence[Decider], language: str) -> Iterator
             yield reason
         case other:
             yield from (_named(name, text, language) for name, text in facts_of(other, language))
+
+
+def _concern_label(name: str, language: str) -> str:
+    plain = name.replace("_", " ")
+    return plain if language == "en" else in_language(ATTENTION_FACTS.get(name, {}), language, plain)
 
 
 def facts_of(evidence: object, language: str, zone: dt.tzinfo = dt.UTC) -> Iterator[tuple[str, str]]:

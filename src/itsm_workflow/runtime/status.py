@@ -11,7 +11,16 @@ from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcom
 from itsm_workflow.machine import advice, withdrawal
 from itsm_workflow.machine.approval_rule import DOUBTS
 from itsm_workflow.machine.evidence import TicketStatus
-from itsm_workflow.machine.labels import ATTENTION, FACTS, OUTCOMES, VALUES, in_language, labels_of, state_label
+from itsm_workflow.machine.labels import (
+    ATTENTION,
+    ATTENTION_FACTS,
+    OUTCOMES,
+    VALUES,
+    in_language,
+    labels_of,
+    state_label,
+)
+from itsm_workflow.machine.problems import problem_label
 from itsm_workflow.machine.sentences import LANGUAGES, Listing, say, text_of
 from itsm_workflow.runtime.arguments import check_known
 
@@ -141,7 +150,7 @@ def _attention(attention: Attention) -> Sentence:
     if not attention.facts:
         return say("attention", **values)
     facts = [
-        say("fact", name={"zh": in_language(FACTS.get(name, {}), "zh", name), "en": name}, value=value)
+        say("fact", name={"zh": in_language(ATTENTION_FACTS.get(name, {}), "zh", name), "en": name}, value=value)
         for name, value in masked(attention.facts).items()
     ]
     return say("attention_with_facts", **values, facts=Listing("between_facts", tuple(facts)))
@@ -181,7 +190,8 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> Sentenc
     is_draft, is_between = change.state == definition.initial, definition.is_submitted_in(change.state)
     if is_draft or (is_between and change.outcome is None):
         said = say("draft" if is_draft else "next_approval")
-        return say("with_problem", said=said, problem=attempt.problem) if attempt and attempt.problem else said
+        problem = attempt.problem if attempt else ""
+        return say("with_problem", said=said, problem=problem_label(problem)) if problem else said
     if change.state == roles.asking and attempt is not None:
         return _filing(attempt, change.attention)
     if change.outcome is not None and not is_watched(definition, change):
@@ -193,7 +203,7 @@ def _filing(attempt: Attempt, attention: Attention | None) -> Sentence:
     """Return what a change without a ticket waits for, after it was submitted."""
     codes = {Phase.QUEUED: "queued", Phase.SENDING: "sending", Phase.UNKNOWN: "unknown"}
     said = say(codes[attempt.phase], number=attempt.number)
-    problems = tuple(filter(None, (attempt.problem, attempt.look_problem)))
+    problems = tuple(problem_label(one) for one in (attempt.problem, attempt.look_problem) if one)
     if not problems:
         return said
     # Such a request did not reach the ticket system: the connection failed, or the credentials were refused.

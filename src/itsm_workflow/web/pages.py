@@ -12,7 +12,6 @@ from flask import Flask, Response, g, make_response, redirect, render_template, 
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from itsm_workflow.errors import ChangeNotFound, ItsmWorkflowError
-from itsm_workflow.machine.messages import message_of
 from itsm_workflow.runtime.records import Records
 from itsm_workflow.web.people import Person
 from itsm_workflow.web.presenting import Reader
@@ -127,7 +126,7 @@ def prepare(app: Flask, site: Site) -> None:
     def refused(error: ItsmWorkflowError) -> Response:
         words = g.reader.words
         if isinstance(error, ChangeNotFound):
-            return site.page("error", words("not_found"), 404, problem=message_of(error, g.reader.language))
+            return site.page("error", words("not_found"), 404, problem=words("no_change", name=error.name))
         logger.error("The page %s failed.", request.path, exc_info=error)
         return site.page("error", words("failed"), 503, problem=words("in_log"))  # the message may name files and hosts
 

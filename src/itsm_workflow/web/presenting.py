@@ -11,6 +11,7 @@ import attrs
 from itsm_workflow.bkapi.call_log import masked
 from itsm_workflow.machine.labels import ATTENTION, EFFECTS, OUTCOMES, change_label, in_language
 from itsm_workflow.machine.labels import state_label as label_of_state
+from itsm_workflow.machine.problems import problem_label
 from itsm_workflow.machine.sentences import SENTENCES
 from itsm_workflow.pictures.ink import meaning_of
 from itsm_workflow.pictures.reading import read
@@ -68,6 +69,10 @@ class Reader:
     def reason(self, reason: AttentionReason) -> str:
         """Return the label of a reason for attention."""
         return in_language(ATTENTION[reason], self.language, reason.value)
+
+    def problem(self, problem: str) -> str:
+        """Return a problem of a submission; one that the ticket system or the host reported as it is."""
+        return in_language(problem_label(problem), self.language, problem)
 
     def attention(self, attention: Attention | None) -> str:
         """Return the reason why a person should look, or that a person no longer has to."""

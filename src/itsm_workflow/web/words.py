@@ -190,6 +190,10 @@ WORDS: Mapping[str, Label] = {
     "wait": {"zh": "密码错误次数过多，请稍后再试。", "en": "Too many wrong passwords: wait a while, then try again."},
     # Errors
     "not_found": {"zh": "没有这个页面或变更", "en": "There is no such page or change"},
+    "no_change": {
+        "zh": "没有 ID 为 {name} 的变更。在列表中可以按单号、对象、标题或申请人查找。",
+        "en": "No change has the id {name}. The list finds changes by number, subject, title and applicant.",
+    },
     "failed": {"zh": "暂时无法读取变更", "en": "The changes cannot be read now"},
     "broken": {"zh": "页面出错", "en": "The page failed"},
     "refused": {"zh": "请求被拒绝", "en": "The request was refused"},

@@ -160,7 +160,7 @@ def test_a_picture_is_drawn_in_chinese(office: Office, options: tuple[str, ...],
         (("shop:flow", "--request", "c"), "shop:flow is drawn without a change: name the workflow of a change by"),
         (
             ("--language", "zh", "-o", "a.mmd"),
-            "--language zh does not fit the format mermaid of the states: use --format svg",
+            "--language zh 不适用于状态图的 mermaid 格式：请用 --format svg",
         ),
     ],
 )

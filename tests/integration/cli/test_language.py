@@ -12,18 +12,21 @@ import pytest
 import itsm_workflow.cli as command_line
 from itsm_workflow import doctor
 from itsm_workflow.cli.app import group
-from itsm_workflow.cli.doctor_phrases import FINDINGS
+from itsm_workflow.cli.doctor_phrases import FINDINGS, SETTINGS
 from itsm_workflow.cli.language import of_environment, spoken
+from itsm_workflow.cli.option_phrases import OPTIONS, SEEN
 from itsm_workflow.cli.phrases import PHRASES
 from itsm_workflow.cli.usage_phrases import USAGE
+from itsm_workflow.machine.messages import ERRORS
 from itsm_workflow.machine.phrases import Phrasebook
+from itsm_workflow.web import logins
 
 if TYPE_CHECKING:
     from tests.integration.cli.office import Office
 
 FOR_AUTHORS = {
-    *("demo.py", "export_case.py", "gateway_check.py", "graph.py", "lint_graph.py"),
-    *("storage_check.py", "storage_copy.py", "storage_progress.py", "storage_threads.py", "verify.py"),
+    *("demo.py", "export_case.py", "gateway_check.py", "lint_graph.py"),
+    *("storage_check.py", "storage_threads.py", "verify.py"),
 }
 """The modules whose commands are for authors of workflows, gateways and stores: they speak English."""
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -218,32 +221,119 @@ def test_every_command_takes_a_language() -> None:
     assert [one.name for one in commands if not any("--language" in param.opts for param in one.params)] == []
 
 
+SAID = {"note", "line", "UsageError", "BadParameter", "ClickException", "LoginFileError"}
+"""The functions that print a text, and the errors whose text is printed."""
+
+
+def texts_in(node: ast.expr) -> set[str]:
+    """Return the text of an expression, with a letter for each value in it; none of another expression."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return {text}
+        case ast.JoinedStr(values=parts):
+            return {"".join(str(one.value) if isinstance(one, ast.Constant) else "X" for one in parts)}
+    return set()
+
+
+def named_in(node: ast.expr) -> list[ast.expr]:
+    """Return the headings of a table, or the names of facts that are listed in pairs."""
+    parts = node.elts if isinstance(node, ast.List | ast.Tuple) else []
+    return [one.elts[0] if isinstance(one, ast.Tuple) else one for one in parts]
+
+
 def printed() -> set[str]:
-    """Return the texts that operators' commands print by `note` and `line`, with a letter for each value."""
+    """Return the texts that operators' commands print, also as errors, with a letter for each value."""
     found: set[str] = set()
-    for path in sorted(Path(command_line.__file__).parent.glob("*.py")):
+    modules = [*Path(command_line.__file__).parent.glob("*.py"), Path(logins.__file__)]
+    for path in sorted(modules):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            is_printed = isinstance(call, ast.Call) and getattr(call.func, "id", "") in {"note", "line"}
-            if isinstance(call, ast.Call) and is_printed and path.name not in FOR_AUTHORS:
-                match call.args[0]:
-                    case ast.Constant(value=str(text)):
-                        found.add(text)
-                    case ast.JoinedStr(values=parts):
-                        found.add("".join(str(one.value) if isinstance(one, ast.Constant) else "X" for one in parts))
-    return {re.sub(r"^(itsm-workflow|X): ", "", text) for text in found if re.search(r"[a-z]{3}", text)} - {"X"}
+            if not isinstance(call, ast.Call) or not call.args or path.name in FOR_AUTHORS:
+                continue
+            name = getattr(call.func, "id", "") or getattr(call.func, "attr", "")
+            if name in SAID:
+                found |= texts_in(call.args[0])
+            elif name in {"facts", "table", "entries"}:  # the names of facts, and the headings of tables
+                found |= {text for one in named_in(call.args[0]) for text in texts_in(one)}
+    said = {re.sub(r"^(itsm-workflow|X): ", "", text) for text in found if re.search(r"[a-z]{3}", text)}
+    return said - {"X", "XX changes"}  # the step of a progress line is a value
 
 
 def test_every_text_that_an_operators_command_prints_has_a_chinese_one() -> None:
     """It is found by its pattern, so a reworded text is noticed here."""
-    known = Phrasebook(PHRASES)
-    assert len(printed()) > 20
+    known = Phrasebook(PHRASES, OPTIONS, USAGE, ERRORS)
+    assert len(printed()) > 100
     assert [text for text in sorted(printed()) if known.find(text) is None] == []
+
+
+NAMES = re.compile(
+    r"\b[0-9a-f]{64}\b|`[^`]*`|'[^']*'|https?://\S+|sqlite:\S+|/\S+|\S+://|--?[a-z][a-z-]*|[a-z]+(?:[_.-][a-z]+)+"
+    r"|collector-\d+|\b[A-Z0-9_]{2,}\b"
+)
+"""Names that can be typed or that another system gave: commands, options, addresses, ids, codes with an underscore."""
+WORDS = {
+    *("alice", "bob", "gateway", "host", "admin", "ops", "ID", "id", "itsm", "workflow", "Ctrl", "sn", "subject"),
+    *("draft", "applying", "pending", "approved", "rejected", "start", "withdraw", "resend", "abandon", "settle"),
+    *("csv", "json", "file", "key", "value", "x", "y", "title", "list", "timeline"),
+    *("django", "memory", "mysql", "postgresql", "sqlite"),
+}
+"""States, commands and names that stay as they are typed; `gateway` is an actor of entries, `host` an application."""
+
+
+def english_in(text: str) -> list[str]:
+    """Return the words of a text that are neither Chinese nor a name."""
+    return [word for word in re.findall(r"[A-Za-z]+", NAMES.sub(" ", text)) if word not in WORDS]
+
+
+def test_a_person_on_duty_reads_no_english(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In what every operator's command prints, also when it refuses: only names that can be typed stay."""
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    change, other, ended = (office.apply(f"collector-{number}", title="接入") for number in range(3))
+    office.decide(ended["sn"], approve=False)
+    rows = [("collector-0", change["sn"], "applying"), ("collector-2", ended["sn"], "fail_apply")]
+    lines = [("subject", "sn", "status"), *rows, ("collector-7", "REQ9", "applying")]
+    (office.folder / "rows.csv").write_text("\n".join(map(",".join, lines)), encoding="utf-8")
+    decided, name, file = ("--actor", "ops", "--reason", "试试"), change["id"], str(office.folder / "rows.csv")
+    runs: list[tuple[str, ...]] = [
+        *(("list",), ("list", "--state", "nope"), ("list", "--sn", "REQ1"), ("list", "--store", "xx://")),
+        *(("show", name), ("show", "nothing"), ("why", name), ("history", name), ("wait", name, "--timeout", "0")),
+        *(("settle", name), ("settle", "collector-2"), ("show", "collector-2"), ("history", "collector-2")),
+        *(("resend", name, *decided), ("resend-all", *decided), ("clear-attention", name, *decided)),
+        *(("retry-effect", name, "start", "--actor", "ops"), ("accept-after-withdrawal", name, *decided)),
+        ("abandon", "collector-2", *decided),
+        ("record-ticket", name, "--sn", "REQ9", "--actor", "ops"),
+        ("apply", "--subject", "x", "--title", "y", "--applicant", "alice", "--approver", "bob", "--field", "x"),
+        *(("reconcile",), ("doctor",), ("doctor", "--online"), ("callback-keys",), ("callback-keys", "--rotate")),
+        *(("shadow", "--csv", file), ("shadow", "--csv", file, "--results"), ("adopt", "--csv", file, *decided)),
+        *(("web", "--allow-actions"), ("web", "--host", "192.0.2.1"), ("web", "--logins", file)),
+        *(("web-password", "a:b", "--password", "x"), ("web-password", "ops", "--password", "x")),
+        *(("graph", "--kind", "timeline"), ("storage", "verify", office.variables["BKAPP_ITSM_STORE"])),
+        *(("withdraw", other["id"], *decided), ("show", other["id"]), ("history", other["id"])),
+    ]
+    found = {}
+    for run in runs:
+        done = office.run(*run)
+        assert CHINESE.search(done.out + done.err), run
+        if words := english_in(done.out + done.err):
+            found[run] = words
+    assert found == {}
+
+
+def test_a_name_of_several_changes_lists_them_in_chinese(office: Office) -> None:
+    """Each with its number, or that it has none, and when it was made."""
+    first = office.apply("collector-42")
+    office.run("withdraw", first["id"], "--actor", "ops", "--reason", "r")
+    office.decide(first["sn"], approve=False)
+    office.run("settle", first["id"])
+    office.apply("collector-42")
+    said = office.run("show", "collector-42", "--language", "zh").err
+    assert "'collector-42' 对应 2 个变更，请写其中一个的 ID：\n" in said
+    assert said.count("创建时间") == 2
 
 
 def test_every_chinese_text_has_the_values_of_the_english_one() -> None:
     """No value is lost."""
     value = re.compile(r"\{(\w+)\}")
-    said = {**PHRASES, **USAGE, **FINDINGS}
+    said = {**PHRASES, **OPTIONS, **SEEN, **USAGE, **FINDINGS, **SETTINGS}
     assert [one for one, zh in said.items() if sorted(value.findall(one)) != sorted(value.findall(zh))] == []
 
 

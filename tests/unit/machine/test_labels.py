@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 from typing import TYPE_CHECKING
 
@@ -11,11 +13,13 @@ import pytest
 from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.gateway.bk_itsm.page import LABELS as WORDS
 from itsm_workflow.gateway.bk_itsm.reader import status_of
+from itsm_workflow.machine import effect_updates, self_approval, updates
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, LABELS, State
 from itsm_workflow.machine.engine import OPENING
 from itsm_workflow.machine.evidence import Channel, TicketStatus, Withdrawal
 from itsm_workflow.machine.labels import (
     ATTENTION,
+    ATTENTION_FACTS,
     FACTS,
     FOR_PROGRAMS,
     OPERATIONS,
@@ -26,12 +30,16 @@ from itsm_workflow.machine.labels import (
     VALUES,
     labels_of,
 )
+from itsm_workflow.machine.problems import problem_label
+from itsm_workflow.runtime import gateway_calls
 from itsm_workflow.runtime.operations import METHODS
+from itsm_workflow.settle import deciding, planning
 from tests.support import examples as x
 
 if TYPE_CHECKING:
     import enum
     from collections.abc import Iterable, Mapping
+    from types import ModuleType
 
     from itsm_workflow.change import ChangeRequest
 
@@ -117,3 +125,46 @@ def test_a_hosts_own_names_stay() -> None:
 
     for change in (x.WITHDRAWN, x.UNKNOWN, x.FAILED_CALLBACK):
         assert labels_of(definition, change, for_operators=True) == own[State(change.state)]
+
+
+def facts_of_concerns() -> set[str]:
+    """Return the names of the facts that the library gives with a reason for attention."""
+    found: set[str] = set()
+    for module in (deciding, planning, updates, effect_updates, self_approval):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"_concern", "with_attention"}:
+                found |= {one.arg for one in node.keywords if one.arg}
+                given = [one for one in node.args if isinstance(one, ast.Dict)]
+            else:
+                is_named = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in {"facts", "details"}
+                given = [one for one in ast.walk(node) if isinstance(one, ast.Dict)] if is_named else []
+            found |= {str(key.value) for one in given for key in one.keys if isinstance(key, ast.Constant)}
+    return found
+
+
+def test_every_fact_of_a_reason_for_attention_has_a_name() -> None:
+    """In both languages."""
+    assert {"looks", "key", "tickets", "ticket", "error"} <= facts_of_concerns()
+    assert facts_of_concerns() - set(ATTENTION_FACTS) == set()
+
+
+def problems_in(module: ModuleType) -> set[str]:
+    """Return the problems of a submission that a module words, with a letter for each value in them."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.keyword) and node.arg == "problem":
+            match node.value:
+                case ast.Constant(value=str(text)):
+                    found.add(text)
+                case ast.JoinedStr(values=parts):
+                    found.add("".join(str(one.value) if isinstance(one, ast.Constant) else "X" for one in parts))
+    return {text for text in found if " " in text}
+
+
+def test_every_problem_that_the_library_records_has_a_chinese_text() -> None:
+    """It is found by its pattern; one that the ticket system reported is shown as it is."""
+    said = set().union(*map(problems_in, (deciding, planning, gateway_calls)))
+    assert len(said) >= 3
+    assert [text for text in sorted(said) if problem_label(text)["zh"] == text] == []
+    assert problem_label("no ticket carries its key")["zh"] == "没有带有其关联键的单据"
+    assert problem_label("HTTP 502") == {"en": "HTTP 502", "zh": "HTTP 502"}

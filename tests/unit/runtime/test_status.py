@@ -242,10 +242,11 @@ def test_the_sentence_in_chinese_says_what_a_change_waits_for(name: str) -> None
 def test_the_sentence_in_chinese_says_why_a_person_should_look_and_what_to_do(reason: AttentionReason) -> None:
     """With the names that the pages show, also of the facts that have one."""
     told = x.after(
-        x.PENDING, (Trigger.RAISE_ATTENTION, ev.Concern(reason=reason, facts={"sn": "REQ8", "since": "May"}))
+        x.PENDING,
+        (Trigger.RAISE_ATTENTION, ev.Concern(reason=reason, facts={"sn": "REQ8", "since": "May", "room": "4"})),
     )
-    start = f"；待人工处理（{ATTENTION[reason]['zh']}：单号 REQ8，since May）：{advice.ADVICE[reason.value]['zh']}；"
-    assert start in sentence(told, language="zh")
+    what = f"{ATTENTION[reason]['zh']}：单号 REQ8，开始时间 May，room 4"
+    assert f"；待人工处理（{what}）：{advice.ADVICE[reason.value]['zh']}；" in sentence(told, language="zh")
 
 
 @given(change=s.changes, due_at=st.none() | s.moments, now=s.moments)

@@ -1,0 +1,39 @@
+"""The problems of a submission that the library itself records, in Chinese. The store and the logs keep the English."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from itsm_workflow.machine.phrases import Phrasebook
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.machine.labels import Label
+
+PROBLEMS: Mapping[str, str] = {
+    "no ticket carries its key": "没有带有其关联键的单据",
+    "{count} tickets carry its key": "带有其关联键的单据有 {count} 张",
+    "carrying its key: {parts}": "带有其关联键的单据：{parts}",
+    "its worker reported no result": "执行提单的进程没有报告结果",
+    "a callback arrived before the request was sent again": "重新提单之前收到了回调",
+    "a ticket with its key was found before the request was sent again": "重新提单之前查到了带有其关联键的单据",
+    "too little time was left to send the request; a later pass sends it": "剩余时间不足，没有提单；之后的对账会提单",
+    "this worker took {taken} s before it could send, and its lease may end before the call does": (
+        "进程用了 {taken} 秒才能提单，租约可能在调用结束之前到期"
+    ),
+    "the gateway answered with a ticket, but {wrong}": "ITSM 应答了单据，但是 {wrong}",
+    "the gateway answered a create with {kind}, which is not a valid answer": "ITSM 对提单的应答 {kind} 无效",
+}
+"""By text in English, the text in Chinese."""
+
+
+@functools.cache
+def _phrasebook() -> Phrasebook:
+    return Phrasebook(PROBLEMS)
+
+
+def problem_label(problem: str) -> Label:
+    """Return a problem in both languages; one that the ticket system or the host reported is the same in both."""
+    return {"en": problem, "zh": _phrasebook().find(problem) or problem}
