@@ -116,8 +116,14 @@ class People:
         return answer
 
     def logout(self) -> Response:
-        """End the session."""
-        self.check_form()
+        """End the session.
+
+        A page that is older than the session has another token, for example in a second tab after a new login. Its form
+        ends the session all the same if the browser says that a page of the console sent it: a page of another site
+        cannot make a browser say that.
+        """
+        if not _is_own_page():
+            self.check_form()
         self._sessions.close(request.cookies.get(COOKIE, ""))
         answer = make_response(redirect(url_for("login"), 303))
         answer.delete_cookie(COOKIE, path=request.script_root or "/")
@@ -135,11 +141,17 @@ class People:
 
 def check_origin() -> None:
     """Refuse a request that the page of another site began, as far as the browser says so."""
+    if _is_own_page() is False:
+        abort(403)
+
+
+def _is_own_page() -> bool | None:
+    """Return whether a page of the console began the request; None if the browser does not say."""
     fetched = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
-    is_ours = fetched == "same-origin" if fetched else origin is None or _netloc(origin) == request.host
-    if not is_ours:
-        abort(403)
+    if fetched:
+        return fetched == "same-origin"
+    return None if origin is None else _netloc(origin) == request.host
 
 
 def _netloc(address: str) -> str:

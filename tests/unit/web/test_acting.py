@@ -373,6 +373,34 @@ def test_a_form_that_another_site_sent_is_refused(
     assert workflow.resolve("collector-3").state == State.DRAFT
 
 
+@pytest.mark.parametrize("headers", [{"Origin": "http://localhost"}, {"Sec-Fetch-Site": "same-origin"}], ids=str)
+def test_a_page_of_an_earlier_session_logs_out(olga: FlaskClient, headers: dict[str, str]) -> None:
+    """Such as one in another tab, whose token is stale: the browser says that the page is the console's own."""
+    stale = hidden_in(olga.get("/"))
+    assert log_in(olga).status_code == 303
+    answer = olga.post("/logout/", data=stale, headers=headers)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login/")
+    assert olga.get("/").status_code == 303, "the session has ended"
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}], ids=str
+)
+def test_another_site_does_not_log_a_person_out(olga: FlaskClient, headers: dict[str, str]) -> None:
+    """With a stale token, or with none; nor does a request that does not say where it began."""
+    for form in ({}, {"csrf": "stale"}):
+        assert olga.post("/logout/", data=form, headers=headers).status_code == 403
+    assert olga.get("/").status_code == 200
+
+
+def test_a_logout_after_the_session_leads_to_the_login(olga: FlaskClient, desk: Desk) -> None:
+    """As every page does then; the person is logged out already."""
+    form = hidden_in(olga.get("/"))
+    desk.clock.advance(sessions.LIFETIME.total_seconds() + 1)
+    answer = olga.post("/logout/", data=form, headers={"Origin": "http://localhost"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login/")
+
+
 def test_a_session_ends(olga: FlaskClient, desk: Desk) -> None:
     """By the logout, and by time."""
     page = olga.get("/").text
