@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import select
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
     from flask import Flask
 
 THREADS = 8
-"""The number of requests that are answered concurrently."""
+"""The number of requests that are answered concurrently. A request has a thread when it was read to its end."""
+
+CONNECTIONS = 500
+"""The number of open connections from which on no other is accepted, so that the process keeps file descriptors."""
+
+SILENCE = 30
+"""The time, in seconds, after which a connection is closed that sends nothing."""
+
+LARGEST_HEAD, LARGEST_BODY = 32 * 1024, 1024 * 1024
+"""The sizes, in bytes, from which on a request is refused before it is read."""
 
 
 class PortInUseError(OSError):
@@ -44,7 +54,17 @@ def serve(app: Flask, *, host: str, port: int, https: bool = False, ready: Calla
     """
     listening = _listening(host, port)  # by waitress itself, a socket would stay open if this failed
     server = create_server(
-        app, sockets=[listening], threads=THREADS, ident=None, url_scheme="https" if https else "http"
+        app,
+        sockets=[listening],
+        threads=THREADS,
+        connection_limit=CONNECTIONS,
+        channel_timeout=SILENCE,
+        cleanup_interval=SILENCE // 3,
+        asyncore_use_poll=hasattr(select, "poll"),  # select() takes no file descriptor above 1023
+        max_request_header_size=LARGEST_HEAD,
+        max_request_body_size=LARGEST_BODY,
+        ident=None,
+        url_scheme="https" if https else "http",
     )
     with _ended_by_signals():
         ready(listening.getsockname()[1])
