@@ -19,6 +19,8 @@ OPTIONS: Mapping[str, str] = {
     "{option} takes the states of {workflow}: {known}; not {value}": (
         "{option} 只能是工作流 {workflow} 的状态 {known}，不能是 {value}"
     ),
+    "no time zone of this machine is named {text}; write UTC, or a name such as Asia/Shanghai, for which the system "
+    "needs its package tzdata": "本机没有时区 {text}：写 UTC，或 Asia/Shanghai 这样的名称（系统需要安装 tzdata）",
     # Names of changes
     "{name} names {count} changes, give the id of one:{lines}": (
         "{name} 对应 {count} 个变更，请写其中一个的 ID：{lines}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+import zoneinfo
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
@@ -83,6 +84,19 @@ def age(text: str) -> dt.timedelta:
     if old > OLDEST:
         raise click.BadParameter(f"{text!r} is not in the range 0s<=x<={OLDEST.days}d.")
     return old
+
+
+def zone(text: str) -> dt.tzinfo:
+    """Return a time zone by its name in the database of time zones, such as ``Asia/Shanghai``, or ``UTC``."""
+    if text == "UTC":
+        return dt.UTC
+    try:
+        return zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise click.BadParameter(
+            f"no time zone of this machine is named {text!r}; write UTC, or a name such as Asia/Shanghai, for which "
+            "the system needs its package tzdata"
+        ) from error
 
 
 def store_url(text: str) -> SecretURL:

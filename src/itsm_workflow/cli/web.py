@@ -13,9 +13,11 @@ import rich_click as click
 from itsm_workflow.cli.output import data, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.values import Whole
+from itsm_workflow.cli.values import zone as zone_named
 from itsm_workflow.settings.rules import is_loopback
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     from itsm_workflow.runtime.records import Records
@@ -41,6 +43,13 @@ _SHORTEST = 8
     help="Ask for a login: a file with the lines that `web-password` prints.",
 )
 @click.option("--https", is_flag=True, help="Browsers reach it over HTTPS, by a proxy: send cookies over HTTPS alone.")
+@click.option(
+    "--zone",
+    type=zone_named,
+    default="UTC",
+    show_default=True,
+    help="The time zone of the pages, such as Asia/Shanghai.",
+)
 @click.option("--allow-actions", is_flag=True, help="Offer the acts of an operator; needs --logins.")
 @placed
 def web(  # noqa: PLR0917 - click passes by name
@@ -50,6 +59,7 @@ def web(  # noqa: PLR0917 - click passes by name
     names: tuple[str, ...],
     logins: pathlib.Path | None,
     https: bool,  # noqa: FBT001 - as above
+    zone: dt.tzinfo,
     allow_actions: bool,  # noqa: FBT001 - as above
 ) -> None:
     """Serve the console until Ctrl-C or SIGTERM: pages in which people look after changes."""
@@ -79,7 +89,7 @@ def web(  # noqa: PLR0917 - click passes by name
     except LoginFileError as error:
         raise click.UsageError(str(error)) from error
     with _opened(place, acts=allow_actions) as records:
-        app = console(records, hosts={*_LOCAL, *names}, logins=hashes, allow_actions=allow_actions)
+        app = console(records, zone=zone, hosts={*_LOCAL, *names}, logins=hashes, allow_actions=allow_actions)
         try:
             serve(app, host=host, port=port, https=https, ready=ready)
         except PortInUseError as error:

@@ -40,7 +40,7 @@ def change_page(site: Site, change_id: str) -> Response:
     g.workflow = definition.name
     policy = records.policy if isinstance(records, Workflow) else Policy()
     steps = steps_of(definition, seen.history, policy, reader)
-    drawn = Graph(definition=definition, path=seen.history).svg(language=reader.language)
+    drawn = Graph(definition=definition, path=seen.history, policy=policy).svg(language=reader.language, zone=site.zone)
     return site.page(
         "change",
         change.subject,

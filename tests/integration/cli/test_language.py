@@ -273,7 +273,22 @@ NAMES = re.compile(
 WORDS = {
     *("alice", "bob", "gateway", "host", "admin", "ops", "ID", "id", "itsm", "workflow", "Ctrl", "sn", "subject"),
     *("draft", "applying", "pending", "approved", "rejected", "start", "withdraw", "resend", "abandon", "settle"),
-    *("csv", "json", "file", "key", "value", "x", "y", "title", "list", "timeline"),
+    *(
+        "csv",
+        "json",
+        "file",
+        "tzdata",
+        "UTC",
+        "Asia",
+        "Shanghai",
+        "key",
+        "value",
+        "x",
+        "y",
+        "title",
+        "list",
+        "timeline",
+    ),
     *("django", "memory", "mysql", "postgresql", "sqlite"),
 }
 """States, commands and names that stay as they are typed; `gateway` is an actor of entries, `host` an application."""
@@ -304,7 +319,12 @@ def test_a_person_on_duty_reads_no_english(office: Office, monkeypatch: pytest.M
         ("apply", "--subject", "x", "--title", "y", "--applicant", "alice", "--approver", "bob", "--field", "x"),
         *(("reconcile",), ("doctor",), ("doctor", "--online"), ("callback-keys",), ("callback-keys", "--rotate")),
         *(("shadow", "--csv", file), ("shadow", "--csv", file, "--results"), ("adopt", "--csv", file, *decided)),
-        *(("web", "--allow-actions"), ("web", "--host", "192.0.2.1"), ("web", "--logins", file)),
+        *(
+            ("web", "--allow-actions"),
+            ("web", "--host", "192.0.2.1"),
+            ("web", "--logins", file),
+            ("web", "--zone", "x"),
+        ),
         *(("web-password", "a:b", "--password", "x"), ("web-password", "ops", "--password", "x")),
         *(("graph", "--kind", "timeline"), ("storage", "verify", office.variables["BKAPP_ITSM_STORE"])),
         *(("withdraw", other["id"], *decided), ("show", other["id"]), ("history", other["id"])),

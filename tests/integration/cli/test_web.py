@@ -34,6 +34,19 @@ def test_the_console_is_served_until_a_signal(office: Office) -> None:
     assert foreign.status_code == 400
 
 
+def test_the_pages_show_the_times_of_a_zone(office: Office) -> None:
+    """Named with each time; UTC without the option. An unknown zone is refused."""
+    change = office.apply("collector-42")
+    for options, shown in (((), " UTC</time>"), (("--zone", "Asia/Shanghai"), " CST</time>")):
+        with office.start("web", "--port", "0", *options) as served:
+            assert served.stderr is not None
+            address = served.stderr.readline().split()[4]
+            assert shown in requests.get(f"{address}changes/{change['id']}/", timeout=PATIENCE).text
+    for name in ("Asia/Nowhere", "/etc/passwd", "../UTC", ""):
+        done = office.run("web", "--zone", name)
+        assert (done.code, f"no time zone of this machine is named {name!r}" in done.err) == (2, True), done.err
+
+
 def test_a_port_in_use_is_named_with_the_fix(office: Office) -> None:
     """Not a traceback of the server's library."""
     office.apply("collector-42")

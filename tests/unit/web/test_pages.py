@@ -292,7 +292,10 @@ def test_only_the_given_names_are_answered(workflow: Workflow) -> None:
 def test_times_have_a_zone(workflow: Workflow) -> None:
     """Which the host chooses."""
     client = console(workflow, zone=dt.timezone(dt.timedelta(hours=8), "CST")).test_client()
-    assert "2026-03-02 16:00:00 CST" in page(client, workflow, "collector-0")
+    text = page(client, workflow, "collector-0")
+    assert "2026-03-02 16:00:00 CST" in text
+    picture = re.findall(r"<svg.*?</svg>", text, re.DOTALL)[0]
+    assert ("16:00:00" in picture, "08:00:00" in picture) == (True, False)
 
 
 def test_a_store_that_fails_is_a_page(client: FlaskClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
