@@ -228,6 +228,39 @@ def test_every_page_of_an_error_fits_its_screen_and_can_be_read(  # noqa: PLR091
         assert statuses == [404, 409, 405, 200, 403, 200, 403, 200, 409, 503]
 
 
+VISIBLE = """
+() => {
+  const drawing = document.querySelector(".drawing"), box = drawing.getBoundingClientRect();
+  const current = document.querySelector(".itsm-current").getBoundingClientRect();
+  return {
+    isWhole: drawing.scrollWidth <= drawing.clientWidth,
+    isCurrentSeen: current.left >= box.left && current.right <= box.right,
+    svgs: drawing.querySelectorAll("svg").length,
+  };
+}
+"""
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_picture_of_a_change_shows_its_current_state(
+    workflow: Workflow, site: str, watched: Watched, width: int, language: str
+) -> None:
+    """On a wide screen as a whole; a narrow one begins to scroll at the state, and lists the way in words."""
+    with watched(site, width, language) as page:
+        log_in(page)
+        for number, states in ((8, 1), (9, 2), (0, 3), (3, 3), (1, 4), (4, 4)):
+            page.goto(f"/changes/{workflow.resolve(f'collector-{number}').id}/")
+            seen = page.evaluate(VISIBLE)
+            assert (seen["svgs"], seen["isCurrentSeen"]) == (1, True), number
+            assert seen["isWhole"] is (width > 400), number
+            assert page.locator(".way li").count() == states
+            assert page.locator(".way").is_visible() is (width == 400)
+            last = page.locator(".way li[aria-current=step] .badge").text_content()
+            assert page.locator(".way li").last.locator(".badge").text_content() == last
+            assert fits(page)
+
+
 def test_a_field_without_a_label_is_found(site: str, watched: Watched) -> None:
     """The check reads the page, under the console's policy, and names the rule and the element."""
     with watched(site) as page:

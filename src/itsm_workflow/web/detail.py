@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from flask import g
@@ -20,6 +21,7 @@ from itsm_workflow.web.presenting import (
     outcome_of,
     page_of_ticket,
     steps_of,
+    way_of,
     without_name,
 )
 from itsm_workflow.web.results import shown_result
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
     from itsm_workflow.web.pages import Site
+
+
+_CURRENT = re.compile(r'<g class="itsm-state itsm-current"><rect x="([\d.]+)"')
+
+
+_LEAD = 90  # pixels of the move into the current state that are shown as well
 
 
 def change_page(site: Site, change_id: str) -> Response:
@@ -52,6 +60,8 @@ def change_page(site: Site, change_id: str) -> Response:
         buttons=list(buttons(definition, change, seen.allowed, reader)) if site.allow_actions else None,
         result=shown_result(seen.history) if site.allow_actions else "",
         picture=Markup(drawn),  # noqa: S704 - the picture escapes its texts
+        begin=begin_of(drawn),
+        way=way_of(definition, seen.history, reader),
         steps=steps[:ENTRIES],
         left_out=max(len(steps) - ENTRIES, 0),
         ticket_page=page_of_ticket(seen.status.ticket_url),
@@ -60,3 +70,9 @@ def change_page(site: Site, change_id: str) -> Response:
         effects=[(one, effect_status(one, reader)) for one in change.effects],
         outcome=outcome_of(change, reader),
     )
+
+
+def begin_of(drawn: str) -> int:
+    """Return the place, in pixels from the left, at which a box that is narrower than a picture begins to show it."""
+    found = _CURRENT.search(drawn)
+    return 0 if found is None else max(round(float(found[1])) - _LEAD, 0)

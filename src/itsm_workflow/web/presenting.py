@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 ENTRIES = 300
 """The number of steps of a history that a page shows, the last ones."""
 
+STOPS = 8
+"""The number of states on its way that the page of a change lists above the picture."""
+
 LONGEST = 20_000
 """The number of characters that are shown of an entry as JSON."""
 
@@ -109,6 +112,20 @@ def steps_of(
 ) -> Sequence[Step]:
     """Return the history in words, newest step first; runs of entries that say the same are one step."""
     return read(definition, history, policy, reader.language)[::-1]
+
+
+@attrs.frozen
+class Stop:
+    """A state on the way of a change, and when the change entered it."""
+
+    badge: Badge
+    at: dt.datetime
+
+
+def way_of(definition: WorkflowDefinition, history: Sequence[Entry], reader: Reader) -> Sequence[Stop]:
+    """Return the states that a change has entered, the last `STOPS` of them."""
+    entered = [entry for entry in history if entry.source != entry.dest]
+    return [Stop(state_badge(definition, entry.dest, reader), entry.at) for entry in entered[-STOPS:]]
 
 
 def raw(entry: Entry) -> str:

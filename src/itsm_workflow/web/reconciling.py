@@ -103,4 +103,4 @@ def _facts(report: Report, reader: Reader) -> Iterator[tuple[str, str]]:
     yield reader.words("pass_due"), f"{report.due:,}"
     for kind in _KINDS:
         yield reader.words(f"pass_{kind}"), f"{getattr(report, kind):,}"
-    yield reader.words("pass_seconds"), f"{report.seconds:.1f} s"
+    yield reader.words("pass_seconds"), reader.words("seconds", seconds=f"{report.seconds:.1f}")

@@ -36,11 +36,11 @@ WORDS: Mapping[str, Label] = {
         "zh": "带“+”的数量只计到上限，时间分布只统计最早创建的这些变更。",
         "en": "A number with a + is counted up to its limit; the ages are those of the first ones drafted.",
     },
-    "ended_changes": {"zh": "已结束的变更", "en": "Changes that have ended"},
+    "ended_changes": {"zh": "已结束的变更：", "en": "Changes that have ended: "},
     "health": {"zh": "运行情况", "en": "Health"},
     "due": {"zh": "对账", "en": "Looks"},
     "no_due": {"zh": "没有待核对的变更。", "en": "No change waits for a look."},
-    "due_later": {"zh": "没有到期的核对，最近一次在{age}。", "en": "No look is due; the first one is {age}."},
+    "due_later": {"zh": "没有到期的核对，最近一次在 {age}。", "en": "No look is due; the first one is {age}."},
     "due_soon": {"zh": "到期最久的核对：{age}。", "en": "The look that is due longest was due {age}."},
     "due_late": {
         "zh": "到期最久的核对：{age}。请检查对账进程（reconcile）是否在运行。",
@@ -87,6 +87,7 @@ WORDS: Mapping[str, Label] = {
     "pass_unreadable": {"zh": "无法读取", "en": "Not readable"},
     "pass_undelivered": {"zh": "回调未送达", "en": "Callbacks not delivered"},
     "pass_seconds": {"zh": "用时", "en": "Duration"},
+    "seconds": {"zh": "{seconds} 秒", "en": "{seconds} s"},
     # The list
     "search": {"zh": "单号、对象、变更 ID、标题或申请人", "en": "Ticket number, subject, id, title or applicant"},
     "in_words": {
@@ -180,7 +181,7 @@ WORDS: Mapping[str, Label] = {
     },
     "required": {"zh": "必填。", "en": "This is required."},
     "too_long": {"zh": "最多 {longest} 个字符。", "en": "At most {longest} characters."},
-    "optional": {"zh": "可选", "en": "optional"},
+    "optional": {"zh": "（可选）", "en": " (optional)"},
     "cancel": {"zh": "取消", "en": "Cancel"},
     "log_in": {"zh": "登录", "en": "Log in"},
     "log_out": {"zh": "退出", "en": "Log out"},

@@ -16,7 +16,8 @@ from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.sandbox import acting
-from itsm_workflow.web import console
+from itsm_workflow.web import console, presenting
+from itsm_workflow.web.presenting import Reader, way_of
 from itsm_workflow.web.words import WORDS
 from tests.support.desk import ASKED, Desk
 
@@ -157,6 +158,21 @@ def test_the_page_of_a_change_begins_with_what_is_the_case(client: FlaskClient, 
     assert places == sorted(places)
     assert "the collector&#39;s host is unreachable" in text
     assert "of the host" not in text, "the field api_token is masked"
+
+
+def test_the_way_of_a_change_is_listed_in_words(client: FlaskClient, workflow: Workflow) -> None:
+    """The states that it entered, the last ones of a long way; the last one is the current one."""
+    text = page(client, workflow, "collector-1")
+    way = re.findall(r'<ol class="way">(.*?)</ol>', text, re.DOTALL)[0]
+    entered = re.findall(r'<span class="badge [^"]*">([^<]*)</span>', way)
+    assert entered == ["Draft", "Filing the ticket", "Waiting for approval", "Approved"]
+    assert way.count("aria-current") == 1
+    assert 'aria-current="step"' in way.rpartition("<li")[2]
+    reader = Reader(language="en", zone=dt.UTC, now=dt.datetime(2026, 3, 2, tzinfo=dt.UTC))
+    history = workflow.history(workflow.resolve("collector-1").id)
+    stops = way_of(workflow.definition, history * 4, reader)
+    assert [one.badge.text for one in stops] == entered * 2
+    assert len(stops) == presenting.STOPS
 
 
 def test_secrets_in_evidence_are_masked(client: FlaskClient, workflow: Workflow) -> None:
