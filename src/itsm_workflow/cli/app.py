@@ -32,6 +32,7 @@ from itsm_workflow.cli import (
 )
 from itsm_workflow.cli.examples import show_examples
 from itsm_workflow.cli.exits import Exit, exit_of
+from itsm_workflow.cli.help import helped, language_of_help
 from itsm_workflow.cli.language import forget, language, speak, spoken, spoken_error
 from itsm_workflow.cli.operations import COMMANDS, commands_of
 from itsm_workflow.cli.output import clean, note
@@ -97,7 +98,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     _escape_unencodable()
     forget()
     try:
-        code = group.main(args=arguments, prog_name=NAME, standalone_mode=False)
+        typed = sys.argv[1:] if arguments is None else list(arguments)
+        with helped(group, language_of_help(typed, os.environ)):
+            code = group.main(args=typed, prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         code = _usage(error)

@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from itsm_workflow.cli.language import forget
 from itsm_workflow.sandbox import Sandbox
 from tests.integration.cli.office import Office
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def no_language() -> Iterator[None]:
+    """Forget the language that a test typed last."""
+    yield
+    forget()
 
 
 @pytest.fixture

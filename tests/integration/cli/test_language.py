@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import rich_click as click
 
 import itsm_workflow.cli as command_line
 from itsm_workflow import doctor
 from itsm_workflow.cli.app import group
 from itsm_workflow.cli.doctor_phrases import FINDINGS, SETTINGS
+from itsm_workflow.cli.help import helped
+from itsm_workflow.cli.help_phrases import HELP, PANELS
 from itsm_workflow.cli.language import of_environment, spoken
 from itsm_workflow.cli.option_phrases import OPTIONS, SEEN
 from itsm_workflow.cli.phrases import PHRASES
@@ -22,6 +25,9 @@ from itsm_workflow.machine.phrases import Phrasebook
 from itsm_workflow.web import logins
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TypeGuard
+
     from tests.integration.cli.office import Office
 
 FOR_AUTHORS = {
@@ -29,6 +35,7 @@ FOR_AUTHORS = {
     *("storage_check.py", "storage_threads.py", "verify.py"),
 }
 """The modules whose commands are for authors of workflows, gateways and stores: they speak English."""
+AUTHORS = {"demo", "sandbox", "lint-graph", "verify", "gateway", "export-case"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -223,6 +230,46 @@ def test_every_command_takes_a_language() -> None:
 
 SAID = {"note", "line", "UsageError", "BadParameter", "ClickException", "LoginFileError"}
 """The functions that print a text, and the errors whose text is printed."""
+
+
+def helps(command: click.Command, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the name and the help of each operator's command and of each option, but for those of authors."""
+    if path.split(" ", maxsplit=1)[0] not in AUTHORS and path != "storage check":
+        yield path, command.help or ""
+        yield from ((f"{path} {max(one.opts, key=len)}", one.help or "") for one in command.params if is_option(one))
+        for name, one in getattr(command, "commands", {}).items():
+            yield from helps(one, f"{path} {name}".strip())
+
+
+def is_option(param: click.Parameter) -> TypeGuard[click.Option]:
+    """Return whether a parameter is an option."""
+    return isinstance(param, click.Option)
+
+
+def test_every_operators_command_has_its_help_in_chinese(office: Office) -> None:
+    """And each of its options; afterwards it is English again. No help is left of an option that was removed."""
+    english = dict(helps(group))
+    with helped(group, "zh"):
+        chinese = dict(helps(group))
+    assert [name for name, text in chinese.items() if not CHINESE.search(text)] == []
+    assert len(chinese) > 100
+    assert dict(helps(group)) == english
+    known = {name for path in english for name in (path, f"--{path.partition(' --')[2]}")}
+    assert set(HELP) - known == {"--help"}
+    shown = office.run("list", "--help", "--language", "zh").out
+    assert all(text in shown for text in ("列出变更，最早的在前。", "选项", "显示帮助并退出。", "示例："))
+    assert "Show this message" not in shown
+    assert "List changes, oldest first." in office.run("list", "--help").out
+
+
+def test_the_groups_of_commands_have_chinese_titles(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a Chinese locale; `--language` beats it."""
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    shown = office.run("--help").out
+    assert all(title in shown for title in PANELS.values())
+    assert not any(f"─ {title} ─" in shown for title in PANELS)
+    assert "-h" in shown
+    assert "Options" in office.run("list", "--language=en", "--help").out
 
 
 def texts_in(node: ast.expr) -> set[str]:

@@ -1,0 +1,73 @@
+"""The help of the commands in the language of what people read. Commands without a Chinese text keep the English."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from itsm_workflow.cli.help_phrases import EPILOGS, HELP, PANELS
+from itsm_workflow.cli.language import of_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_OPTION = "--language"
+_HELP = ["-h", "--help"]
+_CONFIG = "rich_help_config"
+
+
+def language_of_help(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Return the language of the help: the one that was typed, otherwise that of the locale."""
+    for number, one in enumerate(arguments):
+        if one == _OPTION and number + 1 < len(arguments):
+            return arguments[number + 1]
+        if one.startswith(f"{_OPTION}="):
+            return one.partition("=")[2]
+    return of_environment(environ)
+
+
+@contextlib.contextmanager
+def helped(group: click.Group, language: str) -> Iterator[None]:
+    """Give a group and its commands their help in a language until the end of the block."""
+    with contextlib.ExitStack() as stack:
+        if language == "zh":
+            _translate(stack, "", group)
+        yield
+
+
+def _translate(stack: contextlib.ExitStack, path: str, command: click.Command) -> None:
+    if path in HELP:
+        _set(stack, command, "help", HELP[path])
+        if command.epilog:
+            first, separator, rest = command.epilog.partition("\n")
+            _set(stack, command, "epilog", f"{EPILOGS.get(first, first)}{separator}{rest}")
+        _set(stack, command, "context_settings", _settings(command))
+        asked = command.get_help_option(click.Context(command, help_option_names=_HELP))
+        for param in [*command.params, *([asked] if asked else [])]:
+            name = max(param.opts, key=len)
+            text = HELP.get(f"{path} {name}", HELP.get(name))
+            if isinstance(param, click.Option) and text is not None:
+                _set(stack, param, "help", text)
+    if isinstance(command, click.Group):
+        for name, one in command.commands.items():
+            _translate(stack, f"{path} {name}".strip(), one)
+
+
+def _settings(command: click.Command) -> dict[str, object]:
+    """Return the settings of a command with the titles in Chinese."""
+    settings = dict(command.context_settings)
+    config = dict(settings.get(_CONFIG, {}))
+    groups = {
+        name: [{**panel, "name": PANELS.get(panel["name"], panel["name"])} for panel in panels]
+        for name, panels in config.get("command_groups", {}).items()
+    }
+    titles = {"options_panel_title": "选项", "commands_panel_title": "命令"}
+    return {**settings, _CONFIG: {**config, **titles, **({"command_groups": groups} if groups else {})}}
+
+
+def _set(stack: contextlib.ExitStack, holder: object, name: str, value: object) -> None:
+    """Set an attribute until the end of the stack, since a process may run several commands."""
+    stack.callback(setattr, holder, name, getattr(holder, name))
+    setattr(holder, name, value)
