@@ -13,8 +13,13 @@ def work(seen: list[str], items: int = ITEMS) -> None:
     for item in range(items):
         name = f"first {item}"
         seen.append(name)
-    [seen.append(f"second {item}") for item in range(items)]
+    _ = [_is_added(seen, item) for item in range(items)]
     seen.extend(map(_named, range(items)))
+
+
+def _is_added(seen: list[str], item: int) -> bool:
+    seen.append(f"second {item}")
+    return True
 
 
 def _named(item: int) -> str:

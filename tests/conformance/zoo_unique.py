@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     Put = Callable[[Changes, Write], Conflict | None]
 
 
-def _put_past(put: Put, changes: Changes, write: Write, column: str, is_hidden: Callable[[Row], bool]) -> Any:  # noqa: ANN401  # of put
+def _put_past(
+    put: Put, changes: Changes, write: Write, column: str, is_hidden: Callable[[Row], bool]
+) -> Conflict | None:
     """Write as `put` does if these other changes do not have the value of a column that the write has."""
-    value, hidden = getattr(write.row, column), {column: None}
+    value = getattr(write.row, column)
+    hidden: dict[str, Any] = {column: None}
     seen = {
         name: (attrs.evolve(row, **hidden), entries)
         if name != write.row.id and getattr(row, column) == value and is_hidden(row)
@@ -97,9 +100,7 @@ class DropsEveryTicketItHad(PlainDict):
         had: dict[str, set[str | None]] = vars(self).setdefault("had", defaultdict(set))
         dropped: set[str | None] = vars(self).setdefault("dropped", set())
         row = write.row
-        conflict: Conflict | None = _put_past(
-            super()._put, changes, write, "ticket_key", lambda _: row.ticket_key in dropped
-        )
+        conflict = _put_past(super()._put, changes, write, "ticket_key", lambda _: row.ticket_key in dropped)
         if conflict is None and write.entries:
             had[row.id].add(row.ticket_key)
             dropped.update(had[row.id])
