@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHINESE = r"[\u4e00-\u9fff]"
+BLOCK = r" *(\d+[.)]( |$)|#+( |$)|[-+*]( |$)|>|\||```|~~~|:::|\(.*\)=$)"
+"""What begins a list, a heading, a quotation, a table, code or a target, where a sentence is to begin."""
 PAGES = pages(CATALOGUES)
 
 
@@ -49,6 +51,24 @@ def test_each_sentence_is_translated_with_its_code_and_its_links(page: str) -> N
         if not text or code_in(source) != code_in(text) or links_in(source) != links_in(text)
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        *((text, True) for text in ("1. 对照", "2) 接管", "# 标题", "- 项目", "> 引文", "| 格", "```", ":::{note}")),
+        *((text, False) for text in ("1\\. 对照", "1.5 倍", "**粗体**", "`x` 是", "-1 表示", "#1")),
+    ],
+)
+def test_what_begins_a_block_is_found(text: str, begins: bool) -> None:  # noqa: FBT001
+    """And what only resembles it is a sentence."""
+    assert bool(re.match(BLOCK, text)) is begins
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_sentence_begins_a_block_of_markdown(page: str) -> None:
+    """Sphinx leaves a heading in English whose translation is read as a list: its number needs a backslash."""
+    assert [text for text in sentences(PAGES[page]).values() if re.match(BLOCK, text)] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
