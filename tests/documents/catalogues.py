@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CATALOGUES = Path(__file__).parents[2] / "docs/locale/zh_CN/LC_MESSAGES"
 IN_ENGLISH_ONLY = {"changelog"}
 """The changelog is a record of each change in the words of the person who made it."""
+THEME = "sphinx"
+"""The catalogue of the theme's own words, such as `Next`: Sphinx reads the file of that name, and it is no page."""
 
 
 def read(path: Path) -> Catalog:
@@ -30,7 +32,8 @@ def read(path: Path) -> Catalog:
 def pages(folder: Path) -> dict[str, Path]:
     """Return the files of a folder by the names of their pages, without the pages that are written in Chinese."""
     found = {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.po*"))}
-    return {page: path for page, path in found.items() if not page.startswith("zh/") and page not in IN_ENGLISH_ONLY}
+    left_out = {*IN_ENGLISH_ONLY, THEME}
+    return {page: path for page, path in found.items() if not page.startswith("zh/") and page not in left_out}
 
 
 def sentences(path: Path) -> dict[str, str]:

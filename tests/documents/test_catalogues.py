@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import re
 from typing import TYPE_CHECKING
 
+import jinja2
 import pytest
 
-from tests.documents.catalogues import CATALOGUES, code_in, differences, links_in, pages, sentences
+from tests.documents.catalogues import CATALOGUES, THEME, code_in, differences, links_in, pages, sentences
 from tests.documents.test_chinese_words import PLAIN, SPACING, labels_in
 
 if TYPE_CHECKING:
@@ -85,6 +87,22 @@ def test_a_sentence_of_words_is_in_chinese(page: str) -> None:
     shown = labels_in("en")  # by a program, and named on a page beside their Chinese
     texts = [prose_of(text) for text in sentences(PAGES[page]).values() if text not in shown]
     assert [text for text in texts if re.search(r"[a-z]{3,} [a-z]{3,}", text) and not re.search(CHINESE, text)] == []
+
+
+def test_the_words_of_the_theme_are_in_chinese() -> None:
+    """Those that Sphinx does not translate itself have a catalogue, which holds no other."""
+    sphinx = importlib.resources.files("sphinx") / "locale/zh_CN/LC_MESSAGES/sphinx.po"
+    templates = importlib.resources.files("furo") / "theme/furo"
+    with importlib.resources.as_file(sphinx) as catalogue, importlib.resources.as_file(templates) as folder:
+        known = {source for source, text in sentences(catalogue).items() if text}
+        hosted = {"rtd-versions.html", "variant-selector.html"}  # shown by a hosting service only
+        shown = [path.read_text("utf-8") for path in folder.rglob("*.html") if path.name not in hosted]
+    reader = jinja2.Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
+    asked = {str(words) for page in shown for _, _, words in reader.extract_translations(page)}  # type: ignore[attr-defined] # added by the extension
+    assert {"Next", "On this page"} <= asked
+    translated = sentences(CATALOGUES / f"{THEME}.po")
+    assert set(translated) == asked - known
+    assert [text for text in translated.values() if not re.search(CHINESE, text) and "Sphinx" not in text] == []
 
 
 def test_a_missing_and_a_former_sentence_are_found(tmp_path: Path) -> None:
