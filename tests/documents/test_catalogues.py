@@ -105,6 +105,17 @@ def test_the_words_of_the_theme_are_in_chinese() -> None:
     assert [text for text in translated.values() if not re.search(CHINESE, text) and "Sphinx" not in text] == []
 
 
+def test_no_two_pages_have_the_same_title_in_chinese() -> None:
+    """The sidebar lists them all; those that were written in Chinese stand beside those that were translated."""
+    docs = CATALOGUES.parents[2]
+    titles = [path.read_text("utf-8").splitlines()[0].removeprefix("# ") for path in sorted((docs / "zh").glob("*.md"))]
+    for page, path in PAGES.items():
+        heading = re.search(r"^# (.+)$", (docs / f"{page}.md").read_text("utf-8"), re.MULTILINE)
+        assert heading, page
+        titles.append(sentences(path).get(heading[1], heading[1]))
+    assert [title for title in titles if titles.count(title) > 1] == []
+
+
 def test_a_missing_and_a_former_sentence_are_found(tmp_path: Path) -> None:
     """`make docs` ends with an error for each."""
     templates = written(tmp_path / "templates", kept="", new="")
