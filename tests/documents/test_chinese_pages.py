@@ -83,3 +83,9 @@ def test_the_first_page_says_what_the_package_declares() -> None:
     assert f"| {declared['version']}，{stage}：" in text
     assert f"Python {oldest} 及以上" in text
     assert set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)) == set(declared["optional-dependencies"])
+
+
+def test_no_link_is_said_to_lead_to_a_page_in_english() -> None:
+    """Each page but the changelog is in Chinese."""
+    texts = [page.read_text("utf-8") for page in [*PAGES, DOCS.parent / "README.zh-CN.md"]]
+    assert [hit for text in texts for hit in re.findall(r"\[[^\]]*英文[^\]]*\]\(|（英文）|，英文）|英文页", text)] == []
