@@ -87,6 +87,7 @@ for _command in chain.from_iterable(_COMMANDS.values()):
     group.add_command(_command)
     show_examples(str(_command.name), _command)
     speak(_command)
+speak(group)
 for _group in (storage.storage, gateway_check.gateway):
     for _name, _command in _group.commands.items():
         show_examples(f"{_group.name} {_name}", _command)

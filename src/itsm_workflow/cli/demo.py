@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import rich_click as click
 
-from itsm_workflow.cli.output import as_json, data, note
+from itsm_workflow.cli.language import language
+from itsm_workflow.cli.output import as_json, data, line, note
 from itsm_workflow.cli.places import APP_VARIABLE, NO_APP
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.values import Whole, not_written
@@ -40,9 +41,11 @@ def demo(folder: pathlib.Path | None, seed: int | None, *, verbose: bool, in_jso
     """Run change requests against a stand-in of BK-ITSM on this machine, inject faults, and audit the result."""
     from itsm_workflow.demo import SEED, run  # noqa: PLC0415 - imported here to save start-up time
 
+    show = note if in_json else data
     try:
-        show = note if in_json else data
-        result = run(folder=folder, seed=SEED if seed is None else seed, show=show, verbose=verbose)
+        result = run(
+            folder=folder, seed=SEED if seed is None else seed, show=show, verbose=verbose, language=language()
+        )
     except FileExistsError as error:
         raise click.UsageError(str(error)) from error
     except OSError as error:
@@ -52,7 +55,9 @@ def demo(folder: pathlib.Path | None, seed: int | None, *, verbose: bool, in_jso
     if in_json:
         as_json(result.as_json())
     else:
-        data("\n".join(["", "Look at the store yourself:", *_next_commands(result.store)]))
+        data("")
+        line("Look at the store yourself:")
+        data("\n".join(_next_commands(result.store)))
     return result.exit_code
 
 
@@ -78,12 +83,16 @@ def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
     try:
         running = Sandbox(host=host, port=port, **(LOADED if loaded else {})).start()
     except OSError as error:
-        where = f"cannot listen on {host}:{port}: {error.strerror}"
+        cause = error.strerror
         if error.errno == errno.EADDRINUSE:
-            advice = "give another --port, or --port 0 for a free one"
-            raise click.ClickException(f"--port {port}: {where}; another program listens there: {advice}") from error
-        advice = "a port below 1024 needs permission, and --host an address of this machine"
-        raise click.ClickException(f"--host {host}, --port {port}: {where}; {advice}") from error
+            raise click.ClickException(
+                f"--port {port}: cannot listen on {host}:{port}: {cause}; another program listens there: give another "
+                "--port, or --port 0 for a free one"
+            ) from error
+        raise click.ClickException(
+            f"--host {host}, --port {port}: cannot listen on {host}:{port}: {cause}; a port below 1024 needs "
+            "permission, and --host an address of this machine"
+        ) from error
     try:
         # The pages are for this machine only, whichever address the API listens on.
         pages = running.root if is_loopback(host) else f"http://127.0.0.1:{running.root.rpartition(':')[2]}"
@@ -94,12 +103,10 @@ def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
         else:
             data("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
         sys.stdout.flush()
-        note(
-            f"BK-ITSM stand-in at {running.root}/ until Ctrl-C. Decide tickets, and make it misbehave, in a browser:\n"
-            f"  {pages}/\n"
-            "or from another terminal:\n"
-            f"  curl -d {shlex.quote(json.dumps({'sn': 'REQ...'}))} {pages}/_sandbox/approve/    # or reject/"
-        )
+        note(f"BK-ITSM stand-in at {running.root}/ until Ctrl-C. Decide tickets, and make it misbehave, in a browser:")
+        note(f"  {pages}/")
+        note("or from another terminal:")
+        note(f"  curl -d {shlex.quote(json.dumps({'sn': 'REQ...'}))} {pages}/_sandbox/approve/    # or reject/")
         while not signals:
             time.sleep(0.1)
     finally:

@@ -198,5 +198,19 @@ PHRASES: Mapping[str, str] = {
     "-- the tables are current": "-- 表结构已是最新",
     "FROM and TO name the same store": "FROM 和 TO 是同一个存储",
     "a store in memory is empty when the command begins and lost when it ends": "内存存储在命令开始时为空，结束后丢失",
+    # The demonstration and the stand-in
+    "Look at the store yourself:": "自己查看存储：",
+    "{path} exists, but the demonstration starts with an empty store: choose another folder": (
+        "{path} 已存在，但演示要从空的存储开始：请换一个目录"
+    ),
+    "BK-ITSM stand-in at {address} until Ctrl-C. Decide tickets, and make it misbehave, in a browser:": (
+        "BK-ITSM 模拟服务在 {address}，按 Ctrl-C 停止。在浏览器中审批单据、模拟故障："
+    ),
+    "or from another terminal:": "或者在另一个终端里：",
+    "  curl -d {body} {address}    # or reject/": "  curl -d {body} {address}    # 或 reject/",
+    "--host {host}, --port {port}: cannot listen on {address}: {cause}; a port below 1024 needs permission, and --host "
+    "an address of this machine": (
+        "--host {host}、--port {port}：无法监听 {address}：{cause}；小于 1024 的端口需要权限，--host 必须是本机的地址"
+    ),
 }
 """By text in English, the text in Chinese. Values that are texts of the library are looked up as well."""

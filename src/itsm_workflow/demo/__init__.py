@@ -20,6 +20,7 @@ from itsm_workflow.demo.host import EFFECTS, POLICY
 from itsm_workflow.demo.page import Line, Spotlight, write_page
 from itsm_workflow.demo.scenarios import SCENARIOS, Scenario
 from itsm_workflow.demo.stage import Ask, NotAsExpectedError, Stage, expect
+from itsm_workflow.demo.words import end_in, scenario_in, words_in
 from itsm_workflow.errors import ItsmWorkflowError
 from itsm_workflow.machine.approval import State
 from itsm_workflow.sandbox import Refusal
@@ -115,6 +116,7 @@ def run(
     seed: int = SEED,
     show: Callable[[str], object],
     verbose: bool = False,
+    language: str = "en",
     scenarios: Sequence[Scenario] = SCENARIOS,
     before_audit: Callable[[Stage], object] | None = None,
 ) -> DemoResult:
@@ -125,6 +127,7 @@ def run(
         seed: The seed of ids, and of the stand-in's random choices.
         show: Called with each line to show.
         verbose: Whether to show timings, and the ids and tickets of all changes.
+        language: The language of the lines, the page and the picture, ``zh`` or ``en``. What went wrong is in English.
         scenarios: The scenarios to drive, in order.
         before_audit: Called after the host has stopped and before the audit starts.
 
@@ -139,29 +142,34 @@ def run(
             gateway=stage.sandbox.url,
             callbacks=stage.callback_server.url,
             store=stage.store,
+            language=language,
         )
         _show_all(show, opening)
-        _show_all(show, report.timings(POLICY) if verbose else ())
+        _show_all(show, report.timings(POLICY, language) if verbose else ())
         endings = []
         for number, scenario in enumerate(scenarios, start=1):
             ending = _play(stage, scenario, _ask(number))
             endings.append(ending)
-            show(_progress(number, len(scenarios), ending, verbose=verbose))
+            show(_progress(number, len(scenarios), ending, language, verbose=verbose))
         show("")
         if verbose:
-            _show_all(show, report.overview((one.scenario.name, one.change, one.ask.subject) for one in endings))
-        spotlight = _spotlight(stage, endings)
+            changes = [(one.scenario.name, one.change, one.ask.subject) for one in endings]
+            _show_all(show, report.overview(changes, language))
+        spotlight = _spotlight(stage, endings, language)
         if spotlight is not None:
-            _show_all(show, report.history(spotlight.change, spotlight.scenario, spotlight.entries))
+            _show_all(show, report.history(spotlight.change, spotlight.scenario, spotlight.entries, language))
         stage.silence()
         if before_audit is not None:
             before_audit(stage)
         found = _audit(stage)
         seconds = time.monotonic() - began
-        lines = [_line(ending) for ending in endings]
-        page = write_page(folder, lines=lines, spotlight=spotlight, audit=found, store=stage.store)
+        lines = [_line(ending, language) for ending in endings]
+        page = write_page(folder, lines=lines, spotlight=spotlight, audit=found, store=stage.store, language=language)
         result = DemoResult(endings=tuple(endings), audit=found, seconds=seconds, store=stage.store, page=page)
-    _show_all(show, report.closing(found, result.problems, seconds=seconds, store=result.store, page=str(page)))
+    ended = report.closing(
+        found, result.problems, seconds=seconds, store=result.store, page=str(page), language=language
+    )
+    _show_all(show, ended)
     return result
 
 
@@ -208,34 +216,35 @@ def _audit(stage: Stage) -> AuditReport:
         storage.close()
 
 
-def _progress(number: int, of: int, ending: Ending, *, verbose: bool) -> str:
-    line = _line(ending)
+def _progress(number: int, of: int, ending: Ending, language: str, *, verbose: bool) -> str:
+    line = _line(ending, language)
     shows = f"! {line.problem}" if line.problem else line.shows
-    seconds = ending.seconds if verbose else None
-    return report.progress(number, of, scenario=line.scenario, ended=line.ended, shows=shows, seconds=seconds)
+    took = words_in(language, "seconds", number=f"{ending.seconds:4.1f}") if verbose else ""
+    return report.progress(number, of, scenario=line.scenario, ended=line.ended, shows=shows, took=took)
 
 
-def _line(ending: Ending) -> Line:
+def _line(ending: Ending, language: str) -> Line:
     change = ending.change
+    ended = "" if change is None else str(change.outcome or change.state)
     return Line(
         subject=ending.ask.subject,
-        scenario=ending.scenario.name,
-        shows=ending.scenario.shows,
-        ended="not stored" if change is None else str(change.outcome or change.state),
+        scenario=scenario_in(language, ending.scenario.name),
+        shows=scenario_in(language, ending.scenario.shows),
+        ended=end_in(language, ended) if ended else words_in(language, "not_stored"),
         problem=ending.problem,
     )
 
 
-def _spotlight(stage: Stage, endings: Sequence[Ending]) -> Spotlight | None:
+def _spotlight(stage: Stage, endings: Sequence[Ending], language: str) -> Spotlight | None:
     """Return the history and the picture of one change; None if that was not stored."""
     one = min(endings, key=lambda ending: ending.scenario.name != SPOTLIGHT)
     if one.change is None:
         return None
     return Spotlight(
-        scenario=one.scenario.name,
+        scenario=scenario_in(language, one.scenario.name),
         change=one.change,
         entries=stage.workflow.history(one.change.id),
-        picture=format(stage.workflow.graph(one.change.id), "svg"),
+        picture=stage.workflow.graph(one.change.id).svg(language=language) + "\n",
     )
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.demo.report import history_rows, sum_line
+from itsm_workflow.demo.report import history_head, history_rows, sum_line
+from itsm_workflow.demo.words import words_in
 
 if TYPE_CHECKING:
     import pathlib
@@ -27,13 +28,15 @@ th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0;
 svg { max-width: 100%; height: auto; }
 """
 
+_LANGUAGES = {"en": "en", "zh": "zh-CN"}
+
 
 @attrs.frozen(kw_only=True)
 class Spotlight:
     """The change whose history and path are shown.
 
     Attributes:
-        scenario: The name of its scenario.
+        scenario: The name of its scenario, in the language of the page.
         entries: Its history.
         picture: The state graph with its path, as SVG.
     """
@@ -62,8 +65,17 @@ def write_page(
     spotlight: Spotlight | None,
     audit: AuditReport,
     store: str,
+    language: str = "en",
 ) -> pathlib.Path:
     """Write the page and the picture into the folder, and return the path of the page.
+
+    Args:
+        folder: The folder.
+        lines: The cells for each change, in the language.
+        spotlight: The change that is shown with its history.
+        audit: The result of the audit.
+        store: The URL of the store.
+        language: The language of the page, ``zh`` or ``en``.
 
     Raises:
         OSError: One of the files cannot be written.
@@ -71,30 +83,35 @@ def write_page(
     if spotlight is not None:
         (folder / f"{spotlight.change.subject}.svg").write_text(spotlight.picture, encoding="utf-8")
     page = folder / "demo.html"
-    page.write_text("\n".join(_page(lines, spotlight, audit, store)), encoding="utf-8")
+    page.write_text("\n".join(_page(lines, spotlight, audit, store, language)), encoding="utf-8")
     return page
 
 
-def _page(lines: Sequence[Line], spotlight: Spotlight | None, audit: AuditReport, store: str) -> Iterator[str]:
+def _page(
+    lines: Sequence[Line], spotlight: Spotlight | None, audit: AuditReport, store: str, language: str
+) -> Iterator[str]:
+    def words(code: str, **values: object) -> str:
+        return escape(words_in(language, code, **values), quote=False)
+
     problems = [*audit.findings, *(f"{one.subject}: {one.problem}" for one in lines if one.problem)]
-    yield '<!DOCTYPE html><html lang="en"><meta charset="utf-8">'
+    yield f'<!DOCTYPE html><html lang="{_LANGUAGES[language]}"><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>Changes that waited for approval</title><style>{_STYLE}</style>"
-    yield f"<h1>{len(lines)} changes that waited for approval</h1>"
-    kind, verdict = ("bad", "Problems were found.") if problems else ("good", "No problem was found.")
-    yield f'<p><strong class="{kind}">{verdict}</strong> The audit recomputed these figures from the stored rows, the '
-    yield f"stand-in's ledger and the host's log: {escape(sum_line(audit))}.</p>"
+    yield f"<title>{words('page_title')}</title><style>{_STYLE}</style>"
+    yield f"<h1>{words('page_heading', count=len(lines))}</h1>"
+    kind, verdict = ("bad", "problems") if problems else ("good", "no_problem")
+    yield f'<p><strong class="{kind}">{words("page_verdict", verdict=words_in(language, verdict))}</strong> '
+    yield f"{words('page_audited', sum=sum_line(audit, language))}</p>"
     yield from (f'<p class="bad">{escape(problem)}</p>' for problem in problems)
     yield from _table(
-        ("subject", "scenario", "what it shows", "ended"),
+        [words_in(language, code) for code in ("subject", "scenario", "shows", "ended")],
         ((one.subject, one.scenario, one.shows, one.ended) for one in lines),
     )
     if spotlight is not None:
-        yield f"<h2>{escape(spotlight.change.subject)}: {escape(spotlight.scenario)}</h2>"
-        yield f"<p>{escape(spotlight.change.form.title)}. The numbers are the steps of this change.</p>"
+        yield f"<h2>{words('spotlight', subject=spotlight.change.subject, scenario=spotlight.scenario)}</h2>"
+        yield f"<p>{words('steps', title=spotlight.change.form.title)}</p>"
         yield spotlight.picture
-        yield from _table(("#", "time (UTC)", "trigger", "state", "actor", "facts"), history_rows(spotlight.entries))
-    yield f"<p>The store: <code>{escape(store)}</code></p></html>"
+        yield from _table(history_head(language), history_rows(spotlight.entries, language))
+    yield f"<p>{words('page_store')}<code>{escape(store)}</code></p></html>"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.integration.cli.office import Office
 
 FOR_AUTHORS = {
-    *("demo.py", "export_case.py", "gateway_check.py", "lint_graph.py"),
+    *("export_case.py", "gateway_check.py", "lint_graph.py"),
     *("storage_check.py", "storage_threads.py", "verify.py"),
 }
 """The modules whose commands are for authors of workflows, gateways and stores: they speak English."""
@@ -226,6 +226,26 @@ def test_every_command_takes_a_language() -> None:
     commands = [one for each in group.commands.values() for one in getattr(each, "commands", {"": each}).values()]
     assert commands
     assert [one.name for one in commands if not any("--language" in param.opts for param in one.params)] == []
+
+
+def test_a_language_before_the_command_is_that_of_the_command(office: Office) -> None:
+    """One that is typed behind it goes first; without a command, wrong usage is reported in it."""
+    office.apply("collector-42")
+    asked = ("list", "--state", "approved")
+    assert "没有符合条件的变更" in office.run("--language", "zh", *asked).err
+    assert "no change matches" in office.run("--language", "zh", *asked, "--language", "en").err
+    assert "没有命令 'lst'" in office.run("--language", "zh", "lst").err
+    assert "no change matches" in office.run(*asked).err
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--language", "zh", "--help"), ("demo", "--help"), ("list", "-h")])
+def test_the_help_is_in_english(office: Office, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
+    """That of every command, whichever the locale is."""
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    done = office.run(*arguments)
+    assert done.code == 0
+    assert "Usage: itsm-workflow" in done.out
+    assert not CHINESE.search(done.out)
 
 
 SAID = {"note", "line", "UsageError", "BadParameter", "ClickException", "LoginFileError"}
