@@ -165,7 +165,9 @@ class Handler(BaseHTTPRequestHandler):
             refusal = b'{"error": "Only requests from this machine are accepted."}'
             self._write(SandboxResponse(403, {"Content-Type": _JSON}, refusal))
         elif is_page(path):
-            self._write(serve_page(sandbox, self.server.calls, self.command, path, body))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = Request(method=self.command, path=path, query=query, headers=headers, body=body)
+            self._write(serve_page(sandbox, self.server.calls, request))
         else:
             status, content = control(sandbox, self.command, path, query, body)
             self._write(SandboxResponse(status, {"Content-Type": _JSON}, content))

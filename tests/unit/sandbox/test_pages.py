@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -9,7 +10,9 @@ from urllib.parse import urlencode
 import pytest
 
 from itsm_workflow.sandbox import FaultKind, Status, use_own_pages
-from itsm_workflow.sandbox.pages.faults_page import KINDS
+from itsm_workflow.sandbox.pages.words import COOKIE, KINDS, OUTCOMES, PHRASES, WORDS, Reader, language_of
+from itsm_workflow.sandbox.request import Request
+from itsm_workflow.sandbox.ticket import CallbackOutcome
 from tests.support.receiver import Receiver
 from tests.support.stage import AT, Cast, Stage, Standing
 
@@ -169,7 +172,7 @@ def test_each_kind_of_fault_is_explained_and_can_be_armed(kind: FaultKind) -> No
         cleared = sent(stage, "/misbehave/clear/")
         assert stage.sandbox.faults.armed() == ()
 
-    assert f'<option value="{kind.value}">{kind.value}: {KINDS[kind]}' in form
+    assert f'<option value="{kind.value}">{kind.value}: {KINDS[kind]["en"]}' in form
     assert (heard.status, cleared.status) == (303, 303)
     fault = armed.fault
     assert (fault.kind, fault.nth, fault.always) == (kind, 2, True)
@@ -268,3 +271,110 @@ def test_the_address_of_a_ticket_can_lead_to_its_page() -> None:
 
     assert found["data"]["ticket_url"] == f"{stage.sandbox.root}/#/ticket/detail?id=1"
     assert 'location.replace("/tickets/"' in page
+
+
+# ---------------------------------------------------------------- Chinese
+
+NAMES = re.compile(
+    r"REQ\d+|https?:\S+|token/verify|\b[a-z]+(?:_[a-z]+)+\b|BK-ITSM|APPROV\w+|please approve|as agreed"
+    r"|\b(?:API|HTTP|HTML|JSON|UTC|ID|English|code|nth|seconds|title|alice|bob|admin|mallory|delay|hold|html|refuse"
+    r"|reset|status|callback|transfer|approve|reject|withdraw|terminate|suspend|resume|nonsense)(?![A-Za-z])"
+)
+"""What stays as it is: numbers, endpoints, kinds of faults, people, fields of a form, and what people wrote."""
+
+
+def seen(stage: Stage, method: str, path: str, body: str | None = None) -> str:
+    """Return what a Chinese browser shows of a page."""
+    heard = stage.send(method, path, {**FORM, "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}, body)
+    page = heard.body.decode()
+    assert '<html lang="zh-CN">' in page
+    return html.unescape(re.sub(r"<style>.*?</style>|<script>.*?</script>|<[^>]+>", " ", page, flags=re.DOTALL))
+
+
+def test_a_chinese_browser_gets_chinese_pages() -> None:
+    """Tickets in each state, callbacks, calls, faults, and what was refused: only names are not Chinese."""
+    with Receiver() as receiver, Stage(AT) as stage:
+        stage.ticket(Standing.APPROVED, Cast(title="采集", meta={"callback_url": f"{receiver.url}/callback"}))
+        receiver.wait(1)
+        for _ in range(4):
+            stage.ticket(Standing.STARTED, Cast(title="采集"))
+        stage.sandbox.faults.status("get_tickets", 503)
+        stage.post("get_tickets", {})
+        stage.get("get_ticket_info", "sn=REQ1")
+        stage.send("GET", "/nowhere")
+        stage.sandbox.faults.lose_answer("get_services")
+        stage.sandbox.faults.hold("get_tickets", nth=9)
+        stage.sandbox.faults.delay("get_tickets", 1, always=True)
+        stage.sandbox.suspend(3)
+        stage.sandbox.reject(4)
+        stage.sandbox.withdraw(5)
+        pages = [
+            *(seen(stage, "GET", path) for path in ("/", *(f"/tickets/{number}/" for number in range(1, 6)))),
+            *(seen(stage, "GET", path) for path in ("/misbehave/", "/tickets/77/", "/tickets/x/", "/tickets/1/x/")),
+            seen(stage, "GET", "/misbehave/clear/"),
+            seen(stage, "POST", "/tickets/2/approve/", "approver=mallory"),
+            seen(stage, "POST", "/misbehave/99/drop/"),
+            seen(stage, "POST", "/misbehave/", "kind=nonsense"),
+            seen(stage, "POST", "/misbehave/", "kind=reset&endpoint=approve&nth=1.5"),
+            seen(stage, "POST", "/misbehave/", "kind=delay&endpoint=approve&seconds=-1"),
+        ]
+        stage.pass_time()
+        pages.append(seen(stage, "GET", "/tickets/4/"))
+
+    assert {word for page in pages for word in re.findall(r"[A-Za-z]{2,}", NAMES.sub(" ", page))} == set()
+    assert "已完成，审批通过" in pages[0]
+    assert "通过  拒绝" in re.sub(r"\s+", "  ", pages[2])
+    assert "已完成，审批未通过" in pages[-1]
+    assert "503，不是 JSON（故障：status）" in pages[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "query", "cookie", "language"),
+    [
+        ("", "", "", "en"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "", "", "zh"),
+        ("en-US,en;q=0.9,zh-CN;q=0.8", "", "", "en"),
+        ("zh;q=0.5, EN;q=0.7", "", "", "en"),
+        ("de, zh-TW;q=0.3", "", "", "zh"),
+        ("zh;q=0", "", "", "en"),
+        ("zh;q=x, *", "", "", "en"),
+        ("zh", "language=en", "", "en"),
+        ("zh", "language=de", "", "zh"),
+        ("zh", "", f"{COOKIE}=en", "en"),
+        ("zh", "language=zh", f"{COOKIE}=en", "zh"),
+        ("zh", "", f"{COOKIE}=de", "zh"),
+        ("zh", "", "a[=1; (", "zh"),
+    ],
+)
+def test_the_language_is_the_one_that_was_chosen_or_that_the_browser_prefers(
+    header: str, query: str, cookie: str, language: str
+) -> None:
+    """English if neither names one of the two."""
+    headers = {"accept-language": header, "cookie": cookie}
+    assert language_of(Request(method="GET", path="/", query=query, headers=headers)) == language
+
+
+def test_a_link_leads_to_the_same_page_in_the_other_language_and_a_cookie_keeps_it() -> None:
+    """Also from the answer to a form, whose address is no page; a language that is unknown sets no cookie."""
+    with Stage(AT) as stage:
+        stage.ticket(Standing.STARTED)
+        refused = sent(stage, "/tickets/1/approve/", approver="mallory").body.decode()
+        chosen = stage.send("GET", "/tickets/1/?language=zh")
+        kept = stage.send("GET", "/", {"Cookie": chosen.headers["Set-Cookie"].partition(";")[0]})
+        unknown = stage.send("GET", "/?language=de")
+
+    assert '<a href="/tickets/1/?language=zh" lang="zh-CN" hreflang="zh-CN">中文</a>' in refused
+    assert chosen.headers["Set-Cookie"] == f"{COOKIE}=zh; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict"
+    assert '<a href="/tickets/1/?language=en" lang="en" hreflang="en">English</a>' in chosen.body.decode()
+    assert "待审批" in kept.body.decode()
+    assert "Set-Cookie" not in {**kept.headers, **unknown.headers}
+    assert kept.headers["Vary"] == "Accept-Language, Cookie"
+
+
+def test_every_text_of_the_pages_has_the_same_values_in_both_languages() -> None:
+    """No value is lost; the outcome of every callback has a name."""
+    value = re.compile(r"\{(\w+)\}")
+    both = [(text["en"], text["zh"]) for text in WORDS.values()] + list(PHRASES.items())
+    assert [pair for pair in both if sorted(value.findall(pair[0])) != sorted(value.findall(pair[1]))] == []
+    assert set(OUTCOMES) == set(CallbackOutcome)
+    assert Reader("zh").translated("of a host") == "of a host"

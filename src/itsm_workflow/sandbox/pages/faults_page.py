@@ -7,67 +7,57 @@ from typing import TYPE_CHECKING
 from itsm_workflow.sandbox.endpoints import ROUTES
 from itsm_workflow.sandbox.envelope import IN_FRONT
 from itsm_workflow.sandbox.faults import CALLBACK, OF_CALLBACKS, OF_CREATES, WRONG_SECRET, Fault, FaultKind
+from itsm_workflow.sandbox.pages.inbox import headings
 from itsm_workflow.sandbox.pages.layout import Html, button, check, choice, document, form, table, text_field
+from itsm_workflow.sandbox.pages.words import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from itsm_workflow.sandbox.faults import Armed
+    from itsm_workflow.sandbox.pages.words import Reader
     from itsm_workflow.sandbox.server import Sandbox
 
 ENDPOINTS = sorted(ROUTES, key=lambda name: (name != "create_ticket", name))
-KINDS: Mapping[FaultKind, str] = {
-    FaultKind.LOSE_ANSWER: "carries the call out and closes the connection without an answer",
-    FaultKind.HOLD: "carries the call out and holds its answer until you release or drop it below",
-    FaultKind.DELAY: "answers late, by the seconds",
-    FaultKind.STATUS: "answers with the HTTP status and a page of HTML, as a proxy does",
-    FaultKind.HTML: "answers with HTTP 200 and a page of HTML",
-    FaultKind.REFUSE: "refuses as the API gateway does, with the code",
-    FaultKind.RESET: "resets the connection before the call is carried out",
-    FaultKind.EARLY_CALLBACK: "approves a new ticket immediately, and calls back before the create is answered",
-    FaultKind.FLOW_NEVER_STARTS: "files a ticket whose approval step never starts",
-    FaultKind.CALLBACK_TWICE: "sends a callback twice",
-    FaultKind.CALLBACK_LATE: "sends a callback late, by the seconds",
-    FaultKind.CALLBACK_LOST: "never sends a callback, and lists it nowhere",
-    FaultKind.CALLBACK_LOST_LISTED: "never sends a callback, and lists it as failed",
-}
-"""What each kind of fault does, for the person who arms it."""
 
 
-def faults(sandbox: Sandbox, *, problem: str = "") -> str:
+def faults(sandbox: Sandbox, reader: Reader, *, problem: str = "") -> str:
     """Return the page."""
+    kinds = {kind.value: reader("kind", kind=kind.value, does=does[reader.language]) for kind, does in KINDS.items()}
     return document(
-        "Misbehave",
+        reader,
+        reader("misbehave"),
         form(
             "/misbehave/",
-            choice("kind", "fault", {kind.value: f"{kind.value}: {does}" for kind, does in KINDS.items()}),
-            choice("endpoint", "of calls to", {name: name for name in ENDPOINTS}),
-            text_field("nth", "the n-th call from now", value="1", kind="number", size=4),
-            check("always", "and each later one"),
-            text_field("seconds", "seconds", value="5", size=5),
-            text_field("status", "HTTP status", value="502", kind="number", size=5),
-            choice("code", "gateway's code", {str(code): str(code) for code in IN_FRONT}),
-            check("processed", "carry the call out first", checked=True),
-            button("Arm", main=True),
+            choice("kind", reader("fault"), kinds),
+            choice("endpoint", reader("of_calls"), {name: name for name in ENDPOINTS}),
+            text_field("nth", reader("nth"), value="1", kind="number", size=4),
+            check("always", reader("always")),
+            text_field("seconds", reader("seconds"), value="5", size=5),
+            text_field("status", reader("http_status"), value="502", kind="number", size=5),
+            choice("code", reader("code"), {str(code): str(code) for code in IN_FRONT}),
+            check("processed", reader("processed"), checked=True),
+            button(reader("arm"), main=True),
         ),
-        "<p>A fault of callbacks, or of new tickets, needs no choice of calls.</p>",
-        "<h2>Armed</h2>",
+        f"<p>{reader('no_choice')}</p>",
+        f"<h2>{reader('armed')}</h2>",
         table(
-            ("fault", "of", "n-th", "calls", "hit", ""),
-            map(_row, sandbox.faults.armed()),
-            empty="The stand-in behaves well.",
+            [*headings(reader, "fault", "of", "which", "count", "hit"), ""],
+            (_row(one, reader) for one in sandbox.faults.armed()),
+            empty=reader("behaves"),
         ),
-        form("/misbehave/clear/", button("Disarm all")) if sandbox.faults.armed() else "",
+        form("/misbehave/clear/", button(reader("disarm"))) if sandbox.faults.armed() else "",
         problem=problem,
     )
 
 
-def _row(armed: Armed) -> tuple[object, ...]:
+def _row(armed: Armed, reader: Reader) -> tuple[object, ...]:
     fault = armed.fault
     at = f"/misbehave/{armed.number}"
-    held = form(f"{at}/release/", button("Release"), button("Drop", action=f"{at}/drop/"), bare=True)
+    drop = button(reader("drop"), action=f"{at}/drop/")
+    held = form(f"{at}/release/", button(reader("release")), drop, bare=True)
     acts = Html(held if fault.kind is FaultKind.HOLD else "")
-    count = f"{fault.nth} and later" if fault.always else fault.nth
+    count = reader("and_later", nth=fault.nth) if fault.always else fault.nth
     return fault.kind.value, fault.endpoint, count, armed.calls, armed.hits, acts
 
 

@@ -10,15 +10,16 @@ from itsm_workflow.sandbox.times import ZONE, query_text
 
 if TYPE_CHECKING:
     from itsm_workflow.sandbox.calls import CallLog
+    from itsm_workflow.sandbox.pages.words import Reader
     from itsm_workflow.sandbox.server import Sandbox
     from itsm_workflow.sandbox.ticket import CallbackAttempt, TicketView
 
-_HEADS = ("number", "title", "creator", "approvers", "status", f"changed ({ZONE})")
+_HEADS = ("number", "title", "creator", "approvers", "status", "changed")
 _EVERY = 5
 _MOST = 200
 
 
-def inbox(sandbox: Sandbox, calls: CallLog) -> str:
+def inbox(sandbox: Sandbox, calls: CallLog, reader: Reader) -> str:
     """Return the page, which loads itself again every five seconds until a person stops it."""
     tickets = sandbox.tickets()[::-1]
     waiting = [one for one in tickets if one.current_status is Status.RUNNING and one.step_running]
@@ -26,50 +27,60 @@ def inbox(sandbox: Sandbox, calls: CallLog) -> str:
     callbacks = sorted(
         ((sent, one) for one in tickets for sent in one.callbacks), key=lambda pair: pair[0].at, reverse=True
     )
+    heads = headings(reader, *_HEADS)
     return document(
-        "Tickets",
-        f"<p>The API is at <code>{sandbox.url}</code>.</p>",
-        "<h2>Waiting for a decision</h2>",
-        table(_HEADS, map(_row, waiting[:_MOST]), empty="Nothing waits. File a change, and it appears here."),
-        "<h2>Other tickets</h2>",
-        table(_HEADS, map(_row, others[:_MOST]), empty="None."),
-        "<h2>Callbacks</h2>",
+        reader,
+        reader("tickets"),
+        f"<p>{reader('api')}<code>{sandbox.url}</code>{reader('stop')}</p>",
+        f"<h2>{reader('waiting')}</h2>",
+        table(heads, (_row(one, reader) for one in waiting[:_MOST]), empty=reader("nothing_waits")),
+        f"<h2>{reader('others')}</h2>",
+        table(heads, (_row(one, reader) for one in others[:_MOST]), empty=reader("none")),
+        f"<h2>{reader('callbacks')}</h2>",
         table(
-            (f"at ({ZONE})", "ticket", "says", "outcome", "note"),
+            headings(reader, "at", "ticket", "says", "outcome", "note"),
             (
-                (query_text(sent.at), _named(one), callback_text(sent), sent.outcome.value, sent.note)
+                (
+                    query_text(sent.at),
+                    _named(one),
+                    callback_text(sent, reader),
+                    reader.outcome(sent.outcome),
+                    reader.translated(sent.note),
+                )
                 for sent, one in callbacks[:_MOST]
             ),
-            empty="None was sent yet.",
+            empty=reader("none_sent"),
         ),
-        "<h2>Calls</h2>",
+        f"<h2>{reader('calls')}</h2>",
         table(
-            (f"at ({ZONE})", "endpoint", "answer"),
-            ((query_text(call.at), call.endpoint, call.answer) for call in calls.latest()),
-            empty="None came yet.",
+            headings(reader, "at", "endpoint", "answer"),
+            (
+                (query_text(call.at), reader.translated(call.endpoint), reader.translated(call.answer))
+                for call in calls.latest()
+            ),
+            empty=reader("none_came"),
         ),
         refresh=_EVERY,
     )
 
 
-def callback_text(sent: CallbackAttempt) -> str:
+def headings(reader: Reader, *codes: str) -> list[str]:
+    """Return the headings of a table; those of times name their zone."""
+    return [reader(code, zone=ZONE) for code in codes]
+
+
+def callback_text(sent: CallbackAttempt, reader: Reader) -> str:
     """Return what a callback says."""
-    return status_text(sent.status, sent.approve_result)
+    return reader.status(sent.status, sent.approve_result)
 
 
-def status_text(status: Status, approved: bool) -> str:  # noqa: FBT001 - the two belong together
-    """Return a status in words; an end by decision says which."""
-    word = "approved" if approved else "not approved"
-    return f"{status.value}, {word}" if status is Status.FINISHED else status.value
-
-
-def _row(ticket: TicketView) -> tuple[object, ...]:
+def _row(ticket: TicketView, reader: Reader) -> tuple[object, ...]:
     return (
         _named(ticket),
         ticket.title,
         ticket.creator,
         ", ".join(ticket.approvers),
-        status_text(ticket.current_status, ticket.approve_result),
+        reader.status(ticket.current_status, ticket.approve_result),
         query_text(ticket.update_at),
     )
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from itsm_workflow.sandbox.pages.words import Reader
+
 _STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8882; --blue: #1d4ed8; --bad: #b91c1c; }
 @media (prefers-color-scheme: dark) { :root { --blue: #93c5fd; --bad: #fca5a5; } }
@@ -52,10 +54,13 @@ if (again) {
 A page that loads itself again has a box that stops it, and leaves a form or a link alone in which a person is.
 """
 
+_TAGS = {"en": "en", "zh": "zh-CN"}
+"""The tags of the languages, for browsers and screen readers."""
 _DIGEST = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-store",
+    "Vary": "Accept-Language, Cookie",
     "Content-Security-Policy": f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_DIGEST}'; "
     "form-action 'self'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -63,26 +68,28 @@ HEADERS = {
 }
 
 
-def document(title: str, *parts: str, problem: str = "", refresh: int = 0) -> str:
+def document(reader: Reader, title: str, *parts: str, problem: str = "", refresh: int = 0) -> str:
     """Return a page.
 
     Args:
+        reader: The reader, with the address of the page.
         title: The heading, as text.
         parts: The contents, as HTML.
         problem: What went wrong, as text; empty if nothing did.
         refresh: The seconds after which a browser loads the page again, unless a person stops it; 0 for never.
     """
-    every = "every second" if refresh == 1 else f"every {refresh} seconds"
+    every = reader("again_each_second") if refresh == 1 else reader("again_every", seconds=refresh)
     box = f'<input type="checkbox" id="again" data-seconds="{refresh}" checked>'
-    again = f'<label class="check">{box}Load this page again {every}</label>' if refresh else ""
+    again = f'<label class="check">{box}{every}</label>' if refresh else ""
     said = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
+    sandbox = reader("sandbox")
     return "\n".join(
         (
-            '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
+            f'<!DOCTYPE html><html lang="{_TAGS[reader.language]}"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)} · BK-ITSM sandbox</title><style>{_STYLE}</style></head><body>",
-            '<header><strong>BK-ITSM sandbox</strong><nav class="row"><a href="/">Tickets</a>',
-            '<a href="/misbehave/">Misbehave</a></nav></header>',
+            f"<title>{escape(title)} · {sandbox}</title><style>{_STYLE}</style></head><body>",
+            f'<header><strong>{sandbox}</strong><nav class="row">{link("/", reader("tickets"))}',
+            f"{link('/misbehave/', reader('misbehave'))} {_switch(reader)}</nav></header>",
             f"<main><h1>{escape(title)}</h1>",
             said,
             again,
@@ -90,6 +97,13 @@ def document(title: str, *parts: str, problem: str = "", refresh: int = 0) -> st
             f"</main><script>{_SCRIPT}</script></body></html>",
         )
     )
+
+
+def _switch(reader: Reader) -> str:
+    """Return the link to the same page in the other language."""
+    other = "en" if reader.language == "zh" else "zh"
+    tag = f'lang="{_TAGS[other]}" hreflang="{_TAGS[other]}"'
+    return f'<a href="{escape(reader.address)}?language={other}" {tag}>{reader("other_language")}</a>'
 
 
 def link(address: str, text: object) -> str:

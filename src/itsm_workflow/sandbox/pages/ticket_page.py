@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.sandbox.pages.inbox import callback_text, status_text
+from itsm_workflow.sandbox.pages.inbox import callback_text, headings
 from itsm_workflow.sandbox.pages.layout import button, choice, document, form, table, text_field
 from itsm_workflow.sandbox.ticket import FlowPhase, Status
-from itsm_workflow.sandbox.times import ZONE, query_text
+from itsm_workflow.sandbox.times import query_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from itsm_workflow.sandbox.pages.words import Reader
     from itsm_workflow.sandbox.server import Sandbox
     from itsm_workflow.sandbox.ticket import LogLine, TicketView
 
@@ -34,7 +35,7 @@ class _Shown:
     has_begun: bool
 
 
-def ticket(sandbox: Sandbox, number: int, *, problem: str = "") -> str:
+def ticket(sandbox: Sandbox, number: int, reader: Reader, *, problem: str = "") -> str:
     """Return the page; it loads itself again while something is about to happen."""
     with sandbox.locked() as ledger:
         found = ledger.by_id(number)
@@ -49,58 +50,64 @@ def ticket(sandbox: Sandbox, number: int, *, problem: str = "") -> str:
     view = shown.view
     is_moving = not view.end_at and (shown.is_decided or not shown.has_begun)
     return document(
+        reader,
         f"{view.title} · {view.sn}",
-        *_acts(shown),
-        "<h2>Form</h2>",
+        *_acts(shown, reader),
+        f"<h2>{reader('form')}</h2>",
         table(
-            ("field", "value"),
-            [("creator", view.creator), *((name, _text(value)) for name, value in shown.values.items())],
+            headings(reader, "field", "value"),
+            [(reader("creator"), view.creator), *((name, _text(value)) for name, value in shown.values.items())],
             empty="",
         ),
-        "<h2>Log</h2>",
+        f"<h2>{reader('log')}</h2>",
         table(
-            (f"at ({ZONE})", "by", "what", "remark"),
+            headings(reader, "at", "by", "what", "remark"),
             ((query_text(line.at), line.operator, line.message, _remark(line)) for line in shown.log),
-            empty="Nothing yet.",
+            empty=reader("nothing_yet"),
         ),
-        "<h2>Callbacks</h2>",
+        f"<h2>{reader('callbacks')}</h2>",
         table(
-            (f"at ({ZONE})", "says", "outcome", "sent", "note"),
+            headings(reader, "at", "says", "outcome", "sent", "note"),
             (
-                (query_text(sent.at), callback_text(sent), sent.outcome.value, sent.times_sent, sent.note)
+                (
+                    query_text(sent.at),
+                    callback_text(sent, reader),
+                    reader.outcome(sent.outcome),
+                    sent.times_sent,
+                    reader.translated(sent.note),
+                )
                 for sent in view.callbacks
             ),
-            empty="None was sent yet.",
+            empty=reader("none_sent"),
         ),
         problem=problem,
         refresh=1 if is_moving and not problem else 0,
     )
 
 
-def _acts(shown: _Shown) -> Iterator[str]:
+def _acts(shown: _Shown, reader: Reader) -> Iterator[str]:
     """Yield the status and the forms of what can be done now."""
     view = shown.view
-    yield f"<p>Status: <strong>{status_text(view.current_status, view.approve_result)}</strong></p>"
+    yield f"<p>{reader('status_is')}<strong>{reader.status(view.current_status, view.approve_result)}</strong></p>"
     if view.end_at:
         return
     at = f"/tickets/{view.id}"
     if shown.is_decided:
-        yield "<p>The decision is stored and takes effect in a moment.</p>"
+        yield f"<p>{reader('stored')}</p>"
     elif not shown.has_begun:
-        yield "<p>The approval step has not started yet. No approver is asked until it has.</p>"
-        yield form(f"{at}/begin/", button("Start it now"))
+        yield f"<p>{reader('not_begun')}</p>"
+        yield form(f"{at}/begin/", button(reader("begin")))
     if shown.deciders and not shown.is_decided:
-        people = choice("approver", "as", {name: name for name in shown.deciders})
-        remark = text_field("remark", "remark", size=40)
+        people = choice("approver", reader("as"), {name: name for name in shown.deciders})
+        remark = text_field("remark", reader("remark"), size=40)
         if view.current_status is Status.RUNNING:
-            decide = button("Approve", main=True), button("Reject", action=f"{at}/reject/")
+            decide = button(reader("approve"), main=True), button(reader("reject"), action=f"{at}/reject/")
             yield form(f"{at}/approve/", people, remark, *decide)
-        operators = choice("operator", "as", {name: name for name in shown.deciders})
+        operators = choice("operator", reader("as"), {name: name for name in shown.deciders})
         turn = "resume" if view.current_status is Status.SUSPENDED else "suspend"
-        yield form(
-            f"{at}/{turn}/", operators, button(turn.capitalize()), button("Terminate", action=f"{at}/terminate/")
-        )
-    yield form(f"{at}/withdraw/", button(f"Withdraw as {view.creator}"))
+        end = button(reader("terminate"), action=f"{at}/terminate/")
+        yield form(f"{at}/{turn}/", operators, button(reader(turn)), end)
+    yield form(f"{at}/withdraw/", button(reader("withdraw", creator=view.creator)))
 
 
 def _decide(name: str) -> Callable[[Sandbox, int, Mapping[str, str]], object]:
