@@ -148,7 +148,7 @@ packaging: install-dev
 requirements: install-dev
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --extra testing --extra postgres --extra mysql --extra celery --extra django --extra flask --extra fastapi --extra web --extra metrics --extra diagrams --extra otel --group dev pyproject.toml -o requirements/dev.txt
-	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --group build pyproject.toml -c requirements/dev.txt -o requirements/demo.txt
+	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --extra web --group build pyproject.toml -c requirements/dev.txt -o requirements/demo.txt
 	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --group peers -o requirements/peers.txt
 	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --group browser -c requirements/dev.txt -o requirements/browser.txt
 

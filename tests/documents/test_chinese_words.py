@@ -10,6 +10,8 @@ import pytest
 
 from itsm_workflow.cli.doctor_phrases import FINDINGS
 from itsm_workflow.cli.phrases import PHRASES
+from itsm_workflow.demo.words import SCENARIOS
+from itsm_workflow.demo.words import WORDS as DEMONSTRATION
 from itsm_workflow.gateway.bk_itsm.page import LABELS as WORDS_OF_TICKETS
 from itsm_workflow.machine import labels
 from itsm_workflow.machine.advice import ADVICE
@@ -17,6 +19,10 @@ from itsm_workflow.machine.approval import LABELS as STATES
 from itsm_workflow.machine.messages import ERRORS
 from itsm_workflow.machine.refusals import REASONS, RULES
 from itsm_workflow.machine.sentences import SENTENCES
+from itsm_workflow.sandbox.pages.words import KINDS as FAULTS
+from itsm_workflow.sandbox.pages.words import OUTCOMES as OUTCOMES_OF_CALLBACKS
+from itsm_workflow.sandbox.pages.words import PHRASES as OF_SANDBOX
+from itsm_workflow.sandbox.pages.words import WORDS as SANDBOX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +45,7 @@ PLAIN = {
     "您": "你",
 }
 """Words that a colleague would read in another sense, and what to write instead."""
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 SPACING = {
     r"[\u4e00-\u9fff][A-Za-z0-9`]|[A-Za-z0-9`][\u4e00-\u9fff]": "a space between Chinese and Latin",
     r"[\u4e00-\u9fff] +[\u4e00-\u9fff]": "no space in Chinese",
@@ -63,6 +70,8 @@ def labels_in(language: str) -> list[str]:
 def names_in_code() -> list[str]:
     """Return every Chinese name that the code and the pages of Django's admin show."""
     found = labels_in("zh")
+    found += [text["zh"] for table in (DEMONSTRATION, SANDBOX, FAULTS) for text in table.values()]
+    found += [*SCENARIOS.values(), *OF_SANDBOX.values(), *OUTCOMES_OF_CALLBACKS.values()]
     found += [*PHRASES.values(), *FINDINGS.values(), *REASONS.values(), *RULES.values(), *ERRORS.values()]
     return found + re.findall(r'^msgstr "(.+)"$', CATALOGUE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
@@ -78,6 +87,29 @@ def test_the_pages_use_the_words_of_the_platform(page: Path) -> None:
     """With spaces and punctuation as a reader of Chinese expects them."""
     text = prose_of(page.read_text(encoding="utf-8"))
     assert [hit[0] for pattern in {**PLAIN, **SPACING} for hit in re.finditer(pattern, text)] == []
+
+
+def english_comments_in(text: str) -> list[str]:
+    """Return the comments of a page's examples that have English words and no Chinese ones."""
+    blocks = re.findall(r"(?ms)^ *```\w*\n(.*?)^ *```$", text)
+    comments = [found for block in blocks for found in re.findall(r"(?m)(?:^|\s)#\s+(.+)$", block)]
+    return [
+        one
+        for one in comments
+        if re.search(r"[A-Za-z]{3}", re.sub(r"'[^']*'|\S+\.py\b", "", one)) and not CHINESE.search(one)
+    ]
+
+
+def test_an_english_comment_is_found() -> None:
+    """In code and behind a command; a value that is printed is none, nor is the name of a file."""
+    page = "```python\n# one thing\nf()  # 甲 one\ng()  # ['collector-42']\n# shop/a.py\n```\n\n```console\n$ a  # the end\n```\n"
+    assert english_comments_in(page) == ["one thing", "the end"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_comments_in_the_examples_are_in_chinese(page: Path) -> None:
+    """As the page around them is."""
+    assert english_comments_in(page.read_text(encoding="utf-8")) == []
 
 
 def test_the_names_in_the_code_use_them_too() -> None:

@@ -69,6 +69,14 @@ def test_every_dependency_of_the_core_is_pinned(path: Path) -> None:
     assert sorted(needed - set(pinned(path))) == []
 
 
+def test_the_environment_of_the_demonstration_has_the_console() -> None:
+    """A reader of the README types `itsm-workflow web` after `make demo`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = pinned(ROOT / "requirements" / "demo.txt")
+    assert names(project["optional-dependencies"]["web"]) <= set(pins)
+    assert "--extra cli --extra web --group build" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
 def test_the_peers_are_pinned() -> None:
     """`make bench` looks for exactly the packages that `make bench-peers` installs."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]

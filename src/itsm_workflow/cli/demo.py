@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import json
 import pathlib
 import secrets
@@ -64,7 +65,10 @@ def demo(folder: pathlib.Path | None, seed: int | None, *, verbose: bool, in_jso
 def _next_commands(store: str) -> Iterator[str]:
     """Yield what a person can type next, with the command as it was called."""
     called = sys.argv[0] if pathlib.Path(sys.argv[0]).stem == "itsm-workflow" else "itsm-workflow"
-    for arguments in ("list", "why collector-11", "history collector-20", "graph --request collector-20 -o change.svg"):
+    known = ["list", "why collector-11", "history collector-20", "graph --request collector-20 -o change.svg"]
+    if all(importlib.util.find_spec(name) for name in ("flask", "waitress")):  # the extra of the console
+        known.append("web")
+    for arguments in known:
         yield f"  {called} {arguments} --store {shlex.quote(store)}"
 
 

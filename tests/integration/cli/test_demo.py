@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
+import importlib.util
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from itsm_workflow.demo.stage import Ask, Stage
     from tests.integration.cli.office import Office
 
-NAMED = {"nginx", "worker", "callback", "liuwei", "zhangmin", "carol", "svg", "why", "history", "graph", "kept"}
+NAMED = {"nginx", "worker", "callback", "liuwei", "zhangmin", "carol", "svg", "why", "history", "graph", "web", "kept"}
 """Names in the demonstration's output that stay as they are: a title's, people, actors, commands, a folder."""
 WRITTEN = re.compile(r"create_ticket: the gateway did not .*|the proxy's log .*|NotStartedError: .*")
 """What the connection, an operator and the host wrote into histories, which is shown as it is."""
@@ -106,6 +107,18 @@ def test_a_language_that_was_typed_decides(office: Office, monkeypatch: pytest.M
     chinese = office.run("demo", "--json", "--language", "zh")
     assert "[1/1]  审批通过                已通过      回调只是提示，以单据为准" in chinese.err
     assert chinese.json["by_state"] == {"approved": 1}
+
+
+@pytest.mark.parametrize("missing", ["", "flask", "waitress"])
+def test_the_last_command_to_type_opens_the_console_if_it_is_installed(
+    office: Office, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """Otherwise it would fail."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find(name))
+    monkeypatch.setattr(demo, "run", functools.partial(demo.run, scenarios=SCENARIOS[:1]))
+    typed = [line.split()[1] for line in office.run("demo").out.splitlines() if " --store " in line]
+    assert typed == ["list", "why", "history", "graph", *([] if missing else ["web"])]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
