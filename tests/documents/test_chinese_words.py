@@ -102,7 +102,8 @@ def english_comments_in(text: str) -> list[str]:
 
 def test_an_english_comment_is_found() -> None:
     """In code and behind a command; a value that is printed is none, nor is the name of a file."""
-    page = "```python\n# one thing\nf()  # 甲 one\ng()  # ['collector-42']\n# shop/a.py\n```\n\n```console\n$ a  # the end\n```\n"
+    page = "```python\n# one thing\nf()  # 甲 one\ng()  # ['collector-42']\n# shop/a.py\n```\n"
+    page += "\n```console\n$ a  # the end\n```\n"
     assert english_comments_in(page) == ["one thing", "the end"]
 
 
