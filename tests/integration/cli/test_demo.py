@@ -25,6 +25,7 @@ from tests.integration.cli.test_language import CHINESE, english_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from itsm_workflow.demo.scenarios import Scenario
     from itsm_workflow.demo.stage import Ask, Stage
     from tests.integration.cli.office import Office
 
@@ -122,7 +123,7 @@ def test_the_last_command_to_type_opens_the_console_if_it_is_installed(
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
-def test_every_scenario_has_chinese_words_that_fit_their_columns(scenario: demo.Scenario) -> None:
+def test_every_scenario_has_chinese_words_that_fit_their_columns(scenario: Scenario) -> None:
     """A name takes at most 22 columns of a terminal, what it shows 48, so that nothing is cut."""
     name, shows = scenario_in("zh", scenario.name), scenario_in("zh", scenario.shows)
     assert CHINESE.search(name)
