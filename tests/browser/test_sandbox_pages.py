@@ -68,34 +68,6 @@ def test_the_address_of_a_ticket_opens_its_page_and_bob_approves(
     assert "carol" in str(workflow.status(change.id))
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_an_approver_with_a_chinese_browser_approves_and_switches_to_english(
-    sandbox: Sandbox, workflow: Workflow, watched: Watched, width: int
-) -> None:
-    """In the language of the browser, until the link to the other one is clicked, which the next pages remember."""
-    change = workflow.apply(subject="collector-42", **ASKED)
-    with watched(sandbox.root, width) as page:
-        page.set_extra_http_headers({"Accept-Language": "zh-CN,zh;q=0.9"})
-        page.goto(change.ticket_url or "")
-        page.locator("button", has_text="通过").wait_for(timeout=PATIENCE * 1000)
-        assert fits(page)
-        refuse_barriers(page)
-        page.fill("[name=remark]", "同意")
-        page.click("button >> text=通过")
-        ended(page, "已完成，审批通过")
-        page.goto("/misbehave/")
-        page.click("button >> text=设置")
-        assert fits(page)
-        refuse_barriers(page)
-        page.click("nav >> text=English")
-        assert page.locator("h1").inner_text() == "Misbehave"
-        page.click("nav >> text=Tickets")
-        assert page.locator("h1").inner_text() == "Tickets"
-        assert fits(page)
-    workflow.settle(change.id)
-    assert workflow.get(change.id).state == State.APPROVED
-
-
 def test_a_person_rejects_from_the_list_and_the_applicant_sees_why(
     sandbox: Sandbox, workflow: Workflow, watched: Watched
 ) -> None:
