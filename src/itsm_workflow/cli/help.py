@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _OPTION = "--language"
 _HELP = ["-h", "--help"]
 _CONFIG = "rich_help_config"
+_TITLES = {"options_panel_title": "选项", "commands_panel_title": "命令"}
+_IN_ENGLISH = {"options_panel_title": "Options", "commands_panel_title": "Commands"}
+"""For the commands of authors, which would inherit the titles of their group."""
 
 
 def language_of_help(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
@@ -43,27 +46,28 @@ def _translate(stack: contextlib.ExitStack, path: str, command: click.Command) -
         if command.epilog:
             first, separator, rest = command.epilog.partition("\n")
             _set(stack, command, "epilog", f"{EPILOGS.get(first, first)}{separator}{rest}")
-        _set(stack, command, "context_settings", _settings(command))
+        _set(stack, command, "context_settings", _settings(command, _TITLES))
         asked = command.get_help_option(click.Context(command, help_option_names=_HELP))
         for param in [*command.params, *([asked] if asked else [])]:
             name = max(param.opts, key=len)
             text = HELP.get(f"{path} {name}", HELP.get(name))
             if isinstance(param, click.Option) and text is not None:
                 _set(stack, param, "help", text)
+    else:
+        _set(stack, command, "context_settings", _settings(command, _IN_ENGLISH))
     if isinstance(command, click.Group):
         for name, one in command.commands.items():
             _translate(stack, f"{path} {name}".strip(), one)
 
 
-def _settings(command: click.Command) -> dict[str, object]:
-    """Return the settings of a command with the titles in Chinese."""
+def _settings(command: click.Command, titles: Mapping[str, str]) -> dict[str, object]:
+    """Return the settings of a command with these titles, and those of its groups in Chinese."""
     settings = dict(command.context_settings)
     config = dict(settings.get(_CONFIG, {}))
     groups = {
         name: [{**panel, "name": PANELS.get(panel["name"], panel["name"])} for panel in panels]
         for name, panels in config.get("command_groups", {}).items()
     }
-    titles = {"options_panel_title": "选项", "commands_panel_title": "命令"}
     return {**settings, _CONFIG: {**config, **titles, **({"command_groups": groups} if groups else {})}}
 
 
