@@ -68,6 +68,32 @@ def test_the_address_of_a_ticket_opens_its_page_and_bob_approves(
     assert "carol" in str(workflow.status(change.id))
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_approver_with_a_chinese_browser_approves_and_changes_the_language(
+    sandbox: Sandbox, workflow: Workflow, watched: Watched, width: int
+) -> None:
+    """The pages are in the language of the browser, until the link to the other one is clicked."""
+    change = workflow.apply(subject="collector-42", **ASKED)
+    with watched(sandbox.root, width, "zh-CN") as page:
+        page.goto(change.ticket_url or "")
+        page.locator("button", has_text="通过").wait_for(timeout=PATIENCE * 1000)
+        assert fits(page)
+        refuse_barriers(page)
+        page.fill("[name=remark]", "同意")
+        page.click("button >> text=通过")
+        ended(page, "已完成，审批通过")
+        page.goto("/misbehave/")
+        assert fits(page)
+        refuse_barriers(page)
+        page.click("nav >> text=English")
+        assert page.locator("h1").inner_text() == "Misbehave"
+        page.click("nav >> text=Tickets")
+        assert page.locator("h1").inner_text() == "Tickets"
+        assert fits(page)
+    workflow.settle(change.id)
+    assert workflow.get(change.id).state == State.APPROVED
+
+
 def test_a_person_rejects_from_the_list_and_the_applicant_sees_why(
     sandbox: Sandbox, workflow: Workflow, watched: Watched
 ) -> None:
@@ -165,6 +191,7 @@ def test_texts_of_a_ticket_do_not_run(sandbox: Sandbox, workflow: Workflow, watc
     ("name", "path", "width"),
     [("list", "/", 1440), ("ticket", "/tickets/2/", 1440), ("misbehave", "/misbehave/", 400)],
 )
+@pytest.mark.parametrize(("language", "suffix"), [("en", ""), ("zh-CN", "-zh")])
 def test_pictures_are_taken(  # noqa: PLR0917 - fixtures and parameters
     sandbox: Sandbox,
     workflow: Workflow,
@@ -173,6 +200,8 @@ def test_pictures_are_taken(  # noqa: PLR0917 - fixtures and parameters
     name: str,
     path: str,
     width: int,
+    language: str,
+    suffix: str,
 ) -> None:
     """With ``--pictures`` they replace those of the documents; each shows a page that is not empty."""
     folder = ROOT / ("docs/pictures" if pytestconfig.getoption("--pictures") else "build/pictures")
@@ -182,6 +211,6 @@ def test_pictures_are_taken(  # noqa: PLR0917 - fixtures and parameters
     sandbox.wait(lambda ledger: all(one.step_running for one in ledger.tickets()))
     sandbox.reject(1, approver="bob", remark="磁盘空间不足")
     sandbox.wait(lambda ledger: ledger.tickets()[0].callbacks)
-    with watched(sandbox.root, width) as page:
+    with watched(sandbox.root, width, language) as page:
         page.goto(path)
-        assert len(page.screenshot(path=folder / f"sandbox-{name}-{width}.png")) > 10_000
+        assert len(page.screenshot(path=folder / f"sandbox-{name}-{width}{suffix}.png")) > 10_000
