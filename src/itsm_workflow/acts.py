@@ -34,7 +34,7 @@ LONGEST = 1000
 """The largest number of characters in a text that an act asks for."""
 
 MOVED: Label = {
-    "zh": "变更申请在此期间已有变化，请重新查看后再确认。",
+    "zh": "变更在此期间已有变化，请重新查看后再确认。",
     "en": "The change request has moved since; look at it again, then confirm.",
 }
 """The text for a person who confirms an act on a change that has moved since the page was shown."""
@@ -139,7 +139,7 @@ ACTS: Mapping[str, OperatorAct] = {
     ),
     "record_ticket": OperatorAct(
         meaning={
-            "zh": "将变更申请与你在 ITSM 中找到的单据绑定。",
+            "zh": "将变更与你在 ITSM 中找到的单据绑定。",
             "en": "Binds the change request to a ticket that you found in the ticket system.",
         },
         asks=(
@@ -185,7 +185,7 @@ ACTS: Mapping[str, OperatorAct] = {
     ),
     "attest_approval": OperatorAct(
         meaning={
-            "zh": "你能写明单据已审批通过的依据，因此将变更申请置为通过。",
+            "zh": "你能写明单据已审批通过的依据，因此将变更置为通过。",
             "en": "Approves the change request, since you have evidence that its ticket was approved.",
         },
         asks=(
@@ -209,7 +209,7 @@ ACTS: Mapping[str, OperatorAct] = {
     ),
     "withdraw": OperatorAct(
         meaning={
-            "zh": "请求 ITSM 撤单；撤单后变更申请结束。",
+            "zh": "请求 ITSM 撤单；撤单后变更结束。",
             "en": "Asks the ticket system to withdraw the ticket; the change request ends when it is withdrawn.",
         },
         asks=(REASON,),
@@ -226,28 +226,28 @@ ACTS: Mapping[str, OperatorAct] = {
         is_dangerous=True,
     ),
     "abandon": OperatorAct(
-        meaning={"zh": "放弃变更申请，结果为未通过。", "en": "Gives the change request up; it ends as not approved."},
+        meaning={"zh": "放弃变更，结果为未通过。", "en": "Gives the change request up; it ends as not approved."},
         asks=(REASON,),
         call=_method("abandon"),
         is_dangerous=True,
     ),
     "clear_attention": OperatorAct(
         meaning={
-            "zh": "标记该变更申请已由人工处理。",
+            "zh": "标记该变更已由人工处理。",
             "en": "Notes that you have looked at the change request, and clears its attention.",
         },
         asks=(REASON,),
         call=_method("clear_attention"),
     ),
     RETRY_EFFECT: OperatorAct(
-        meaning={"zh": "重新执行多次失败的后置动作。", "en": "Delivers an effect again that failed too often."},
+        meaning={"zh": "再次执行已停止重试的后置动作。", "en": "Delivers an effect again that failed too often."},
         asks=(Asked(name="effect", label={"zh": "后置动作", "en": "Effect"}, choices=parked), REASON),
         call=_retry_effect,
     ),
 }
 """The acts that are methods of `Workflow`, by their names; `Workflow.revise` needs the host's own form."""
 
-_RAISE: Label = {"zh": "请人工查看该变更申请。", "en": "Asks a person to look at the change request."}
+_RAISE: Label = {"zh": "请人工查看该变更。", "en": "Asks a person to look at the change request."}
 _OWN: Label = {"zh": "触发项目自定义流程的动作。", "en": "Fires a trigger of the project's own workflow."}
 
 

@@ -116,5 +116,5 @@ def test_the_comments_in_the_examples_are_in_chinese(page: Path) -> None:
 def test_the_names_in_the_code_use_them_too() -> None:
     """Pages, pictures and commands show these names."""
     names = names_in_code()
-    assert {"待确认", "提单确认中", "回调失败", "没有该变更申请"} <= set(names)
+    assert {"待确认", "提单确认中", "回调失败", "没有该变更"} <= set(names)
     assert [name for name in names for pattern in {**PLAIN, **SPACING} if re.search(pattern, name)] == []

@@ -15,7 +15,7 @@ ADVICE: Mapping[str, Label] = {
         "en": "look for it in the ticket system by applicant and title, then record_ticket, resend or abandon",
     },
     "duplicate": {
-        "zh": "核对事实中的各张单据；变更还没有单据时登记正确的一张（record_ticket），其余在 ITSM 里撤单，再清除标记",
+        "zh": "查看事实中的各张单据；变更还没有单据时登记正确的一张（record_ticket），其余在 ITSM 里撤单，再清除标记",
         "en": "look at the tickets in the facts; record_ticket the right one if the change has none, withdraw "
         "the others in the ticket system, then clear the attention",
     },
@@ -64,10 +64,10 @@ ADVICE: Mapping[str, Label] = {
         "abandon the change",
     },
     "self_approved": {
-        "zh": "判断申请人是否可以自己审批，然后清除标记；变更仍在等待时，"
+        "zh": "由申请人以外的人判断申请人是否可以自己审批，然后清除标记；变更仍在等待时，"
         "证明审批通过（attest_approval）或放弃（abandon）",
-        "en": "check whether the applicant may approve, then clear the attention; attest_approval or abandon if "
-        "the change still waits",
+        "en": "let a person other than the applicant check whether the applicant may approve, and clear the "
+        "attention; attest_approval or abandon if the change still waits",
     },
     "inconclusive": {
         "zh": "查看单据并查明为什么读不出来，然后证明审批通过（attest_approval）或放弃（abandon）",

@@ -159,10 +159,10 @@ FOR_PROGRAMS = frozenset({"owner", "digest", "seen_at", "number", "url", "at", "
 """The facts of an entry's evidence that only programs need."""
 
 OPERATIONS: Mapping[str, Label] = {
-    "settle": {"zh": "立即核对单据", "en": "Look at the ticket now"},
+    "settle": {"zh": "立即查询单据", "en": "Look at the ticket now"},
     "submit": {"zh": "提交草稿", "en": "Submit the draft"},
     "record_ticket": {"zh": "登记单据", "en": "Record a ticket"},
-    "resend": {"zh": "重新提单", "en": "Send again"},
+    "resend": {"zh": "重新提单", "en": "Resend"},
     "attest_approval": {"zh": "证明审批通过", "en": "Attest the approval"},
     "withdraw": {"zh": "撤单", "en": "Withdraw"},
     "accept_after_withdrawal": {"zh": "撤单后仍以单据为准", "en": "Accept the ticket after all"},

@@ -19,7 +19,7 @@ REASONS: Mapping[str, str] = {
     ),
     "a ticket is known": "已有单据",
     "nothing was sent yet: the request is sent when the change is next due, or immediately by settle": (
-        "还没有提单：下次核对时会提单，也可以用 settle 立即提单"
+        "还没有提单：下次查询时会提单，也可以用 settle 立即提单"
     ),
     "a ticket carries its key but differs from what was sent: abandon the change, or record that ticket": (
         "有单据带着它的关联键，但与提单内容不符：放弃变更（abandon），或登记该单据（record_ticket）"

@@ -56,6 +56,15 @@ def with_review(
     return _with_attention(after, replacing.reason, replacing.since, facts)
 
 
+def reasons_of(change: ChangeRequest) -> tuple[AttentionReason, ...]:
+    """Return why a person should look: the reason of the attention, then ``self_approved`` if that replaced it."""
+    if change.attention is None:
+        return ()
+    reason = change.attention.reason
+    is_replaced = reason is not AttentionReason.SELF_APPROVED and _is_due(change)
+    return (reason, AttentionReason.SELF_APPROVED) if is_replaced else (reason,)
+
+
 def _is_due(change: ChangeRequest) -> bool:
     """Return whether only the applicant approved the change, and no other person has reviewed that."""
     attention, decision = change.attention, change.decision

@@ -112,7 +112,7 @@ SENTENCES: Mapping[str, Label] = {
         "zh": "{ticket}自 {at} 起显示为“{status}”，等待复查确认",
         "en": "waits for a second look at {ticket}, {status} since {at}",
     },
-    "in_doubt": {"zh": "{ticket}的结果无法确认，等待再次核对", "en": "waits for a conclusive look at {ticket}"},
+    "in_doubt": {"zh": "{ticket}的结果无法确认，等待再次查询", "en": "waits for a conclusive look at {ticket}"},
     "decision_refused": {
         "zh": "无法接受{ticket}的结果，因为状态机拒绝了它",
         "en": "cannot accept the decision of {ticket}, since the machine refused it",
@@ -172,8 +172,8 @@ SENTENCES: Mapping[str, Label] = {
     "due": {"zh": "待执行", "en": "is due"},
     "due_at": {"zh": "将于 {at} 执行", "en": "is due at {at}"},
     # The next look
-    "nothing_due": {"zh": "没有待办的核对", "en": "nothing more is due"},
-    "due_now": {"zh": "现在待核对", "en": "it is due now"},
-    "next_look": {"zh": "下次核对时间 {at}", "en": "the next look is at {at}"},
+    "nothing_due": {"zh": "没有需要查询的内容", "en": "nothing more is due"},
+    "due_now": {"zh": "现在待查询", "en": "it is due now"},
+    "next_look": {"zh": "下次查询时间 {at}", "en": "the next look is at {at}"},
 }
 """Every sentence and part of a sentence, by its code; the names in braces are the parameters of both languages."""

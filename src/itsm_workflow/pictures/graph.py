@@ -40,7 +40,7 @@ SUFFIXES = {
 
 _TITLES = {
     "en": ("The workflow {name}", "The workflow {name}; the current state is {state}"),
-    "zh": ("流程 {name}", "流程 {name}，当前状态为{state}"),
+    "zh": ("工作流 {name}", "工作流 {name}，当前状态为{state}"),
 }
 
 

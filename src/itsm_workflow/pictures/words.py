@@ -77,7 +77,7 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "is_lost": ("lost, not sent, or result unknown", "丢失、未发出或结果未知"),
     "step": ("step {}", "步骤 {}"),
     "since": ("since {}", "自 {} 起"),
-    "workflow": ("The workflow {}", "流程 {}"),
+    "workflow": ("The workflow {}", "工作流 {}"),
     "graph_path": (
         "Blue: the path, with steps and times ({}), and the time in each state. Black: possible now. Grey: not now.",
         "蓝色：变更的路径，带步骤编号和时间（{}）及在各状态的停留时间；黑色：当前可行；灰色：当前不可行。",

@@ -8,7 +8,7 @@ import attrs
 
 from itsm_workflow.bkapi.call_log import masked
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
-from itsm_workflow.machine import advice, withdrawal
+from itsm_workflow.machine import advice, self_approval, withdrawal
 from itsm_workflow.machine.approval_rule import DOUBTS
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.machine.labels import (
@@ -138,22 +138,33 @@ def explained(
         waits = say("suspended", said=waits)
     parts = [waits, *_decisions_of(change)]
     if change.attention is not None:
-        parts.append(_attention(change.attention))
+        parts += _attention(change, change.attention)
     parts += _effects_of(change, now, knows)
     parts.append(_next_look(stored, now))
     return say("change", subject=change.subject, id=change.id, parts=Listing("between_parts", tuple(parts)))
 
 
-def _attention(attention: Attention) -> Sentence:
-    reason = {"zh": ATTENTION[attention.reason]["zh"], "en": attention.reason.value}
-    values = {"reason": reason, "advice": say(f"advice_{attention.reason.value}")}
-    if not attention.facts:
+def _attention(change: ChangeRequest, attention: Attention) -> Iterator[Sentence]:
+    """Yield what a person should do, and also about an approval by the applicant that another reason has replaced."""
+    reasons, facts = self_approval.reasons_of(change), attention.facts
+    if len(reasons) == 1:
+        yield _reason(attention.reason, facts)
+        return
+    fact = AttentionReason.SELF_APPROVED.value
+    yield _reason(attention.reason, {name: value for name, value in facts.items() if name != fact})
+    yield _reason(AttentionReason.SELF_APPROVED, {"approver": facts[fact]})
+
+
+def _reason(why_looked: AttentionReason, facts: Mapping[str, str]) -> Sentence:
+    reason = {"zh": ATTENTION[why_looked]["zh"], "en": why_looked.value}
+    values = {"reason": reason, "advice": say(f"advice_{why_looked.value}")}
+    if not facts:
         return say("attention", **values)
-    facts = [
+    shown = [
         say("fact", name={"zh": in_language(ATTENTION_FACTS.get(name, {}), "zh", name), "en": name}, value=value)
-        for name, value in masked(attention.facts).items()
+        for name, value in masked(facts).items()
     ]
-    return say("attention_with_facts", **values, facts=Listing("between_facts", tuple(facts)))
+    return say("attention_with_facts", **values, facts=Listing("between_facts", tuple(shown)))
 
 
 def is_watched(definition: WorkflowDefinition, change: ChangeRequest) -> bool:

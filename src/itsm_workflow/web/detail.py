@@ -9,9 +9,11 @@ from flask import g
 from markupsafe import Markup
 
 from itsm_workflow.acts import label_of
+from itsm_workflow.machine.self_approval import reasons_of
 from itsm_workflow.pictures import Graph
 from itsm_workflow.policy import Policy
 from itsm_workflow.web.acting import buttons, seen_by_person
+from itsm_workflow.web.commands import commands_of, name_of
 from itsm_workflow.web.presenting import (
     ENTRIES,
     badge,
@@ -28,9 +30,14 @@ from itsm_workflow.web.results import shown_result
 from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from werkzeug.wrappers import Response
 
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.runtime.records import Records
     from itsm_workflow.web.pages import Site
+    from itsm_workflow.web.presenting import Reader
 
 
 _CURRENT = re.compile(r'<g class="itsm-state itsm-current"><rect x="([\d.]+)"')
@@ -56,9 +63,10 @@ def change_page(site: Site, change_id: str) -> Response:
         badge=badge(definition, change, reader),
         why=without_name(seen.why, change, reader),
         problem=unknown,
-        allowed=[label_of(name, reader.language) for name in seen.allowed],
+        reasons=[reader.reason(one) for one in reasons_of(change)],
+        allowed=_allowed(records, change, seen.allowed, reader),
         buttons=list(buttons(definition, change, seen.allowed, reader)) if site.allow_actions else None,
-        result=shown_result(seen.history) if site.allow_actions else "",
+        result=shown_result(change_id, seen.history) if site.allow_actions else "",
         picture=Markup(drawn),  # noqa: S704 - the picture escapes its texts
         begin=begin_of(drawn),
         way=way_of(definition, seen.history, reader),
@@ -70,6 +78,14 @@ def change_page(site: Site, change_id: str) -> Response:
         effects=[(one, effect_status(one, reader)) for one in change.effects],
         outcome=outcome_of(change, reader),
     )
+
+
+def _allowed(
+    records: Records, change: ChangeRequest, allowed: Sequence[str], reader: Reader
+) -> Sequence[tuple[str, Sequence[str]]]:
+    """Return the label and the commands of each act that is possible now."""
+    name = name_of(records, change)
+    return [(label_of(one, reader.language), commands_of(change, one, name, reader)) for one in allowed]
 
 
 def begin_of(drawn: str) -> int:

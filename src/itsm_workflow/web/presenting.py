@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from typing import TYPE_CHECKING
 
 import attrs
+from markupsafe import Markup, escape
 
 from itsm_workflow.bkapi.call_log import masked
 from itsm_workflow.machine.labels import ATTENTION, EFFECTS, OUTCOMES, change_label, in_language
@@ -36,6 +38,8 @@ STOPS = 8
 
 LONGEST = 20_000
 """The number of characters that are shown of an entry as JSON."""
+
+_COMMAND = re.compile("`(itsm-workflow [a-z -]{1,20})`")
 
 _PAGES = ("https://", "http://")
 
@@ -105,6 +109,11 @@ def without_name(sentence: str, change: ChangeRequest, reader: Reader) -> str:
     name = SENTENCES["change"][reader.language].partition("{parts}")[0]
     short = sentence.removeprefix(name.format(subject=change.subject, id=change.id))
     return short[:1].upper() + short[1:]
+
+
+def with_commands(text: str) -> Markup:
+    """Return a text in which each short command of the library, which is in backticks, is one that does not break."""
+    return Markup(_COMMAND.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - the text is escaped
 
 
 def steps_of(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from flask import g, request
 
 from itsm_workflow.acts import SETTLE
+from itsm_workflow.machine.evidence import TicketStatus
+from itsm_workflow.machine.labels import VALUES, in_language
+from itsm_workflow.web.sessions import token_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,8 +49,13 @@ def result_of(workflow: Workflow, before: Overview, name: str) -> Result:
     words, actor, count = g.reader.words, g.person.name, len(before.history)
     made = workflow.history(before.change.id)[count:]
     if name == SETTLE:  # its entries are those of the ticket system and of the process
-        problem = _no_answer(workflow, workflow.get(before.change.id), has_entries=bool(made))
-        return Result(problem=problem, status=503) if problem else Result(shows={"since": count})
+        after = workflow.get(before.change.id)
+        seen = _seen_by_look(workflow, after)
+        problem = _no_answer(after, seen, has_entries=bool(made))
+        if problem:
+            return Result(problem=problem, status=503)
+        saw = {"saw": seen, "mark": _mark(after.id, count, seen)} if seen else {}
+        return Result(shows={"since": count, **saw})
     seq = next((entry.seq for entry in made if entry.actor == actor), None)
     if seq is not None:
         return Result(shows={"made": seq, "_anchor": f"entry-{seq}"})
@@ -55,10 +64,11 @@ def result_of(workflow: Workflow, before: Overview, name: str) -> Result:
     return Result(problem=words("changed_nothing"))
 
 
-def shown_result(history: Sequence[Entry]) -> str:
+def shown_result(change_id: str, history: Sequence[Entry]) -> str:
     """Return the sentence about the act that the address of a change's page names; empty if it names none.
 
-    A link with any number can be sent to a person, so the sentence says only what the history shows.
+    A link with any number can be sent to a person, so the sentence says only what the history shows, and what a look in
+    the same session saw, which is marked with the token of the session.
     """
     words = g.reader.words
     for entry in history:
@@ -68,12 +78,38 @@ def shown_result(history: Sequence[Entry]) -> str:
         elif request.args.get("since") == f"{entry.seq}":
             count = history[-1].seq - entry.seq
             shown = words("entries_since" if count else "no_entry_since", seq=entry.seq, count=count)
+            shown = words("between", first=shown, second=_saw(change_id, entry.seq)).strip()
         if shown:
             return shown
     return ""
 
 
-def _no_answer(workflow: Workflow, change: ChangeRequest, *, has_entries: bool) -> str:
+def _seen_by_look(workflow: Workflow, change: ChangeRequest) -> str:
+    """Return the status in which the ticket system shows the ticket of an open change; empty if it does not answer.
+
+    A look that finds nothing new stores nothing and raises no error, so the ticket system is asked once more.
+    """
+    if change.outcome is not None or change.ticket is None:
+        return ""
+    return workflow.status(change.id, live=True).ticket_status or ""
+
+
+def _saw(change_id: str, seq: int) -> str:
+    """Return what a look saw, in words; empty if the address does not say it, or was not made in this session."""
+    status, words = request.args.get("saw", ""), g.reader.words
+    if not status or not hmac.compare_digest(request.args.get("mark", "").encode(), _mark(change_id, seq, status)):
+        return ""
+    if status == TicketStatus.SUSPENDED:
+        return words("saw_suspended")
+    return words("saw", status=in_language(VALUES.get(status, {}), g.reader.language, status))
+
+
+def _mark(change_id: str, seq: int, status: str) -> bytes:
+    """Return the mark of what a look saw, which only this session can make."""
+    return token_of(g.person.csrf.encode(), f"{change_id} {seq} {status}").encode()
+
+
+def _no_answer(change: ChangeRequest, seen: str, *, has_entries: bool) -> str:
     """Return a sentence if a look found out nothing about the ticket; empty if it did, or none was needed."""
     words, sentence = g.reader.words, ""
     if change.outcome is not None:
@@ -81,7 +117,6 @@ def _no_answer(workflow: Workflow, change: ChangeRequest, *, has_entries: bool) 
     if change.ticket is None:
         if change.attempt and change.attempt.look_problem:
             sentence = words("look_failed", problem=change.attempt.look_problem)
-    elif not has_entries and workflow.status(change.id, live=True).ticket_status is None:
-        # A failed look at a ticket is neither stored nor raised, so the gateway is asked for the ticket's status.
+    elif not has_entries and not seen:
         sentence = words("unanswered")
     return sentence

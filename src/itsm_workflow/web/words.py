@@ -20,7 +20,7 @@ WORDS: Mapping[str, Label] = {
     "pages": {"zh": "页面", "en": "Pages"},
     "changes": {"zh": "变更", "en": "Changes"},
     "other_language": {"zh": "English", "en": "中文"},
-    "read_at": {"zh": "读取时间 {at}，流程 {workflow}", "en": "Read at {at}. Workflow {workflow}."},
+    "read_at": {"zh": "读取时间 {at}，工作流 {workflow}", "en": "Read at {at}. Workflow {workflow}."},
     "ago": {"zh": "{age}前", "en": "{age} ago"},
     "ahead": {"zh": "{age}后", "en": "in {age}"},
     # The overview
@@ -39,11 +39,11 @@ WORDS: Mapping[str, Label] = {
     "ended_changes": {"zh": "已结束的变更：", "en": "Changes that have ended: "},
     "health": {"zh": "运行情况", "en": "Health"},
     "due": {"zh": "对账", "en": "Looks"},
-    "no_due": {"zh": "没有待核对的变更。", "en": "No change waits for a look."},
-    "due_later": {"zh": "没有到期的核对，最近一次在 {age}。", "en": "No look is due; the first one is {age}."},
-    "due_soon": {"zh": "到期最久的核对：{age}。", "en": "The look that is due longest was due {age}."},
+    "no_due": {"zh": "没有待查询的变更。", "en": "No change waits for a look."},
+    "due_later": {"zh": "没有到期的查询，最近一次在 {age}。", "en": "No look is due; the first one is {age}."},
+    "due_soon": {"zh": "到期最久的查询：{age}。", "en": "The look that is due longest was due {age}."},
     "due_late": {
-        "zh": "到期最久的核对：{age}。请检查对账进程（reconcile）是否在运行。",
+        "zh": "到期最久的查询：{age}。请检查对账进程（reconcile）是否在运行。",
         "en": "The look that is due longest was due {age}: check that a process runs reconcile.",
     },
     "parked": {"zh": "停止重试的后置动作", "en": "Parked effects"},
@@ -53,11 +53,11 @@ WORDS: Mapping[str, Label] = {
     },
     # Passes
     "reconcile": {"zh": "对账", "en": "Reconcile"},
-    "pass_waiting": {"zh": "到期的核对", "en": "What is due"},
+    "pass_waiting": {"zh": "到期的变更", "en": "What is due"},
     "due_now": {"zh": "现在到期的变更：{count} 个。", "en": "Changes that are due now: {count}."},
     "run_pass": {"zh": "执行一轮对账", "en": "Run a pass"},
     "pass_bounds": {
-        "zh": "一轮最多处理 {limit} 个变更，{seconds} 秒后不再开始新的核对。"
+        "zh": "一轮最多处理 {limit} 个变更，{seconds} 秒后不再处理新的变更。"
         "会查询 ITSM、提交未发送的单据并执行到期的后置动作。",
         "en": "A pass looks at {limit} changes at most, and begins nothing more after {seconds} seconds. It asks the "
         "ticket system, sends what is not sent yet, and delivers effects that are due.",
@@ -79,7 +79,7 @@ WORDS: Mapping[str, Label] = {
         "zh": "本轮提前结束，没有处理完所有到期的变更，可以再执行一轮。",
         "en": "It ended before it had looked at every change that was due: run another one.",
     },
-    "pass_due": {"zh": "已核对", "en": "Looked at"},
+    "pass_due": {"zh": "已处理", "en": "Looked at"},
     "pass_moved": {"zh": "有新记录", "en": "With new entries"},
     "pass_unchanged": {"zh": "没有变化", "en": "Without news"},
     "pass_busy": {"zh": "被其他进程先处理", "en": "Moved first by another process"},
@@ -89,9 +89,9 @@ WORDS: Mapping[str, Label] = {
     "pass_seconds": {"zh": "用时", "en": "Duration"},
     "seconds": {"zh": "{seconds} 秒", "en": "{seconds} s"},
     # The list
-    "search": {"zh": "单号、对象、变更 ID、标题或申请人", "en": "Ticket number, subject, id, title or applicant"},
+    "search": {"zh": "单号、主题、变更 ID、标题或申请人", "en": "Ticket number, subject, id, title or applicant"},
     "in_words": {
-        "zh": "没有同名的单号、对象或 ID，以下变更的对象、标题或申请人含有这些词；每页最多查看 2,000 个变更。",
+        "zh": "没有同名的单号、主题或 ID，以下变更的主题、标题或申请人含有这些词；每页最多查看 2,000 个变更。",
         "en": "No number, subject or id is the same. These have the words in subject, title or applicant; a page looks "
         "at 2,000 changes at most.",
     },
@@ -106,7 +106,7 @@ WORDS: Mapping[str, Label] = {
     "7d": {"zh": "至少 7 天", "en": "at least 7 days"},
     "30d": {"zh": "至少 30 天", "en": "at least 30 days"},
     "clear": {"zh": "清除筛选条件", "en": "Clear the filters"},
-    "subject": {"zh": "变更对象", "en": "Subject"},
+    "subject": {"zh": "主题", "en": "Subject"},
     "title": {"zh": "标题", "en": "Title"},
     "since": {"zh": "最近变化", "en": "Last entry"},
     "approvers": {"zh": "审批人", "en": "Approvers"},
@@ -119,9 +119,17 @@ WORDS: Mapping[str, Label] = {
     "now": {"zh": "当前情况", "en": "What is the case"},
     "possible": {"zh": "现在可以做什么", "en": "What can be done now"},
     "read_only": {
-        "zh": "本控制台只读。在命令行或业务系统中操作。",
-        "en": "This console only reads. Act on the command line or in the host.",
+        "zh": "本控制台只读。在命令行中操作，加上控制台所用的 --store 或 --app，并填写尖括号中的内容；"
+        "没有命令的操作在业务系统中进行。",
+        "en": "This console only reads. Act on the command line, with the --store or the --app of the console, and "
+        "fill in what is in angle brackets; an act without a command is carried out in the host.",
     },
+    "give_actor": {"zh": "操作人", "en": "your name"},
+    "give_reason": {"zh": "原因", "en": "reason"},
+    "give_sn": {"zh": "单号", "en": "number"},
+    "give_ticket_id": {"zh": "单据 ID", "en": "ticket id"},
+    "give_approver": {"zh": "审批人", "en": "approver"},
+    "give_evidence": {"zh": "依据", "en": "evidence"},
     "nothing_possible": {"zh": "现在没有可做的操作。", "en": "No act is possible now."},
     "picture": {"zh": "经过的状态", "en": "The way so far"},
     "history": {"zh": "历史记录", "en": "History"},
@@ -160,6 +168,12 @@ WORDS: Mapping[str, Label] = {
     "made": {"zh": "操作已执行，产生了记录 #{seq}。", "en": "Done. It made entry #{seq}."},
     "entries_since": {"zh": "记录 #{seq} 之后有 {count} 条新记录。", "en": "Entries after #{seq}: {count}."},
     "no_entry_since": {"zh": "记录 #{seq} 之后没有新记录。", "en": "There is no entry after #{seq}."},
+    "between": {"zh": "{first}{second}", "en": "{first} {second}"},
+    "saw_suspended": {
+        "zh": "ITSM 显示单据已挂起：在 ITSM 中恢复之前，审批人无法处理。",
+        "en": "The ticket system shows the ticket as suspended: no approver can decide it until it is resumed there.",
+    },
+    "saw": {"zh": "ITSM 显示的单据状态：{status}。", "en": "Status of the ticket in the ticket system: {status}."},
     "changed_nothing": {"zh": "操作没有带来任何变化。", "en": "It changed nothing."},
     "overtaken": {
         "zh": "没有以你的名义保存任何记录：{actor} 的记录 #{seq} 已使变更发生变化。",
@@ -192,7 +206,7 @@ WORDS: Mapping[str, Label] = {
     # Errors
     "not_found": {"zh": "没有这个页面或变更", "en": "There is no such page or change"},
     "no_change": {
-        "zh": "没有 ID 为 {name} 的变更。在列表中可以按单号、对象、标题或申请人查找。",
+        "zh": "没有 ID 为 {name} 的变更。在列表中可以按单号、主题、标题或申请人查找。",
         "en": "No change has the id {name}. The list finds changes by number, subject, title and applicant.",
     },
     "failed": {"zh": "暂时无法读取变更", "en": "The changes cannot be read now"},

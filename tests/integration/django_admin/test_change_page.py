@@ -124,7 +124,7 @@ def test_the_page_is_in_chinese(desk: Desk, browser_of: As) -> None:
         "历史记录",
         "当前位置",
         f"{change.subject}（{change.id}）已结束：已通过，时间 2",
-        "；carol 通过：fine；没有待办的核对。",
+        "；carol 通过：fine；没有需要查询的内容。",
     ):
         assert expected in text
     for english in ("Approved", "Facts", "History", "Form", "Made", "Decided", "approved it", "yes", "ticket id"):

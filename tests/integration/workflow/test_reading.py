@@ -141,7 +141,7 @@ def test_why_is_in_the_language_that_the_caller_names(office: Office) -> None:
     office.pass_time()
     office.sandbox.suspend(change.sn or "")
     start = f"{SUBJECT}（{change.id}）自 2026-03-02 08:00:00 UTC 起等待审批单据（{change.sn}），审批人：carol、dave"
-    end = "；下次核对时间 2026-03-02 08:05:00 UTC。"
+    end = "；下次查询时间 2026-03-02 08:05:00 UTC。"
     assert workflow.why(change.id, language="zh") == f"{start}{end}"
     assert workflow.why(change.id, language="zh", live=True) == f"{start}，单据已挂起{end}"
     with pytest.raises(ValueError, match=r"why\(language=\.\.\.\) takes a language: en, zh; not 'fr'"):

@@ -173,7 +173,7 @@ def states_of(root: ET.Element) -> dict[str, list[str]]:
             ["Draft", "Filing the ticket", "Waiting for approval"],
             ["Callback not delivered"],
         ),
-        ("zh", "流程 collector_change，当前状态为回调失败", ["草稿", "提单中", "审批中"], ["回调失败"]),
+        ("zh", "工作流 collector_change，当前状态为回调失败", ["草稿", "提单中", "审批中"], ["回调失败"]),
     ],
 )
 def test_the_picture_marks_the_path_in_words_and_in_colours(

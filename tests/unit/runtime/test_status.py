@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.change import AttentionReason, ChangeRequest, Decider, EffectStatus, TicketDecision
+from itsm_workflow.change import Attention, AttentionReason, ChangeRequest, Decider, EffectStatus, TicketDecision
 from itsm_workflow.machine import advice
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, LABELS, State, Trigger
@@ -235,7 +236,7 @@ IN_CHINESE: dict[str, str] = {
 def test_the_sentence_in_chinese_says_what_a_change_waits_for(name: str) -> None:
     """What the ticket system or an error says is shown as it is."""
     change, _ = SENTENCES[name]
-    assert sentence(attrs.evolve(change, effects=()), language="zh") == f"{IN_CHINESE[name]}；没有待办的核对。"
+    assert sentence(attrs.evolve(change, effects=()), language="zh") == f"{IN_CHINESE[name]}；没有需要查询的内容。"
 
 
 @pytest.mark.parametrize("reason", AttentionReason)
@@ -255,3 +256,42 @@ def test_there_is_a_sentence_in_chinese_about_every_change(
 ) -> None:
     """Whether the machine could make it or not."""
     assert sentence(change, due_at=due_at, now=now, language="zh").endswith("。")
+
+
+# ---------------------------------------------------------------- two reasons for attention
+
+
+TWO = attrs.evolve(
+    x.APPROVED,
+    decision=TicketDecision(deciders=(Decider(user="alice", approved=True),)),
+    attention=Attention(
+        reason=AttentionReason.EFFECT_PARKED,
+        since=x.later(30),
+        facts=MappingProxyType({"effect": "start", "error": "refused", "self_approved": "alice"}),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("language", "parked", "approved"),
+    [
+        (
+            "en",
+            "a person should look (effect_parked: effect start, error refused): fix the cause",
+            "a person should look (self_approved: approver alice): let a person other than the applicant check",
+        ),
+        (
+            "zh",
+            "待人工处理（后置动作停止重试：后置动作 start，错误 refused）：修复失败的原因",
+            "待人工处理（只有申请人自己审批通过：审批人 alice）：由申请人以外的人判断申请人是否可以自己审批",
+        ),
+    ],
+)
+def test_an_approval_by_the_applicant_is_named_beside_a_later_reason(language: str, parked: str, approved: str) -> None:
+    """With the advice for each of the two."""
+    said = sentence(TWO, language=language)
+    assert 0 <= said.find(parked) < said.find(approved)
+    by_another = TicketDecision(deciders=(Decider(user="bob", approved=True),))
+    alone = sentence(attrs.evolve(TWO, decision=by_another), language=language)
+    assert "self_approved alice" in alone, "a fact of a host that has this name"
+    assert approved not in alone

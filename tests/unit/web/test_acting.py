@@ -13,6 +13,7 @@ from flask import request
 from werkzeug.security import generate_password_hash
 
 from itsm_workflow import State
+from itsm_workflow.sandbox import acting
 from itsm_workflow.web import console, sessions
 from itsm_workflow.web.people import COOKIE
 from tests.support.desk import ASKED, Desk
@@ -30,15 +31,15 @@ HASHES = {NAME: generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")}  # q
 
 
 @pytest.fixture
-def acting(workflow: Workflow, desk: Desk) -> Flask:
+def site(workflow: Workflow, desk: Desk) -> Flask:
     """The console with a login, which acts."""
     return console(workflow, clock=desk.clock, logins=HASHES, allow_actions=True)
 
 
 @pytest.fixture
-def olga(acting: Flask) -> FlaskClient:
+def olga(site: Flask) -> FlaskClient:
     """A browser in which olga has logged in."""
-    client = acting.test_client()
+    client = site.test_client()
     assert log_in(client).status_code == 303
     return client
 
@@ -125,10 +126,10 @@ def hidden_in(page: TestResponse) -> dict[str, str]:
 
 
 def test_of_parallel_forms_of_one_page_exactly_one_acts(
-    acting: Flask, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+    site: Flask, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if each of them could read the change before the others act."""
-    clients = [acting.test_client() for _ in range(4)]
+    clients = [site.test_client() for _ in range(4)]
     assert {log_in(client).status_code for client in clients} == {303}
     address, original = act_of(workflow, "collector-3", "fire-raise_attention"), workflow.overview
     forms = [{**hidden_in(client.get(address)), "reason": f"reason {number}"} for number, client in enumerate(clients)]
@@ -205,6 +206,43 @@ def test_a_look_says_what_is_new(olga: FlaskClient, workflow: Workflow, desk: De
     assert f"Entries after #{before}: {len(workflow.history(change.id)) - before}." in made.text
 
 
+@pytest.mark.parametrize(
+    ("language", "running", "suspended"),
+    [
+        ("en", "Status of the ticket in the ticket system: running.", "shows the ticket as suspended: no approver can"),
+        ("zh", "ITSM 显示的单据状态：处理中。", "ITSM 显示单据已挂起：在 ITSM 中恢复之前，审批人无法处理。"),
+    ],
+)
+def test_a_look_says_what_it_saw(  # noqa: PLR0917 - fixtures and parameters
+    olga: FlaskClient, workflow: Workflow, desk: Desk, language: str, running: str, suspended: str
+) -> None:
+    """Nothing is stored of a ticket that is suspended, so the page of the change cannot know it later."""
+    change = workflow.resolve("collector-0")
+    before = workflow.history(change.id)
+    address = act_of(workflow, "collector-0", "settle")
+    olga.get(f"/?language={language}")
+    assert running in olga.get(sent(olga, address).headers["Location"]).text
+    acting.suspend(desk.ledger, desk.ledger.by_id(int(change.expect_ticket().id)), "carol")
+    seen = sent(olga, address).headers["Location"]
+    assert suspended in olga.get(seen).text
+    assert workflow.history(change.id) == before
+    for other in (seen.replace("saw=suspended", "saw=finished"), seen.replace("mark=", "mark=0"), f"{seen}é"):
+        text = olga.get(other).text
+        assert (f"#{len(before)}" in text, "ITSM 显示" in text, "the ticket system:" in text) == (True, False, False)
+        assert suspended not in text
+
+
+def test_what_another_session_saw_is_not_shown(site: Flask, workflow: Workflow, desk: Desk) -> None:
+    """A link from another person says nothing about the ticket."""
+    first, second = site.test_client(), site.test_client()
+    assert [log_in(one).status_code for one in (first, second)] == [303, 303]
+    change = workflow.resolve("collector-0")
+    acting.suspend(desk.ledger, desk.ledger.by_id(int(change.expect_ticket().id)), "carol")
+    link = sent(first, act_of(workflow, "collector-0", "settle")).headers["Location"]
+    assert "as suspended" in first.get(link).text
+    assert "as suspended" not in second.get(link).text
+
+
 def test_a_look_that_the_ticket_system_did_not_answer_is_not_done(
     olga: FlaskClient, workflow: Workflow, desk: Desk
 ) -> None:
@@ -240,9 +278,9 @@ def test_a_form_of_an_old_page_keeps_its_text(olga: FlaskClient, workflow: Workf
     assert olga.post(address, data={**hidden_in(answer), "reason": "a long reason"}).status_code == 303
 
 
-def test_a_form_of_an_ended_session_leads_back_to_its_page(acting: Flask, workflow: Workflow) -> None:
+def test_a_form_of_an_ended_session_leads_back_to_its_page(site: Flask, workflow: Workflow) -> None:
     """After the login."""
-    client, address = acting.test_client(), act_of(workflow, "collector-3", "abandon")
+    client, address = site.test_client(), act_of(workflow, "collector-3", "abandon")
     page = client.get(client.post(f"{address}?language=en", data={"reason": "x"}).headers["Location"]).text
     target = re.findall(r'name="next" value="([^"]*)"', page)[0]
     assert log_in(client, next=target).headers["Location"] == address
@@ -310,9 +348,9 @@ def test_a_form_that_is_refused_says_so_in_the_language_of_the_page(desk: Desk) 
     assert (answer.status_code, "没有权限" in answer.text) == (409, True)
 
 
-def test_without_a_login_no_page_is_shown(acting: Flask, workflow: Workflow) -> None:
+def test_without_a_login_no_page_is_shown(site: Flask, workflow: Workflow) -> None:
     """But that of the login, which leads to the page that was asked for."""
-    client, address = acting.test_client(), f"/changes/{workflow.resolve('collector-0').id}/"
+    client, address = site.test_client(), f"/changes/{workflow.resolve('collector-0').id}/"
     for path in ("/", "/changes/", address, f"{address}withdraw/"):
         answer = client.get(path)
         assert (answer.status_code, "collector" in answer.text.split("next=")[0]) == (303, False)
@@ -327,14 +365,14 @@ def test_without_a_login_no_page_is_shown(acting: Flask, workflow: Workflow) -> 
 @pytest.mark.parametrize(
     "target", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/\tx", ""]
 )
-def test_a_login_leads_to_no_other_site(acting: Flask, target: str) -> None:
+def test_a_login_leads_to_no_other_site(site: Flask, target: str) -> None:
     """Whatever the address says."""
-    assert log_in(acting.test_client(), next=target).headers["Location"] == "/"
+    assert log_in(site.test_client(), next=target).headers["Location"] == "/"
 
 
-def test_the_cookie_is_for_the_console_alone(acting: Flask) -> None:
+def test_the_cookie_is_for_the_console_alone(site: Flask) -> None:
     """No script and no other site sends it; a new one is made by each login."""
-    client = acting.test_client()
+    client = site.test_client()
     cookies = [log_in(client).headers["Set-Cookie"] for _ in range(2)]
     assert all("HttpOnly" in one and "SameSite=Strict" in one and "Path=/" in one for one in cookies)
     assert cookies[0] != cookies[1]

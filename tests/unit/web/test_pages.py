@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 import re
+import shlex
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,11 +16,13 @@ from werkzeug.test import Client
 
 from itsm_workflow import Effect, Policy, State
 from itsm_workflow.change import AttentionReason
+from itsm_workflow.cli.operations import COMMANDS
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.sandbox import acting
 from itsm_workflow.web import console, presenting
-from itsm_workflow.web.presenting import Reader, way_of
+from itsm_workflow.web.commands import OPTIONS, commands_of
+from itsm_workflow.web.presenting import Reader, way_of, with_commands
 from itsm_workflow.web.words import WORDS
 from tests.support.desk import ASKED, Desk
 
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from itsm_workflow import Workflow
+    from itsm_workflow.change import ChangeRequest
     from itsm_workflow.form import FormArguments
     from itsm_workflow.storage.protocol import Query, Rows
 
@@ -158,6 +164,72 @@ def test_the_page_of_a_change_begins_with_what_is_the_case(client: FlaskClient, 
     assert places == sorted(places)
     assert "the collector&#39;s host is unreachable" in text
     assert "of the host" not in text, "the field api_token is masked"
+
+
+def test_two_reasons_for_attention_are_both_shown(desk: Desk) -> None:
+    """An effect that is parked does not hide that the applicant alone approved."""
+
+    def unreachable(_: object) -> None:
+        raise RuntimeError("the host is unreachable")
+
+    workflow = desk.workflow(effects={State.APPROVED: [Effect("start", unreachable)]}, policy=Policy(effect_attempts=1))
+    change = workflow.apply(subject="collector-1", **{**ASKED, "applicant": "carol"})
+    desk.decide(change, approved=True)
+    workflow.settle(change.id)
+    client = console(workflow, clock=desk.clock).test_client()
+    text = page(client, workflow, "collector-1")
+    assert re.findall(r'<span class="badge attention">([^<]*)<', text)[:2] == [
+        "Effect parked",
+        "Approved by the applicant only",
+    ]
+    assert "let a person other than the applicant check" in text
+    assert "let a person other than the applicant check" in client.get("/").text
+
+
+def test_a_console_that_only_reads_shows_the_commands(client: FlaskClient, workflow: Workflow) -> None:
+    """With the subject if it names one change, and otherwise with the id; in angle brackets what a person fills in."""
+
+    def commands(change: ChangeRequest, language: str = "en") -> list[str]:
+        text = client.get(f"/changes/{change.id}/?language={language}").text
+        return [html.unescape(one) for one in re.findall(r"<li>[^<]*<code>(.*?)</code>", text)]
+
+    parked, draft = workflow.resolve("collector-1"), workflow.resolve("collector-3")
+    assert commands(parked) == [
+        "itsm-workflow clear-attention collector-1 --actor <your name> --reason <reason>",
+        "itsm-workflow retry-effect collector-1 start_collection --actor <your name> --reason <reason>",
+    ]
+    assert commands(draft, "zh") == ["itsm-workflow abandon collector-3 --actor <操作人> --reason <原因>"]
+    workflow.draft(subject="collector-1", **ASKED)
+    assert all(f" {parked.id} " in one for one in commands(parked)), "two changes have this subject"
+    for subject, shown in (("it's $(a) place", "'it'\"'\"'s $(a) place'"), ("-x", "")):
+        change = workflow.draft(subject=subject, **ASKED)
+        assert commands(change) == [f"itsm-workflow abandon {shown or change.id} --actor <your name> --reason <reason>"]
+
+
+def test_every_command_that_is_shown_exists() -> None:
+    """With its options, and each that it needs is shown; no act with a command is left out, but for `submit`."""
+    group = import_module("itsm_workflow.cli.app").group
+    for act, options in OPTIONS.items():
+        parameters = {one.name: one for one in group.commands[act.replace("_", "-")].params}
+        assert set(options) <= set(parameters), act
+        needed = {name for name, one in parameters.items() if one.required and one.param_type_name == "option"}
+        assert needed <= set(options), act
+    assert set(COMMANDS) - set(OPTIONS) == {"submit"}
+
+
+def test_effects_of_one_name_are_retried_by_their_ids(workflow: Workflow) -> None:
+    """Each parked effect has its command."""
+    parked = workflow.resolve("collector-1")
+    two = attrs.evolve(parked, effects=(*parked.effects, attrs.evolve(parked.effects[0], id="another id")))
+    reader = Reader(language="en", zone=dt.UTC, now=dt.datetime(2026, 3, 2, tzinfo=dt.UTC))
+    named = [shlex.split(one)[3] for one in commands_of(two, "retry_effect", "x", reader)]
+    assert named == [parked.effects[0].id, "another id"]
+
+
+def test_a_command_in_a_sentence_is_one_piece() -> None:
+    """So that no line breaks within it; any other text in backticks is shown as it is."""
+    shown = with_commands("see `itsm-workflow doctor --online`, `<b>` or `itsm-workflow $(x)`")
+    assert shown == "see <code>itsm-workflow doctor --online</code>, `&lt;b&gt;` or `itsm-workflow $(x)`"
 
 
 def test_the_way_of_a_change_is_listed_in_words(client: FlaskClient, workflow: Workflow) -> None:
