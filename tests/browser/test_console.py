@@ -261,6 +261,55 @@ def test_the_picture_of_a_change_shows_its_current_state(
             assert fits(page)
 
 
+FIRST_IN_LINE = """
+() => {
+  const found = [];
+  for (const said of document.querySelectorAll(".why")) {
+    const walker = document.createTreeWalker(said, NodeFilter.SHOW_TEXT);
+    let before = null;
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      for (let i = 0; i < node.length; i++) {
+        const range = document.createRange();
+        range.setStart(node, i);
+        range.setEnd(node, i + 1);
+        const place = [...range.getClientRects()].at(-1);
+        if (!place) continue;
+        if (before && place.top > before.bottom - 4) found.push(node.data[i]);
+        before = place;
+      }
+    }
+  }
+  return found;
+}
+"""
+
+
+def test_no_line_begins_with_a_closing_mark(workflow: Workflow, site: str, watched: Watched) -> None:
+    """Also after an id that is about as long as the line."""
+    with watched(site, language="zh-CN") as page:
+        log_in(page)
+        for path in ("/", *(f"/changes/{workflow.resolve(f'collector-{number}').id}/" for number in (1, 9))):
+            page.goto(path)
+            for width in range(360, 460, 5):
+                page.set_viewport_size({"width": width, "height": 900})
+                first = page.evaluate(FIRST_IN_LINE)
+                assert len(first) > 5
+                assert set("，。；：、）") & set(first) == set(), (path, width)
+
+
+def test_the_badges_of_a_change_are_side_by_side_on_a_wide_screen(site: str, watched: Watched) -> None:
+    """Each on one line."""
+    with watched(site) as page:
+        log_in(page, "/changes/")
+        rows = page.evaluate(
+            "[...document.querySelectorAll('.states')].map(one => [...one.querySelectorAll('.badge')]"
+            ".map(badge => [badge.getBoundingClientRect().top, badge.getBoundingClientRect().height]))"
+        )
+        assert max(len(row) for row in rows) == 2
+        assert all(len({top for top, _ in row}) == 1 for row in rows)
+        assert all(height < 30 for row in rows for _, height in row)
+
+
 def test_a_field_without_a_label_is_found(site: str, watched: Watched) -> None:
     """The check reads the page, under the console's policy, and names the rule and the element."""
     with watched(site) as page:

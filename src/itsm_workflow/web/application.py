@@ -18,7 +18,7 @@ from itsm_workflow.web.listing import list_page
 from itsm_workflow.web.overview import overview_page
 from itsm_workflow.web.pages import Site, prepare, same_page
 from itsm_workflow.web.people import People
-from itsm_workflow.web.presenting import raw, with_commands
+from itsm_workflow.web.presenting import in_lines, raw
 from itsm_workflow.web.reconciling import Passes, reconcile_page
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def console(
     app.add_template_global(same_page)
     app.add_template_filter(without_secrets, "masked")
     app.add_template_filter(raw, "raw")
-    app.add_template_filter(with_commands, "commands")
+    app.add_template_filter(in_lines, "in_lines")
     prepare(app, site)
 
     def overview() -> Response:

@@ -39,7 +39,9 @@ STOPS = 8
 LONGEST = 20_000
 """The number of characters that are shown of an entry as JSON."""
 
-_COMMAND = re.compile("`(itsm-workflow [a-z -]{1,20})`")
+_COMMAND = re.compile("`(itsm-workflow [a-z -]{1,20})`([，。；：、）,.;:)]*)")
+_OPTION = re.compile(r"(?<![^ ])(--[a-z-]+)(?![^ ，；。])")
+_CLOSED = re.compile(r"(?<=[\w./:-]{12})([\w./:-]{4}[，。；：、）]+)", re.ASCII)
 
 _PAGES = ("https://", "http://")
 
@@ -111,9 +113,14 @@ def without_name(sentence: str, change: ChangeRequest, reader: Reader) -> str:
     return short[:1].upper() + short[1:]
 
 
-def with_commands(text: str) -> Markup:
-    """Return a text in which each short command of the library, which is in backticks, is one that does not break."""
-    return Markup(_COMMAND.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - the text is escaped
+def in_lines(text: str) -> Markup:
+    """Return a text whose lines do not break within a short command or an option, or before a closing punctuation mark.
+
+    A browser does not break Chinese before such a mark, except after a word that is longer than a line, such as an id.
+    """
+    escaped = _COMMAND.sub(r'<span class="whole"><code>\1</code>\2</span>', str(escape(text)))
+    escaped = _OPTION.sub(r'<span class="whole">\1</span>', escaped)
+    return Markup(_CLOSED.sub(r'<span class="whole">\1</span>', escaped))  # noqa: S704 - the text is escaped
 
 
 def steps_of(

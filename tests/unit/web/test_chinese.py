@@ -53,6 +53,7 @@ def read(text: str) -> str:
     """
     said = re.findall(r'(?:aria-label|title|alt|placeholder)="([^"]*)"', text)
     text = re.sub(r"<(pre|title|svg)[^>]*>.*?</\1>", " ", text, flags=re.DOTALL)
+    text = re.sub(r'<span class="whole">(.*?)</span>', r"\1", text)  # a part of a word
     return " ".join([re.sub(r"<[^>]*>", " ", text), *said])
 
 
