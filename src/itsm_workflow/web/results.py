@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import ChangeRequest, Entry
     from itsm_workflow.runtime.overview import Overview
+    from itsm_workflow.web.presenting import Reader
     from itsm_workflow.workflow import Workflow
 
 
@@ -96,12 +97,13 @@ def _seen_by_look(workflow: Workflow, change: ChangeRequest) -> str:
 
 def _saw(change_id: str, seq: int) -> str:
     """Return what a look saw, in words; empty if the address does not say it, or was not made in this session."""
-    status, words = request.args.get("saw", ""), g.reader.words
+    reader: Reader = g.reader
+    status = request.args.get("saw", "")
     if not status or not hmac.compare_digest(request.args.get("mark", "").encode(), _mark(change_id, seq, status)):
         return ""
     if status == TicketStatus.SUSPENDED:
-        return words("saw_suspended")
-    return words("saw", status=in_language(VALUES.get(status, {}), g.reader.language, status))
+        return reader.words("saw_suspended")
+    return reader.words("saw", status=in_language(VALUES.get(status, {}), reader.language, status))
 
 
 def _mark(change_id: str, seq: int, status: str) -> bytes:

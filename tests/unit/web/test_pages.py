@@ -173,7 +173,8 @@ def test_two_reasons_for_attention_are_both_shown(desk: Desk) -> None:
         raise RuntimeError("the host is unreachable")
 
     workflow = desk.workflow(effects={State.APPROVED: [Effect("start", unreachable)]}, policy=Policy(effect_attempts=1))
-    change = workflow.apply(subject="collector-1", **{**ASKED, "applicant": "carol"})
+    asked: FormArguments = {**ASKED, "applicant": "carol"}
+    change = workflow.apply(subject="collector-1", **asked)
     desk.decide(change, approved=True)
     workflow.settle(change.id)
     client = console(workflow, clock=desk.clock).test_client()
