@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime as dt
 import json
+import sys
 import threading
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -19,7 +22,7 @@ from docs.examples.issue_tracker import Issue, Page, TrackerGateway
 from docs.examples.issue_tracker_system import Tracker
 from itsm_workflow.cli import main
 from itsm_workflow.cli.exits import Exit
-from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, GatewayUnavailable
+from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway import Created, NotSent, Refused, TicketResult, Unknown
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.testing.gateway_conformance import PROMISES, GatewayConformance, TicketSystem, check_gateway
@@ -404,6 +407,99 @@ class ShowsItsHeadersWhenAlone(TrackerGateway):
         return answer
 
 
+class QuotesTheToken(TrackerGateway):
+    """Adds its headers to the errors of one class, in a spelling."""
+
+    failure: type[GatewayError]
+
+    def __init__(self, url: str, token: str, *, deadline: float) -> None:
+        super().__init__(url, token, deadline=deadline)
+        calls: Any = self._calls
+        call = calls.call
+
+        def quoting(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the call that it wraps
+            try:
+                return call(*args, **options)
+            except self.failure as error:
+                raise self.failure(
+                    f"{error} (sent {self.spelled(token)})", endpoint="/issues", remote_code=error.remote_code
+                ) from self.cause(token)
+
+        calls.call = quoting
+
+    def spelled(self, token: str) -> str:
+        """As it is."""
+        return token
+
+    def cause(self, _token: str) -> Exception | None:
+        """None."""
+        return None
+
+
+class QuotesAfterATimeOut(QuotesTheToken):
+    """When the server does not answer in time."""
+
+    failure = GatewayTimeout
+
+
+class QuotesWhenRefused(QuotesTheToken):
+    """When the server refuses."""
+
+    failure = GatewayRefused
+
+
+class QuotesInBase64(QuotesTheToken):
+    """With a user before it, as in the header of a basic authorization."""
+
+    failure = GatewayUnavailable
+
+    def spelled(self, token: str) -> str:
+        """Encode it."""
+        return base64.b64encode(f"user:{token}".encode()).decode()
+
+
+class QuotesInTheCause(QuotesTheToken):
+    """In an attribute of the exception before the error."""
+
+    failure = GatewayProtocolError
+
+    def spelled(self, _token: str) -> str:
+        """Nothing."""
+        return "the headers"
+
+    def cause(self, token: str) -> Exception:
+        """Keep the headers."""
+        cause = ValueError("the connection broke")
+        cause.headers = {"Authorization": f"Bearer {token}"}  # type: ignore[attr-defined]  # as libraries do
+        return cause
+
+
+class ShowsTheTokenInThePreview(TrackerGateway):
+    """Sends the token in the body, too."""
+
+    def preview(self, request: CreateRequest) -> Mapping[str, object]:
+        """Show it."""
+        return {**super().preview(request), "token": self._calls._session.headers["Authorization"]}
+
+
+class Prints(TrackerGateway):
+    """Prints the headers of its requests."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """To look for a mistake."""
+        print(self._calls._session.headers, file=sys.stderr)  # noqa: T201 - the defect
+        return super().read(ticket, decision_field=decision_field)
+
+
+class Warns(TrackerGateway):
+    """Warns of the headers of its requests."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """As of an old header."""
+        warnings.warn(f"an old header: {self._calls._session.headers}", DeprecationWarning, stacklevel=1)
+        return super().read(ticket, decision_field=decision_field)
+
+
 class OnlyOpen(TrackerGateway):
     """Looks among the open issues alone."""
 
@@ -717,8 +813,36 @@ BROKEN: Mapping[type[TrackerGateway], tuple[str, str]] = {
         "a withdrawal says done only if it is",
         "the connection ends before the answer: withdraw answered done",
     ),
-    ShowsItsHeaders: ("no secret is shown", "read shows 1 of the secrets in its answer or error"),
-    ShowsItsHeadersWhenAlone: ("no secret is shown", "create shows 1 of the secrets in its answer or error"),
+    ShowsItsHeaders: (
+        "no secret is shown",
+        "read of a ticket that does not exist shows TicketSystem.secrets[0] in its answer or error",
+    ),
+    ShowsItsHeadersWhenAlone: (
+        "no secret is shown",
+        "nothing listens at the address: create shows TicketSystem.secrets[0] in its answer or error",
+    ),
+    QuotesAfterATimeOut: (
+        "no secret is shown",
+        "the server never answers: create shows TicketSystem.secrets[0] in its answer or error",
+    ),
+    QuotesWhenRefused: (
+        "no secret is shown",
+        "nothing failed: read of a ticket that does not exist shows TicketSystem.secrets[0] in its answer or error",
+    ),
+    QuotesInBase64: (
+        "no secret is shown",
+        "nothing listens at the address: create shows TicketSystem.secrets[0] in base64 in its answer or error",
+    ),
+    QuotesInTheCause: (
+        "no secret is shown",
+        "the answer is a redirect: find_by_key shows TicketSystem.secrets[0] in its answer or error",
+    ),
+    ShowsTheTokenInThePreview: (
+        "no secret is shown",
+        "nothing failed: preview shows TicketSystem.secrets[0] in its text",
+    ),
+    Prints: ("no secret is shown", "shows TicketSystem.secrets[0] in what it prints"),
+    Warns: ("no secret is shown", "shows TicketSystem.secrets[0] in a log line"),
     HidesTheDecider: (
         "another person's approval is not reported as an approver's",
         "is not one of its approvers, and read reports an approval without the name",

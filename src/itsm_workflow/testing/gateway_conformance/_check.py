@@ -12,6 +12,7 @@ from itsm_workflow.testing.gateway_conformance import (  # noqa: F401 - they add
     _creating,
     _ending,
     _looking,
+    _secrets,
     _several,
 )
 from itsm_workflow.testing.gateway_conformance._promises import PROMISES

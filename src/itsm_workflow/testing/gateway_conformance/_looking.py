@@ -19,7 +19,6 @@ from itsm_workflow.testing.gateway_conformance._faults import (
 from itsm_workflow.testing.gateway_conformance._promises import promise
 from itsm_workflow.testing.gateway_conformance._trial import (
     MANY,
-    NEVER,
     OTHER,
     SkippedPromise,
     asked,
@@ -76,7 +75,7 @@ def finds_nothing(trial: Trial) -> None:
         not [row for row in rows if row.key == other.attempt.key], f"find_by_key found {rows} for a key of no ticket"
     )
     demand(not [row for row in rows if row.is_ours], f"find_by_key found {rows} for a key of no ticket")
-    found = asked("find_by_sn", lambda: trial.gateway.find_by_sn(NEVER, criteria))
+    found = asked("find_by_sn", lambda: trial.gateway.find_by_sn(trial.system.missing, criteria))
     demand(not found, f"find_by_sn found {found} for a number that no ticket has")
 
 
@@ -216,8 +215,8 @@ def by_id(trial: Trial) -> None:
         snapshot is None or not is_approved(snapshot),
         f"ticket {other.id} was approved, and read says so of ticket {ours.id} with the other one's number",
     )
-    missing = trial.read(trial.ticket(NEVER, NEVER))
-    demand(missing is None, f"no ticket has the id {NEVER}, and read returned {missing}")
+    missing = trial.read(trial.missing())
+    demand(missing is None, f"no ticket has the id {trial.system.missing}, and read returned {missing}")
 
 
 @promise("a damaged answer decides nothing")

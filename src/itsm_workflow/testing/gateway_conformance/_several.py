@@ -10,7 +10,7 @@ from itsm_workflow.gateway.protocol import Created
 from itsm_workflow.machine.evidence import ENDED, TicketStatus
 from itsm_workflow.testing.gateway_conformance._faults import BROKEN, damaged, one_for_each_place, only
 from itsm_workflow.testing.gateway_conformance._promises import promise
-from itsm_workflow.testing.gateway_conformance._trial import MANY, NEVER, asked, damages_within, demand
+from itsm_workflow.testing.gateway_conformance._trial import MANY, asked, damages_within, demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -27,13 +27,16 @@ def batches(trial: Trial) -> None:
     (_, waits), (_, yes), (_, no) = (trial.file() for _ in range(3))
     trial.system.approve(yes.id, "bob")
     trial.system.reject(no.id, "bob")
-    tickets = [waits, trial.ticket(NEVER, NEVER), yes, no]
+    tickets = [waits, trial.missing(), yes, no]
     singly: dict[str, object] = {}
     for ticket in tickets:
         singly.update(checked_results(trial.gateway.results([ticket]), [ticket]))
     together = checked_results(trial.gateway.results(tickets), tickets)
     demand(together == singly, f"results of all returned {together}, and one by one {singly}")
-    demand(NEVER not in together, f"results returned a ticket with the id {NEVER}, which no ticket has")
+    demand(
+        trial.system.missing not in together,
+        f"results returned a ticket with the id {trial.system.missing}, which no ticket has",
+    )
     demand(not trial.gateway.results([]), "results of no tickets are not empty")
     approved = [
         key for key, row in together.items() if row.status is TicketStatus.FINISHED and row.approve_result is True

@@ -26,7 +26,9 @@ class TicketSystem(abc.ABC):
         name: The name of its gateway, for `simulate` and `audit`.
         decision_field: The key of a field of the tickets that is ``true`` once a ticket is approved; empty if none is.
         patience: The seconds within which a gateway of `gateway` ends each call, whatever the server does.
-        secrets: The texts that must appear in no error, answer or log line, such as a password of the gateway.
+        secrets: The texts that must appear in no error, answer, preview, log line or printed line, such as a password
+            of the gateway. They are also searched escaped, URL-quoted, in hexadecimal and in base64.
+        missing: An id and number that no ticket has, in the form that the server's have.
     """
 
     url: str
@@ -34,6 +36,7 @@ class TicketSystem(abc.ABC):
     decision_field: str = ""
     patience: float = 10.0
     secrets: Sequence[str] = ()
+    missing: str = "999999999"
 
     @abc.abstractmethod
     def gateway(self, url: str) -> TicketGateway:
@@ -75,6 +78,16 @@ class TicketSystem(abc.ABC):
     def form(self, title: str) -> Form:
         """Return a valid form with a title; ``alice`` applies, and ``bob`` approves."""
         return Form(title=title, applicant="alice", approvers=("bob",), fields={"name": "access-log"})
+
+    def refused_form(self, title: str) -> Form:
+        """Return a form with a title that `TicketGateway.check_form` accepts and the server refuses, without a ticket.
+
+        Raises:
+            NotImplementedError: The class does not define it. The promise about refused creates is then skipped.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__}.refused_form is not defined: define it if the server can refuse a form"
+        )
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -23,6 +23,7 @@ from itsm_workflow.text import describe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from itsm_workflow.change import Form
     from itsm_workflow.gateway.protocol import CreateAnswer, TicketGateway
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.testing.gateway_conformance._faults import Fault
@@ -33,9 +34,6 @@ T = TypeVar("T")
 
 CREDENTIAL = "credential-of-a-callback-0123456789"
 """The secret part of the callback's address. The check looks for it in errors, answers and log lines."""
-
-NEVER = "999999999"
-"""The id and the number of no ticket."""
 
 MANY = 30
 """More tickets than many servers list on one page."""
@@ -105,7 +103,16 @@ class Trial:
             finally:
                 closed(gateway)
 
-    def request(self, *, title: str = "", key: str = "") -> CreateRequest:
+    @contextlib.contextmanager
+    def another(self) -> Iterator[TicketGateway]:
+        """Return one more gateway behind the proxy."""
+        gateway = self.system.gateway(self.line.url)
+        try:
+            yield gateway
+        finally:
+            closed(gateway)
+
+    def request(self, *, title: str = "", key: str = "", form: Form | None = None) -> CreateRequest:
         """Return a request with a key of its own."""
         number = next(self._numbers)
         key = key or f"ZZ{number:014d}"
@@ -119,7 +126,7 @@ class Trial:
             submitted_at=dt.datetime.now(dt.UTC),
         )
         return CreateRequest(
-            form=self.system.form(title or f"Open a port {number}"),
+            form=form or self.system.form(title or f"Open a port {number}"),
             attempt=attempt,
             callback_url=f"https://host.example.com/callback/?token={CREDENTIAL}",
             callback_headers={},
@@ -149,6 +156,10 @@ class Trial:
         """Return a ticket as a change would have stored it."""
         now = dt.datetime.now(dt.UTC)
         return Ticket(gateway=self.gateway.name, id=ticket_id, sn=sn, url=url, channel=Channel.ANSWER, recorded_at=now)
+
+    def missing(self) -> Ticket:
+        """Return a ticket that the server does not have."""
+        return self.ticket(self.system.missing, self.system.missing)
 
     def read(self, ticket: Ticket) -> Snapshot | None:
         """Read a ticket; None if the gateway raised GatewayError, as it does when it cannot be asked."""
