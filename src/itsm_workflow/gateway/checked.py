@@ -39,7 +39,13 @@ GATEWAY_NAME = "1 to 64 of the letters A to Z and a to z, the digits, and _ - ."
 """The form of a gateway's name. A colon follows the name in the unique text of a ticket, so it has no colon."""
 
 _NAME = re.compile(r"[0-9A-Za-z_.-]{1,64}")
-_ID = re.compile(r"[1-9][0-9]{0,31}")
+TICKET_ID = (
+    "1 to 64 of the letters A to Z and a to z, the digits, and . _ -, first a letter or a digit; an id of digits alone "
+    "has at most 32 and does not begin with 0"
+)
+"""The form of a ticket's id, such as ``7``, ``PRJ-12`` or a UUID."""
+
+_ID = re.compile(r"[1-9][0-9]{0,31}|(?![0-9]+\Z)[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 _SN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 _PROBLEM = 3
 _MAX_URL, _MAX_WORD, _MAX_TEXT, _MAX_SERVICE = 2048, 64, 500, 200
@@ -117,7 +123,7 @@ def checked_problems(problems: object) -> tuple[tuple[str, str, str], ...]:
 def checked_answer(answer: object, shows: PageRule) -> CreateAnswer:
     """Return the result of a create. Never raises: the request was sent, and a result without proof is unknown."""
     if isinstance(answer, Created):
-        wrong = _wrong_identity(answer.id, answer.sn)
+        wrong = wrong_identity(answer.id, answer.sn)
         if wrong:
             return Unknown(problem=f"the gateway answered with a ticket, but {wrong}")
         return attrs.evolve(answer, url=page_url(answer.url, shows))
@@ -273,10 +279,10 @@ def capped(deciders: tuple[Decider, ...]) -> tuple[Decider, ...]:
     return deciders[:MOST_DECIDERS]
 
 
-def _wrong_identity(ticket_id: object, sn: object) -> str:
-    """Return the problem of an id or a number; the message quotes neither."""
+def wrong_identity(ticket_id: object, sn: object) -> str:
+    """Return the problem of an id or a number, empty if they are valid; the message quotes neither."""
     if not isinstance(ticket_id, str) or not _ID.fullmatch(ticket_id):
-        return "its id is not a positive number as text"
+        return f"its id is not {TICKET_ID}"
     return "" if isinstance(sn, str) and _SN.fullmatch(sn) else "its number is not plain text"
 
 
@@ -286,7 +292,7 @@ def _wrong_row(row: Any) -> str:  # noqa: ANN401 - a gateway may return anything
     parts = ((row.key, str), (row.differences, tuple), (row.unseen, tuple))
     if not all(isinstance(value, kind) for value, kind in parts):
         return "its comparison with what was sent is not valid"
-    return _wrong_identity(row.id, row.sn)
+    return wrong_identity(row.id, row.sn)
 
 
 def _shown_ticket(row: FoundTicket, shows: PageRule) -> FoundTicket:
@@ -302,7 +308,7 @@ def _shown_ticket(row: FoundTicket, shows: PageRule) -> FoundTicket:
 
 
 def _checked_ticket(one: object, shows: PageRule) -> KnownTicket:
-    wrong = _wrong_identity(one.id, one.sn) if isinstance(one, KnownTicket) else f"it is {kind_of(one)}"
+    wrong = wrong_identity(one.id, one.sn) if isinstance(one, KnownTicket) else f"it is {kind_of(one)}"
     if isinstance(one, KnownTicket) and not wrong and isinstance(one.status, TicketStatus):
         problem = _words(one.problem)
         service = one.service if problem else checked_service(one.service)

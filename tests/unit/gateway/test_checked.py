@@ -16,6 +16,7 @@ from itsm_workflow.change import Decider
 from itsm_workflow.errors import GatewayMistake, GatewayProtocolError
 from itsm_workflow.gateway.checked import (
     MOST_DECIDERS,
+    TICKET_ID,
     any_host,
     checked_answer,
     checked_found,
@@ -45,7 +46,10 @@ GOOD = "https://itsm.example.com/#/ticket/detail?id=7"
 EVIL = "\x1b[2J<b>a\0b\u202ec\nd\ud800"
 """A text that would steer a terminal, break a line, turn what follows, and fail a store."""
 OURS = x.PENDING.expect_ticket()
-NO_IDS = ["-5", "0", "07", "", "7 ", "7\0", "\x1b[31m7", "<b>7</b>", "\uff17", "7.0", "x", "9" * 33, 7, None, ["7"]]
+NO_IDS = [
+    *("-5", "0", "07", "", "7 ", "7\0", "7\n", "\x1b[31m7", "<b>7</b>", "\uff17", "9" * 33, "1" * 64, 7, None, ["7"]),
+    *("x" * 65, "PRJ 12", "PRJ/12", "a:b", "..", ".x", "-x", "_x", "单7", "PRJ-12\n"),
+]
 NO_SNS = ["", " ", "REQ 1", "REQ\0", "REQ\x1b[2J", "<b>REQ</b>", "REQ\n1", "-REQ", "工单1", "R" * 65, 1, None]
 
 
@@ -172,9 +176,7 @@ class TestCreate:
         """The look-up finds the ticket, if there is one."""
         answer = checked_answer(Created(id=ticket_id, sn="REQ7", url=GOOD), any_host)
 
-        assert answer == Unknown(
-            problem="the gateway answered with a ticket, but its id is not a positive number as text"
-        )
+        assert answer == Unknown(problem=f"the gateway answered with a ticket, but its id is not {TICKET_ID}")
 
     @pytest.mark.parametrize("sn", NO_SNS)
     def test_a_number_that_is_none_leaves_the_create_unknown(self, sn: Any) -> None:  # noqa: ANN401 - anything
@@ -195,6 +197,9 @@ class TestCreate:
         for created in (
             Created(id="102025112415273000002503", sn="SQ2025112400000001", url=GOOD),
             Created(id="1", sn="r-1_2.3", url=""),
+            Created(id="PRJ-12", sn="PRJ-12", url=""),
+            Created(id="0f9c2a4e-7b1d-4c55-9a3e-1f2b3c4d5e6f", sn="7", url=""),
+            Created(id="x" * 64, sn="7", url=""),
         ):
             assert checked_answer(created, named("itsm.example.com")) == created
 
