@@ -55,8 +55,8 @@ class Problem(msgspec.Struct):
     message: str
 
 
-NOT_FOUND, ENDED_ALREADY = 4040, 4090
-"""The codes of `Problem` for an issue that does not exist, and for one that cannot be closed any more."""
+NOT_FOUND, ENDED_ALREADY, NOT_VALID = 4040, 4090, 4220
+"""The codes of `Problem` for an issue that does not exist, one that cannot be closed any more, and a refused form."""
 
 STATUSES = {
     "open": TicketStatus.RUNNING,

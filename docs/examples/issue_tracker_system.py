@@ -8,17 +8,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from docs.examples.issue_tracker import ENDED_ALREADY, NOT_FOUND, STATUSES, TrackerGateway, utc
+import attrs
+
+from docs.examples.issue_tracker import ENDED_ALREADY, NOT_FOUND, NOT_VALID, STATUSES, TrackerGateway, utc
 from itsm_workflow.testing import TicketRecord, TicketSystem
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Sequence
 
+    from itsm_workflow import Form
     from itsm_workflow.gateway import TicketGateway
 
 TOKEN = "token-of-the-tracker-for-tests"  # noqa: S105 - it protects nothing
 PAGE = 10
+UNKNOWN_REVIEWER = "nobody"
 
 
 class Tracker(TicketSystem):
@@ -65,6 +69,10 @@ class Tracker(TicketSystem):
         """Let another person approve an issue: the tracker compares no names."""
         self.approve(ticket_id, user)
 
+    def refused_form(self, title: str) -> Form:
+        """Return a form with a reviewer whom the tracker does not know."""
+        return attrs.evolve(self.form(title), approvers=(UNKNOWN_REVIEWER,))
+
     # --- what a simulation and an audit ask for
 
     def records(self) -> Sequence[TicketRecord]:
@@ -87,6 +95,8 @@ class Tracker(TicketSystem):
         place = urlsplit(path)
         steps = place.path.strip("/").split("/")[1:]
         with self._lock:
+            if method == "POST" and not steps and UNKNOWN_REVIEWER in body["reviewers"]:
+                return 422, {"code": NOT_VALID, "message": "no such reviewer"}
             if method == "POST" and not steps:
                 return 200, self._new(body)
             if not steps:

@@ -500,6 +500,138 @@ class Warns(TrackerGateway):
         return super().read(ticket, decision_field=decision_field)
 
 
+class RaisesWhenRefused(TrackerGateway):
+    """Lets a refusal out, and no other error."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Raise it."""
+        answer = super().create(request)
+        if isinstance(answer, Refused):
+            raise GatewayRefused("the tracker refused", endpoint="/issues", remote_code=answer.remote_code)
+        return answer
+
+
+class RefusedIsNotSent(TrackerGateway):
+    """Takes a refusal for proof that nothing was made."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Answer NotSent."""
+        answer = super().create(request)
+        return NotSent(problem=answer.message) if isinstance(answer, Refused) else answer
+
+
+class RaisesWithoutAConnection(TrackerGateway):
+    """Lets the error of a refused connection out."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Raise it."""
+        answer = super().create(request)
+        if isinstance(answer, NotSent):
+            raise GatewayUnavailable("the tracker could not be reached", endpoint="/issues")
+        return answer
+
+
+class RefusesTheSecondWithdrawal(TrackerGateway):
+    """Lets out the refusal of a withdrawal that is repeated."""
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """Close the issue, and read nothing."""
+        self._calls.call(Issue, "POST", f"/issues/{ticket.id}/close", json={"by": operator, "reason": reason})
+        return Withdrawal.DONE
+
+
+class TakesAnyIssue(TrackerGateway):
+    """Does not compare the id of the issue that was answered."""
+
+    def _issue(self, number: str) -> Issue:
+        return self._calls.call(Issue, "GET", f"/issues/{number}")
+
+
+class TakesAnyResult(TakesAnyIssue):
+    """The same in its results alone."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Compare the id."""
+        with mock.patch.object(type(self), "_issue", TrackerGateway._issue):
+            return super().read(ticket, decision_field=decision_field)
+
+
+class FirstPageOfTheKey(TrackerGateway):
+    """Reads the first page of the issues with the key."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """And no other."""
+        shown = self._calls.call(Page, "GET", "/issues", external_id=sent.attempt.key, page=1)
+        return [tracker.compared(one, sent) for one in shown.items]
+
+
+class TwoHundred(TrackerGateway):
+    """Asks for the first 200 issues of a batch."""
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Forget the others."""
+        return super().results(tickets[:200])
+
+
+class LeavesOutTheWithdrawn(TrackerGateway):
+    """Has no result for a closed issue."""
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Leave it out."""
+        return {key: row for key, row in super().results(tickets).items() if row.word != "closed"}
+
+
+class WithdrawnIsTerminated(TrackerGateway):
+    """Has another status for a closed issue in its results."""
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Change it."""
+        return {
+            key: attrs.evolve(row, status=TicketStatus.TERMINATED) if row.word == "closed" else row
+            for key, row in super().results(tickets).items()
+        }
+
+
+class SharesNumbers(TrackerGateway):
+    """Gives each number to two issues, as a server does that has lost its counter."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Give the number of the older one."""
+        answer = super().create(request)
+        return attrs.evolve(answer, sn=older(answer.id)) if isinstance(answer, Created) else answer
+
+
+class WithdrawsTheOlder(SharesNumbers):
+    """Withdraws the older one of two issues with a number."""
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """Close by the number."""
+        return super().withdraw(attrs.evolve(ticket, id=ticket.sn), operator=operator, reason=reason)
+
+
+class ReadsTheOlder(SharesNumbers):
+    """Reads the older one of two issues with a number."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Ask by the number."""
+        other = super().read(attrs.evolve(ticket, id=ticket.sn), decision_field=decision_field)
+        return attrs.evolve(other, ticket_id=ticket.id)
+
+
+class ResultsOfTheOlder(SharesNumbers):
+    """Has the results of the older one of two issues with a number."""
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Ask by the numbers."""
+        found = super().results([attrs.evolve(one, id=one.sn) for one in tickets])
+        return {one.id: attrs.evolve(found[one.sn], ticket_id=one.id) for one in tickets if one.sn in found}
+
+
+def older(number: str) -> str:
+    """Return the number that the issue has in common with the one before or after it."""
+    return str((int(number) - 1) // 2 * 2 + 1)
+
+
 class OnlyOpen(TrackerGateway):
     """Looks among the open issues alone."""
 
@@ -763,18 +895,21 @@ BROKEN: Mapping[type[TrackerGateway], tuple[str, str]] = {
     Uninterrupted: ("Ctrl-C ends a create", "create was interrupted by Ctrl-C, and answered Unknown("),
     FirstPage: (
         "a ticket is found by its key among many",
-        "30 tickets are filed, and find_by_key found () instead of ticket 30",
+        "30 tickets are filed, and find_by_key found nothing instead of ticket 30",
     ),
-    OnlyOpen: ("a ticket that has ended is found by its key", "ticket 1 was approved, and find_by_key found ()"),
+    OnlyOpen: ("a ticket that has ended is found by its key", "ticket 1 was approved, and find_by_key found nothing"),
     Remembers: (
         "a ticket that was read before is read again",
-        "after it was read, and read still says Snapshot(ticket_id='1', sn='1', status=<TicketStatus.RUNNING",
+        "after it was read, and read still says status RUNNING, approve_result False, approval_step True",
     ),
     RemembersResults: (
         "a ticket that was read before is read again",
         "after its result was read, and results still says",
     ),
-    FindsAll: ("a key that no ticket carries finds nothing", "find_by_key found [FoundTicket(id='1'"),
+    FindsAll: (
+        "a key that no ticket carries finds nothing",
+        "find_by_key found ticket 1 (title: sent Open a port 2, shows Open a port 1) for a key of no ticket",
+    ),
     TrustsTheKey: (
         "another ticket with our key is not ours",
         "the ticket's title differ from what was sent, and find_by_key says it is ours",
@@ -796,19 +931,22 @@ BROKEN: Mapping[type[TrackerGateway], tuple[str, str]] = {
         "the id decides which ticket is read",
         "ticket 2 was approved, and read says so of ticket 1 with the other one's number",
     ),
-    LeavesOutTheLast: ("the results of many equal those of one by one", "results of all returned"),
+    LeavesOutTheLast: ("the results of many equal those of one by one", "those of one by one: ticket 4 is left out"),
     UnknownIsRejected: ("a damaged answer decides nothing", "a damaged answer makes ticket 2 rejected"),
     FiltersQuietly: ("a damaged answer hides no ticket", "one damaged value hides ticket 1: find_by_key found nothing"),
     StaysBroken: ("a call after a failed one works", "the connection is closed was raised although nothing failed"),
     WithdrawsOnce: (
         "a withdrawal ends the ticket, also the second time",
-        "the open ticket 1 was withdrawn twice, with the answer ended",
+        "the second withdrawal of the open ticket 1 answered ENDED; it must answer DONE",
     ),
     EndedIsDone: (
         "a withdrawal changes no ticket that has ended",
-        "ticket 1 was approved, and its withdrawal answered done",
+        "ticket 1 was approved, and its withdrawal answered DONE; it must answer ENDED",
     ),
-    WithdrawsByNumber: ("a withdrawal withdraws by the id", "ticket 1 was withdrawn, and ticket 2 ended"),
+    WithdrawsByNumber: (
+        "a withdrawal withdraws by the id",
+        "ticket 1 was withdrawn with the number 2, and ticket 2 ended",
+    ),
     HopefullyDone: (
         "a withdrawal says done only if it is",
         "the connection ends before the answer: withdraw answered done",
@@ -820,6 +958,58 @@ BROKEN: Mapping[type[TrackerGateway], tuple[str, str]] = {
     ShowsItsHeadersWhenAlone: (
         "no secret is shown",
         "nothing listens at the address: create shows TicketSystem.secrets[0] in its answer or error",
+    ),
+    RaisesWhenRefused: (
+        "a create that the server refuses is refused",
+        "create raised GatewayRefused: /issues: the tracker refused (code 4220): it must answer Refused",
+    ),
+    RefusedIsNotSent: (
+        "a create that the server refuses is refused",
+        "the server refused the form, and create answered NotSent(",
+    ),
+    RaisesWithoutAConnection: (
+        "a create that could not connect was not sent",
+        "could not be reached: it must answer NotSent",
+    ),
+    RefusesTheSecondWithdrawal: (
+        "a withdrawal ends the ticket, also the second time",
+        "the second withdrawal of the open ticket 1 raised GatewayRefused: /issues/1/close: the tracker refused",
+    ),
+    TakesAnyIssue: (
+        "an answer about another ticket is not taken",
+        "the server answered with ticket 2, which is approved, and read says so of ticket 1",
+    ),
+    TakesAnyResult: (
+        "an answer about another ticket is not taken",
+        "the server answered with ticket 2, which is approved, and results says so of ticket 1",
+    ),
+    FirstPageOfTheKey: (
+        "all tickets with one key are found",
+        "30 tickets carry one key, and find_by_key found 10 of them, without ['11', '12'",
+    ),
+    TwoHundred: (
+        "the results of hundreds are whole",
+        "results of 250 tickets left out 50, of which 201, 202, 203 are the first",
+    ),
+    LeavesOutTheWithdrawn: (
+        "the results of many equal those of one by one",
+        "ticket 4 was withdrawn, and results leaves it out",
+    ),
+    WithdrawnIsTerminated: (
+        "the results of many equal those of one by one",
+        "ticket 4 was withdrawn, and results says the status TERMINATED, and read REVOKED",
+    ),
+    WithdrawsTheOlder: (
+        "a withdrawal withdraws by the id",
+        "ticket 4 was withdrawn with the number 3, and ticket 3 ended",
+    ),
+    ReadsTheOlder: (
+        "the id decides which ticket is read",
+        "ticket 3 was approved, and read says so of ticket 4 with the other one's number",
+    ),
+    ResultsOfTheOlder: (
+        "the id decides which ticket is read",
+        "ticket 3 was approved, and results say so of ticket 4 with the other one's number",
     ),
     QuotesAfterATimeOut: (
         "no secret is shown",
@@ -849,11 +1039,11 @@ BROKEN: Mapping[type[TrackerGateway], tuple[str, str]] = {
     ),
     NamesTheReviewer: (
         "another person's approval is not reported as an approver's",
-        "carol alone decided ticket 1, and read names (Decider(user='bob'",
+        "carol alone decided ticket 1, and read says status FINISHED, approve_result True",
     ),
     NamesTheReviewerAlone: (
         "another person's approval is not reported as an approver's",
-        "carol alone decided ticket 1, and read names (Decider(user='bob'",
+        "carol alone decided ticket 1, and read says status FINISHED, approve_result True",
     ),
     LeavesOutTheFailed: (
         "a failed request among several hides no ticket",
@@ -869,21 +1059,15 @@ BROKEN: Mapping[type[TrackerGateway], tuple[str, str]] = {
     ),
     DropsTheBatch: (
         "a damaged row among several spoils no other",
-        "results changed or lost the tickets ['3', '4', '5']: {}",
+        "results changed or lost the tickets ['3', '4', '5']: ticket 3 is left out; ticket 4 is left out; ticket 5 is",
     ),
     PairsByPlace: (
         "a damaged row among several spoils no other",
-        (
-            "results changed or lost the tickets ['3', '4', '5']: {'3': TicketResult(ticket_id='3', "
-            "sn='3', status=<TicketStatus.FINISHED"
-        ),
+        "results changed or lost the tickets ['3', '4', '5']: ticket 5 is left out; ticket 3 differs: status FINISHED",
     ),
     DamagedIsRejected: (
         "a damaged row among several spoils no other",
-        (
-            "results decided another way than before: {'3': TicketResult(ticket_id='3', "
-            "sn='3', status=<TicketStatus.FINISHED: 'finished'>, word='damaged'"
-        ),
+        "results decided another way than before: ticket 3 differs: status FINISHED instead of RUNNING, word 'damaged'",
     ),
     SkipsTheDamaged: (
         "a damaged row among several spoils no other",
@@ -934,6 +1118,186 @@ def test_the_defect_is_found(kind: type[TrackerGateway], promise: str, reason: s
 def test_each_promise_can_be_broken() -> None:
     """A promise that no gateway breaks would test nothing."""
     assert {promise for promise, _ in BROKEN.values()} == set(PROMISES)
+
+
+class NamedIds(TrackerGateway):
+    """Writes the id of an issue in another form, and turns it back when it asks."""
+
+    form = "PRJ-{}"
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Write the id."""
+        answer = super().create(request)
+        return attrs.evolve(answer, id=self.form.format(answer.id)) if isinstance(answer, Created) else answer
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """The same."""
+        return [attrs.evolve(row, id=self.form.format(row.id)) for row in super().find_by_key(sent)]
+
+    def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
+        """The same."""
+        return [attrs.evolve(row, id=self.form.format(row.id)) for row in super().find_by_sn(sn, sent)]
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Ask by the number in the id."""
+        snapshot = super().read(self._asked(ticket), decision_field=decision_field)
+        return attrs.evolve(snapshot, ticket_id=ticket.id)
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """The same."""
+        found = super().results([self._asked(one) for one in tickets])
+        return {self.form.format(key): attrs.evolve(row, ticket_id=self.form.format(key)) for key, row in found.items()}
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """The same."""
+        return super().withdraw(self._asked(ticket), operator=operator, reason=reason)
+
+    def _asked(self, ticket: Ticket) -> Ticket:
+        return attrs.evolve(ticket, id=ticket.id[4:])
+
+
+class SlashedIds(NamedIds):
+    """Writes it in a form that the library does not store."""
+
+    form = "PRJ/{}"
+
+
+class NamedTracker(TrackerOf):
+    """A tracker whose issues have a project before their number."""
+
+    missing = "PRJ-999999999"
+    _form = "PRJ-{}"
+
+    def tickets(self) -> Sequence[str]:
+        """Return the ids with the project."""
+        return [self._form.format(one) for one in super().tickets()]
+
+    def approve(self, ticket_id: str, user: str) -> None:
+        """Approve by the number."""
+        super().approve(ticket_id[4:], user)
+
+    def reject(self, ticket_id: str, user: str) -> None:
+        """Reject by the number."""
+        super().reject(ticket_id[4:], user)
+
+
+NEED_A_TICKET = ["a create files one ticket", "a withdrawal withdraws by the id", "the id decides", "one by one"]
+"""Promises that file tickets, by a part of each."""
+
+
+def test_an_id_is_any_plain_text() -> None:
+    """A tracker whose ids are not numbers needs no numbers of its own."""
+    report = check_gateway(partial(NamedTracker, NamedIds), only=NEED_A_TICKET)
+    assert [str(one.outcome) for one in report.results] == ["kept"] * len(NEED_A_TICKET)
+
+
+def test_an_id_that_cannot_be_stored_is_reported_once() -> None:
+    """With what to do; the other promises that file a ticket are skipped, and the rest is tested."""
+    report = check_gateway(partial(NamedTracker, SlashedIds), only=[*NEED_A_TICKET, "could not connect"])
+    first, connects, *others = report.results
+    assert str(connects.outcome) == "kept"
+    assert list(report.broken) == [first.promise]
+    assert first.reason.startswith(
+        "create answered with the id 'PRJ/1' and the number '1', but its id is not 1 to 64 of the letters A to Z"
+    )
+    assert first.reason.endswith(
+        "let the gateway write it in this form wherever it returns a ticket, and turn it back when it asks the server"
+    )
+    assert {one.reason for one in others} == {
+        "no ticket can be filed with an id that the library stores: see the broken promise above"
+    }
+    assert {str(one.outcome) for one in others} == {"skipped"}
+
+
+PAGES = "all tickets with one key are found"
+
+
+class OneForEachKey(TrackerGateway):
+    """A tracker that files one issue for each key."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Answer with the issue that is there."""
+        shown = self._calls.call(Page, "GET", "/issues", external_id=request.attempt.key, page=1)
+        if shown.items:
+            return Created(id=str(shown.items[0].id), sn=str(shown.items[0].id), url="")
+        return super().create(request)
+
+
+def test_pages_of_one_key_are_skipped_if_there_are_none() -> None:
+    """A ticket system may file one ticket for each key."""
+    report = check_gateway(partial(TrackerOf, OneForEachKey), only=[PAGES])
+    assert report.skipped[PAGES].startswith("the server files no second ticket with one key: create answered Created(")
+
+
+class SmallPages(TrackerOf):
+    """A tracker that says how many issues it lists on one page."""
+
+    page_size = 10
+
+
+def test_a_known_page_size_bounds_the_tickets() -> None:
+    """Enough for three pages."""
+    report = check_gateway(partial(SmallPages, FirstPageOfTheKey), only=[PAGES])
+    assert report.broken[PAGES].startswith("21 tickets carry one key, and find_by_key found 10 of them")
+
+
+NO_REFUSALS = "a create that the server refuses is refused"
+
+
+class RefusesNothing(TrackerOf):
+    """A tracker that takes every form."""
+
+    refused_form = TicketSystem.refused_form
+
+
+class RefusesByMistake(TrackerOf):
+    """Names a form that the tracker takes."""
+
+    def refused_form(self, title: str) -> Form:
+        """Return a valid one."""
+        return self.form(title)
+
+
+def test_a_refusal_is_tested_if_there_is_one() -> None:
+    """The reason names what to define, and a form that is not refused is not the gateway's defect alone."""
+    skipped = check_gateway(partial(RefusesNothing, TrackerGateway), only=[NO_REFUSALS]).skipped
+    assert skipped[NO_REFUSALS] == (
+        "RefusesNothing.refused_form is not defined: define it if the server can refuse a form"
+    )
+    broken = check_gateway(partial(RefusesByMistake, TrackerGateway), only=[NO_REFUSALS]).broken
+    assert "TicketSystem.refused_form returned: return one that it refuses" in broken[NO_REFUSALS]
+
+
+class Nameless(Tracker):
+    """A tracker whose answers to a read do not show the id."""
+
+    patience = 4.0
+
+    def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, object]:
+        """Leave it out."""
+        status, shown = super().answer(method, path, body)
+        if method == "GET" and isinstance(shown, dict) and "id" in shown:
+            shown = {key: value for key, value in shown.items() if key != "id"}
+        return status, shown
+
+    def gateway(self, url: str) -> TicketGateway:
+        """Return a gateway that needs none."""
+        return ReadsWithoutAnId(url, self.secrets[0], deadline=1.0)
+
+
+class ReadsWithoutAnId(TrackerGateway):
+    """Reads issues whose answers have no id."""
+
+    def _issue(self, number: str) -> Issue:
+        shown = self._calls.call(dict, "GET", f"/issues/{number}")
+        return msgspec.convert({**shown, "id": int(number)}, Issue)
+
+
+def test_an_answer_without_an_id_cannot_be_compared() -> None:
+    """The gateway is not blamed for it."""
+    swapped = "an answer about another ticket is not taken"
+    report = check_gateway(Nameless, only=[swapped])
+    assert report.skipped == {swapped: "no answer to a read shows the id of its ticket, so none can be compared"}
 
 
 class OnlyApprovers(TrackerOf):

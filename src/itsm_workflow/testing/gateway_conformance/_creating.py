@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from itsm_workflow.gateway.checked import checked_problems, checked_service
-from itsm_workflow.gateway.protocol import Created, NotSent, Unknown
+from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.testing.gateway_conformance._faults import BROKEN, SLOW, damaged, damages, redirecting
 from itsm_workflow.testing.gateway_conformance._line import Line
 from itsm_workflow.testing.gateway_conformance._promises import promise
-from itsm_workflow.testing.gateway_conformance._trial import CREDENTIAL, demand, sent, within
+from itsm_workflow.testing.gateway_conformance._trial import CREDENTIAL, SkippedPromise, demand, sent, within
+from itsm_workflow.testing.gateway_conformance._wording import found_words
 
 if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import CreateRequest
@@ -35,7 +36,10 @@ def files_one_ticket(trial: Trial) -> None:
     demand(list(trial.system.tickets()) == [ticket.id], f"the server has {trial.system.tickets()}, not [{ticket.id!r}]")
     _sent_once(trial)
     found = trial.gateway.find_by_key(sent(request))
-    demand([row.id for row in found] == [ticket.id], f"find_by_key found {found} for the ticket that was just created")
+    demand(
+        [row.id for row in found] == [ticket.id],
+        f"find_by_key found {found_words(found)} for the ticket that was just created",
+    )
 
 
 @promise("a form is checked and shown without a request")
@@ -70,7 +74,7 @@ def not_sent(trial: Trial) -> None:
     """Only then it may be repeated without a look-up, so the gateway must recognise it."""
     request = trial.request()
     with trial.unreachable() as away:
-        answer = trial.create(request, away)
+        answer = trial.create(request, away, instead="NotSent")
     demand(isinstance(answer, NotSent), f"nothing listens at the address, and create answered {answer}")
 
 
@@ -87,6 +91,22 @@ def unknown(trial: Trial) -> None:
         demand(
             isinstance(answer, Unknown), f"{happens}: create answered {answer}, but the server may have made the ticket"
         )
+
+
+@promise("a create that the server refuses is refused")
+def refused(trial: Trial) -> None:
+    """Or unknown, but never raised, created, or not sent. Tested if the server can refuse a form."""
+    try:
+        form = trial.system.refused_form("A form that is refused")
+    except NotImplementedError as undefined:
+        raise SkippedPromise(str(undefined)) from None
+    before = list(trial.system.tickets())
+    answer = trial.create(trial.request(form=form), instead="Refused")
+    demand(
+        list(trial.system.tickets()) == before,
+        "the server made a ticket of the form that TicketSystem.refused_form returned: return one that it refuses",
+    )
+    demand(isinstance(answer, Refused | Unknown), f"the server refused the form, and create answered {answer}")
 
 
 @promise("a create sends its request once")

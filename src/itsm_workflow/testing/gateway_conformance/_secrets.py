@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import logging
 import threading
 import traceback
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
     Call: TypeAlias = Callable[[TicketGateway], object]
 
 _NOTHING = "nothing failed"
+_DAMAGED = frozenset({"create", "find_by_key", "read", "results"})
+"""The calls whose answers are damaged, too: the others decode the same."""
+
+_PLACES = 18
+"""The most values of an answer that are damaged: each wrong value comes twice."""
 
 
 @promise("no secret is shown")
@@ -57,7 +63,7 @@ def keeps_secrets(trial: Trial) -> None:
             with trial.during(fault):
                 _one(trial, happens, name, call)
     for name, call in calls.items():
-        for number, fault in _damages(trial, call):
+        for number, fault in _damages(trial, call) if name in _DAMAGED else ():
             with trial.during(fault):
                 _one(trial, f"value {number} of the answer is damaged", name, call)
         with trial.unreachable() as away:
@@ -110,7 +116,7 @@ def _damages(trial: Trial, call: Call) -> Iterator[tuple[int, Fault]]:
     """Yield a fault for each value of each answer that a call gets."""
     counts = damages_within(trial, lambda: _said(partial(call, trial.gateway)))
     for request, most in enumerate(counts):
-        for number in one_for_each_place(most):
+        for number in itertools.islice(one_for_each_place(most), _PLACES):
             yield number, only(request, damaged(number))
 
 

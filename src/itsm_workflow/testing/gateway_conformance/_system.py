@@ -29,6 +29,9 @@ class TicketSystem(abc.ABC):
         secrets: The texts that must appear in no error, answer, preview, log line or printed line, such as a password
             of the gateway. They are also searched escaped, URL-quoted, in hexadecimal and in base64.
         missing: An id and number that no ticket has, in the form that the server's have.
+        page_size: The greatest number of tickets that the server lists on one page; 0 if it is not known. The check
+            files enough tickets for three pages, or 30.
+        batch: The number of tickets whose results the check asks for in one call.
     """
 
     url: str
@@ -37,6 +40,8 @@ class TicketSystem(abc.ABC):
     patience: float = 10.0
     secrets: Sequence[str] = ()
     missing: str = "999999999"
+    page_size: int = 0
+    batch: int = 250
 
     @abc.abstractmethod
     def gateway(self, url: str) -> TicketGateway:

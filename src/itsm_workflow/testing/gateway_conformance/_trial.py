@@ -13,7 +13,7 @@ import attrs
 
 from itsm_workflow.change import Attempt, Phase, Ticket
 from itsm_workflow.errors import GatewayError
-from itsm_workflow.gateway.checked import any_host, checked_answer, checked_snapshot
+from itsm_workflow.gateway.checked import any_host, checked_answer, checked_snapshot, wrong_identity
 from itsm_workflow.gateway.protocol import Created, CreateRequest, NotSent, Refused, SentTicket, Unknown
 from itsm_workflow.machine.evidence import Channel, TicketStatus
 from itsm_workflow.testing.gateway_conformance._faults import damages
@@ -35,7 +35,7 @@ T = TypeVar("T")
 CREDENTIAL = "credential-of-a-callback-0123456789"
 """The secret part of the callback's address. The check looks for it in errors, answers and log lines."""
 
-MANY = 30
+_MANY = 30
 """More tickets than many servers list on one page."""
 
 OTHER = "carol"
@@ -46,6 +46,10 @@ _SKEW = dt.timedelta(minutes=10)
 
 class BrokenPromise(AssertionError):
     """A gateway did not keep a promise of the port."""
+
+
+class UnusableIdentity(BrokenPromise):
+    """A create answered with an id or a number that the library does not store, so most promises cannot be tested."""
 
 
 class SkippedPromise(Exception):
@@ -135,27 +139,45 @@ class Trial:
     def file(self, request: CreateRequest | None = None) -> tuple[SentTicket, Ticket]:
         """File a ticket without a fault."""
         request = request or self.request()
-        answer = self.create(request)
+        raw = self._created(request, self.gateway, "Created")
+        wrong = wrong_identity(raw.id, raw.sn) if isinstance(raw, Created) else ""
+        if isinstance(raw, Created) and wrong:
+            raise UnusableIdentity(
+                f"create answered with the id {raw.id!r} and the number {raw.sn!r}, but {wrong}: let the gateway write "
+                "it in this form wherever it returns a ticket, and turn it back when it asks the server"
+            )
+        answer = checked_answer(raw, any_host)
         if not isinstance(answer, Created):
             raise BrokenPromise(f"create answered {type(answer).__name__} although nothing failed: {answer}")
         return sent(request), self.ticket(answer.id, answer.sn, answer.url)
 
-    def create(self, request: CreateRequest, gateway: TicketGateway | None = None) -> CreateAnswer:
-        """Create a ticket; report an exception, and an answer that the library cannot use."""
+    def create(
+        self, request: CreateRequest, gateway: TicketGateway | None = None, *, instead: str = "Unknown"
+    ) -> CreateAnswer:
+        """Create a ticket; report an exception, with what it must answer instead, and an answer of another type."""
+        return checked_answer(self._created(request, gateway or self.gateway, instead), any_host)
+
+    def _created(self, request: CreateRequest, gateway: TicketGateway, instead: str) -> CreateAnswer:
         try:
-            raw = (gateway or self.gateway).create(request)
+            raw = gateway.create(request)
         except Exception as error:
-            raise BrokenPromise(f"create raised {describe(error)}: it must answer Unknown instead") from error
+            raise BrokenPromise(f"create raised {describe(error)}: it must answer {instead}") from error
         demand(
             isinstance(raw, Created | NotSent | Refused | Unknown),
             f"create answered {type(raw).__name__}: it must answer Created, NotSent, Refused or Unknown",
         )
-        return checked_answer(raw, any_host)
+        return raw
 
     def ticket(self, ticket_id: str, sn: str, url: str = "") -> Ticket:
         """Return a ticket as a change would have stored it."""
         now = dt.datetime.now(dt.UTC)
         return Ticket(gateway=self.gateway.name, id=ticket_id, sn=sn, url=url, channel=Channel.ANSWER, recorded_at=now)
+
+    @property
+    def many(self) -> int:
+        """A number of tickets that the server does not list on one page; on three pages, if their size is known."""
+        size = self.system.page_size
+        return 2 * size + 1 if size else _MANY
 
     def missing(self) -> Ticket:
         """Return a ticket that the server does not have."""
