@@ -1,4 +1,4 @@
-"""The texts by which a secret can be read: as it is, and in the usual encodings."""
+"""The spellings of a secret: the text itself, and what the usual encodings make of it."""
 
 from __future__ import annotations
 

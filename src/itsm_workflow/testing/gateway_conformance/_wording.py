@@ -1,4 +1,4 @@
-"""What a gateway returned, in the few words that matter for a promise."""
+"""The words for what a gateway returned: the parts of it that matter for a promise."""
 
 from __future__ import annotations
 
