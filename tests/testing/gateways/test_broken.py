@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -1338,3 +1339,13 @@ def test_the_command_says_what_it_skipped(capsys: pytest.CaptureFixture[str]) ->
 def only_approvers() -> OnlyApprovers:
     """Return the system for the command."""
     return OnlyApprovers(TrackerGateway)
+
+
+def test_the_page_lists_each_promise_and_counts_the_gateways() -> None:
+    """The page about the port, and the last line of the check in the page about writing a gateway."""
+    docs = Path(__file__).parents[3] / "docs"
+    page = (docs / "reference/gateway.md").read_text("utf-8")
+    listed = page.partition("| promise |\n| --- |\n")[2].partition("\n\n")[0].splitlines()
+    assert listed == [f"| {promise} |" for promise in PROMISES]
+    assert f"A collection of {len(BROKEN)} broken gateways" in page
+    assert f"\n{len(PROMISES)} kept, 0 broken\n" in (docs / "how-to/write-a-gateway.md").read_text("utf-8")

@@ -30,7 +30,7 @@ def batches(trial: Trial) -> None:
     trial.system.reject(no.id, "bob")
     trial.gateway.withdraw(gone, operator="alice", reason="no longer needed")
     tickets = [waits, trial.missing(), yes, no, gone]
-    singly: dict[str, object] = {}
+    singly: dict[str, TicketResult] = {}
     for ticket in tickets:
         singly.update(checked_results(trial.gateway.results([ticket]), [ticket]))
     together = checked_results(trial.gateway.results(tickets), tickets)

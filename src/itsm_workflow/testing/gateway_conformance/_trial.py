@@ -78,8 +78,8 @@ class Trial:
         self._numbers = itertools.count(1)
 
     @contextlib.contextmanager
-    def during(self, fault: Fault) -> Iterator[None]:
-        """Let the proxy act by a fault on each request in the block; afterwards the gateway is a new one.
+    def during(self, fault: Fault | None) -> Iterator[None]:
+        """Let the proxy act by a fault, if any, on each request in the block; afterwards the gateway is a new one.
 
         A gateway may rest after several calls that were not answered.
         """
