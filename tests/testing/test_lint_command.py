@@ -109,6 +109,7 @@ def test_the_json_has_the_keys_that_are_documented(capsys: pytest.CaptureFixture
         (f"{HERE}:Deployed", "is a class that takes arguments; expected a WorkflowDefinition"),
         (f"{HERE}:DUE", "is a value of type dict; expected a WorkflowDefinition"),
         ("tests.testing.test_lint_command:slips", "cannot be loaded: TypeError: its own mistake"),
+        ("tests.support.exits:definition", "cannot be loaded: SystemExit: 0"),
         (f"{HERE}:roles", "returns a Roles; expected a WorkflowDefinition, a Workflow, or a function without"),
     ],
 )
@@ -117,6 +118,23 @@ def test_what_names_no_definition_is_wrong_usage(capsys: pytest.CaptureFixture[s
     code, out, err = run(capsys, name)
     assert (code, out) == (2, "")
     assert told in " ".join(err.split())
+
+
+def test_samples_that_exit_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command does not end with the exit code of the function."""
+    code, out, err = run(capsys, f"{HERE}:DEPLOYMENT", "--samples", "tests.support.exits:samples")
+    assert (code, out) == (2, "")
+    assert "--samples tests.support.exits:samples cannot be loaded: SystemExit" in " ".join(err.split())
+
+
+def test_a_workflow_whose_end_exits_does_not_end_the_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever calls sys.exit: the exit code says that the command has not finished."""
+    monkeypatch.setattr("itsm_workflow.cli.lint_graph.loaded_definition", lambda _path: sys.exit(0))
+    code, out, err = run(capsys, f"{HERE}:DEPLOYMENT")
+    assert (code, out) == (1, "")
+    assert "a function outside the library raised SystemExit(0), so the command did not finish" in err
 
 
 def slips() -> object:

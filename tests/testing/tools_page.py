@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tests.support import meanings, tries
+from tests.support import exits, meanings, tries, two_approvals
 from tests.support import workflows as zoo
 from tests.testing.lint_page import PAGE
 
@@ -51,11 +51,18 @@ FOUND: Mapping[Callable[[], WorkflowDefinition], tuple[str, ...]] = {
     zoo.with_a_waiting_state_that_is_always_due: (LINT,),
     zoo.with_a_due_time_without_a_zone: (LINT,),
     zoo.with_a_due_rule_that_goes_by_another_clock: (LINT,),
+    exits.with_a_guard_that_exits: (LINT, EXPLORE, SIMULATE, WALK),
+    exits.with_an_update_that_exits: (LINT, EXPLORE, SIMULATE, WALK),
+    exits.with_a_due_rule_that_exits: (LINT,),
     meanings.that_believes_every_ticket: (LINT, EXPLORE),
     meanings.that_does_too_much: (LINT, EXPLORE),
     meanings.that_orders_again: (LINT,),
     meanings.that_orders_before_the_approval: (LINT,),
     meanings.that_counts_failed_work: (LINT,),
+    two_approvals.that_orders_where_the_next_approval_begins: (LINT,),
+    two_approvals.that_deploys_in_an_emergency: (LINT,),
+    two_approvals.that_orders_what_was_refused: (LINT,),
+    two_approvals.that_executes_the_plan: (LINT,),
     meanings.that_is_wrong_for_certain_evidence: (LINT,),
     meanings.that_adds_a_key_for_each_report: (LINT,),
     meanings.that_fails_late_while_it_counts: (LINT,),

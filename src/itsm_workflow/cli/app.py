@@ -36,6 +36,7 @@ from itsm_workflow.cli.help import helped, language_of_help
 from itsm_workflow.cli.language import forget, language, speak, spoken, spoken_error
 from itsm_workflow.cli.operations import COMMANDS, commands_of
 from itsm_workflow.cli.output import clean, note
+from itsm_workflow.cli.storage_check import EndedBySignal
 from itsm_workflow.errors import InvalidForm, ItsmWorkflowError, TransitionRefused
 from itsm_workflow.text import describe
 
@@ -120,6 +121,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = Exit.FAILED
     except (click.Abort, KeyboardInterrupt):
         code = Exit.INTERRUPTED
+    except EndedBySignal:
+        raise
+    except SystemExit as error:  # of a host's function; its code, 0 by default, says nothing about the command
+        note(f"{NAME}: a function outside the library raised SystemExit({error.code!r}), so the command did not finish")
+        code = Exit.FAILED
     return int(code or 0)
 
 

@@ -19,6 +19,7 @@ from itsm_workflow.cli.hosts import advice_for, checked_set_up
 from itsm_workflow.cli.values import store_url
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import ItsmWorkflowError, StorageUnavailable
+from itsm_workflow.failures import failures_in_a_test
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.policy import Policy
 from itsm_workflow.runtime.journal import Journal
@@ -226,7 +227,7 @@ def imported(path: str, *kinds: type, label: str) -> Any:  # noqa: ANN401 - an i
         made = found if isinstance(found, kinds) or other else found()
     except ItsmWorkflowError:
         raise
-    except Exception as error:
+    except failures_in_a_test() as error:
         problem = " ".join(f"{type(error).__name__}: {error}".split())
         advice = advice_for(error)
         raise click.UsageError(f"{label} cannot be loaded: {problem}{f'; {advice}' if advice else ''}") from error

@@ -47,7 +47,7 @@ CHECKS: Mapping[str, str] = {
     "approval": "Only an approval of the change's own ticket, by the definition's rule, leads to the granted state.",
     "given_up": "A change leaves a ticket that may still be decided only where the library's own rows allow it.",
     "form": "The form stays as it was submitted.",
-    "early": "No effect is planned before the approval.",
+    "early": "No effect is planned before an approval: neither the first one, nor a later one of several.",
     "again": "One approval plans each effect once.",
     "failed": "Where the work after the approval can go different ways, not all of them grant.",
     "growth": "The data of a change does not grow each time a trigger is fired.",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from itsm_workflow.failures import failures_in_a_test
 from itsm_workflow.lint.domains import DECISIONS, LOOKS, CannotSampleError, fields_of, own_values
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.evidence import Snapshot
@@ -68,7 +69,7 @@ def samples(
     for values in (aimed, *_one_otherwise(domains), *looks, *_combinations(domains, most)):
         try:
             made.append(kind(**values))
-        except Exception as error:  # noqa: BLE001 - validators may refuse in any way
+        except failures_in_a_test() as error:  # validators may refuse in any way
             refused = f"{type(error).__name__}: {error}"
     if not made:
         raise CannotSampleError(f"its validators refuse every combination of its fields: {refused}")
@@ -197,7 +198,9 @@ class _Domains:
             return ()
         made = []
         for values in _combinations(_fields(kind, self, depth + 1), _PARTS):
-            with contextlib.suppress(ValueError, TypeError):  # the class's validator refuses this combination
+            with contextlib.suppress(
+                ValueError, TypeError, SystemExit
+            ):  # the class's validator refuses this combination
                 made.append(kind(**values))
         return made
 

@@ -189,7 +189,7 @@ def _without_approval(definition: WorkflowDefinition, state: enum.StrEnum) -> It
         if row.dest is state
         and source is not state
         and source in open_ways
-        and not _is_approval(definition, row, source)
+        and not is_approval(definition, row, source)
     ]
     yield (
         f"grants: state {state.value} can be reached without an approval, so it cannot grant: {', '.join(shortcuts)}. "
@@ -275,7 +275,7 @@ def _submits(row: Transition) -> bool:
     return row.update is submitted
 
 
-def _is_approval(definition: WorkflowDefinition, row: Transition, source: object, of: Roles | None = None) -> bool:
+def is_approval(definition: WorkflowDefinition, row: Transition, source: object, of: Roles | None = None) -> bool:
     """Return whether a row is one of the library's own, by which a ticket's approval grants the change."""
     roles = of or definition.rounds[-1]
     return (
@@ -313,7 +313,7 @@ def reached(
                 for row in moves(definition)
                 if row.dest is not None
                 and state in row.sources
-                and (approved or not _is_approval(definition, row, state, of))
+                and (approved or not is_approval(definition, row, state, of))
             ]
     return found
 

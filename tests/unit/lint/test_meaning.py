@@ -15,7 +15,7 @@ from itsm_workflow.lint.trials import Trials
 from itsm_workflow.lint.work import Work
 from itsm_workflow.machine.exemption import EXEMPTABLE, Exemption
 from tests.support import meanings as zoo
-from tests.support import tries
+from tests.support import tries, two_approvals
 from tests.support.linted import linted
 from tests.support.meanings import Stage, Verb
 from tests.unit.lint.test_stuck import situation
@@ -30,6 +30,14 @@ OF_THE_WORK = [
     (zoo.that_orders_again, {(ERROR, "again", "granted", ""), (DOUBT, "failed", "granted", "")}),
     (zoo.that_orders_before_the_approval, {(ERROR, "early", "filing", "")}),
     (zoo.that_counts_failed_work, {(DOUBT, "failed", "granted", "")}),
+    (
+        two_approvals.that_orders_where_the_next_approval_begins,
+        {(ERROR, "again", "quoted", ""), (DOUBT, "early", "quoted", "")},
+    ),
+    (two_approvals.that_deploys_in_an_emergency, {(ERROR, "early", "hotfixed", "")}),
+    (two_approvals.that_orders_what_was_refused, {(ERROR, "early", "refused", "")}),
+    (two_approvals.that_executes_the_plan, {(DOUBT, "early", "planned", "")}),
+    (two_approvals.that_prepares_what_was_planned, set()),
     (zoo.that_keeps_within_bounds, set()),
 ]
 OF_THE_TRIALS = [
@@ -104,7 +112,35 @@ def test_work_at_the_wrong_time_is_found(
     build: Callable[[], WorkflowDefinition], found: set[tuple[Severity, str, str, str]]
 ) -> None:
     """By the shape of the table, without a sample."""
-    assert found == places(Work(build()).findings())
+    definition = build()
+    assert found == places(sort_out(definition, Work(definition).findings())[0])
+
+
+def test_an_effect_before_a_later_approval_names_that_approval() -> None:
+    """With its states, since the other approvals were passed."""
+    (found,) = Work(two_approvals.that_executes_the_plan()).findings()
+    assert "before approval 2, which leads from order_waiting to ordered" in found.message
+
+
+def test_an_effect_that_the_library_plans_again_is_to_follow_the_approval() -> None:
+    """The author cannot let a row of the library lead elsewhere."""
+    again, _ = sorted(
+        Work(two_approvals.that_orders_where_the_next_approval_begins()).findings(), key=lambda one: one.check
+    )
+    assert again.message == (
+        "submit leads from quoted to filing_order and refuse back to it, so that quoted is entered again and plans "
+        "effect order once more for the same approval; refuse is the library's own: plan the effect after the "
+        "approval, in ordered"
+    )
+    resumed = {one.check: one.message for one in Work(zoo.order(effects={Stage.WAITING: ("order",)})).findings()}
+    assert "resume is the library's own: plan the effect after the approval, in granted" in resumed["again"]
+
+
+def test_an_effect_that_a_row_of_the_host_plans_again_needs_another_way_back() -> None:
+    """Which the host can choose."""
+    messages = {one.check: one.message for one in Work(zoo.that_orders_again()).findings()}
+    assert "retry back to it" in messages["again"]
+    assert messages["again"].endswith("let the way back lead to another state")
 
 
 @pytest.mark.long

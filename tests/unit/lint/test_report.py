@@ -10,6 +10,7 @@ from itsm_workflow.errors import DefinitionError
 from itsm_workflow.lint import CHECKS, Severity, lint, refused_report
 from itsm_workflow.lint.shape import shape_findings
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
+from tests.support import exits
 from tests.support import workflows as zoo
 from tests.support.linted import linted
 from tests.unit.lint.test_meaning import MEANT
@@ -84,6 +85,9 @@ ERRORS = [
     (zoo.with_a_waiting_state_that_is_always_due, "due", "waiting", "", "asked without end"),
     (zoo.with_a_due_time_without_a_zone, "due", "granted", "", "it must return None or an aware time"),
     (zoo.with_a_due_rule_that_goes_by_another_clock, "due", "granted", "", "returns different values"),
+    (exits.with_a_guard_that_exits, "guard", "granted", "deploy", "is_large raises SystemExit for Deployed("),
+    (exits.with_an_update_that_exits, "update", "granted", "deploy", "noted raises SystemExit: it failed for"),
+    (exits.with_a_due_rule_that_exits, "due", "granted", "", "raises SystemExit: 3"),
 ]
 DOUBTS = [
     (zoo.with_a_guard_that_never_holds, "passed", "granted", "deploy", "deploy never leads from granted to live"),

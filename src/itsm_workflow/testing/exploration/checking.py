@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.failures import failures_in_a_test
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import FactMissingError, WorkflowDefinition
 from itsm_workflow.runtime.arguments import check_seconds, check_whole
+from itsm_workflow.testing.exits import ExitError, without_exits
 from itsm_workflow.testing.exploration.acts import Act
 from itsm_workflow.testing.exploration.world import Bounds
 
@@ -104,14 +106,17 @@ def checked_acts(
 
 
 def with_checked_guards(definition: WorkflowDefinition, reached: Reached) -> WorkflowDefinition:
-    """Return the workflow with a check of each guard that is not the library's own: it must return None or a reason."""
+    """Return the workflow with a check of each function that is not the library's own.
+
+    A guard must return None or a reason, and no function may exit, which would end the walk without a result.
+    """
     rows = tuple(
         row
         if row.guard in _SHIPPED or row.trigger.value in _LIBRARY
         else attrs.evolve(row, guard=_checked(row, reached))
         for row in definition.transitions
     )
-    return definition if rows == definition.transitions else attrs.evolve(definition, transitions=rows)
+    return without_exits(definition if rows == definition.transitions else attrs.evolve(definition, transitions=rows))
 
 
 def problem_of(promise: object, found: object) -> str | None:
@@ -141,8 +146,10 @@ def _checked(row: Transition, reached: Reached) -> Callable[[Facts], str | None]
             reason = row.guard(facts)
         except FactMissingError:
             raise
-        except Exception as error:
+        except failures_in_a_test() as error:
             error.add_note(f"raised by {where}: a guard must return None or a reason, and must not raise")
+            if isinstance(error, SystemExit):
+                raise ExitError(where, error) from error
             raise
         if reason is not None and not isinstance(reason, str):
             raise TypeError(f"{where} returned {reason!r}: it must return None, or a reason")

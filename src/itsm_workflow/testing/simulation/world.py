@@ -17,6 +17,7 @@ from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.effects import Effect
 from itsm_workflow.storage import paging
 from itsm_workflow.storage.protocol import Order, Query
+from itsm_workflow.testing.exits import without_exits
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow.testing.simulation.faults import Failure, Struck
 from itsm_workflow.testing.simulation.host import OPERATOR
@@ -192,7 +193,7 @@ class World:
         return host.workflow(
             storage=ProcessStorage(self.store, life, self._committed),
             gateway=gateway if host.gateway is None else host.gateway(gateway),
-            definition=host.definition,
+            definition=without_exits(host.definition),
             effects=effects,
             policy=host.policy,
             after_callback=after,

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.deferred import check_done
 from itsm_workflow.errors import DefinitionError, InvalidForm, TransitionRefused
+from itsm_workflow.failures import failures_in_a_test
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.engine import fire
 from itsm_workflow.runtime.effects import Effect
@@ -24,6 +25,7 @@ from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.storage.registry import open_storage
 from itsm_workflow.testing import strategies as its
 from itsm_workflow.testing.default_effects import default_effects
+from itsm_workflow.testing.exits import ExitError, without_exits
 from itsm_workflow.testing.gateway_faults import GatewayFaults
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow.testing.manual_clock import ManualClock
@@ -140,7 +142,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self.workflow: Workflow = Workflow(
             storage=self._storage,
             gateway=self.gateway,
-            definition=self.definition,
+            definition=without_exits(self.definition),
             effects=effects,
             policy=self.policy,
             after_callback="inline",
@@ -355,9 +357,12 @@ class WorkflowMachine(RuleBasedStateMachine):
             assert letters == repr(change), f"{trigger} was refused, but modified the change that was passed to it"
         except DefinitionError:
             raise
-        except Exception as error:
-            error.add_note(f"raised by a guard or an update of trigger {trigger} in {change.state}: it must not raise")
-            raise
+        except failures_in_a_test() as error:
+            where = f"a guard or an update of trigger {trigger} in {change.state}"
+            error.add_note(f"raised by {where}: it must not raise")
+            if not isinstance(error, SystemExit):
+                raise
+            raise ExitError(where, error) from error
         # Includes the library's triggers, which `Workflow.fire` rejects: the table has to withstand any trigger.
         self._let(lambda: self.workflow._fire(self.change_id, trigger, evidence, actor="carol"))  # noqa: SLF001
 
