@@ -18,7 +18,7 @@ _MADE: dict[str, tuple[WorkflowDefinition, LintReport]] = {}
 _LINT = lint  # a test may put `linted` in its place
 
 
-def linted(definition: WorkflowDefinition, *, samples: tuple[object, ...] = ()) -> LintReport:
+def linted(definition: WorkflowDefinition, *, samples: tuple[object, ...] = (), **_limits: object) -> LintReport:
     """Return the report of `lint`; definitions of the same parts with the same samples share one."""
     key = repr((_parts(definition), samples))
     if key not in _MADE:

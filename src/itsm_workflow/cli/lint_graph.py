@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import TYPE_CHECKING
 
 import rich_click as click
+from rich.console import Console
+from rich.markup import escape
 
 from itsm_workflow.cli.definitions import loaded_definition
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, data, table
 from itsm_workflow.cli.places import existing_store, imported
 from itsm_workflow.cli.show import json_option
-from itsm_workflow.cli.values import store_url
+from itsm_workflow.cli.values import Seconds, store_url
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.runtime.json_views import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from itsm_workflow.lint import LintReport, Stranded
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.secrets import SecretURL
@@ -36,9 +42,10 @@ _REFUSED = "."
     help="Evidence to try as well: a list, or a function that returns one.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 on doubts as well as on errors.")
+@click.option("--seconds", type=Seconds(0), default=60, show_default=True, help="The longest run time on one core.")
 @json_option
 def lint_graph(
-    definition: str | None, against: SecretURL | None, path: str | None, *, strict: bool, in_json: bool
+    definition: str | None, against: SecretURL | None, path: str | None, seconds: float, *, strict: bool, in_json: bool
 ) -> Exit:
     """Check a workflow's definition: its graph, its guards on sampled evidence, its due rules, the changes in a store.
 
@@ -53,7 +60,9 @@ def lint_graph(
     except DefinitionError as refusal:
         report = refused_report(refusal)
     else:
-        report = lint(checked, samples=() if path is None else _samples(checked, path))
+        given = () if path is None else _samples(checked, path)
+        with _progress() as progress:
+            report = lint(checked, samples=given, seconds=seconds, progress=progress, interrupt=True)
         if against is not None:
             with existing_store(against) as storage:
                 stuck = list(stranded(checked, storage, SystemClock().now()))
@@ -63,6 +72,16 @@ def lint_graph(
         _print(report, stuck)
     wrong = report.findings if strict else report.errors
     return Exit.FAILED if wrong or stuck else Exit.DONE
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str], object] | None]:
+    """Show the function that is tried on standard error while it is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with Console(stderr=True).status("trying") as status:
+        yield lambda place: status.update(escape(f"trying {place}"))
 
 
 def _samples(definition: WorkflowDefinition, path: str) -> tuple[object, ...]:

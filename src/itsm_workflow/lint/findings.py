@@ -60,6 +60,7 @@ CHECKS: Mapping[str, str] = {
     "reached": "Some sample reaches every state.",
     "passed": "Some sample passes every row, in each of its states.",
     "sampled": "Samples can be made of every type of evidence.",
+    "time": "The trials end within their time.",
     "exempted": "Every exemption has a finding.",
 }
 """The checks by name, each with the rule that it enforces."""

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import attrs
 
 from itsm_workflow.lint.due import due_findings
 from itsm_workflow.lint.exempted import sort_out
-from itsm_workflow.lint.findings import Severity, error
+from itsm_workflow.lint.findings import Severity, doubt, error
 from itsm_workflow.lint.shape import lead, shape_findings
 from itsm_workflow.lint.stuck import stuck_findings
+from itsm_workflow.lint.time_budget import OutOfTime, TimeBudget, interrupting
 from itsm_workflow.lint.trials import Trials
 from itsm_workflow.lint.work import Work
 from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from itsm_workflow.errors import DefinitionError
     from itsm_workflow.lint.exempted import Exempted
     from itsm_workflow.lint.findings import LintFinding
     from itsm_workflow.machine.definition import WorkflowDefinition
+
+_NAMED = 10
 
 REFUSED = ""
 """The value in the table where a trigger has no row, so that it is refused."""
@@ -56,27 +60,42 @@ class LintReport:
         return tuple(one for one in self.findings if one.severity is Severity.ERROR)
 
 
-def lint(definition: WorkflowDefinition, *, samples: Iterable[object] = ()) -> LintReport:
+def lint(
+    definition: WorkflowDefinition,
+    *,
+    samples: Iterable[object] = (),
+    seconds: float | None = None,
+    progress: Callable[[str], object] | None = None,
+    interrupt: bool = False,
+) -> LintReport:
     """Check the shape of a definition that could be built, and try it on sampled evidence.
 
     Args:
         definition: The definition.
         samples: Further evidence to try in every state, for guards that pass only values which no sample has.
+        seconds: The longest processor time; unlimited by default. It is compared between the calls of guards and
+            updates. A report whose time was used up has a finding ``time``, which names what was not tried.
+        progress: Called with the name of each function of the host before it is called.
+        interrupt: Whether to interrupt a function that does not return within the time, by the signal SIGPROF. It works
+            in the main thread alone.
 
     Raises:
         TypeError: A sample is not evidence of the definition's triggers.
     """
-    work = Work(definition)
-    trials = Trials(definition, work, checked_samples(definition, samples))
-    trials.run()
-    stuck = tuple(stuck_findings(definition, trials))  # it may note what is wrong with a guard
-    found = [
-        *shape_findings(definition),
-        *work.findings(),
-        *trials.findings(),
-        *stuck,
-        *due_findings(definition, trials.situations),
-    ]
+    work, budget = Work(definition), TimeBudget(seconds, progress)
+    trials = Trials(definition, work, checked_samples(definition, samples), budget=budget)
+    late: list[LintFinding] = []
+    try:
+        with interrupting(seconds) if interrupt and seconds else contextlib.nullcontext():
+            trials.run()
+            late += stuck_findings(definition, trials)  # it may note what is wrong with a guard
+            late += due_findings(definition, trials.situations)
+    except OutOfTime:
+        late.append(doubt("time", f"{_ended(budget)}; {_untried(trials)}"))
+    tried = trials.findings()
+    if late and late[-1].check == "time":
+        tried = (one for one in tried if one.check not in {"reached", "passed"})  # nothing was proved of them
+    found = [*shape_findings(definition), *work.findings(), *tried, *late]
     remaining, exempted = sort_out(definition, dict.fromkeys(found))
     return LintReport(
         workflow=definition.name,
@@ -87,6 +106,27 @@ def lint(definition: WorkflowDefinition, *, samples: Iterable[object] = ()) -> L
         tried=trials.tried,
         exempted=exempted,
     )
+
+
+def _ended(budget: TimeBudget) -> str:
+    given = "" if budget.seconds is None else f" of {budget.seconds:g} seconds"
+    return f"the time{given} ended at {budget.place}"
+
+
+def _untried(trials: Trials) -> str:
+    """Return what a report whose time was used up did not try."""
+    left = dict.fromkeys(
+        " ".join(filter(None, (one.trigger, "in", one.state))) for one in trials.findings() if one.check == "passed"
+    )
+    missing = [one.state for one in trials.findings() if one.check == "reached"]
+    parts = [f"states not reached: {_few(missing)}"] if missing else []
+    parts += [f"rows that no sample passed so far: {_few(list(left))}"] if left else []
+    return "; ".join([*parts, "the due rules, and what may be stuck, were not tried; give it more seconds"])
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def checked_samples(definition: WorkflowDefinition, samples: Iterable[object]) -> tuple[object, ...]:

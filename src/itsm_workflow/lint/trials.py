@@ -19,6 +19,7 @@ from itsm_workflow.lint.samples import constants_of
 from itsm_workflow.lint.sampling import Sampler, WatchedFacts
 from itsm_workflow.lint.shape import lead
 from itsm_workflow.lint.sorts import Sorts, features
+from itsm_workflow.lint.time_budget import TimeBudget
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.definition import FactMissingError
 from itsm_workflow.machine.engine import fire, open_change
@@ -72,14 +73,23 @@ class Trials:
         definition: The definition.
         work: The checks of its effects.
         given: Evidence to try in every situation, before what is sampled.
+        budget: The longest time; unlimited by default.
 
     Attributes:
         situations: The sorts of changes that were met, by state.
         tried: The number of calls of guards.
     """
 
-    def __init__(self, definition: WorkflowDefinition, work: Work, given: Sequence[object] = ()) -> None:
+    def __init__(
+        self,
+        definition: WorkflowDefinition,
+        work: Work,
+        given: Sequence[object] = (),
+        *,
+        budget: TimeBudget | None = None,
+    ) -> None:
         self._work = work
+        self._budget = budget or TimeBudget()
         self._sampler = Sampler(given)
         self._meaning = Meaning(definition)
         self.situations: dict[str, list[Situation]] = {state.value: [] for state in definition.states}
@@ -216,6 +226,7 @@ class Trials:
         if not isinstance(facts.evidence, row.evidence_types):
             return False
         self.tried += 1
+        self._budget.at(f"guard {_name(row.guard)} of {row.trigger.value} in {facts.change.state}")
         answer = self._answer(row, facts)
         if answer is None:
             return True
@@ -281,6 +292,7 @@ class Trials:
     def _updates(self, row: Transition, facts: Facts) -> bool:
         """Return whether the row's update obeys the rules, and note the finding if it does not."""
         name = _name(row.update)
+        self._budget.at(f"update {name} of {row.trigger.value} in {facts.change.state}")
         try:
             one, other = _result_of(row.update, facts), row.update(facts)
         except failures_in_a_test() as raised:  # a host's update may fail in any way
