@@ -155,6 +155,11 @@ def keyed_by_day(facts: Facts) -> ChangeRequest:
     return _with_key(facts, facts.now.date().isoformat())
 
 
+def keyed_by_person(facts: Facts) -> ChangeRequest:
+    """Add a key for each person, or each job of a pipeline, that fires the trigger."""
+    return _with_key(facts, f"by-{facts.actor}")
+
+
 def keyed_by_each_host(facts: Facts) -> ChangeRequest:
     """Add a key for each host of a list."""
     hosts = facts.expect(Hosts).hosts
@@ -310,13 +315,14 @@ def that_is_wrong_for_certain_evidence() -> WorkflowDefinition:
 
 
 def that_adds_a_key_for_each_report() -> WorkflowDefinition:
-    """A dictionary gets one more key for each number, time, day or host of a list."""
+    """A dictionary gets one more key for each number, time, day, person or host of a list."""
     built, spread = {"evidence": Build}, {"evidence": Hosts}
     return order(
         row(Verb.NOTE, Stage.GRANTED, None, update=keyed_by_number, **built),
         row(Verb.COUNT, Stage.GRANTED, None, update=keyed_by_end, **built),
         row(Verb.CHECK, Stage.GRANTED, None, update=keyed_by_day, **built),
         row(Verb.SPREAD, Stage.GRANTED, None, update=keyed_by_each_host, **spread),
+        row(Verb.TELL, Stage.GRANTED, None, update=keyed_by_person),
     )
 
 

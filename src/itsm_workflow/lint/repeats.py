@@ -82,7 +82,7 @@ def _sizes(
         facts: The facts of the first firing.
         numbers: The numbers of the firings.
         thorough: Whether to go on also if the data does not grow at first.
-        alike: Whether the firings differ in the texts of the evidence alone, and not in its other values and the time.
+        alike: Whether the firings differ in the texts of the evidence alone, not in its other values, time and actor.
     """
     sizes, planned = dict[int, int](), list[str]()
     change, before = facts.change, -1
@@ -124,14 +124,15 @@ def _more_than_alone(row: Transition, facts: Facts, number: int, sizes: Mapping[
 def _repeated(
     row: Transition, facts: Facts, change: ChangeRequest, number: int, *, alike: bool
 ) -> ChangeRequest | None:
-    """Return the change after one more firing, with other values in the evidence if the guard allows them.
+    """Return the change after one more firing, with other evidence and another actor if the guard allows them.
 
     None if the guard refuses, or if its guard or update fails, which another check reports.
     """
     other = _numbered(facts.evidence, number, alike=alike)
     moments = (facts.now,) if alike else (facts.now + number * _DAY, facts.now)
-    for evidence, now in itertools.product((other, facts.evidence), moments):
-        again = attrs.evolve(facts, change=change, evidence=evidence, now=now, seq=facts.seq + number)
+    actors = (facts.actor,) if alike else (f"{facts.actor} {number}", facts.actor)
+    for evidence, now, actor in itertools.product((other, facts.evidence), moments, actors):
+        again = attrs.evolve(facts, change=change, evidence=evidence, now=now, actor=actor, seq=facts.seq + number)
         try:
             after: object = row.update(again) if row.guard(again) is None else None
         except FactMissingError:

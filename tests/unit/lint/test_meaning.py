@@ -87,6 +87,7 @@ OF_THE_TRIALS = [
             (ERROR, "growth", "granted", "count"),
             (ERROR, "growth", "granted", "check"),
             (ERROR, "growth", "granted", "spread"),
+            (ERROR, "growth", "granted", "tell"),
         },
     ),
     (zoo.that_keeps_within_bounds, set()),

@@ -210,3 +210,16 @@ def test_a_definition_whose_data_grows_is_checked_with_few_calls() -> None:
     )
     assert [(one.check, one.trigger) for one in lint(definition).findings] == [("growth", "note"), ("growth", "count")]
     assert note.times + count.times < 40 * TIMES
+
+
+def test_a_key_for_each_person_grows() -> None:
+    """The actor may be the number of a job."""
+    assert any("the data grows" in one for one in messages(Part(name="x"), update=zoo.keyed_by_person))
+
+
+def test_a_guard_that_asks_for_one_person_bounds_the_keys() -> None:
+    """Other persons are refused, and the same one adds nothing more."""
+    only = messages(
+        Part(name="x"), update=zoo.keyed_by_person, guard=lambda facts: None if facts.actor == "alice" else "not alice"
+    )
+    assert only == []
