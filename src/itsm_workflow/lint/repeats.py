@@ -28,7 +28,10 @@ TIMES = 300
 
 _THIRDS = (TIMES // 3, 2 * TIMES // 3, TIMES - 1)
 _FEW = 4
-_MEASURED = (*range(_FEW + 1), 9, 19, 49, *_THIRDS)
+MANY = 3000
+"""The number of repetitions of an update that seems to grow: a log of the newest 1000 values has an end."""
+
+_MEASURED = (*range(_FEW + 1), 9, 19, 49, *_THIRDS, 2 * MANY // 3)
 """The numbers of the firings after which the size of the data is measured, which takes longer the larger it is."""
 
 _DAY = dt.timedelta(days=1)
@@ -60,11 +63,11 @@ def repeat_findings(
         yield error("again", message, state=state, trigger=trigger)
     if known:
         return
-    is_growing = _grows(sizes)
+    is_growing = alike = _grows(sizes)
     if not is_growing:
         sizes, _ = _sizes(row, facts, numbers, thorough=thorough, alike=False)
         is_growing = _grows(sizes) and _more_than_alone(row, facts, numbers[-1], sizes) >= TIMES
-    if is_growing:
+    if is_growing and not _has_an_end(row, facts, alike=alike):
         message = (
             f"the data grows each time {trigger} is fired in {state}, up to the largest size that can be stored: "
             f"{sizes[TIMES - 1]:,} characters after {TIMES} times; keep only the newest values and keys, or a count"
@@ -113,6 +116,14 @@ def _grows(sizes: Mapping[int, int]) -> bool:
     return len(measured) == len(_THIRDS) and all(
         two - one >= TIMES // 3 - 1 for one, two in itertools.pairwise(measured)
     )
+
+
+def _has_an_end(row: Transition, facts: Facts, *, alike: bool) -> bool:
+    """Return whether data that seems to grow stops after more repetitions."""
+    sizes, _ = _sizes(row, facts, range(MANY), thorough=True, alike=alike)
+    measured = [sizes[number] for number in (2 * MANY // 3, MANY - 1) if number in sizes]
+    is_refused = len(measured) < 2  # noqa: PLR2004 - the guard, or a value that cannot be stored, ended the repetitions
+    return is_refused or measured[1] - measured[0] < MANY // 3 - 1
 
 
 def _more_than_alone(row: Transition, facts: Facts, number: int, sizes: Mapping[int, int]) -> int:

@@ -223,3 +223,25 @@ def test_a_guard_that_asks_for_one_person_bounds_the_keys() -> None:
         Part(name="x"), update=zoo.keyed_by_person, guard=lambda facts: None if facts.actor == "alice" else "not alice"
     )
     assert only == []
+
+
+def test_a_log_of_the_newest_thousand_has_an_end() -> None:
+    """Which a few hundred repetitions do not reach."""
+
+    def logged(facts: Facts) -> ChangeRequest:
+        log: Any = facts.change.data.get("log", [])
+        return attrs.evolve(facts.change, data={"log": [*log, facts.expect(Part).name][-1000:]})
+
+    assert messages(Part(name="x"), update=logged) == []
+
+
+def test_a_guard_that_refuses_the_thousandth_report_bounds_the_data() -> None:
+    """It counts what is stored."""
+
+    def has_room(facts: Facts) -> str | None:
+        return None if len(facts.change.data) < 1000 else "it has enough"
+
+    def named(facts: Facts) -> ChangeRequest:
+        return with_key(facts, facts.expect(Part).name)
+
+    assert messages(Part(name="x"), update=named, guard=has_room) == []
