@@ -93,7 +93,9 @@ def _names(definition: WorkflowDefinition) -> Iterator[str]:
     named += [("trigger", row.trigger.value) for row in definition.transitions]
     for kind, name in dict.fromkeys(named):
         if not _NAME.fullmatch(name):
-            yield f"{kind} {name!r}: a name must be lower_snake"
+            proposed = re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).strip("_").lower()
+            advice = f", such as {proposed!r}" if _NAME.fullmatch(proposed) else ""
+            yield f"{kind} {name!r}: a name must be lower_snake{advice}"
 
 
 def _unknown_states(definition: WorkflowDefinition) -> Iterator[str]:

@@ -279,10 +279,23 @@ def test_two_evidence_types_of_one_name_are_named() -> None:
     assert found == ("two evidence types are named Decision; stored entries could not be distinguished by type",)
 
 
-@pytest.mark.parametrize("name", ["", "Small", "small-one", "1small", "small one", "klein\n", "größe"])
-def test_a_name_that_is_not_lower_snake_is_named(name: str) -> None:
-    """Names are stored, put into URLs and drawn in graphs."""
-    assert (f"workflow {name!r}: a name must be lower_snake",) == problems(name=name)
+@pytest.mark.parametrize(
+    ("name", "proposed"),
+    [
+        ("", ""),
+        ("Small", "small"),
+        ("small-one", "small_one"),
+        ("SmallOne", "small_one"),
+        ("1small", ""),
+        ("small one", "small_one"),
+        ("klein\n", "klein"),
+        ("größe", ""),
+    ],
+)
+def test_a_name_that_is_not_lower_snake_is_named(name: str, proposed: str) -> None:
+    """Names are stored, put into URLs and drawn in graphs. The name in that form is proposed, if it has one."""
+    advice = f", such as {proposed!r}" if proposed else ""
+    assert (f"workflow {name!r}: a name must be lower_snake{advice}",) == problems(name=name)
 
 
 def test_names_of_states_and_triggers_count_as_well() -> None:
@@ -292,8 +305,8 @@ def test_names_of_states_and_triggers_count_as_well() -> None:
         move(Word.SHOUT, Step.LOST, None, guard=holds_never),
     )
 
-    assert problems(*rows) == ("trigger 'SHOUT': a name must be lower_snake",)
-    assert "state 'Bad State': a name must be lower_snake" in problems(states=Spaced)
+    assert problems(*rows) == ("trigger 'SHOUT': a name must be lower_snake, such as 'shout'",)
+    assert "state 'Bad State': a name must be lower_snake, such as 'bad_state'" in problems(states=Spaced)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +364,7 @@ def test_everything_wrong_is_told_at_once() -> None:
     found = problems(name="Bad", transitions=without(Word.DENY), due={})
 
     assert (
-        "workflow 'Bad': a name must be lower_snake",
+        "workflow 'Bad': a name must be lower_snake, such as 'bad'",
         "state denied is unreachable from new",
         *(f"state {state} is not final and has no due rule, so no worker would ever look at it" for state in WAITS),
     ) == found
