@@ -78,3 +78,13 @@ def test_a_ticket_system_in_memory_names_a_wrong_argument(argument: str, value: 
     given: dict[str, Any] = {"clock": ManualClock(NOON), argument: value}
     with pytest.raises(TypeError, match=rf"^MemorySandbox\({argument}=\.\.\.\) {message}$"):
         MemorySandbox(**given)
+
+
+def test_the_time_may_advance_by_a_timedelta() -> None:
+    """As the waits of a policy are written."""
+    clock = ManualClock()
+    before = clock.now()
+    clock.advance(dt.timedelta(minutes=10))
+    assert (clock.elapsed(), clock.now() - before >= dt.timedelta(minutes=10)) == (600, True)
+    with pytest.raises(ValueError, match="must not be negative"):
+        clock.advance(dt.timedelta(seconds=-1))

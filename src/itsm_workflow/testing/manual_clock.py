@@ -48,13 +48,15 @@ class ManualClock:
         """Return the id of the only boot, and the microseconds by which the clock was advanced."""
         return "manual", round(self.elapsed() * 1_000_000)
 
-    def advance(self, seconds: float) -> None:
-        """Advance the wall clock and the elapsed time.
+    def advance(self, seconds: float | dt.timedelta) -> None:
+        """Advance the wall clock and the elapsed time, by seconds or by a `datetime.timedelta`.
 
         Raises:
-            TypeError: The seconds are not a number.
+            TypeError: The seconds are neither a number nor a timedelta.
             ValueError: The seconds are negative; use `set_wall` to turn the wall clock back.
         """
+        if isinstance(seconds, dt.timedelta):
+            seconds = seconds.total_seconds()
         if not isinstance(seconds, int | float):
             raise TypeError(f"seconds: must be a number, such as 600, not {seconds!r}")
         if seconds < 0:
