@@ -10,7 +10,7 @@ import attrs
 from itsm_workflow import Exemption, Roles, Transition, approval_workflow
 
 if TYPE_CHECKING:
-    from itsm_workflow import WorkflowDefinition
+    from itsm_workflow import ChangeRequest, Facts, WorkflowDefinition
 
 
 class Stage(enum.StrEnum):
@@ -100,6 +100,18 @@ def that_orders_what_was_refused() -> WorkflowDefinition:
 def that_executes_the_plan() -> WorkflowDefinition:
     """The first of two approvals starts what needs the second."""
     return with_effects(PLANNED=("execute",))
+
+
+def that_counts_in_a_state_without_an_exit() -> WorkflowDefinition:
+    """The row out of a state in which facts are added is forgotten, so the state is final."""
+    counting = Transition(trigger=Verb.QUOTE, sources=(Stage.HOTFIXED,), dest=None, evidence=Reported, update=counted)
+    definition = with_effects()
+    return attrs.evolve(definition, transitions=(*definition.transitions, counting))
+
+
+def counted(facts: Facts) -> ChangeRequest:
+    """Store the step."""
+    return attrs.evolve(facts.change, data={"step": facts.expect(Reported).step})
 
 
 def that_prepares_what_was_planned() -> WorkflowDefinition:

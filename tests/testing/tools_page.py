@@ -60,6 +60,7 @@ FOUND: Mapping[Callable[[], WorkflowDefinition], tuple[str, ...]] = {
     meanings.that_orders_before_the_approval: (LINT,),
     meanings.that_counts_failed_work: (LINT,),
     two_approvals.that_orders_where_the_next_approval_begins: (LINT,),
+    two_approvals.that_counts_in_a_state_without_an_exit: (LINT,),
     two_approvals.that_deploys_in_an_emergency: (LINT,),
     two_approvals.that_orders_what_was_refused: (LINT,),
     two_approvals.that_executes_the_plan: (LINT,),

@@ -52,6 +52,7 @@ CHECKS: Mapping[str, str] = {
     "failed": "Where the work after the approval can go different ways, not all of them grant.",
     "growth": "The data of a change does not grow each time a trigger is fired.",
     "trap": "Every state leads to a final state.",
+    "ended": "No trigger of the host adds facts in a final state.",
     "stuck": "A row moves every change of a state if rows move some, or a person is asked for.",
     "overlap": "No sample passes the guards of two rows of one state and trigger.",
     "guard": "A guard returns None or a reason, always the same for the same facts, and never raises.",

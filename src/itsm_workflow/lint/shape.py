@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from itsm_workflow.lint.findings import error
+from itsm_workflow.lint.findings import doubt, error
 from itsm_workflow.machine.analysis import PARTS, moves
 from itsm_workflow.machine.approval import Trigger, approval_table
 
@@ -24,6 +24,7 @@ def shape_findings(definition: WorkflowDefinition) -> Iterator[LintFinding]:
     yield from _roles(definition)
     yield from _undeclared(definition)
     yield from _traps(definition)
+    yield from _silent_ends(definition)
     yield from _library(definition)
 
 
@@ -78,6 +79,19 @@ def _traps(definition: WorkflowDefinition) -> Iterator[LintFinding]:
     for state in definition.states:
         if not definition.final & reachable(definition, state.value):
             yield error("trap", f"no final state can be reached from {state}, so its changes never end", state=state)
+
+
+def _silent_ends(definition: WorkflowDefinition) -> Iterator[LintFinding]:
+    """Yield a doubt for each final state in which a row of the host goes on to add facts."""
+    for row in definition.transitions:
+        if row.dest is None and not isinstance(row.trigger, Trigger):
+            for state in row.sources:
+                if state in definition.final:
+                    message = (
+                        f"{row.trigger.value} adds facts in {state}, which is final, since no row leads out of it; add "
+                        "the row that ends the work there, or exempt the state with the reason"
+                    )
+                    yield doubt("ended", message, state=state.value, trigger=row.trigger.value)
 
 
 def _library(definition: WorkflowDefinition) -> Iterator[LintFinding]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.machine.definition import WorkflowDefinition
 
-EXEMPTABLE = ("again", "early", "failed", "given_up", "growth", "stuck")
+EXEMPTABLE = ("again", "early", "ended", "failed", "given_up", "growth", "stuck")
 """The checks of the linter that a workflow may be exempt from; every other check holds for each workflow."""
 
 
@@ -26,7 +26,7 @@ class Exemption:
     reported.
 
     Attributes:
-        check: The name of the rule: ``again``, ``early``, ``failed``, ``given_up``, ``growth`` or ``stuck``.
+        check: The name of the rule: ``again``, ``early``, ``ended``, ``failed``, ``given_up``, ``growth`` or ``stuck``.
         state: The state of the finding.
         reason: Why the workflow is right all the same.
         trigger: The trigger of the finding; by default any.

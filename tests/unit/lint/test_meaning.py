@@ -76,6 +76,7 @@ OF_THE_TRIALS = [
         {(ERROR, "guard", "filing", "count"), (ERROR, "guard", "granted", "check")},
     ),
     (tries.that_uses_up_its_tries, {(DOUBT, "stuck", "granted", ""), (DOUBT, "stuck", "failed", "")}),
+    (two_approvals.that_counts_in_a_state_without_an_exit, {(DOUBT, "ended", "hotfixed", "quote")}),
     (tries.that_ends_after_its_tries, set()),
     (tries.that_another_person_ends_after_its_tries, set()),
     (tries.that_needs_a_higher_number_each_time, set()),
