@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING
 
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.testing.gateway_faults import GatewayFaults
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.support.world import World
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 
 class TurnedClock(ManualClock):
@@ -18,7 +22,7 @@ class TurnedClock(ManualClock):
         super().__init__()
         self.server = ManualClock()
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | dt.timedelta) -> None:
         """Advance both clocks."""
         super().advance(seconds)
         self.server.advance(seconds)
