@@ -138,9 +138,9 @@ def broken_source(machine: type[WorkflowMachine]) -> str:
 
 def test_a_way_out_of_an_end_is_found() -> None:
     """Granted was made final after the table was checked."""
-    definition = zoo.deployment()
-    object.__setattr__(definition, "final", frozenset({Stage.GRANTED, Stage.LIVE, Stage.REFUSED}))
-    told = broken(WorkflowMachine.for_definition(definition))
+    machine = WorkflowMachine.for_definition(zoo.deployment())
+    object.__setattr__(machine.definition, "final", frozenset({Stage.GRANTED, Stage.LIVE, Stage.REFUSED}))
+    told = broken(machine)
     assert "deploy led from granted, which is final, to live" in told
 
 

@@ -105,6 +105,9 @@ PHRASES: Mapping[str, str] = {
         "未送达的回调 {undelivered}；用时 {seconds} 秒"
     ),
     "the pass ended before it had settled every due change: {reason}": "对账在核对完所有到期变更之前结束：{reason}",
+    "a function outside the library raised SystemExit({code}), so the command did not finish": (
+        "库以外的函数抛出 SystemExit({code})，命令没有完成"
+    ),
     "the limit was reached": "已达到 --limit 的数量",
     "its time was used up": "已用完 --seconds 的时间",
     "this pass settled only changes of {workflow}, but the store also holds changes of {others} that have long been "

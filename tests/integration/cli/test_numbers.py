@@ -36,7 +36,7 @@ def test_every_number_has_two_bounds() -> None:
         assert math.isfinite(kind.min or 0), name
         assert kind.max is not None, name
         assert math.isfinite(kind.max), name
-    assert len(numbers) == 21
+    assert len(numbers) == 22
 
 
 @pytest.mark.parametrize(

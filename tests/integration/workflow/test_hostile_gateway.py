@@ -177,5 +177,5 @@ def test_a_recorded_ticket_is_checked_as_well(stage: Stage) -> None:
     stage.alter("create", "find_by_key", "find_by_sn", id="-5")
     change = stage.workflow.apply(subject=SUBJECT, **asked())
 
-    with pytest.raises(GatewayError, match="its id is not a positive number"):
+    with pytest.raises(GatewayError, match="its id is not 1 to 64 of the letters"):
         stage.workflow.record_ticket(change.id, sn=stage.ledger.tickets()[0].sn, actor="olga")

@@ -117,7 +117,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         check_evidence(definition, evidence or {})
         check_counted(definition, counted)
         values = {
-            "definition": definition,
+            "definition": without_exits(definition),
             "evidence": MappingProxyType(dict(evidence or {})),
             "counted": cls.counted | set(counted),
             "__doc__": f"All events that can affect a change of {definition.name}.",
@@ -142,7 +142,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self.workflow: Workflow = Workflow(
             storage=self._storage,
             gateway=self.gateway,
-            definition=without_exits(self.definition),
+            definition=self.definition,
             effects=effects,
             policy=self.policy,
             after_callback="inline",
