@@ -72,6 +72,7 @@ def test_the_demonstration_is_run_and_its_figures_are_json(office: Office, monke
     assert "演示要从空的存储开始" in office.run("demo", "--folder", "kept", "--language", "zh").err
 
 
+@pytest.mark.long
 def test_the_demonstration_is_in_the_language_of_the_locale(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every line, every entry of a history, the page and the picture: only names are not Chinese."""
     rows: list[tuple[str, ...]] = []

@@ -1098,8 +1098,8 @@ class TrackerOf(Tracker):
         return self._kind(url, self.secrets[0], deadline=1.0)
 
 
-PATIENT = {WaitsForEver, WaitsForEachByte, EndlessLook}
-"""The check waits for seconds until it can say that one of these does not end."""
+PATIENT = {EndlessLook, QuotesAfterATimeOut, RepeatsAfterATimeOut, TwoHundred, WaitsForEachByte, WaitsForEver}
+"""The check takes a second or more for each of these, mostly since it waits for what does not end."""
 
 
 @pytest.mark.parametrize(
