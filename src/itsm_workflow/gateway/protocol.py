@@ -57,14 +57,9 @@ class CreateRequest:
 class Created:
     """The ticket that the gateway created.
 
-    Attributes:
-        id: The id, which alone identifies the ticket, such as ``7``, ``PRJ-12`` or a UUID: 1 to 64 of the letters A to
-            Z and a to z, the digits, and ``.``, ``_`` and ``-``, of which the first is a letter or a digit. An id of
-            digits alone has at most 32 of them and does not begin with 0. A gateway encodes ids of any other form. With
-            another one, the create counts as `Unknown`.
-        sn: The number, by which people and callbacks name the ticket, of the same letters, digits and signs; two
-            tickets may have the same one.
-        url: The address of the ticket's page; empty if it has none.
+    Its id alone identifies it: 1 to 64 of the letters A to Z and a to z, the digits, and ``.``, ``_`` and ``-``, first a
+    letter or a digit; of digits alone, at most 32, not beginning with 0. With another id, a create counts as `Unknown`
+    and a look-up fails.
     """
 
     id: str
@@ -136,8 +131,6 @@ class FoundTicket:
     """A ticket that a look-up found, compared with what was sent.
 
     Attributes:
-        id: The id, in the form that `Created` describes; a ticket with our key and another id makes the look-up fail.
-        sn: The number, likewise.
         key: The attempt's key if the look-up proved that the ticket carries it, else empty.
         differences: The parts in which the ticket differs from what was sent, with both values, e.g.
             ``approvers: sent bob, shows alice``; cleaned and capped.
@@ -161,11 +154,7 @@ class FoundTicket:
 
 @attrs.frozen(kw_only=True)
 class TicketResult:
-    """One row of the results: a ticket's status, and whether it was approved.
-
-    Attributes:
-        approve_result: Means approved only if ``status`` is finished; otherwise it has no meaning.
-    """
+    """A row of the results; ``approve_result`` means approved only if ``status`` is finished, otherwise nothing."""
 
     ticket_id: str
     sn: str
