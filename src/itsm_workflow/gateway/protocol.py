@@ -57,9 +57,9 @@ class CreateRequest:
 class Created:
     """The ticket that the gateway created.
 
-    Its id alone identifies it: 1 to 64 of the letters A to Z and a to z, the digits, and ``.``, ``_`` and ``-``, first a
-    letter or a digit; of digits alone, at most 32, not beginning with 0. With another id, a create counts as `Unknown`
-    and a look-up fails.
+    Its id alone identifies it: 1 to 64 of the letters A to Z and a to z, the digits, and ``.``, ``_`` and ``-``, first
+    a letter or a digit; of digits alone, at most 32, not beginning with 0. With another id, a create counts as
+    `Unknown` and a look-up fails.
     """
 
     id: str
