@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -123,10 +124,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = Exit.INTERRUPTED
     except EndedBySignal:
         raise
-    except SystemExit as error:  # of a host's function; its code, 0 by default, says nothing about the command
-        note(f"{NAME}: a function outside the library raised SystemExit({error.code!r}), so the command did not finish")
-        code = Exit.FAILED
+    except SystemExit as error:
+        code = _exited(error)
     return int(code or 0)
+
+
+def _exited(error: SystemExit) -> int:
+    cause = error.__context__
+    if isinstance(cause, OSError) and cause.errno == errno.EPIPE:  # `click` exits if the reader has closed the pipe
+        _close_quietly()
+        return Exit.DONE
+    # A host's function exited; its code, 0 by default, says nothing about the command.
+    note(f"{NAME}: a function outside the library raised SystemExit({error.code!r}), so the command did not finish")
+    return Exit.FAILED
 
 
 def _usage(error: click.ClickException) -> int:

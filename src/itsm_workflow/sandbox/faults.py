@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CALLBACK = "callback"
 DEFAULT_DELAY = 1.0
+LONGEST = 86_400
+"""The longest delay, in seconds: a day."""
 WRONG_SECRET = 1640101
 
 
@@ -84,8 +86,10 @@ class Fault:
                 raise ValueError(f"Fault.{name} must be True or False, not {getattr(self, name)!r}")  # noqa: TRY004 - as below
         if not self.nth >= 1:
             raise ValueError(f"Fault.nth must be at least 1, not {self.nth!r}")
-        if not self.seconds >= 0:
-            raise ValueError(f"Fault.seconds must be at least 0, not {self.seconds!r}")
+        if not 0 <= self.seconds <= LONGEST:
+            raise ValueError(f"Fault.seconds must be at least 0 and at most {LONGEST}, not {self.seconds!r}")
+        if not 100 <= self.status <= 599:  # noqa: PLR2004 - what HTTP can say
+            raise ValueError(f"Fault.status must be from 100 to 599, not {self.status!r}")
         if self.code not in IN_FRONT:
             raise ValueError(f"Fault.code must be one of {', '.join(map(str, IN_FRONT))}, not {self.code!r}")
         if (self.kind in OF_CALLBACKS) != (self.endpoint == CALLBACK):

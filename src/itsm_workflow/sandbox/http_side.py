@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from itsm_workflow.sandbox.server import Sandbox
 
 LARGEST_BODY = 4 << 20
+_DIGITS = 9  # of a length; Python converts no text of thousands of them
 _JSON = "application/json; charset=utf-8"
 _HTML = "text/html; charset=utf-8"
 
@@ -174,12 +175,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def _read_body(self) -> bytes | None:
         length = self.headers.get("Content-Length", "0")
+        digits = length.lstrip("0") or "0"
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
             status = 411
-        elif int(length) > LARGEST_BODY:
+        elif len(digits) > _DIGITS or int(digits) > LARGEST_BODY:
             status = 413
         else:
-            return self.rfile.read(int(length))
+            body = self.rfile.read(int(digits))
+            if len(body) == int(digits):
+                return body
+            self.close_connection = True  # the client ended the connection in the middle of its request
+            return None
         self.close_connection = True
         self._write(_plain(status))
         return None

@@ -100,6 +100,8 @@ def parse(url: str, **changed: Any) -> ServerURL:
         parts = make_url(url)
     except (ArgumentError, ValueError):
         raise StorageError(f"the {scheme} URL cannot be read: {written}") from None
+    if "@" in (parts.host or ""):  # the end of a password, which a message about the host would show
+        raise StorageError(f"the {scheme} URL cannot be read: an @ in the user name or the password is written %40")
     if not parts.database:
         raise StorageError(f"a {scheme} URL must name a database: {written}")
     options, passed = _sorted(scheme, dict(parts.query))

@@ -71,6 +71,20 @@ def test_a_closed_pipe_is_not_an_error(office: Office) -> None:
         assert (running.wait(PATIENCE), said) == (0, "")
 
 
+@pytest.mark.parametrize("arguments", [("list",), ("--version",)])
+def test_a_pipe_that_was_closed_before_is_not_an_error(office: Office, arguments: tuple[str, ...]) -> None:
+    """`click` ends the program with exit code 1 for it, as a function of the host could."""
+    office.run("apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob", "--field", "a=1")
+    reading, writing = os.pipe()
+    os.close(reading)
+    variables = {**os.environ, **office.variables}
+    done = subprocess.run(
+        [*COMMAND, *arguments], env=variables, stdout=writing, stderr=subprocess.PIPE, timeout=PATIENCE, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.long
 def test_what_a_terminal_cannot_show_is_escaped(office: Office) -> None:
     """An encoding without Chinese does not stop the command."""

@@ -199,6 +199,8 @@ def test_a_held_answer_is_let_go_by_a_button() -> None:
         ({"kind": "reset", "endpoint": "approve", "nth": "1.5"}, "nth must be a whole number, not 1.5"),
         ({"kind": "reset", "endpoint": "approve", "nth": "0"}, "Fault.nth must be at least 1"),
         ({"kind": "delay", "endpoint": "approve", "seconds": "nan"}, "Fault.seconds must be at least 0"),
+        ({"kind": "delay", "endpoint": "approve", "seconds": "inf"}, "Fault.seconds must be at least 0 and at most"),
+        ({"kind": "status", "endpoint": "approve", "status": "0"}, "Fault.status must be from 100 to 599"),
         ({"kind": "refuse", "endpoint": "approve", "code": "1"}, "Fault.code must be one of"),
     ],
 )
@@ -344,6 +346,7 @@ def test_a_chinese_browser_gets_chinese_pages() -> None:
         ("zh", "language=zh", f"{COOKIE}=en", "zh"),
         ("zh", "", f"{COOKIE}=de", "zh"),
         ("zh", "", "a[=1; (", "zh"),
+        ("en", "", f'{{"a":1}}; a[b]=c; x; {COOKIE}=zh', "zh"),
     ],
 )
 def test_the_language_is_the_one_that_was_chosen_or_that_the_browser_prefers(

@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import threading
+import urllib.parse
 import urllib.request
 from contextlib import closing
 from typing import Any
@@ -264,3 +265,16 @@ def test_closing_never_finds_a_thread_that_has_not_begun(monkeypatch: pytest.Mon
         monkeypatch.undo()
 
     assert True not in found
+
+
+@pytest.mark.parametrize(("length", "status"), [("100", ""), ("1" * 5000, "413"), ("0" * 5000 + "9", "404")])
+def test_a_form_is_read_whole_or_not_served(length: str, status: str) -> None:
+    """A client that ends the connection in the middle of a form decides nothing."""
+    with Sandbox() as sandbox:
+        place = urllib.parse.urlsplit(sandbox.root)
+        head = f"POST /tickets/1/approve/ HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: {length}\r\n"
+        with closing(socket.create_connection((place.hostname, place.port), PATIENCE)) as client:
+            client.sendall(f"{head}Connection: close\r\n\r\nremark=hi".encode())
+            client.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+    assert answer.partition(" ")[2][:3] == status

@@ -26,6 +26,14 @@ def test_every_part_is_read() -> None:
     assert found.passed == {"sslmode": "verify-full"}
 
 
+@pytest.mark.parametrize("url", ["postgresql://u:geh@eim-7@h/d", "mysql://u:s3c/geh@eim-7@h/d"])
+def test_an_unescaped_at_sign_is_refused_and_no_part_of_the_password_is_shown(url: str) -> None:
+    """What follows it would be read as the name of the server, and sent to the resolver."""
+    with pytest.raises(StorageError, match="an @ in the user name or the password is written %40") as caught:
+        parse(url)
+    assert "eim-7" not in str(caught.value)
+
+
 def test_an_argument_replaces_a_parameter() -> None:
     """What the caller passes wins over the URL."""
     assert parse("mysql://h/d?pool_size=9", pool_size=2).options.pool_size == 2

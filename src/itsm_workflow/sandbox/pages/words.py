@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
 import attrs
@@ -178,6 +177,10 @@ PHRASES: Mapping[str, str] = {
     "No fault has the number {number}.": "没有编号为 {number} 的故障。",
     "{name} must be a whole number, not {value}": "{name} 必须是整数，不能是 {value}",
     "{name} must be a number, not {value}": "{name} 必须是数字，不能是 {value}",
+    "Fault.{name} must be at least {least} and at most {most}, not {value}": (
+        "{name} 至少是 {least}，至多是 {most}，不能是 {value}"
+    ),
+    "Fault.{name} must be from {least} to {most}, not {value}": "{name} 必须在 {least} 到 {most} 之间，不能是 {value}",
     "Fault.{name} must be at least {least}, not {value}": "{name} 至少是 {least}，不能是 {value}",
     "Fault.code must be one of {codes}, not {value}": "code 必须是其中之一：{codes}，不能是 {value}",
     "A fault of kind {kind} cannot apply to {endpoint}.": "故障 {kind} 不能作用于 {endpoint}。",
@@ -228,13 +231,10 @@ def chosen_in(request: Request) -> str | None:
 
 def language_of(request: Request) -> str:
     """Return the language that the reader chose; otherwise the one that the browser prefers."""
-    try:
-        kept = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
-    except CookieError:  # of another program on this machine
-        kept = None
-    if kept is not None and kept.value in LANGUAGES:
-        return chosen_in(request) or kept.value
-    return chosen_in(request) or _preferred(request.headers.get("accept-language", ""))
+    # Read by itself: a browser also sends cookies of other programs on this machine, in forms that end a parser.
+    kept = [one.strip() for one in request.headers.get("cookie", "").split(";")]
+    cookie = next((one for one in LANGUAGES if f"{COOKIE}={one}" in kept), None)
+    return chosen_in(request) or cookie or _preferred(request.headers.get("accept-language", ""))
 
 
 def _preferred(header: str) -> str:
