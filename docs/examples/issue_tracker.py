@@ -200,13 +200,14 @@ class TrackerGateway:
         return Created(id=str(issue.id), sn=str(issue.id), url="")
 
     def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Read every page of the list of issues with the key."""
+        """Read every page of the list of issues with the key, to one that shows nothing new."""
         issues: dict[int, Issue] = {}
         page = 1
         while True:
             shown = self._calls.call(Page, "GET", "/issues", external_id=sent.attempt.key, page=page)
+            known = len(issues)
             issues.update((issue.id, issue) for issue in shown.items)
-            if not shown.items:
+            if len(issues) == known:
                 break
             page += 1
         # A look-up that missed an issue, or got others, must not say that there is none.
