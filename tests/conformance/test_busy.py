@@ -5,58 +5,92 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing import check_storage
-from itsm_workflow.testing.conformance import PromiseOutcome
+from itsm_workflow.testing.conformance import QUICK, PromiseOutcome
 from itsm_workflow.testing.conformance._insistent import Insistent
 from itsm_workflow.testing.conformance._rows import create, follow
 from tests.conformance.good import PlainDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from itsm_workflow.storage.protocol import Conflict, Write
     from tests.conformance.good import Changes
 
 RACES = (
     *("one thread wins each version", "one thread opens each subject", "threads claim each due row once"),
-    "existing rows are found while others write",
+    *("calls of threads have an order", "existing rows are found while others write"),
 )
 
 
-class RefusesTwice(PlainDict):
-    """Refuses each racer two calls of three, as a store that does not wait does while it is busy."""
-
-    tries: ClassVar[int] = 3
+class Refuses(PlainDict):
+    """Refuses a racer some of its calls, as a store that does not wait does while it is busy."""
 
     def __init__(self) -> None:
         super().__init__()
         self._calls: Counter[str] = Counter()
 
+    def _refuses(self, number: int) -> bool:
+        raise NotImplementedError
+
     @contextmanager
     def _opened(self) -> Iterator[Changes]:
         name = threading.current_thread().name
         self._calls[name] += 1
-        if name.startswith("thread ") and self._calls[name] % self.tries:
+        if name.startswith("thread ") and self._refuses(self._calls[name]):
             raise StorageUnavailable("the store is busy")
         with super()._opened() as changes:
             yield changes
 
 
-class RefusesEachRacer(RefusesTwice):
+class RefusesTwice(Refuses):
+    """Refuses each racer two calls of three."""
+
+    def _refuses(self, number: int) -> bool:
+        return number % 3 != 0
+
+
+class RefusesTheFirst(PlainDict):
+    """Refuses each racer its first commits, more than it makes of its own accord."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._commits: Counter[str] = Counter()
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        """Store the writes, or refuse them."""
+        name = threading.current_thread().name
+        self._commits[name] += 1
+        if name.startswith("thread ") and self._commits[name] < 20:
+            raise StorageUnavailable("the store is busy")
+        return super().commit(writes)
+
+
+class RefusesEachRacer(Refuses):
     """Refuses every call of a racer."""
 
-    tries = 10**9
+    def _refuses(self, number: int) -> bool:
+        return number > 0
 
 
 @pytest.mark.parametrize("only", RACES)
 def test_a_store_that_does_not_wait_raises_no_alarm(only: str) -> None:
     """The port lets every method raise StorageUnavailable; a caller tries again."""
     report = check_storage(lambda: RefusesTwice, only=only)
+    assert [(result.outcome, result.reason) for result in report.results] == [(PromiseOutcome.KEPT, "")]
+
+
+def test_a_thread_that_every_other_one_delays_raises_no_alarm() -> None:
+    """Beside seven others, a store that does not wait can refuse every commit of a thread, until they have ended."""
+    few = attrs.evolve(QUICK, writes=4)
+    report = check_storage(lambda: RefusesTheFirst, only="calls of threads have an order", profile=few)
     assert [(result.outcome, result.reason) for result in report.results] == [(PromiseOutcome.KEPT, "")]
 
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _BEFORE = 8
 _AFTER = 4
 _MOST_ROWS = 4
-_BY_CHANCE = 6
 _MILLISECONDS = 1e6
 
 
@@ -48,9 +47,9 @@ def judge(
             of the promise.
 
     Raises:
-        Shown: A call raised another error than StorageUnavailable, every commit of a process raised it (one of
-            them while no other process made a call, or many of them), find returned a row that does not meet the query,
-            or no order of the calls explains their answers.
+        Shown: A call raised another error than StorageUnavailable, every commit of a process raised it and one of them
+            while no other process made a call, find returned a row that does not meet the query, or no order of the
+            calls explains their answers.
     """
     _check_errors(calls, may_refuse)
     _check_found(calls)
@@ -117,11 +116,11 @@ def _check_errors(calls: Sequence[Call], may_refuse: str) -> None:
     commits = [call for call in calls if call.name == "commit" and call.ended is not None]
     for by in dict.fromkeys(call.by for call in commits):
         own = [call for call in commits if call.by == by]
-        if by != may_refuse and all(isinstance(call.outcome, StorageUnavailable) for call in own):
-            # A backend that does not wait refuses a commit beside another call; a few can all be refused by chance.
-            alone = any(not any(near.by != by and _overlap(near, call) for near in calls) for call in own)
-            if alone or len(own) >= _BY_CHANCE:
-                raise Shown(f"{by}: every commit raised StorageUnavailable", timed(own[:_BEFORE], zero))
+        if by == may_refuse or not all(isinstance(call.outcome, StorageUnavailable) for call in own):
+            continue
+        # A backend that does not wait refuses a commit beside another call, and by chance every one of a process.
+        if any(not any(near.by != by and _overlap(near, call) for near in calls) for call in own):
+            raise Shown(f"{by}: every commit raised StorageUnavailable", timed(own[:_BEFORE], zero))
 
 
 def _check_found(calls: Sequence[Call]) -> None:

@@ -180,6 +180,12 @@ def mix(backend: StorageBackend, _pipe: object, meeting: Meeting, me: int, steps
                 own.append(new)
 
 
+def mix_to_the_end(backend: StorageBackend, _pipe: object, meeting: Meeting, me: int, steps: int) -> None:
+    """Make calls as `mix` does, and then one commit that the store must take, however often it refused the others."""
+    mix(backend, None, meeting, me, steps)
+    created(backend, f"{me}-end")
+
+
 def _step(backend: StorageBackend, dice: random.Random, names: list[str], new: str) -> bool:
     """Make one or two calls; return whether the new change may have been created."""
     values = [None, *(f"v{place}" for place in range(_FEW))]

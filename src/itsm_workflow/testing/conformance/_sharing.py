@@ -24,7 +24,7 @@ from itsm_workflow.testing.conformance._racing import (
     count_up,
     in_threads,
     look_on,
-    mix,
+    mix_to_the_end,
     overwrite,
     write_while_read,
 )
@@ -91,7 +91,7 @@ class SharingPromises(Promises):
 
         Port: "Each write succeeds or conflicts independently of the others, in any order the backend likes."
         """
-        _race_threads(backend, mix, [(me, self.profile.writes * _MIXED) for me in range(_THREADS)])
+        _race_threads(backend, mix_to_the_end, [(me, self.profile.writes * _MIXED) for me in range(_THREADS)])
 
     @promise()
     def test_a_reader_never_sees_half_a_write(self, backend: RecordedBackend) -> None:
@@ -221,7 +221,7 @@ class SharingPromises(Promises):
         Port: "Each write succeeds or conflicts independently of the others, in any order the backend likes."
         """
         racers = [(me, self.profile.writes * _MIXED) for me in range(_PROCESSES)]
-        _race_processes(open_backend, mix, racers, of_reads=SENTENCES["get"])
+        _race_processes(open_backend, mix_to_the_end, racers, of_reads=SENTENCES["get"])
 
     @promise("multi_process")
     def test_a_reader_elsewhere_sees_each_commit(self, open_backend: RecordedOpener) -> None:
