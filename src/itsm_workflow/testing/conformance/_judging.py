@@ -14,7 +14,6 @@ from itsm_workflow.testing.conformance._linearizable import State, Unexplained, 
 from itsm_workflow.testing.conformance._model import meets
 from itsm_workflow.testing.conformance._operations import (
     NEW,
-    holders_of,
     operations_on_changes,
     operations_on_holders,
 )
@@ -60,8 +59,8 @@ def judge(
             rows = None if held is None else [row for row in held if row.id == change_id]
             raise _shown(f"the change {change_id!a}", state, change, calls, rows, of_reads)
     for column, name in (("open_subject", "the open subject"), ("ticket_key", "the ticket")):
-        for value, ids in holders_of(column, calls).items():
-            held_by = unexplained(operations_on_holders(column, value, ids, calls), None)
+        for value, of_value in operations_on_holders(column, calls).items():
+            held_by = unexplained(of_value, None)
             if held_by is not None:
                 state = "is free" if held_by.state is None else f"is held by {held_by.state!a}"
                 rows = None if held is None else [row for row in held if getattr(row, column) == value]
@@ -166,7 +165,7 @@ def _shown(  # noqa: PLR0917  # for judge alone
         lines = (*lines, f"read afterwards: {'; '.join(map(word, rows[:_MOST_ROWS])) or 'nothing of it'}{more}")
     message = f"no order of these calls explains their answers about {what}: it {state}"
     sentence = "" if wrong.source.name == "commit" else of_reads
-    return Shown(f"{message}, and {wrong.source.by} {wrong.meaning}", lines, sentence)
+    return Shown(f"{message}, and {wrong.source.by} {wrong.meaning()}", lines, sentence)
 
 
 def _distinct(sources: Iterable[Call]) -> list[Call]:

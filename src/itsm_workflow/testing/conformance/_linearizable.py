@@ -20,6 +20,9 @@ State = TypeVar("State", bound=Hashable)
 Step = Callable[[State], tuple[State, ...]]
 """Returns the states that an operation can lead to from a state; empty if its answer is wrong there."""
 
+Meaning = Callable[[], str]
+"""Returns the effect or the answer of an operation in words; called for the few that a report shows."""
+
 _Path = tuple[int, "_Path"] | None
 """Places in the reverse of their order, as a linked list, so that orders with a common beginning share it."""
 
@@ -46,7 +49,7 @@ class Operation(Generic[State]):
     step: Step[State]
     reads: bool = False
     source: Any = None
-    meaning: str = ""
+    meaning: Meaning = str
 
 
 @attrs.frozen(eq=False)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 
 from itsm_workflow.storage.protocol import ConflictKind, EntryRow, EntryRows, Query, Row
-from itsm_workflow.testing.conformance._linearizable import Operation, Step
+from itsm_workflow.testing.conformance._linearizable import Meaning, Operation, Step
 from itsm_workflow.testing.conformance._reports import Shown
 from itsm_workflow.testing.conformance._wording import word
 from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from itsm_workflow.storage.protocol import Conflict, Write
     from itsm_workflow.testing.conformance._linearizable import State
@@ -43,10 +44,12 @@ class _Answered:
     known: bool
 
     def operation(self, step: Step[State]) -> Operation[State]:
-        meaning = f"answered {word(self.conflict) if self.conflict else 'stored'} for {word(self.write)}"
         ended = self.call.ended if self.known else None
         lost = self.conflict is not None
-        return Operation(self.call.began, ended, step, reads=lost, source=self.call, meaning=meaning)
+        return Operation(self.call.began, ended, step, reads=lost, source=self.call, meaning=self._meaning)
+
+    def _meaning(self) -> str:
+        return f"answered {word(self.conflict) if self.conflict else 'stored'} for {word(self.write)}"
 
 
 def operations_on_changes(calls: Sequence[Call]) -> dict[str, list[Operation[Change]]]:
@@ -57,7 +60,7 @@ def operations_on_changes(calls: Sequence[Call]) -> dict[str, list[Operation[Cha
     """
     found: dict[str, list[Operation[Change]]] = defaultdict(list)
 
-    def add(change_id: str, call: Call, step: Step[Change], what: str) -> None:
+    def add(change_id: str, call: Call, step: Step[Change], what: Meaning) -> None:
         found[change_id].append(Operation(call.began, call.ended, step, reads=True, source=call, meaning=what))
 
     for each in _writes(calls):
@@ -66,42 +69,45 @@ def operations_on_changes(calls: Sequence[Call]) -> dict[str, list[Operation[Cha
         if call.name == "history":
             change_id, after, limit = call.arguments
             assert isinstance(call.outcome, EntryRows)
-            what = f"read {word(call.outcome)} in history({change_id!r}, {after}, {limit})"
-            add(change_id, call, _history(after, limit, call.outcome), what)
+            add(change_id, call, _history(after, limit, call.outcome), partial(_read_history, call))
             continue
         for change_id, row in _rows_read(call):
-            what = f"read {word(row)} by {call.name}" if row else f"found no {change_id!r} by {call.name}"
-            add(change_id, call, _got(row), what)
+            add(change_id, call, _got(row), partial(_read_row, call.name, change_id, row))
     return found
 
 
-def holders_of(column: str, calls: Sequence[Call]) -> dict[str, set[str]]:
-    """Return each value of a unique column with the ids of the changes that may have held it."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for each in _writes(calls):
-        value = getattr(each.write.row, column)
-        if value is not None and _sets_columns(each.write):
-            found[value].add(each.write.row.id)
-    return found
+def _read_history(call: Call) -> str:
+    change_id, after, limit = call.arguments
+    return f"read {word(call.outcome)} in history({change_id!r}, {after}, {limit})"
 
 
-def operations_on_holders(column: str, value: str, ids: set[str], calls: Sequence[Call]) -> list[Operation[Holder]]:
-    """Return the operations on one value of a unique column; the state is the id of the change that holds it.
+def _read_row(by: str, change_id: str, row: Row | None) -> str:
+    return f"read {word(row)} by {by}" if row else f"found no {change_id!r} by {by}"
+
+
+def operations_on_holders(column: str, calls: Sequence[Call]) -> dict[str, list[Operation[Holder]]]:
+    """Return the operations on each value of a unique column; the state is the id of the change that holds it.
 
     Args:
         column: ``open_subject`` or ``ticket_key``.
-        value: The value.
-        ids: The changes that may hold it, see `holders_of`.
         calls: All calls.
     """
-    found = []
-    for each in _writes(calls):
-        step = _held(each, column, value) if each.write.row.id in ids and _sets_columns(each.write) else None
-        if step is not None:
-            found.append(each.operation(step))
+    found: dict[str, list[Operation[Holder]]] = defaultdict(list)
+    wanted: dict[str, set[str]] = defaultdict(set)
+    """Each change with the values that it may have held."""
+    setting = [each for each in _writes(calls) if _sets_columns(each.write)]
+    for each in setting:
+        if (value := getattr(each.write.row, column)) is not None:
+            wanted[each.write.row.id].add(value)
+    for each in setting:
+        for value in wanted.get(each.write.row.id, ()):
+            step = _held(each, column, value)
+            if step is not None:
+                found[value].append(each.operation(step))
+    values = set().union(*wanted.values())
     for call in _reads(calls):
-        for step, what in _holders_read(call, column, value, ids):
-            found.append(Operation(call.began, call.ended, step, reads=True, source=call, meaning=what))
+        for value, step, what in _holders_read(call, column, wanted, values):
+            found[value].append(Operation(call.began, call.ended, step, reads=True, source=call, meaning=what))
     return found
 
 
@@ -195,20 +201,27 @@ def _held(each: _Answered, column: str, value: str) -> Step[Holder] | None:
     return None
 
 
-def _holders_read(call: Call, column: str, value: str, ids: set[str]) -> Iterator[tuple[Step[Holder], str]]:
+def _holders_read(
+    call: Call, column: str, wanted: Mapping[str, set[str]], values: set[str]
+) -> Iterator[tuple[str, Step[Holder], Meaning]]:
+    """Yield what a read says about each value."""
     if call.name == "history":
         return
     for change_id, row in _rows_read(call):
-        if change_id not in ids:
-            continue
-        if row is not None and getattr(row, column) == value:
-            yield _is(change_id), f"read that {change_id!r} holds it"
-        else:
-            yield _is_not(change_id), f"read that {change_id!r} does not hold it"
+        for value in wanted.get(change_id, ()):
+            if row is not None and getattr(row, column) == value:
+                yield value, _is(change_id), partial("read that {!r} holds it".format, change_id)
+            else:
+                yield value, _is_not(change_id), partial("read that {!r} does not hold it".format, change_id)
     query = call.arguments[0]
-    if column == "open_subject" and call.name == "find" and query == Query(open_subject=value):
+    if column == "open_subject" and call.name == "find" and query.open_subject in values:
         rows = call.outcome.rows  # type: ignore[attr-defined]  # checked where it was recorded
-        yield _is(rows[0].id if rows else None), f"found {word(rows)} by find({word(query)})"
+        if query == Query(open_subject=query.open_subject):
+            yield query.open_subject, _is(rows[0].id if rows else None), partial(_found, rows, query)
+
+
+def _found(rows: Sequence[Row], query: Query) -> str:
+    return f"found {word(rows)} by find({word(query)})"
 
 
 def _is(change_id: str | None) -> Step[Holder]:
