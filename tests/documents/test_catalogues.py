@@ -19,6 +19,8 @@ CHINESE = r"[\u4e00-\u9fff]"
 BLOCK = r" *(\d+[.)]( |$)|#+( |$)|[-+*]( |$)|>|\||```|~~~|:::|\(.*\)=$)"
 """What begins a list, a heading, a quotation, a table, code or a target, where a sentence is to begin."""
 PAGES = pages(CATALOGUES)
+SENTENCES = [(page, source, text) for page in PAGES for source, text in sentences(PAGES[page]).items()]
+"""The page, the English sentence and the Chinese one."""
 
 
 def written(folder: Path, **texts: str) -> Path:
@@ -44,12 +46,11 @@ def test_each_page_has_its_catalogue() -> None:
     assert written - chinese - {"changelog"} == set(PAGES)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_each_sentence_is_translated_with_its_code_and_its_links(page: str) -> None:
+def test_each_sentence_is_translated_with_its_code_and_its_links() -> None:
     """A name in another spelling, or a link to another page, would lead a reader astray."""
     wrong = [
-        source
-        for source, text in sentences(PAGES[page]).items()
+        (page, source)
+        for page, source, text in SENTENCES
         if not text or code_in(source) != code_in(text) or links_in(source) != links_in(text)
     ]
     assert wrong == []
@@ -67,26 +68,24 @@ def test_what_begins_a_block_is_found(text: str, begins: bool) -> None:  # noqa:
     assert bool(re.match(BLOCK, text)) is begins
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_no_sentence_begins_a_block_of_markdown(page: str) -> None:
+def test_no_sentence_begins_a_block_of_markdown() -> None:
     """Sphinx leaves a heading in English whose translation is read as a list: its number needs a backslash."""
-    assert [text for text in sentences(PAGES[page]).values() if re.match(BLOCK, text)] == []
+    assert [(page, text) for page, _, text in SENTENCES if re.match(BLOCK, text)] == []
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_catalogues_use_the_words_of_the_platform(page: str) -> None:
+def test_the_catalogues_use_the_words_of_the_platform() -> None:
     """With spaces and punctuation as a reader of Chinese expects them."""
-    texts = map(prose_of, sentences(PAGES[page]).values())
-    hits = [(hit[0], text) for text in texts for rule in {**PLAIN, **SPACING} for hit in re.finditer(rule, text)]
-    assert hits == []
+    rules = [re.compile(rule) for rule in {**PLAIN, **SPACING}]
+    prose = [(page, prose_of(text)) for page, _, text in SENTENCES]
+    assert [(hit[0], page, text) for page, text in prose for rule in rules for hit in rule.finditer(text)] == []
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_sentence_of_words_is_in_chinese(page: str) -> None:
+def test_a_sentence_of_words_is_in_chinese() -> None:
     """English that was copied is not a translation."""
     shown = labels_in("en")  # by a program, and named on a page beside their Chinese
-    texts = [prose_of(text) for text in sentences(PAGES[page]).values() if text not in shown]
-    assert [text for text in texts if re.search(r"[a-z]{3,} [a-z]{3,}", text) and not re.search(CHINESE, text)] == []
+    prose = [(page, prose_of(text)) for page, _, text in SENTENCES if text not in shown]
+    copied = [each for each in prose if re.search(r"[a-z]{3,} [a-z]{3,}", each[1]) and not re.search(CHINESE, each[1])]
+    assert copied == []
 
 
 def test_the_words_of_the_theme_are_in_chinese() -> None:

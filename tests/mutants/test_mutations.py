@@ -15,6 +15,7 @@ from tests.mutants.copies import ROOT
 from tests.mutants.mutations import AT_LEAST, names_of, sampled
 from tests.mutants.parts import BACKENDS, LEFT_OUT, LIBRARY, ON_SERVERS, PARTS, path_of
 from tests.mutants.results import Results, Verdict
+from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,14 +132,17 @@ class TestResults:
 
     @pytest.mark.parametrize(
         ("changed", "found"),
-        [
-            ("src/itsm_workflow/runtime/effects.py", None),
-            ("tests/unit/runtime/test_effects.py", None),
-            ("tests/integration/workflow/test_effects.py", None),
-            ("tests/support/desk.py", None),
-            ("src/itsm_workflow/runtime/executor.py", "killed"),
-            ("tests/unit/bkapi/test_client.py", "killed"),
-        ],
+        long_after(
+            2,
+            [
+                ("src/itsm_workflow/runtime/effects.py", None),
+                ("src/itsm_workflow/runtime/executor.py", "killed"),
+                ("tests/unit/runtime/test_effects.py", None),
+                ("tests/integration/workflow/test_effects.py", None),
+                ("tests/support/desk.py", None),
+                ("tests/unit/bkapi/test_client.py", "killed"),
+            ],
+        ),
     )
     def test_a_changed_file_asks_for_another_try(
         self, tree: Path, tmp_path: Path, changed: str, found: str | None

@@ -71,7 +71,7 @@ def test_a_closed_pipe_is_not_an_error(office: Office) -> None:
         assert (running.wait(PATIENCE), said) == (0, "")
 
 
-@pytest.mark.parametrize("arguments", [("list",), ("--version",)])
+@pytest.mark.parametrize("arguments", [("list",), pytest.param(("--version",), marks=pytest.mark.long)])
 def test_a_pipe_that_was_closed_before_is_not_an_error(office: Office, arguments: tuple[str, ...]) -> None:
     """`click` ends the program with exit code 1 for it, as a function of the host could."""
     office.run("apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob", "--field", "a=1")

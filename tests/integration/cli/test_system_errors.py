@@ -30,7 +30,9 @@ def run(arguments: Sequence[str], output: str | None = None) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("graph",), ("list", "--store", "memory://", "--json")])
+@pytest.mark.parametrize(
+    "arguments", [("graph",), pytest.param(("list", "--store", "memory://", "--json"), marks=pytest.mark.long)]
+)
 def test_a_full_disk_under_the_output_is_reported(arguments: Sequence[str]) -> None:
     """The output is lost, which the exit code shows."""
     code, told = run(arguments, output="/dev/full")

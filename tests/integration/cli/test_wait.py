@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.limits import PATIENCE
+from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from tests.integration.cli.office import Office
@@ -24,7 +25,7 @@ def test_a_change_that_has_not_ended_in_time_is_an_exit_code_of_its_own(office: 
     )
 
 
-@pytest.mark.parametrize(("approve", "code", "state"), [(True, 0, "approved"), (False, 1, "rejected")])
+@pytest.mark.parametrize(("approve", "code", "state"), long_after(1, [(False, 1, "rejected"), (True, 0, "approved")]))
 def test_a_wait_succeeds_only_if_the_change_is_approved(
     office: Office, code: int, state: str, *, approve: bool
 ) -> None:

@@ -55,7 +55,7 @@ def begun(stack: ExitStack, address: tuple[str, int], number: int, begin: bytes)
 
 
 @pytest.mark.parametrize("begin", [HEAD, BODY], ids=["the head", "the body"])
-@pytest.mark.parametrize("number", [20, TWICE_A_DEFAULT])
+@pytest.mark.parametrize("number", [TWICE_A_DEFAULT, pytest.param(20, marks=pytest.mark.long)])
 def test_other_visitors_are_served_while_slow_clients_send_a_byte_at_a_time(
     office: Office, number: int, begin: bytes
 ) -> None:

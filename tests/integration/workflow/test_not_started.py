@@ -12,6 +12,7 @@ from itsm_workflow.change import AttentionReason, EffectStatus, Outcome
 from itsm_workflow.errors import InvalidForm, TransitionRefused
 from itsm_workflow.machine.evidence import Concern
 from tests.support.attention import reason_of
+from tests.support.long import long_after
 from tests.support.office import SUBJECT, Office, asked, triggers
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def test_a_flow_that_starts_late_clears_it_and_its_approval_counts(office: Offic
     assert workflow.get(change.id).state == State.APPROVED
 
 
-@pytest.mark.parametrize("minutes", [10, 50, 300])
+@pytest.mark.parametrize("minutes", long_after(2, [10, 50, 300]))
 def test_looks_that_fail_do_not_hide_it(office: Office, minutes: int) -> None:
     """A later one shows it, within the hour, also where results are read together."""
     workflow = office.workflow()

@@ -15,6 +15,7 @@ from itsm_workflow import COLLECTOR_CHANGE, TransitionRefused, WorkflowDefinitio
 from itsm_workflow.pictures import SequenceDiagram, Timeline
 from itsm_workflow.pictures.reading import read as steps_of
 from itsm_workflow.testing.strategies.sequences import Walk, pauses, steps_at
+from tests.support.long import long_after
 from tests.unit.pictures.drawing import outside, read
 
 EFFECTS = {"approved": ["start_collection"], "live": ["announce"]}
@@ -26,7 +27,7 @@ MERMAID = re.compile(
 """A line of a sequence diagram, in which ``#`` and ``;`` stand for signs alone."""
 
 
-@pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda one: one.name)
+@pytest.mark.parametrize("definition", long_after(2, DEFINITIONS), ids=lambda one: one.name)
 @settings(max_examples=settings().max_examples // 3)  # each draws three pictures of a long history
 @given(data=st.data())
 def test_any_history_is_drawn(definition: WorkflowDefinition, data: st.DataObject) -> None:
