@@ -49,7 +49,11 @@ from tests.conformance.zoo_races import (
     SharesItsLockAcrossAFork,
     WritesTheRowBeforeItsEntries,
 )
-from tests.conformance.zoo_sizes import CountsEntriesInTwoBytesWithoutSign, FindsTheFirstTenThousand
+from tests.conformance.zoo_sizes import (
+    CountsEntriesInTwoBytesWithoutSign,
+    FindsTheFirstTenThousand,
+    StoresAThousandEntries,
+)
 from tests.conformance.zoo_spelling import HoldsSubjectsForASecond
 from tests.support.long import long_after
 
@@ -89,6 +93,7 @@ def new_store(tmp_path: Path) -> NewStore:
 SLOW = {
     *(HoldsSubjectsForASecond, LocksForASecond, LocksTheProcess, SkipsAClaimThatMovesNothing),
     *(WritesTheRowBeforeItsEntries, CutsItsTailWhenOpened, FindsTheFirstTenThousand, CapsPages),
+    StoresAThousandEntries,
     *(*zoo_errors.ZOO, *zoo_undoing.ZOO, *zoo_hidden.ZOO, *zoo_interrupts.ZOO, *zoo_taking_over.ZOO),
 }
 """What they do is found after seconds, or in many trials."""

@@ -94,6 +94,7 @@ def test_what_a_terminal_cannot_show_is_escaped(office: Office) -> None:
     assert "\\u63a5\\u5165" in done.out
 
 
+@pytest.mark.long
 def test_colour_is_for_terminals_that_want_it(office: Office) -> None:
     """Bold headings on a terminal; none with NO_COLOR, none in a pipe."""
     office.apply("collector-42")
