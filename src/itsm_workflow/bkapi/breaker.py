@@ -32,10 +32,8 @@ class Resting:
     seconds: float
 
     def __str__(self) -> str:
-        return (
-            f"{self.failures} calls of {self.name} in a row were not answered; "
-            f"the next call is allowed in {self.seconds:.0f} s"
-        )
+        """Return the cause, without the time left: the text of an error may be stored, and read much later."""
+        return f"{self.failures} calls of {self.name} in a row were not answered"
 
 
 @attrs.define

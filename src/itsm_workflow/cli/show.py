@@ -25,7 +25,7 @@ from itsm_workflow.cli.views import (
 )
 from itsm_workflow.errors import AmbiguousChange, StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine.labels import ATTENTION, EFFECTS, OUTCOMES, in_language, labels_of
-from itsm_workflow.machine.problems import problem_label
+from itsm_workflow.machine.problems import problem_label, problems_of
 from itsm_workflow.runtime.json_views import entry_view
 from itsm_workflow.runtime.status import decisions_of
 
@@ -191,6 +191,7 @@ def _described(
     form, attention = change.form, change.attention
     label = in_language(labels_of(definition, change, for_operators=True), language(), "")
     known = attention.facts if attention else {}
+    problems = problems_of(change.attempt) if change.attempt else ("", "")
     reasons = ", ".join(f"{attention_fact(key)} {value_text(value, key)}" for key, value in known.items())
     return [
         ("id", change.id),
@@ -210,8 +211,8 @@ def _described(
         ("ticket", f"{change.sn} (id {change.ticket.id})" if change.ticket else ""),
         ("ticket now", status),
         ("ticket page", change.ticket_url),
-        ("last problem", _problem(change.attempt.problem) if change.attempt else ""),
-        ("last look-up", _problem(change.attempt.look_problem) if change.attempt else ""),
+        ("last problem", _problem(problems[0])),
+        ("last look-up", _problem(problems[1])),
         *(
             (f"effect {effect.name}", f"{_status(effect)}, {effect.id} {effect.error}".strip())
             for effect in change.effects

@@ -10,6 +10,7 @@ from itsm_workflow.machine.phrases import Phrasebook
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from itsm_workflow.change import Attempt
     from itsm_workflow.machine.labels import Label
 
 PROBLEMS: Mapping[str, str] = {
@@ -25,8 +26,15 @@ PROBLEMS: Mapping[str, str] = {
     ),
     "the gateway answered with a ticket, but {wrong}": "ITSM 应答了单据，但是 {wrong}",
     "the gateway answered a create with {kind}, which is not a valid answer": "ITSM 对提单的应答 {kind} 无效",
+    # Of the client, for a call that it did not make
+    "{call}: not asked: {why} (request {request})": "没有调用 {call}：{why}（请求 {request}）",
+    "{call}: not asked: {why}": "没有调用 {call}：{why}",
+    "{number} calls of {name} in a row were not answered": "对 {name} 的调用连续 {number} 次没有应答",
+    "the time for this operation is used up": "本次操作的时间已用完",
 }
 """By text in English, the text in Chinese."""
+
+_NOT_ASKED = ": not asked: "
 
 
 @functools.cache
@@ -37,3 +45,12 @@ def _phrasebook() -> Phrasebook:
 def problem_label(problem: str) -> Label:
     """Return a problem in both languages; one that the ticket system or the host reported is the same in both."""
     return {"en": problem, "zh": _phrasebook().find(problem) or problem}
+
+
+def problems_of(attempt: Attempt) -> tuple[str, str]:
+    """Return the problem of the last send and that of the last look-up; each is empty if there was none.
+
+    If neither call was made, only the look-up's is returned: it is later, and the cause is the same.
+    """
+    sent, looked = attempt.problem, attempt.look_problem
+    return "" if _NOT_ASKED in sent and _NOT_ASKED in looked else sent, looked

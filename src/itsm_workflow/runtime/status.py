@@ -20,7 +20,7 @@ from itsm_workflow.machine.labels import (
     labels_of,
     state_label,
 )
-from itsm_workflow.machine.problems import problem_label
+from itsm_workflow.machine.problems import problem_label, problems_of
 from itsm_workflow.machine.sentences import LANGUAGES, Listing, say, text_of
 from itsm_workflow.runtime.arguments import check_known
 
@@ -214,7 +214,7 @@ def _filing(attempt: Attempt, attention: Attention | None) -> Sentence:
     """Return what a change without a ticket waits for, after it was submitted."""
     codes = {Phase.QUEUED: "queued", Phase.SENDING: "sending", Phase.UNKNOWN: "unknown"}
     said = say(codes[attempt.phase], number=attempt.number)
-    problems = tuple(problem_label(one) for one in (attempt.problem, attempt.look_problem) if one)
+    problems = tuple(problem_label(one) for one in problems_of(attempt) if one)
     if not problems:
         return said
     # Such a request did not reach the ticket system: the connection failed, or the credentials were refused.

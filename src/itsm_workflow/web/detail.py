@@ -9,6 +9,7 @@ from flask import g
 from markupsafe import Markup
 
 from itsm_workflow.acts import label_of
+from itsm_workflow.machine.problems import problems_of
 from itsm_workflow.machine.self_approval import reasons_of
 from itsm_workflow.pictures import Graph
 from itsm_workflow.policy import Policy
@@ -77,6 +78,7 @@ def change_page(site: Site, change_id: str) -> Response:
         form=list(form_of(change, reader)),
         effects=[(one, effect_status(one, reader)) for one in change.effects],
         outcome=outcome_of(change, reader),
+        problems=[reader.problem(one) for one in problems_of(change.attempt)] if change.attempt else ["", ""],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -110,7 +111,7 @@ class TestBreaker:
             ("a", 1, 19.6),
             ("b", 1, 19.6),
         ]
-        assert str(breaker.state[0]) == "1 calls of a in a row were not answered; the next call is allowed in 20 s"
+        assert str(breaker.state[0]) == "1 calls of a in a row were not answered"
         time.now += 20
         assert breaker.state == []
         assert breaker.resting("a") is None
@@ -211,7 +212,7 @@ class TestClient:
 
         assert len(transport.requests) == 3
         assert caught.value.code == "gateway.not_asked"
-        assert "http://127.0.0.1:9 in a row were not answered; the next call is allowed in" in str(caught.value)
+        assert "http://127.0.0.1:9 in a row were not answered (" in str(caught.value)  # no time that passes
 
     def test_the_statuses_of_silence_are_those_that_are_tried_again(self) -> None:
         """A proxy reports with them that the gateway behind it does not answer."""
@@ -332,7 +333,8 @@ class TestGateway:
                 gateway.read(ticket())
         with pytest.raises(GatewayNotAsked):
             gateway.read(ticket())
-        assert gateway.resting().startswith("2 calls of ")
+        said = r"2 calls of .+ in a row were not answered; the next call is allowed in \d+ s"
+        assert re.fullmatch(said, gateway.resting())
 
     def test_each_client_has_its_own(self) -> None:
         """Another process, or another client, finds out for itself; nothing is stored."""

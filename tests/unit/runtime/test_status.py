@@ -159,6 +159,21 @@ def test_the_sentence_says_what_a_change_waits_for(change: ChangeRequest, said: 
     assert sentence(attrs.evolve(change, effects=())) == f"{said}; nothing more is due."
 
 
+def test_a_call_that_was_not_made_twice_is_named_once() -> None:
+    """The create and the look-up have the same cause, and the text has no time that has passed when it is read."""
+    cause = "3 calls of http://itsm in a row were not answered"
+    problems = [f"{call}: not asked: {cause} (request {number})" for number, call in enumerate(("create", "find"))]
+    attempt = attrs.evolve(x.UNKNOWN.expect_attempt(), problem=problems[0], look_problem=problems[1])
+    change = attrs.evolve(x.UNKNOWN, attempt=attempt)
+
+    assert sentence(change).count("not asked") == 1
+    assert f"attempt 1 ({problems[1]});" in sentence(change)
+    said = "没有调用 find：对 http://itsm 的调用连续 3 次没有应答（请求 1）"
+    assert f"第 1 次（{said}）；" in sentence(change, language="zh")
+    first = attrs.evolve(change, attempt=attrs.evolve(attempt, problem="the connection was reset"))
+    assert f"(the connection was reset; then {problems[1]})" in sentence(first)
+
+
 def test_the_sentence_says_when_the_change_is_looked_at_next() -> None:
     """Or that it is due now."""
     at = x.later(300)

@@ -116,7 +116,7 @@ class BkItsmGateway:
     def resting(self) -> str:
         """Return the reason why tickets cannot be read now, for people; empty if they can."""
         resting = self._client.resting(wire.GET_TICKET_INFO)
-        return "" if resting is None else str(resting)
+        return "" if resting is None else f"{resting}; the next call is allowed in {resting.seconds:.0f} s"
 
     def time(self) -> dt.datetime | None:
         """Return BK-ITSM's own time by the ``Date`` header of its last answer; None before the first answer."""

@@ -15,6 +15,7 @@ from itsm_workflow.integrations.django.admin.pages import logger, rendered
 from itsm_workflow.integrations.django.admin.timeline import MOST, text_of, timeline
 from itsm_workflow.integrations.django.admin.words import attention_label, change_label, label, language, tone
 from itsm_workflow.machine.labels import EFFECTS, OUTCOMES
+from itsm_workflow.machine.problems import problem_label, problems_of
 from itsm_workflow.pictures.graph_svg import picture
 from itsm_workflow.pictures.words import decision_text
 from itsm_workflow.secrets import without_secrets
@@ -99,8 +100,9 @@ def _facts(change: ChangeRequest) -> Iterator[tuple[str, object]]:
     if attempt is not None:
         yield _("Key"), attempt.key
         yield _("Attempts"), attempt.number
-        yield _("Last problem"), attempt.problem
-        yield _("Last look-up"), attempt.look_problem
+        problem, look_problem = (label(problem_label(one), one) for one in problems_of(attempt))
+        yield _("Last problem"), problem
+        yield _("Last look-up"), look_problem
     yield _("Made"), change.created_at
     yield _("Last entry"), change.updated_at
     yield _("Ended"), change.ended_at
