@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus
+from itsm_workflow.change import AttentionReason, ChangeRequest
 from itsm_workflow.errors import ItsmWorkflowError
 from itsm_workflow.failures import failures
 from itsm_workflow.machine.approval import Trigger
@@ -86,7 +86,7 @@ class OperatorAct:
 
 def parked(change: ChangeRequest) -> Sequence[tuple[str, str]]:
     """Return the ids and the names of the effects that a person can retry."""
-    return [(one.id, one.name) for one in change.effects if one.status is EffectStatus.PARKED]
+    return [(one.id, one.name) for one in change.parked_effects]
 
 
 def _method(name: str) -> Call:

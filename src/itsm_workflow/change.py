@@ -342,6 +342,11 @@ class ChangeRequest:
         attempt = self.attempt
         return attempt is not None and attempt.phase is Phase.QUEUED and attempt.unknown_since is None
 
+    @property
+    def parked_effects(self) -> tuple[PlannedEffect, ...]:
+        """The effects that failed too often, and that a person can retry."""
+        return tuple(effect for effect in self.effects if effect.status is EffectStatus.PARKED)
+
     def expect_attempt(self) -> Attempt:
         """Return the attempt of a change that was submitted.
 

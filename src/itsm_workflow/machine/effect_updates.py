@@ -92,7 +92,7 @@ def parked_attention(change: ChangeRequest, now: dt.datetime) -> Attention | Non
     """Return the attention that stays when all other reasons are resolved: an effect is parked or unknown."""
     if change.attention is not None and change.attention.reason is AttentionReason.EFFECT_UNKNOWN:
         return change.attention
-    effect = next((one for one in change.effects if one.status is EffectStatus.PARKED), None)
+    effect = next(iter(change.parked_effects), None)
     if effect is None or (change.attention is not None and change.attention.reason is AttentionReason.EFFECT_PARKED):
         return change.attention if effect else None
     details = ReadOnlyDict({"effect": effect.id, "error": effect.error})
@@ -113,8 +113,11 @@ def _effect(facts: Facts, wanted: str, **values: Any) -> ChangeRequest:
 
 
 def _without_parked_attention(change: ChangeRequest) -> ChangeRequest:
-    parked = any(one.status is EffectStatus.PARKED for one in change.effects)
-    if parked or change.attention is None or change.attention.reason is not AttentionReason.EFFECT_PARKED:
+    if (
+        change.parked_effects
+        or change.attention is None
+        or change.attention.reason is not AttentionReason.EFFECT_PARKED
+    ):
         return change
     return attrs.evolve(change, attention=None)
 

@@ -88,12 +88,15 @@ SENTENCES: Mapping[str, Label] = {
         "en": "{said} ({problems}; `itsm-workflow doctor --online` checks why)",
     },
     "suspended": {"zh": "{said}，单据已挂起", "en": "{said}, which is suspended"},
-    "undelivered": {"zh": "{said}，单据的回调未送达", "en": "{said}, whose callback did not arrive"},
+    "undelivered": {
+        "zh": "ITSM 关于{ticket}的回调未送达，审批结果由查询获得",
+        "en": "the callback of the ticket system about {ticket} was not delivered, so looks find the decision",
+    },
     # The ticket
     "ticket": {"zh": "单据（{sn}）", "en": "ticket {sn}"},
     "its_ticket": {"zh": "单据", "en": "its ticket"},
     # A change without a ticket
-    "draft": {"zh": "是草稿，待提交", "en": "is a draft and waits to be submitted"},
+    "draft": {"zh": "处于草稿状态，尚未提单", "en": "is a draft and waits to be submitted"},
     "next_approval": {"zh": "待提交下一轮审批", "en": "waits to be submitted for its next approval"},
     "queued": {"zh": "等待提单，第 {number} 次", "en": "waits to be filed, attempt {number}"},
     "sending": {"zh": "正在提单，第 {number} 次", "en": "is being filed, attempt {number}"},
@@ -169,6 +172,12 @@ SENTENCES: Mapping[str, Label] = {
         "zh": "后置动作 {name} {due}，已失败 {times} 次",
         "en": "effect {name} {due}, it failed {times} times",
     },
+    "effect_parked": {
+        "zh": "后置动作 {name} 已停止重试（失败 {times} 次；{error}）：修复失败的原因，然后重试该后置动作",
+        "en": "effect {name} is parked (failed deliveries: {times}; {error}): fix the cause of the failure, "
+        "then retry the effect",
+    },
+    "unknown_error": {"zh": "没有错误信息", "en": "no error is known"},
     "due": {"zh": "待执行", "en": "is due"},
     "due_at": {"zh": "将于 {at} 执行", "en": "is due at {at}"},
     # The next look

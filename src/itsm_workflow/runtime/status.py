@@ -136,10 +136,13 @@ def explained(
     waits = _waits_for(definition, change)
     if ticket_status is TicketStatus.SUSPENDED and is_watched(definition, change):
         waits = say("suspended", said=waits)
-    parts = [waits, *_decisions_of(change)]
+    parts = [waits]
+    if change.state == definition.roles_in(change.state).undelivered:
+        parts.append(say("undelivered", ticket=_ticket(change)))
+    parts += _decisions_of(change)
     if change.attention is not None:
         parts += _attention(change, change.attention)
-    parts += _effects_of(change, now, knows)
+    parts += [*_effects_of(change, now, knows), *_parked(change)]
     parts.append(_next_look(stored, now))
     return say("change", subject=change.subject, id=change.id, parts=Listing("between_parts", tuple(parts)))
 
@@ -207,7 +210,7 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> Sentenc
         return _filing(attempt, change.attention)
     if change.outcome is not None and not is_watched(definition, change):
         return _decided(definition, change, change.outcome)
-    return _waits_for_ticket(definition, change)
+    return _waits_for_ticket(change)
 
 
 def _filing(attempt: Attempt, attention: Attention | None) -> Sentence:
@@ -243,7 +246,7 @@ def _decided(definition: WorkflowDefinition, change: ChangeRequest, outcome: Out
     return say("goes_on", state=state, result=result)
 
 
-def _waits_for_ticket(definition: WorkflowDefinition, change: ChangeRequest) -> Sentence:
+def _waits_for_ticket(change: ChangeRequest) -> Sentence:
     """Return what a change waits for whose ticket was filed."""
     ticket, reason = _ticket(change), change.attention.reason if change.attention else None
     if reason is AttentionReason.DECISION_REFUSED:
@@ -263,11 +266,8 @@ def _waits_for_ticket(definition: WorkflowDefinition, change: ChangeRequest) -> 
     approvers = change.form.approvers
     named = Listing("between_names", tuple(approvers)) if any(approvers) else say("its_approvers")
     if change.ticket:
-        said = say("waits_since", ticket=ticket, approvers=named, at=change.ticket.recorded_at)
-    else:
-        said = say("waits", ticket=ticket, approvers=named)
-    is_lost = change.state == definition.roles_in(change.state).undelivered
-    return say("undelivered", said=said) if is_lost else said
+        return say("waits_since", ticket=ticket, approvers=named, at=change.ticket.recorded_at)
+    return say("waits", ticket=ticket, approvers=named)
 
 
 def _ticket(change: ChangeRequest) -> Sentence:
@@ -289,6 +289,17 @@ def effects_of(
 def _effects_of(change: ChangeRequest, now: dt.datetime, knows: Callable[[str], bool] | None) -> list[Sentence]:
     undone = [one for one in change.effects if one.status in {EffectStatus.PLANNED, EffectStatus.STARTED}]
     return [_effect(one, now, is_known=knows is None or knows(one.name)) for one in undone]
+
+
+def _parked(change: ChangeRequest) -> Iterator[Sentence]:
+    """Yield a text for each parked effect that the attention does not name, such as one whose attention was cleared."""
+    attention = change.attention
+    is_named = attention is not None and attention.reason is AttentionReason.EFFECT_PARKED
+    named = attention.facts.get("effect") if attention is not None and is_named else None
+    for one in change.parked_effects:
+        if one.id != named:
+            error = one.error or say("unknown_error")
+            yield say("effect_parked", name=one.name, times=one.tries, error=error)
 
 
 def _effect(effect: PlannedEffect, now: dt.datetime, *, is_known: bool) -> Sentence:

@@ -171,7 +171,7 @@ def test_why_names_a_callback_that_did_not_arrive(office: Office) -> None:
     workflow.reconcile()
 
     assert workflow.get(change.id).state == State.FAILED_CALLBACK
-    assert "whose callback did not arrive" in workflow.why(change.id)
+    assert "the callback of the ticket system about ticket " in workflow.why(change.id)
 
 
 def test_why_names_an_effect_that_failed(office: Office) -> None:

@@ -143,7 +143,10 @@ SENTENCES: dict[str, tuple[ChangeRequest, str]] = {
     "pending without names": (ANONYMOUS, "waits for its approvers to decide ticket REQ7 since 2024-05-17 08:00:01 UTC"),
     "undelivered": (
         x.FAILED_CALLBACK,
-        "waits for bob to decide ticket REQ7 since 2024-05-17 08:00:01 UTC, whose callback did not arrive",
+        (
+            "waits for bob to decide ticket REQ7 since 2024-05-17 08:00:01 UTC; "
+            "the callback of the ticket system about ticket REQ7 was not delivered, so looks find the decision"
+        ),
     ),
     "suspected": (x.SUSPECTED, "waits for a second look at ticket REQ7, revoked since 2024-05-17 08:00:10 UTC"),
     "approved": (x.APPROVED, "ended as approved on 2024-05-17 08:00:20 UTC by ticket REQ7"),
@@ -204,7 +207,7 @@ def test_the_texts_of_effects_are_in_a_language() -> None:
 
 
 def test_the_sentence_names_the_effects_that_are_due() -> None:
-    """How often each failed, and none that was delivered or parked."""
+    """How often each failed, and none that was delivered."""
     effects = (
         x.planned(name="start"),
         x.planned(name="tell", attempts=2),
@@ -213,8 +216,27 @@ def test_the_sentence_names_the_effects_that_are_due() -> None:
     )
     said = sentence(attrs.evolve(x.APPROVED, effects=effects))
 
-    assert "; effect start is due; effect tell is due, it failed 2 times; nothing more is due." in said
-    assert ("count" in said, "send" in said) == (False, False)
+    assert "; effect start is due; effect tell is due, it failed 2 times; effect send is parked (" in said
+    assert "count" not in said
+
+
+def test_the_sentence_names_a_parked_effect_whatever_the_attention() -> None:
+    """Once: the attention that names it has its error and the advice already."""
+    parked = x.planned(EffectStatus.PARKED, name="send", attempts=2, error="refused")
+    cleared = attrs.evolve(x.APPROVED, effects=(parked,))
+    said = "effect send is parked (failed deliveries: 2; refused): fix the cause of the failure, then retry the effect"
+    in_chinese = "后置动作 send 已停止重试（失败 2 次；refused）：修复失败的原因，然后重试该后置动作"
+
+    assert f"; {said}; nothing more is due." in sentence(cleared)
+    assert f"；{in_chinese}；" in sentence(cleared, language="zh")
+    assert f"; {said}; " in sentence(x.with_attention(cleared, AttentionReason.DISAGREEMENT))
+    facts = MappingProxyType({"effect": parked.id, "error": "refused"})
+    named = Attention(reason=AttentionReason.EFFECT_PARKED, since=x.later(30), facts=facts)
+    assert "is parked" not in sentence(attrs.evolve(cleared, attention=named))
+    another = x.planned(EffectStatus.PARKED, name="tell", id="E2")
+    both = sentence(attrs.evolve(cleared, effects=(parked, another), attention=named))
+    assert "effect tell is parked (failed deliveries: 0; no error is known)" in both
+    assert "effect send is parked" not in both
 
 
 @given(change=s.changes, due_at=st.none() | s.moments, now=s.moments)
@@ -230,15 +252,16 @@ def test_there_is_a_sentence_about_every_change(
 # ---------------------------------------------------------------- the sentence in Chinese
 
 IN_CHINESE: dict[str, str] = {
-    "a draft": "是草稿，待提交",
-    "a refused draft": "是草稿，待提交，the gateway refused it (code 39): no title",
+    "a draft": "处于草稿状态，尚未提单",
+    "a refused draft": "处于草稿状态，尚未提单，the gateway refused it (code 39): no title",
     "queued": "等待提单，第 1 次",
     "unsent": "等待提单，第 1 次（connection refused；运行 `itsm-workflow doctor --online` 可检查原因）",
     "sending": "正在提单，第 1 次",
     "unknown": "提单结果未知，正在查询单据，第 1 次（the connection was reset）",
     "pending": "自 2024-05-17 08:00:01 UTC 起等待审批单据（REQ7），审批人：bob",
     "pending without names": "自 2024-05-17 08:00:01 UTC 起等待审批单据（REQ7），审批人：由流程决定",
-    "undelivered": "自 2024-05-17 08:00:01 UTC 起等待审批单据（REQ7），审批人：bob，单据的回调未送达",
+    "undelivered": "自 2024-05-17 08:00:01 UTC 起等待审批单据（REQ7），审批人：bob；"
+    "ITSM 关于单据（REQ7）的回调未送达，审批结果由查询获得",
     "suspected": "单据（REQ7）自 2024-05-17 08:00:10 UTC 起显示为“已撤销”，等待复查确认",
     "approved": "已结束：已通过，时间 2024-05-17 08:00:20 UTC，依据单据（REQ7）",
     "withdrawn": "已结束：已撤销，时间 2024-05-17 08:01:40 UTC，依据单据（REQ7）",
