@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import AttentionReason, EffectStatus, Outcome
+from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.clock import from_micros, to_micros
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.readonly import ReadOnlyDict
@@ -45,7 +45,8 @@ class Figures:
         at: The time.
         states: By state that is not final, the number of changes.
         oldest: By state, the time of the last entry of the change that has rested in it for the longest time.
-        attention: By reason, the number of changes that a person should look at.
+        attention: By reason, the number of changes that a person should look at. A change with two reasons counts for
+            each.
         parked: The number of parked effects of changes with attention.
         contradictions: The number of facts that contradicted the state of a change with attention.
         earliest_due: The earliest due time; long ago if no process reconciles. None if nothing is due at any time.
@@ -85,7 +86,7 @@ def read_figures(journal: Journal, limit: int) -> Figures:
     states, oldest = reading.states()
     attention, flagged = reading.attention()
     moved = list(reading.readable(_moved_lately(journal, now).rows))
-    parked = [effect for change in flagged for effect in change.effects if effect.status is EffectStatus.PARKED]
+    parked = [effect for change in flagged for effect in change.parked_effects]
     ended = [(change, _was_called_back(journal, change, now)) for change in moved]
     missed = [change.ended_at or change.updated_at for change, called_back in ended if called_back is False]
     last = max((change.heard.at for change in moved if change.heard is not None), default=None)
@@ -138,13 +139,13 @@ class _Reading:
     def attention(self) -> tuple[dict[str, int], list[ChangeRequest]]:
         """Return the number of changes for each reason, and those that can be read."""
         counts: dict[str, int] = {}
-        changes: list[ChangeRequest] = []
+        changes: dict[str, ChangeRequest] = {}
         for reason in AttentionReason:
             counts[reason.value] = 0
             for row in self._rows(reason.value, attention=(reason.value,)):
                 counts[reason.value] += 1
-                changes += self.readable([row])
-        return counts, changes
+                changes |= {change.id: change for change in self.readable([row])}
+        return counts, list(changes.values())
 
     def earliest_due(self) -> dt.datetime | None:
         """Return the earliest due time, or None."""

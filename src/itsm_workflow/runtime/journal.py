@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import attrs
@@ -23,6 +24,7 @@ from itsm_workflow.machine.evidence import Drafted
 from itsm_workflow.readonly import ReadOnlyDict
 from itsm_workflow.runtime.numbering import numbered
 from itsm_workflow.runtime.other_version import other_version_error
+from itsm_workflow.runtime.reasons import pages_of
 from itsm_workflow.runtime.wakeups import wake_for
 from itsm_workflow.storage import paging
 from itsm_workflow.storage.protocol import ConflictKind, Order, Query
@@ -145,7 +147,7 @@ class Journal:
 
         It is damaged, a newer version wrote it, or a due rule of the host failed on it.
         """
-        return map(self.read_rows, paging.pages(self.storage, query))
+        return map(self.read_rows, pages_of(self.storage, query, self.read))
 
     def read_rows(self, rows: Sequence[Row]) -> Page:
         """Return the changes in rows as a page; observers are notified of each change that cannot be read."""
@@ -162,7 +164,7 @@ class Journal:
 
     def rows(self, query: Query) -> Iterator[Row]:
         """Yield the rows that match, page by page, without decoding them, so damaged rows are included."""
-        return paging.rows(self.storage, query)
+        return chain.from_iterable(pages_of(self.storage, query, self.read))
 
     def highest_submission(self, subject: str, *, besides: str | None = None) -> int:
         """Return the highest submission number of a subject, or 0.

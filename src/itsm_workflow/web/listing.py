@@ -10,11 +10,12 @@ from urllib.parse import urlencode
 import attrs
 from flask import g, redirect, request, url_for
 
-from itsm_workflow.change import AttentionReason
-from itsm_workflow.errors import ChangeNotFound
+from itsm_workflow.change import AttentionReason, EffectStatus
+from itsm_workflow.errors import ChangeNotFound, ItsmWorkflowError
+from itsm_workflow.machine.self_approval import reasons_of
 from itsm_workflow.pictures.ink import Meaning, meaning_of
 from itsm_workflow.runtime.finding import FoundPage
-from itsm_workflow.web.presenting import Reader, badge, state_badge
+from itsm_workflow.web.presenting import Reader, badge, is_quietly_parked, state_badge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,9 @@ PAGE = 50
 """The number of changes on a page."""
 
 ANY = "any"
+PARKED = EffectStatus.PARKED.value
+"""What the address says for changes with a parked effect."""
+
 AGES: Mapping[str, dt.timedelta] = {
     "1h": dt.timedelta(hours=1),
     "1d": dt.timedelta(days=1),
@@ -38,11 +42,14 @@ AGES: Mapping[str, dt.timedelta] = {
 }
 """By what the address says, the time for which a change has not moved."""
 
+COUNTED = 1000
+"""The largest number that is counted of each state and each reason, so that a page is as quick in a large store."""
+
 SCANNED = 2000
 """The largest number of changes that are read for a page of old ones in a state, or of those with words."""
 
 _CHUNK = 250
-_FILTERS = ("q", "state", "attention", "age")
+_FILTERS = ("q", "state", "attention", "age", "effect")
 
 
 class _Filters(TypedDict):
@@ -75,6 +82,8 @@ def list_page(site: Site) -> Response:
         states=[(state.value, state_badge(definition, state.value, reader).text) for state in definition.states],
         reasons=[(one.value, reader.reason(one)) for one in AttentionReason],
         ages=[(name, reader.words(name)) for name in AGES],
+        effects=[(PARKED, reader.words("effect_parked"))],
+        is_of_counts=set(chosen) == {"effect"} and not request.args.get("after"),
         rows=list(_rows(definition, found, reader)),
         unreadable=[(one, reader.words("unreadable", error=error)) for one, error in found.unreadable.items()],
         looked_at=SCANNED if found.next and not found.changes else 0,
@@ -104,10 +113,31 @@ def _found(records: Records, given: Mapping[str, str]) -> FoundPage:
         "states": [given["state"]] if given["state"] else None,
         "attention": reasons if attention else None,
     }
+    until = g.reader.now - AGES[age] if age else None
+    is_old = (lambda change: change.updated_at <= until) if until else (lambda _: True)
+    if given["effect"]:
+        if given["effect"] != PARKED:
+            raise ValueError(f"effect={given['effect']} is not {PARKED}")
+        if not (given["state"] or attention or age or after):
+            return _with_parked_effects(records)
+        return _searched(records, filters, lambda change: bool(change.parked_effects) and is_old(change), after)
     if age and (attention or given["state"]):
-        until = g.reader.now - AGES[age]
-        return _searched(records, filters, lambda change: change.updated_at <= until, after)
+        return _searched(records, filters, is_old, after)
     return records.find_page(**filters, older_than=AGES[age] if age else None, after=after, limit=PAGE)
+
+
+def _with_parked_effects(records: Records) -> FoundPage:
+    """Return the changes that `Counts.parked` names, whatever their attention."""
+    parked = records.counts(limit=COUNTED).parked
+    changes: list[ChangeRequest] = []
+    unreadable: dict[str, Exception] = {}
+    for name in parked[:PAGE]:
+        try:
+            changes.append(records.get(name))
+        except ItsmWorkflowError as error:
+            unreadable[name] = error
+    following = parked[PAGE - 1] if len(parked) > PAGE else None
+    return FoundPage(changes=tuple(changes), unreadable=unreadable, next=following)
 
 
 def _has_words(text: str) -> Callable[[ChangeRequest], bool]:
@@ -160,7 +190,8 @@ def _named(records: Records, name: str) -> FoundPage:
 class _Row:
     change: ChangeRequest
     badge: object
-    attention: str
+    reasons: Sequence[str]
+    is_parked: bool
     approvers: Sequence[str]
 
 
@@ -170,6 +201,7 @@ def _rows(definition: WorkflowDefinition, found: FoundPage, reader: Reader) -> I
         yield _Row(
             change=change,
             badge=badge(definition, change, reader),
-            attention=reader.reason(change.attention.reason) if change.attention else "",
+            reasons=[reader.reason(reason) for reason in reasons_of(change)],
+            is_parked=is_quietly_parked(change),
             approvers=change.form.approvers if is_waiting else (),
         )

@@ -9,6 +9,7 @@ import attrs
 from flask import g, url_for
 
 from itsm_workflow.change import AttentionReason
+from itsm_workflow.web.listing import COUNTED, PARKED
 from itsm_workflow.web.presenting import Badge, badge, state_badge, without_name
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 OLDEST = 3
 """The number of changes that are shown of each reason for attention."""
-
-COUNTED = 1000
-"""The largest number that is counted of each state and each reason, so that the page is as quick in a large store."""
 
 _LATE = dt.timedelta(minutes=15)
 """A look that is due for longer is late: `reconcile` should run every few minutes."""
@@ -66,7 +64,6 @@ def overview_page(site: Site) -> Response:
     records, reader = site.records(), g.reader
     definition, counts = records.definition, records.counts(limit=COUNTED)
     g.workflow = definition.name
-    parked = counts.attention.get(AttentionReason.EFFECT_PARKED)
     return site.page(
         "overview",
         reader.words("overview"),
@@ -83,7 +80,9 @@ def overview_page(site: Site) -> Response:
         ],
         due=due_text(counts.earliest_due, reader),
         is_late=is_late(counts.earliest_due, reader),
-        parked=_number(parked, attention=AttentionReason.EFFECT_PARKED.value) if parked else None,
+        parked=Number(
+            text=f"{len(counts.parked):,}", address=url_for("changes", effect=PARKED), is_zero=not counts.parked
+        ),
     )
 
 

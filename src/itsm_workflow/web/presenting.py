@@ -11,9 +11,12 @@ import attrs
 from markupsafe import Markup, escape
 
 from itsm_workflow.bkapi.call_log import masked
+from itsm_workflow.change import AttentionReason, EffectStatus
+from itsm_workflow.machine.evidence import EffectResult
 from itsm_workflow.machine.labels import ATTENTION, EFFECTS, OUTCOMES, change_label, in_language
 from itsm_workflow.machine.labels import state_label as label_of_state
 from itsm_workflow.machine.problems import problem_label
+from itsm_workflow.machine.self_approval import reasons_of
 from itsm_workflow.machine.sentences import SENTENCES
 from itsm_workflow.pictures.ink import meaning_of
 from itsm_workflow.pictures.reading import read
@@ -25,7 +28,7 @@ from itsm_workflow.web.words import words_in
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from itsm_workflow.change import Attention, AttentionReason, ChangeRequest, Entry, PlannedEffect
+    from itsm_workflow.change import Attention, ChangeRequest, Entry, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.pictures.reading import Step
     from itsm_workflow.policy import Policy
@@ -106,6 +109,11 @@ def state_badge(definition: WorkflowDefinition, state: str, reader: Reader) -> B
     return Badge(label_of_state(definition, state, reader.language), meaning_of(definition, state).value)
 
 
+def is_quietly_parked(change: ChangeRequest) -> bool:
+    """Return whether an effect is parked, and the reason for attention does not say so."""
+    return bool(change.parked_effects) and AttentionReason.EFFECT_PARKED not in reasons_of(change)
+
+
 def without_name(sentence: str, change: ChangeRequest, reader: Reader) -> str:
     """Return the sentence of `why` without the subject and the id with which it begins, as a page shows both above."""
     name = SENTENCES["change"][reader.language].partition("{parts}")[0]
@@ -171,6 +179,14 @@ def deciders_of(change: ChangeRequest, reader: Reader) -> Sequence[str]:
 def effect_status(effect: PlannedEffect, reader: Reader) -> str:
     """Return the status of an effect in words."""
     return in_language(EFFECTS[effect.status], reader.language, effect.status.value)
+
+
+def parked_since(effect: PlannedEffect, history: Sequence[Entry]) -> dt.datetime | None:
+    """Return when an effect was parked, by its last failure in the history; None if it is not parked."""
+    if effect.status is not EffectStatus.PARKED:
+        return None
+    results = [one for one in history if isinstance(one.evidence, EffectResult) and one.evidence.effect == effect.id]
+    return results[-1].at if results else None
 
 
 def outcome_of(change: ChangeRequest, reader: Reader) -> str:

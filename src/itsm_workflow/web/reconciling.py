@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import attrs
 from flask import abort, g, redirect, request, url_for
 
-from itsm_workflow.web.overview import COUNTED, due_text, is_late, number_text
+from itsm_workflow.web.listing import COUNTED
+from itsm_workflow.web.overview import due_text, is_late, number_text
 from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ WORDS: Mapping[str, Label] = {
         "zh": "到期最久的查询：{age}。请检查对账进程（reconcile）是否在运行。",
         "en": "The look that is due longest was due {age}: check that a process runs reconcile.",
     },
-    "parked": {"zh": "停止重试的后置动作", "en": "Parked effects"},
+    "parked": {"zh": "后置动作停止重试的变更", "en": "Changes with a parked effect"},
     "looked_at": {
         "zh": "已查看 {count} 个变更，都不符合条件；下一页继续查看。",
         "en": "None of the {count} changes looked at matches; the next page goes on.",
@@ -152,7 +152,14 @@ WORDS: Mapping[str, Label] = {
     "open_ticket": {"zh": "在 ITSM 中打开", "en": "Open in the ticket system"},
     "decided": {"zh": "审批意见", "en": "Decided"},
     "effects": {"zh": "后置动作", "en": "Effects"},
-    "deliveries": {"zh": "已执行 {count} 次", "en": "deliveries: {count}"},
+    "deliveries": {"zh": "共尝试 {count} 次", "en": "deliveries: {count}"},
+    "effect_parked": {"zh": "后置动作停止重试", "en": "Effect parked"},
+    "parked_since": {"zh": "，始于", "en": "since"},
+    "parked_lately": {
+        "zh": "列出后置动作停止重试的变更：待人工处理的，以及最近一年内有新记录的，各最多查看 1,000 个。",
+        "en": "Changes with a parked effect: of those that need a person, and of those with an entry in the last "
+        "year. At most 1,000 of each are looked at.",
+    },
     "ids": {"zh": "编号与时间", "en": "Ids and times"},
     "id": {"zh": "变更 ID", "en": "Change id"},
     "key": {"zh": "关联键", "en": "Key"},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow import open_storage
+from itsm_workflow import Effect, Policy, State, open_storage
 from itsm_workflow.runtime.counting import Count
 from itsm_workflow.storage import SupportsCounts
 from itsm_workflow.web import console, listing, overview
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import Query, Rows
 
 
+def unreachable(_: object) -> None:
+    """Fail, as an effect whose host is away."""
+    raise RuntimeError("the collector's host is unreachable")
+
+
 def numbers(text: str) -> dict[str, list[str]]:
     """Return the numbers of each state on the first page."""
     rows = re.findall(r'<tr><th scope="row"><span class="badge [\w-]+">([^<]*)</span></th>(.*?)</tr>', text, re.DOTALL)
@@ -38,6 +43,45 @@ def test_what_needs_a_person_is_first_with_its_sentence(client: FlaskClient) -> 
     assert text.index("Effect parked") < text.index("collector-1") < text.index("fix the cause") < text.index("Draft")
     assert subjects(client.get("/changes/?attention=effect_parked").text) == ["collector-1"]
     assert 'href="/changes/?attention=effect_parked">all 1' in text
+
+
+def test_a_parked_effect_stays_visible_after_its_attention_was_cleared(
+    client: FlaskClient, desk: Desk, workflow: Workflow
+) -> None:
+    """In the number, in its list and on the page: what is parked, since when, and what to do."""
+    link = '<a href="/changes/?effect=parked">1</a>'
+    assert link in client.get("/").text
+    change = workflow.resolve("collector-1")
+    workflow.clear_attention(change.id, actor="dave", reason="seen")
+    desk.clock.advance(3600)
+
+    text = client.get("/").text
+    assert "No change needs a person." in text
+    assert link in text
+    for address in ("/changes/?effect=parked", "/changes/?effect=parked&state=approved&age=1h", "/changes/?age=1h"):
+        row = client.get(address).text.partition("collector-1</a>")[2].partition("</tr>")[0]
+        assert '<span class="badge attention">Effect parked</span>' in row
+    assert subjects(client.get("/changes/?effect=parked&attention=any").text) == []
+    assert client.get("/changes/?effect=planned").status_code == 400
+    shown = client.get(f"/changes/{change.id}/").text
+    assert "Effect start_collection is parked" in shown.replace("; effect", "; Effect")
+    assert "then retry the effect" in shown
+    assert re.search(r"<strong>parked, needs a person</strong> since <time datetime=", shown)
+
+
+def test_a_list_of_parked_effects_goes_on(client: FlaskClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, with the changes that cannot be read."""
+    monkeypatch.setattr(listing, "PAGE", 1)
+    made = desk.workflow(
+        effects={State.APPROVED: [Effect("start_collection", unreachable)]}, policy=Policy(effect_attempts=1)
+    )
+    change = made.apply(subject="collector-7", **ASKED)
+    desk.decide(change)
+    made.settle(change.id)
+    first = client.get("/changes/?effect=parked").text
+    following = re.findall(r'<a href="([^"]*)" rel="next"', first)[0].replace("&amp;", "&")
+    assert subjects(first) == ["collector-1"]
+    assert subjects(client.get(f"/changes/{following}").text) == ["collector-7"]
 
 
 def test_nothing_that_needs_a_person_is_said(desk: Desk) -> None:
