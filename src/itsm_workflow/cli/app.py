@@ -34,7 +34,7 @@ from itsm_workflow.cli import (
 from itsm_workflow.cli.examples import show_examples
 from itsm_workflow.cli.exits import Exit, exit_of
 from itsm_workflow.cli.help import helped, language_of_help
-from itsm_workflow.cli.language import forget, language, speak, spoken, spoken_error
+from itsm_workflow.cli.language import begin, language, speak, spoken, spoken_error
 from itsm_workflow.cli.operations import COMMANDS, commands_of
 from itsm_workflow.cli.output import clean, note
 from itsm_workflow.cli.storage_check import EndedBySignal
@@ -99,9 +99,9 @@ for _group in (storage.storage, gateway_check.gateway):
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code. No error that a user can cause ends in a traceback."""
     _escape_unencodable()
-    forget()
+    typed = sys.argv[1:] if arguments is None else list(arguments)
+    begin(typed)
     try:
-        typed = sys.argv[1:] if arguments is None else list(arguments)
         with helped(group, language_of_help(typed, os.environ)):
             code = group.main(args=typed, prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()

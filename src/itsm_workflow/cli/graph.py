@@ -11,7 +11,7 @@ import attrs
 import rich_click as click
 
 from itsm_workflow.cli.definitions import loaded_definition
-from itsm_workflow.cli.language import language_of, remember
+from itsm_workflow.cli.language import language_of
 from itsm_workflow.cli.output import as_json, data, note, width
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option, resolved
@@ -70,7 +70,6 @@ _IN_LANGUAGES = ("svg", "terminal", *IMAGES)
 @click.option(
     "--language",
     type=click.Choice(LANGUAGES),
-    callback=remember,
     help="Of the words in a picture; by default that of the locale.",
 )
 @click.option("--hide", multiple=True, metavar="NAME", help="Leave out this state or trigger; may be repeated.")

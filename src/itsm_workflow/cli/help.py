@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from itsm_workflow.cli.help_phrases import EPILOGS, HELP, PANELS
-from itsm_workflow.cli.language import of_environment
+from itsm_workflow.cli.language import of_environment, typed_language
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_OPTION = "--language"
 _HELP = ["-h", "--help"]
 _CONFIG = "rich_help_config"
 _TITLES = {"options_panel_title": "选项", "commands_panel_title": "命令"}
@@ -23,12 +22,7 @@ _IN_ENGLISH = {"options_panel_title": "Options", "commands_panel_title": "Comman
 
 def language_of_help(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
     """Return the language of the help: the one that was typed, otherwise that of the locale."""
-    for number, one in enumerate(arguments):
-        if one == _OPTION and number + 1 < len(arguments):
-            return arguments[number + 1]
-        if one.startswith(f"{_OPTION}="):
-            return one.partition("=")[2]
-    return of_environment(environ)
+    return typed_language(arguments) or of_environment(environ)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from contextvars import ContextVar
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -23,11 +24,12 @@ from itsm_workflow.machine.refusals import REASONS, RULES
 from itsm_workflow.machine.sentences import LANGUAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 """The variables of the locale, in the order in which POSIX reads them."""
 _DEFAULT = LANGUAGES[0]
+_OPTION = "--language"
 _PREFIX = "itsm-workflow: "
 
 _typed: ContextVar[str | None] = ContextVar("typed", default=None)
@@ -37,6 +39,18 @@ def of_environment(environ: Mapping[str, str]) -> str:
     """Return the language of the locale; English for every locale without sentences."""
     chosen = next(filter(None, (environ.get(name) for name in _VARIABLES)), "")
     return next((one for one in LANGUAGES if chosen.lower().split("_")[0].split(".")[0] == one), _DEFAULT)
+
+
+def typed_language(arguments: Sequence[str]) -> str | None:
+    """Return the language of the arguments, of several the last one, as click does; None if none is typed."""
+    typed = None
+    before_names = takewhile(lambda one: one != "--", arguments)
+    for one, following in pairwise((*before_names, "")):
+        name, separator, value = one.partition("=")
+        found = value if separator else following
+        if name == _OPTION and found in LANGUAGES:
+            typed = found
+    return typed
 
 
 def language() -> str:
@@ -49,27 +63,18 @@ def language_of(*, in_json: bool) -> str:
     return _typed.get() or (_DEFAULT if in_json else language())
 
 
-def forget() -> None:
-    """Forget the language that was typed, before another command runs in this process."""
-    _typed.set(None)
-
-
-def remember(_ctx: click.Context, _param: click.Parameter, typed: str | None) -> str | None:
-    """Remember the value of an option ``--language``, and return it."""
-    if typed is not None:
-        _typed.set(typed)
-    return typed
+def begin(arguments: Sequence[str]) -> None:
+    """Remember the language of a command's arguments, since an error in them can be found before the option is read."""
+    _typed.set(typed_language(arguments))
 
 
 def speak(command: click.Command) -> None:
     """Give a command the option ``--language``, unless it has one of its own."""
-    if not any("--language" in param.opts for param in command.params):
+    if not any(_OPTION in param.opts for param in command.params):
         option = click.Option(
-            ["--language"],
+            [_OPTION],
             type=click.Choice(LANGUAGES),
-            expose_value=False,
-            is_eager=True,  # an error of another option is reported in it
-            callback=remember,
+            expose_value=False,  # `begin` has read it
             help="Of what people read; by default that of the locale (LC_ALL, LC_MESSAGES, LANG).",
         )
         command.params.append(option)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from itsm_workflow.cli.language import forget
+from itsm_workflow.cli.language import begin
 from itsm_workflow.sandbox import Sandbox
 from tests.integration.cli.office import Office
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def no_language() -> Iterator[None]:
     """Forget the language that a test typed last."""
     yield
-    forget()
+    begin(())
 
 
 @pytest.fixture

@@ -238,6 +238,26 @@ def test_a_language_before_the_command_is_that_of_the_command(office: Office) ->
     assert "no change matches" in office.run(*asked).err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "is_chinese"),
+    [
+        (("list", "--bogus", "--language", "zh"), True),
+        (("list", "--language=zh", "--limit", "x"), True),
+        (("--language", "zh", "list", "--language", "en", "--bogus"), False),
+        (("list", "--language", "en", "--language", "zh", "--bogus"), True),
+        (("list", "--language", "en", "--language", "zh", "--help"), True),
+        (("list", "--language", "zh", "--language", "en", "--help"), False),
+        (("show", "--language", "zh", "--", "--language", "en"), True),
+    ],
+)
+def test_the_last_language_that_was_typed_is_that_of_help_and_errors(
+    office: Office, arguments: tuple[str, ...], *, is_chinese: bool
+) -> None:
+    """As of the run, wherever it stands among the arguments; behind `--` it is a name."""
+    done = office.run(*arguments)
+    assert (CHINESE.search(f"{done.out}{done.err}") is not None) is is_chinese
+
+
 @pytest.mark.parametrize(("arguments", "is_chinese"), [(("demo", "--help"), True), (("verify", "-h"), False)])
 def test_the_help_of_the_commands_for_authors_is_in_english(
     office: Office, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], *, is_chinese: bool
