@@ -129,6 +129,13 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = serve  # noqa: N815 - http.server calls these
 
+    def do_HEAD(self) -> None:
+        """Serve the head of a page; the API refuses the method."""
+        if is_page(self.path.partition("?")[0]):
+            self.serve()
+        else:
+            self.send_error(HTTPStatus.NOT_IMPLEMENTED)
+
     def _misbehave(self, armed: Armed, request: Request, endpoint: str | None) -> None:
         fault, sandbox = armed.fault, self.server.sandbox
         done = fault.kind is not FaultKind.REFUSE and (
@@ -167,7 +174,8 @@ class Handler(BaseHTTPRequestHandler):
             self._write(SandboxResponse(403, {"Content-Type": _JSON}, refusal))
         elif is_page(path):
             headers = {name.lower(): value for name, value in self.headers.items()}
-            request = Request(method=self.command, path=path, query=query, headers=headers, body=body)
+            method = "GET" if self.command == "HEAD" else self.command
+            request = Request(method=method, path=path, query=query, headers=headers, body=body)
             self._write(serve_page(sandbox, self.server.calls, request))
         else:
             status, content = control(sandbox, self.command, path, query, body)
@@ -205,7 +213,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(answer.body)
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
         self.wfile.flush()
 
 

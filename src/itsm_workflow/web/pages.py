@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, SecurityError
 
 from itsm_workflow.errors import ChangeNotFound, ItsmWorkflowError
 from itsm_workflow.runtime.records import Records
+from itsm_workflow.text import short
 from itsm_workflow.web.people import Person
 from itsm_workflow.web.presenting import Reader
 from itsm_workflow.web.words import LANGUAGES
@@ -54,6 +55,7 @@ _REASONS: Mapping[int, str] = {
     500: "in_log",
 }
 """By status, the code of the words that say why a request was refused."""
+_NAME = 40  # characters of a name that no change has; an id has 26
 _YEAR = 365 * 86_400
 
 
@@ -126,7 +128,7 @@ def prepare(app: Flask, site: Site) -> None:
     def refused(error: ItsmWorkflowError) -> Response:
         words = g.reader.words
         if isinstance(error, ChangeNotFound):
-            return site.page("error", words("not_found"), 404, problem=words("no_change", name=error.name))
+            return site.page("error", words("not_found"), 404, problem=words("no_change", name=short(error.name, _NAME)))
         logger.error("The page %s failed.", request.path, exc_info=error)
         return site.page("error", words("failed"), 503, problem=words("in_log"))  # the message may name files and hosts
 

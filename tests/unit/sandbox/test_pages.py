@@ -47,6 +47,18 @@ def test_the_pages_name_the_zone_of_their_times() -> None:
         assert not {"at", "changed"} & set(found)
 
 
+def test_the_head_of_a_page_is_that_of_the_page() -> None:
+    """Without its body, as link checkers ask for it; the connection goes on. The API refuses the method, as before."""
+    with Stage(AT) as stage:
+        stage.ticket(Standing.STARTED)
+        for path in ("/", "/tickets/1/", "/misbehave/", "/tickets/9/"):
+            page, head = (stage.send(method, path) for method in ("GET", "HEAD"))
+            assert (head.status, head.body) == (page.status, b"")
+            named = ("Content-Type", "Content-Length", "Content-Security-Policy")
+            assert [head.headers[name] for name in named] == [page.headers[name] for name in named]
+        assert stage.send("HEAD", "/nothing/").status == 501
+
+
 def test_a_ticket_is_decided_by_a_form() -> None:
     """Each button does what the API's operation does, by the person who was chosen, with the remark."""
     with Stage(AT) as stage:

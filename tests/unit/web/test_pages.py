@@ -358,6 +358,12 @@ def test_what_does_not_exist_is_a_page(client: FlaskClient) -> None:
         assert (answer.status_code, 'href="/changes/"' in answer.text) == (404, True)
 
 
+def test_a_long_name_that_does_not_exist_is_cut(client: FlaskClient) -> None:
+    """The address may have any length, and the sentence after the name is what helps."""
+    text = client.get(f"/changes/{'1' * 300}/").text
+    assert f"No change has the id {'1' * 40}…. The list finds changes" in text
+
+
 @pytest.mark.parametrize(
     ("address", "method", "status"),
     [
