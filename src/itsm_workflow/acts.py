@@ -233,8 +233,8 @@ ACTS: Mapping[str, OperatorAct] = {
     ),
     "clear_attention": OperatorAct(
         meaning={
-            "zh": "标记该变更已由人工处理。",
-            "en": "Notes that you have looked at the change request, and clears its attention.",
+            "zh": "标记为已处理，变更不再待人工处理。",
+            "en": "Marks the change request as reviewed, so that it no longer asks for a person.",
         },
         asks=(REASON,),
         call=_method("clear_attention"),

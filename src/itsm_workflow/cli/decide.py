@@ -183,7 +183,10 @@ attest_approval = _acting(
     click.option("--actor", required=True, help="The person who attests it: neither the applicant nor the approver."),
 )
 clear_attention = _acting(
-    "clear_attention", "Mark the change as reviewed, and clear its attention.", actor_option, reason_option
+    "clear_attention",
+    "Mark the change as reviewed, so that it no longer asks for a person.",
+    actor_option,
+    reason_option,
 )
 
 

@@ -230,12 +230,12 @@ FINDINGS: Mapping[str, str] = {
         "`itsm-workflow list --attention` 列出它们，`itsm-workflow why ID` 说明怎么办"
     ),
     "no change waits for a person": "没有待人工处理的变更",
-    "overdue changes: {counts}, the first since {since} UTC": "逾期未核对的变更：{counts}，最早的一个从 {since} UTC 起",
-    "no change is overdue": "没有逾期未核对的变更",
+    "overdue changes: {counts}, the first since {since} UTC": "逾期未查询的变更：{counts}，最早的一个从 {since} UTC 起",
+    "no change is overdue": "没有逾期未查询的变更",
     "run `itsm-workflow reconcile --app module:name` every few minutes, by cron or your task queue, with the "
     "application of {workflows}: a pass reconciles the changes of one workflow": (
         "用 cron 或任务队列每隔几分钟运行 `itsm-workflow reconcile --app module:name`，应用是 {workflows} 的应用："
-        "一次对账只核对一个工作流的变更"
+        "一轮对账只处理一个工作流的变更"
     ),
 }
 """By text of a finding or an advice in English, the text in Chinese."""

@@ -28,7 +28,7 @@ HELP: Mapping[str, str] = {
     "list --after": "列出下一页：上一页输出的标记。",
     "show": "显示一个变更：写 ID、主题或单号。",
     "--live": "向 ITSM 查询单据当前状态；结果不保存。",
-    "why": "输出变更在等什么、从何时起、下次核对时间，以及人可以做什么。",
+    "why": "输出变更在等什么、从何时起、下次查询时间，以及人可以做什么。",
     "history": "显示变更的历史记录，最早的在前；会校验摘要链。",
     "graph": "画出工作流；指定变更时带它的路径，或画它的过程。\n\nDEFINITION 用 module:name 写明 WorkflowDefinition、"
     "Workflow 或返回它们的函数，不需要存储。默认是 --app 的工作流，或内置的工作流。",
@@ -47,7 +47,7 @@ HELP: Mapping[str, str] = {
     "metrics --limit": "每个未结束的状态、每个待人工处理的原因最多统计多少个变更。",
     "metrics --output": "一步替换该文件而不打印，供 node exporter 的 textfile collector 读取。",
     "apply": "提单：先保存意图，只发送一次，再保存结果。",
-    "apply --subject": "变更的对象，例如采集项的 ID。",
+    "apply --subject": "变更的主题，即要变更什么，例如采集项的 ID。",
     "apply --title": "单据的标题。",
     "apply --applicant": "申请人；即单据的提单人。",
     "apply --approver": "可以审批的人；可重复。",
@@ -56,7 +56,7 @@ HELP: Mapping[str, str] = {
     "apply --actor": "提单的人；留在历史记录里。默认是申请人。",
     "apply --collector": "检查采集项的八个字段。",
     "apply --dry-run": "输出将要发送的内容；不发送，也不保存。",
-    "settle": "按 ITSM 现在的状态核对一个变更，并执行到期的后置动作。",
+    "settle": "向 ITSM 查询一个变更的单据，按结果更新变更，并执行到期的后置动作。",
     "withdraw": "请求 ITSM 撤单；ITSM 显示已撤销后变更结束。",
     "resend": "查询不到单据后，用同一个关联键重新提单。",
     "resend --evidence": "查询失败时写明：在 ITSM 里查了哪里、查到什么。",
@@ -70,17 +70,17 @@ HELP: Mapping[str, str] = {
     "record-ticket --override": "与提单内容不符的单据为什么仍属于该变更。",
     "abandon": "放弃草稿、查询不到单据的提单，或单据没有人审批的变更。",
     "retry-effect": "按名称或 ID 重新执行停止重试的后置动作。",
-    "clear-attention": "标记为已处理，并清除待人工处理。",
+    "clear-attention": "标记为已处理，变更不再待人工处理。",
     "attest-approval": "单据已审批通过但 ITSM 查不到审批人时，由人证明审批通过。",
     "attest-approval --ticket-id": "单据 ID，见 ITSM 的单据页面。",
     "attest-approval --approver": "审批该单据的用户。",
     "attest-approval --evidence": "证明审批通过的依据；留在历史记录里。",
     "attest-approval --actor": "作证的人：不能是申请人或审批人。",
     "accept-after-withdrawal": "撤单后又恢复的单据，仍以它的结果为准。",
-    "reconcile": "按 ITSM 现在的状态核对每个到期的变更；每隔几分钟运行一次。\n\n加 --watch 会一直重复到 Ctrl-C；"
-    "收到 SIGTERM 时先完成当前一轮。",
-    "reconcile --limit": "一轮最多核对多少个变更。",
-    "reconcile --seconds": "超过该时间后不再开始新的核对。",
+    "reconcile": "向 ITSM 查询每个到期变更的单据，按结果更新变更；每隔几分钟运行一次。\n\n"
+    "加 --watch 会一直重复到 Ctrl-C；收到 SIGTERM 时先完成当前一轮。",
+    "reconcile --limit": "一轮最多处理多少个变更。",
+    "reconcile --seconds": "超过该时间后不再处理新的变更。",
     "reconcile --watch": "重复执行，每轮之后停多久。",
     "web": "提供控制台页面，直到 Ctrl-C 或 SIGTERM：供人查看和处理变更。",
     "web --host": "监听的地址。",
@@ -100,7 +100,7 @@ HELP: Mapping[str, str] = {
     "callback-keys --output": "写变量的新文件，只有你能读；密钥不会打印。",
     "storage": "存储的检查、校验、复制、归档、备份、恢复、升级、建表和修复。",
     "storage archive": "把早已结束的变更从存储 FROM 复制到存储 TO，最后比较两份。\n\n"
-    "只复制已结束、不待人工处理、没有到期核对、"
+    "只复制已结束、不待人工处理、没有到期的查询、"
     "后置动作都已完成的变更。TO 可以有以前的变更。FROM 中不删除任何内容：每个主题最新的变更决定该主题。",
     "storage archive --older-than": "例如 90d，按最近变动。",
     "storage archive --dry-run": "只统计将要复制的数量，不做修改。",

@@ -101,10 +101,10 @@ PHRASES: Mapping[str, str] = {
     "nothing was sent: --yes resends it": "没有提单：加 --yes 才会重新提单",
     "due {due}: moved {moved}, unchanged {unchanged}, busy {busy}, failed {failed}, unreadable {unreadable}; "
     "undelivered callbacks {undelivered}; {seconds} s": (
-        "待核对 {due}：有变动 {moved}，无变动 {unchanged}，被占用 {busy}，失败 {failed}，无法读取 {unreadable}；"
+        "到期 {due}：有变动 {moved}，无变动 {unchanged}，被占用 {busy}，失败 {failed}，无法读取 {unreadable}；"
         "未送达的回调 {undelivered}；用时 {seconds} 秒"
     ),
-    "the pass ended before it had settled every due change: {reason}": "对账在核对完所有到期变更之前结束：{reason}",
+    "the pass ended before it had settled every due change: {reason}": "对账在处理完所有到期的变更之前结束：{reason}",
     "a function outside the library raised SystemExit({code}), so the command did not finish": (
         "库以外的函数抛出 SystemExit({code})，命令没有完成"
     ),
@@ -112,7 +112,7 @@ PHRASES: Mapping[str, str] = {
     "its time was used up": "已用完 --seconds 的时间",
     "this pass settled only changes of {workflow}, but the store also holds changes of {others} that have long been "
     "due: name the application of that workflow (--app)": (
-        "这次对账只核对了工作流 {workflow} 的变更，但存储里还有 {others} 的变更早已到期：用 --app 写明该工作流的应用"
+        "这次对账只处理了工作流 {workflow} 的变更，但存储里还有 {others} 的变更早已到期：用 --app 写明该工作流的应用"
     ),
     "change {change_id} did not end within {seconds} s and is in state {state}: {sentence}": (
         "变更 {change_id} 在 {seconds} 秒内没有结束，状态是 {state}：{sentence}"

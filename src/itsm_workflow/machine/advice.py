@@ -15,9 +15,10 @@ ADVICE: Mapping[str, Label] = {
         "en": "look for it in the ticket system by applicant and title, then record_ticket, resend or abandon",
     },
     "duplicate": {
-        "zh": "查看事实中的各张单据；变更还没有单据时登记正确的一张（record_ticket），其余在 ITSM 里撤单，再清除标记",
+        "zh": "查看事实中的各张单据；变更还没有单据时登记正确的一张（record_ticket），"
+        "其余在 ITSM 里撤单，再标记为已处理",
         "en": "look at the tickets in the facts; record_ticket the right one if the change has none, withdraw "
-        "the others in the ticket system, then clear the attention",
+        "the others in the ticket system, then mark the change as reviewed",
     },
     "lookup_failed": {
         "zh": "检查 ITSM 的连接，查询会继续；或者在 ITSM 里人工查找，以结果为依据重新提单（resend），或放弃（abandon）",
@@ -33,8 +34,9 @@ ADVICE: Mapping[str, Label] = {
         "en": "find out who approved it, then attest_approval or abandon; the service's flow may have no approval step",
     },
     "disagreement": {
-        "zh": "对比单据、事实和历史；能解释差异后清除标记",
-        "en": "compare the ticket with the facts and the history; clear the attention when the difference is explained",
+        "zh": "对比单据、事实和历史；能解释差异后标记为已处理",
+        "en": "compare the ticket with the facts and the history; mark the change as reviewed when the difference is "
+        "explained",
     },
     "not_started": {
         "zh": "在 ITSM 里查看单据的流程，可能是表单的某个值使它停住；等待，或放弃变更，ITSM 允许时会立即撤单",
@@ -64,10 +66,10 @@ ADVICE: Mapping[str, Label] = {
         "abandon the change",
     },
     "self_approved": {
-        "zh": "由申请人以外的人判断申请人是否可以自己审批，然后清除标记；变更仍在等待时，"
+        "zh": "由申请人以外的人判断申请人是否可以自己审批，然后标记为已处理；变更仍在等待时，"
         "证明审批通过（attest_approval）或放弃（abandon）",
-        "en": "let a person other than the applicant check whether the applicant may approve, and clear the "
-        "attention; attest_approval or abandon if the change still waits",
+        "en": "let a person other than the applicant check whether the applicant may approve, and mark the "
+        "change as reviewed; attest_approval or abandon if the change still waits",
     },
     "inconclusive": {
         "zh": "查看单据并查明为什么读不出来，然后证明审批通过（attest_approval）或放弃（abandon）",
@@ -88,7 +90,7 @@ ADVICE: Mapping[str, Label] = {
         "en": "compare the ticket with the guards of the workflow's own transitions",
     },
     "host": {
-        "zh": "处理事实中的问题，然后清除标记",
-        "en": "deal with the problem in the facts, then clear the attention",
+        "zh": "处理事实中的问题，然后标记为已处理",
+        "en": "deal with the problem in the facts, then mark the change as reviewed",
     },
 }

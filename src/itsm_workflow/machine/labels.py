@@ -70,7 +70,7 @@ TRIGGERS: Mapping[str, Label] = {
     Trigger.ACCEPT_AFTER_WITHDRAWAL: {"zh": "撤单后仍以单据结果为准", "en": "Accept the ticket after its withdrawal"},
     Trigger.ABANDON: {"zh": "放弃", "en": "Abandon"},
     Trigger.RAISE_ATTENTION: {"zh": "转人工处理", "en": "Raise attention"},
-    Trigger.CLEAR_ATTENTION: {"zh": "人工处理完毕", "en": "Clear the attention"},
+    Trigger.CLEAR_ATTENTION: {"zh": "标记为已处理", "en": "Mark as reviewed"},
     Trigger.START_EFFECT: {"zh": "开始执行后置动作", "en": "Start the effect"},
     Trigger.DELIVER_EFFECT: {"zh": "后置动作执行成功", "en": "Deliver the effect"},
     Trigger.FAIL_EFFECT: {"zh": "后置动作执行失败", "en": "Note that the effect failed"},
@@ -130,7 +130,7 @@ ATTENTION_FACTS: Mapping[str, Label] = {
     "since": {"zh": "开始时间", "en": "since"},
     "ticket": {"zh": "单据", "en": "ticket"},
     "tickets": {"zh": "单据", "en": "tickets"},
-    "unseen": {"zh": "无法核对的内容", "en": "unseen"},
+    "unseen": {"zh": "无法比较的内容", "en": "unseen"},
 }
 """The names of the facts of a reason for attention."""
 

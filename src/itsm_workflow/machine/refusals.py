@@ -76,7 +76,7 @@ REASONS: Mapping[str, str] = {
     "it is the ticket that the change is bound to": "它就是变更登记的单据",
     "no attention is raised": "没有待人工处理的标记",
     "the applicant {applicant} approved the ticket alone and cannot clear this: another person must look": (
-        "只有申请人 {applicant} 自己审批通过，不能由本人清除标记，需要换人查看"
+        "只有申请人 {applicant} 自己审批通过，不能由本人标记为已处理，需要换人查看"
     ),
     "this change has no effect {effect}": "这个变更没有后置动作 {effect}",
     "effect {effect} is being delivered until {at}": "后置动作 {effect} 正在执行，租约到 {at}",

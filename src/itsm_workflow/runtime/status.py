@@ -159,14 +159,10 @@ def _attention(change: ChangeRequest, attention: Attention) -> Iterator[Sentence
 
 
 def _reason(why_looked: AttentionReason, facts: Mapping[str, str]) -> Sentence:
-    reason = {"zh": ATTENTION[why_looked]["zh"], "en": why_looked.value}
-    values = {"reason": reason, "advice": say(f"advice_{why_looked.value}")}
+    values = {"reason": ATTENTION[why_looked], "advice": say(f"advice_{why_looked.value}")}
     if not facts:
         return say("attention", **values)
-    shown = [
-        say("fact", name={"zh": in_language(ATTENTION_FACTS.get(name, {}), "zh", name), "en": name}, value=value)
-        for name, value in masked(facts).items()
-    ]
+    shown = [say("fact", name=ATTENTION_FACTS.get(name, name), value=value) for name, value in masked(facts).items()]
     return say("attention_with_facts", **values, facts=Listing("between_facts", tuple(shown)))
 
 

@@ -197,7 +197,7 @@ def test_the_rows_of_an_adoption_are_in_the_language_that_was_typed(office: Offi
 def test_a_pass_reports_in_the_language_that_was_typed(office: Office) -> None:
     """The line of `reconcile`; its JSON stays as it is."""
     office.apply("collector-42")
-    assert office.run("reconcile", "--language", "zh").out.startswith("待核对 ")
+    assert office.run("reconcile", "--language", "zh").out.startswith("到期 ")
     assert "moved" in office.run("reconcile", "--json", "--language", "zh").json
 
 

@@ -156,7 +156,7 @@ def test_why_says_how_a_send_stands(office: Office) -> None:
     said = workflow.why(change.id)
 
     assert "may have been filed, its ticket is looked up, attempt 1" in said
-    assert "a person should look (not_found: " in said
+    assert "a person should look (Ticket not found: " in said
     assert "record_ticket, resend or abandon" in said
 
 

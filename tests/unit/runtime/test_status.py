@@ -193,8 +193,9 @@ def test_the_sentence_says_why_a_person_should_look_and_what_to_do(reason: Atten
         x.PENDING, (Trigger.RAISE_ATTENTION, ev.Concern(reason=reason, facts={"ticket": "7", "since": "May"}))
     )
 
-    assert f"; a person should look ({reason.value}): {ADVICE[reason.value]}; " in sentence(plain)
-    assert f"; a person should look ({reason.value}: ticket 7, since May): {ADVICE[reason.value]}; " in sentence(told)
+    assert f"; a person should look ({ATTENTION[reason]['en']}): {ADVICE[reason.value]}; " in sentence(plain)
+    what = f"{ATTENTION[reason]['en']}: ticket 7, since May"
+    assert f"; a person should look ({what}): {ADVICE[reason.value]}; " in sentence(told)
 
 
 def test_the_texts_of_effects_are_in_a_language() -> None:
@@ -315,8 +316,8 @@ TWO = attrs.evolve(
     [
         (
             "en",
-            "a person should look (effect_parked: effect start, error refused): fix the cause",
-            "a person should look (self_approved: approver alice): let a person other than the applicant check",
+            "a person should look (Effect parked: effect start, error refused): fix the cause",
+            "a person should look (Approved by the applicant only: approver alice): let a person other than the",
         ),
         (
             "zh",
