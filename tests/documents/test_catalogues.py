@@ -104,6 +104,17 @@ def test_the_words_of_the_theme_are_in_chinese() -> None:
     assert [text for text in translated.values() if not re.search(CHINESE, text) and "Sphinx" not in text] == []
 
 
+def test_the_tooltips_of_the_theme_are_in_chinese() -> None:
+    """No catalogue can translate them: our template of the page replaces each."""
+    with importlib.resources.as_file(importlib.resources.files("furo") / "theme/furo") as folder:
+        texts = [(folder / name).read_text("utf-8") for name in ("page.html", "partials/icons.html")]
+    hosted = {"On Read the Docs", "On GitHub"}  # shown by a hosting service only
+    shown = {text for each in texts for text in re.findall(r'<title>([^<{]+)<|aria-label="([^"{]+)"', each)}
+    wanted = {"".join(groups) for groups in shown} - hosted
+    replaced = (CATALOGUES.parents[2] / "_templates/page.html").read_text("utf-8")
+    assert wanted == {text.removeprefix("<title>").rstrip("<") for text in re.findall(r'replace\("([^"]+)"', replaced)}
+
+
 def test_no_two_pages_have_the_same_title_in_chinese() -> None:
     """The sidebar lists them all; those that were written in Chinese stand beside those that were translated."""
     docs = CATALOGUES.parents[2]
