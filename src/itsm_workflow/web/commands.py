@@ -42,6 +42,11 @@ def name_of(records: Records, change: ChangeRequest) -> str:
     return subject if found.id == change.id else change.id
 
 
+def live_command(name: str) -> str:
+    """Return the command that asks the ticket system for the status of a change's ticket."""
+    return f"itsm-workflow why {shlex.quote(name)} --live"
+
+
 def commands_of(change: ChangeRequest, act: str, name: str, reader: Reader) -> Sequence[str]:
     """Return the commands of an act, one for each parked effect, and otherwise one; none if only the host can do it.
 

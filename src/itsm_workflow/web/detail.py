@@ -9,12 +9,14 @@ from flask import g
 from markupsafe import Markup
 
 from itsm_workflow.acts import label_of
+from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.machine.problems import problems_of
 from itsm_workflow.machine.self_approval import reasons_of
 from itsm_workflow.pictures import Graph
 from itsm_workflow.policy import Policy
+from itsm_workflow.runtime.status import is_watched
 from itsm_workflow.web.acting import buttons, seen_by_person
-from itsm_workflow.web.commands import commands_of, name_of
+from itsm_workflow.web.commands import commands_of, live_command, name_of
 from itsm_workflow.web.presenting import (
     ENTRIES,
     badge,
@@ -25,6 +27,8 @@ from itsm_workflow.web.presenting import (
     outcome_of,
     page_of_ticket,
     parked_since,
+    seen_of,
+    status_of,
     steps_of,
     way_of,
     without_name,
@@ -33,14 +37,9 @@ from itsm_workflow.web.results import shown_result
 from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from werkzeug.wrappers import Response
 
-    from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.runtime.records import Records
     from itsm_workflow.web.pages import Site
-    from itsm_workflow.web.presenting import Reader
 
 
 _CURRENT = re.compile(r'<g class="itsm-state itsm-current"><rect x="([\d.]+)"')
@@ -56,6 +55,8 @@ def change_page(site: Site, change_id: str) -> Response:
     definition = records.definition
     change = seen.change
     g.workflow = definition.name
+    name, last, waits = name_of(records, change), seen_of(change, seen.history), is_watched(definition, change)
+    is_suspended = waits and last is not None and last.status is TicketStatus.SUSPENDED
     policy = records.policy if isinstance(records, Workflow) else Policy()
     steps = steps_of(definition, seen.history, policy, reader)
     drawn = Graph(definition=definition, path=seen.history, policy=policy).svg(language=reader.language, zone=site.zone)
@@ -67,7 +68,10 @@ def change_page(site: Site, change_id: str) -> Response:
         why=without_name(seen.why, change, reader),
         problem=unknown,
         reasons=[reader.reason(one) for one in reasons_of(change)],
-        allowed=_allowed(records, change, seen.allowed, reader),
+        suspended=reader.words("was_suspended", at=reader.exactly(last.seen_at)) if last and is_suspended else "",
+        live="" if site.allow_actions or not waits else live_command(name),
+        status_seen=status_of(last, reader) if last else "",
+        allowed=[(label_of(one, reader.language), commands_of(change, one, name, reader)) for one in seen.allowed],
         buttons=list(buttons(definition, change, seen.allowed, reader)) if site.allow_actions else None,
         result=shown_result(change_id, seen.history) if site.allow_actions else "",
         picture=Markup(drawn),  # noqa: S704 - the picture escapes its texts
@@ -83,14 +87,6 @@ def change_page(site: Site, change_id: str) -> Response:
         outcome=outcome_of(change, reader),
         problems=[reader.problem(one) for one in problems_of(change.attempt)] if change.attempt else ["", ""],
     )
-
-
-def _allowed(
-    records: Records, change: ChangeRequest, allowed: Sequence[str], reader: Reader
-) -> Sequence[tuple[str, Sequence[str]]]:
-    """Return the label and the commands of each act that is possible now."""
-    name = name_of(records, change)
-    return [(label_of(one, reader.language), commands_of(change, one, name, reader)) for one in allowed]
 
 
 def begin_of(drawn: str) -> int:

@@ -128,7 +128,9 @@ def prepare(app: Flask, site: Site) -> None:
     def refused(error: ItsmWorkflowError) -> Response:
         words = g.reader.words
         if isinstance(error, ChangeNotFound):
-            return site.page("error", words("not_found"), 404, problem=words("no_change", name=short(error.name, _NAME)))
+            return site.page(
+                "error", words("not_found"), 404, problem=words("no_change", name=short(error.name, _NAME))
+            )
         logger.error("The page %s failed.", request.path, exc_info=error)
         return site.page("error", words("failed"), 503, problem=words("in_log"))  # the message may name files and hosts
 

@@ -12,8 +12,8 @@ from markupsafe import Markup, escape
 
 from itsm_workflow.bkapi.call_log import masked
 from itsm_workflow.change import AttentionReason, EffectStatus
-from itsm_workflow.machine.evidence import EffectResult
-from itsm_workflow.machine.labels import ATTENTION, EFFECTS, OUTCOMES, change_label, in_language
+from itsm_workflow.machine.evidence import EffectResult, Snapshot
+from itsm_workflow.machine.labels import ATTENTION, EFFECTS, OUTCOMES, VALUES, change_label, in_language
 from itsm_workflow.machine.labels import state_label as label_of_state
 from itsm_workflow.machine.problems import problem_label
 from itsm_workflow.machine.self_approval import reasons_of
@@ -179,6 +179,19 @@ def deciders_of(change: ChangeRequest, reader: Reader) -> Sequence[str]:
 def effect_status(effect: PlannedEffect, reader: Reader) -> str:
     """Return the status of an effect in words."""
     return in_language(EFFECTS[effect.status], reader.language, effect.status.value)
+
+
+def seen_of(change: ChangeRequest, history: Sequence[Entry]) -> Snapshot | None:
+    """Return what the last look that left an entry saw of the change's ticket; None if no entry shows it."""
+    wanted = change.ticket.id if change.ticket else None
+    found = (one.evidence for one in reversed(history) if isinstance(one.evidence, Snapshot))
+    return next((one for one in found if one.ticket_id == wanted), None)
+
+
+def status_of(snapshot: Snapshot, reader: Reader) -> str:
+    """Return the status of a ticket in a snapshot in words, and when it was seen."""
+    status = in_language(VALUES.get(snapshot.status, {}), reader.language, snapshot.word)
+    return reader.words("seen_at", status=status, at=reader.exactly(snapshot.seen_at))
 
 
 def parked_since(effect: PlannedEffect, history: Sequence[Entry]) -> dt.datetime | None:

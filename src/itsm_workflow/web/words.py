@@ -119,10 +119,12 @@ WORDS: Mapping[str, Label] = {
     "now": {"zh": "当前情况", "en": "What is the case"},
     "possible": {"zh": "现在可以做什么", "en": "What can be done now"},
     "read_only": {
-        "zh": "本控制台只读。在命令行中操作，加上控制台所用的 --store 或 --app，并填写尖括号中的内容；"
-        "没有命令的操作在业务系统中进行。",
-        "en": "This console only reads. Act on the command line, with the --store or the --app of the console, and "
-        "fill in what is in angle brackets; an act without a command is carried out in the host.",
+        "zh": "本控制台只读。请在命令行中操作，环境中要有业务系统的配置（BKAPP_ITSM_…）。"
+        "加上 --app module:name 指明业务系统的工作流；审批通过后没有后置动作时，加上 --app none 和本控制台的 --store。"
+        "填写尖括号中的内容；没有命令的操作在业务系统中进行。",
+        "en": "This console only reads. Act on the command line, with the BKAPP_ITSM_… settings of the application. "
+        "Add --app module:name for its workflow, or, if no effects follow an approval, --app none and the --store of "
+        "this console. Fill in what is in angle brackets; an act without a command is carried out in the host.",
     },
     "give_actor": {"zh": "操作人", "en": "your name"},
     "give_reason": {"zh": "原因", "en": "reason"},
@@ -149,6 +151,17 @@ WORDS: Mapping[str, Label] = {
     "ticket_number": {"zh": "单号", "en": "Number"},
     "ticket_id": {"zh": "单据 ID", "en": "Ticket id"},
     "recorded": {"zh": "登记时间", "en": "Recorded"},
+    "status_seen": {"zh": "查询到的状态", "en": "Status seen"},
+    "seen_at": {"zh": "{status}（{at}）", "en": "{status} ({at})"},
+    "was_suspended": {
+        "zh": "最近一次有记录的查询（{at}）显示单据已挂起：在 ITSM 中恢复之前，审批人无法处理。",
+        "en": "The last look that left an entry, at {at}, saw the ticket suspended: no approver can decide it until it "
+        "is resumed there.",
+    },
+    "ask_live": {
+        "zh": "没有新内容的查询不留下记录。单据现在是否挂起，可以这样查询：",
+        "en": "A look without other news leaves no entry. Whether the ticket is suspended now, this command asks:",
+    },
     "open_ticket": {"zh": "在 ITSM 中打开", "en": "Open in the ticket system"},
     "decided": {"zh": "审批意见", "en": "Decided"},
     "effects": {"zh": "后置动作", "en": "Effects"},

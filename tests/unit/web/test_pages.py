@@ -19,6 +19,7 @@ from itsm_workflow.change import AttentionReason
 from itsm_workflow.cli.operations import COMMANDS
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.machine.evidence import Concern
+from itsm_workflow.runtime.records import Records
 from itsm_workflow.sandbox import acting
 from itsm_workflow.web import console, presenting
 from itsm_workflow.web.commands import OPTIONS, commands_of
@@ -455,3 +456,30 @@ def test_only_a_workflow_or_a_function_has_a_console() -> None:
     """The mistake is named."""
     with pytest.raises(TypeError, match="workflow"):
         console("workflow")  # type: ignore[arg-type]
+
+
+def test_a_suspended_ticket_is_named_by_the_last_look_that_left_an_entry(desk: Desk) -> None:
+    """With its time, also in a console that has only the store; the command that asks now stands beside it."""
+    workflow = desk.workflow()
+    change = workflow.apply(subject="collector-1", **ASKED)
+    desk.pass_time()
+    ticket = desk.ledger.by_id(int(change.expect_ticket().id))
+    acting.suspend(desk.ledger, ticket, "carol")
+    desk.pass_time(60)
+    desk.faults.answer("undelivered", (change.sn,))
+    workflow.reconcile()
+    assert [entry.trigger for entry in workflow.history(change.id)][-2:] == ["fail_callback", "resume"]
+
+    client = console(Records(workflow._journal), clock=desk.clock).test_client()
+    text = page(client, workflow, "collector-1")
+    assert "saw the ticket suspended: no approver can decide it until it is resumed there." in text
+    assert re.search(r"<dt>Status seen</dt><dd>suspended \(\S+ \S+ UTC\)</dd>", text)
+    assert "<code>itsm-workflow why collector-1 --live</code>" in text
+    assert "显示单据已挂起" in page(client, workflow, "collector-1", "zh")
+    acting.resume(desk.ledger, ticket, "carol")
+    desk.decide(change)
+    workflow.settle(change.id)
+    text = page(client, workflow, "collector-1")
+    assert "suspended:" not in text
+    assert "<dt>Status seen</dt><dd>finished (" in text
+    assert "--live" not in text
