@@ -167,7 +167,7 @@ WORDS: Mapping[str, Label] = {
     "effects": {"zh": "后置动作", "en": "Effects"},
     "deliveries": {"zh": "共尝试 {count} 次", "en": "deliveries: {count}"},
     "effect_parked": {"zh": "后置动作停止重试", "en": "Effect parked"},
-    "parked_since": {"zh": "，始于", "en": "since"},
+    "parked_since": {"zh": "始于", "en": "since"},
     "parked_lately": {
         "zh": "列出后置动作停止重试的变更：待人工处理的，以及最近一年内有新记录的，各最多查看 1,000 个。",
         "en": "Changes with a parked effect: of those that need a person, and of those with an entry in the last "
