@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow import Effect, State
+from itsm_workflow import Effect, State, Workflow
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import WorkflowDefinition
 from itsm_workflow.testing.simulation import Failure, Fault, HostAct, SimulationFailed, simulate
@@ -24,6 +24,7 @@ from itsm_workflow.testing.simulation.replay_file import replay_file
 from itsm_workflow.testing.simulation.runs import run_seed
 from itsm_workflow.testing.simulation.world import World
 from tests.simulation import planted
+from tests.support import meanings
 from tests.support import workflows as zoo
 from tests.support.limits import PATIENCE
 from tests.support.long import long_after
@@ -31,9 +32,9 @@ from tests.support.long import long_after
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from itsm_workflow import Workflow
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.runtime.effects import EffectCall
+    from itsm_workflow.runtime.reconciler import Report
 
 ROOT = Path(__file__).parents[2]
 CRASHES = (Failure.CRASH_BEFORE, Failure.CRASH_AFTER)
@@ -290,6 +291,41 @@ def test_a_forgotten_act_is_found() -> None:
     """Without the act its changes stay where the approval left them."""
     with pytest.raises(SimulationFailed, match="own: subject-1 rests in granted"):
         simulate(zoo.deployment(), seeds=[1], faults=(), invariants=[rests_nowhere_else])
+
+
+def report(verb: meanings.Verb, state: meanings.Stage) -> HostAct:
+    """Return the act of a host that fires a trigger in a state, once."""
+
+    def fire(workflow: Workflow, change: ChangeRequest) -> None:
+        if change.state == state and change.planned < 3:
+            workflow.fire(change.id, verb, meanings.Job(host="db-7"), actor="host")
+
+    return HostAct(name=verb, when=lambda change: change.state == state, do=fire)
+
+
+class Counting(Workflow):
+    """A workflow that counts its passes."""
+
+    passes = 0
+
+    def reconcile(self, **options: Any) -> Report:
+        """Count one more."""
+        Counting.passes += 1
+        return super().reconcile(**options)
+
+
+def test_a_change_that_no_pass_moves_ends_the_run_soon() -> None:
+    """An effect that no process knows stays due for the whole run, and each pass takes its time."""
+    plans = meanings.row(meanings.Verb.ORDER, meanings.Stage.GRANTED, meanings.Stage.LIVE, update=meanings.ordered)
+    Counting.passes = 0
+    simulate(
+        meanings.order(plans),
+        seeds=[1],
+        faults=(),
+        acts=[report(meanings.Verb.ORDER, meanings.Stage.GRANTED)],
+        workflow=Counting,
+    )
+    assert 100 < Counting.passes < 2000
 
 
 def test_an_act_that_is_refused_is_tried_again() -> None:

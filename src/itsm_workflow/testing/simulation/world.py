@@ -48,9 +48,9 @@ HORIZON = 40 * 86400.0
 
 _MOST_STEPS = 50_000
 _PASS_EVERY = 60.0
+_MOST_DOUBLINGS = 8  # up to some hours
 _LOOK_AGAIN = 600.0
-_TRIES = 3
-_MOST_ACTS = 20
+_TRIES, _MOST_ACTS = 3, 20
 
 
 class Process:
@@ -64,7 +64,7 @@ class Process:
     def __init__(self, world: World, name: str) -> None:
         self.name = name
         self.next_pass: float | None = None
-        self.passing = False
+        self.passing, self.idle = False, 0  # idle: its passes in a row that stored nothing
         self._world = world
         self._random = world.random(name)
         self._started: tuple[Life, Workflow] | None = None
@@ -116,7 +116,7 @@ class World:
         )
         self._entropy = self.random("entropy")
         self._cast = self.random("cast")
-        self._acts: tuple[HostAct, ...] = (*OPERATOR, *host.acts)
+        self._acts = (*OPERATOR, *host.acts)
         self._after = self._cast.choice(("inline", "later", "queue"))
         self._acted: Counter[tuple[str, str]] = Counter()
         self._look_planned = False
@@ -313,6 +313,7 @@ class World:
             if row.attention is not None and write.entries:
                 self.timeline.note(life.name, f"{row.subject}: a person is notified: {row.attention}", minor=True)
         for worker in self._workers:
+            worker.idle = 0
             self._plan_pass(worker)
         if any(write.row.attention for write in writes) or self.host.acts:
             self._plan_look(self._desk.between(10, _LOOK_AGAIN))
@@ -321,12 +322,13 @@ class World:
         """Let a worker make a pass soon after a change falls due, as cron would, without the idle passes."""
         if worker.passing or self._has_ended or worker not in self._workers:
             return
-        query = Query(workflow=self.host.definition.name, order=Order.DUE_AT, limit=1)
-        first = next(paging.rows(self.store, query), None)
-        if first is None or first.due_at is None:
+        query, now = Query(workflow=self.host.definition.name, order=Order.DUE_AT), self.clock.peek()
+        due = [from_micros(row.due_at) for row in paging.rows(self.store, query) if row.due_at is not None]
+        if not due:
             return
-        wait = max((from_micros(first.due_at) - self.clock.peek()).total_seconds(), 0.0)
-        moment = self.clock.elapsed() + wait
+        # What a pass did not move, such as an effect that no process knows, is tried less and less often.
+        overdue = _PASS_EVERY * (2 ** min(worker.idle, _MOST_DOUBLINGS) - 1)
+        moment = self.clock.elapsed() + min((one - now).total_seconds() if one > now else overdue for one in due)
         if worker.next_pass is not None and worker.next_pass <= moment + _PASS_EVERY:
             return
         worker.next_pass = planned = moment + worker.between(1, _PASS_EVERY)
@@ -340,6 +342,7 @@ class World:
         self._scheduler.call(planned - self.clock.elapsed(), begin)
 
     def _pass(self, worker: Process, workflow: Workflow) -> None:
+        worker.idle += self.clock.elapsed() >= FAULTS_END
         try:
             report = workflow.reconcile(readers=1)  # the scheduler does not control other threads
             if report.unreadable:  # no later pass could read it, so the run ends
