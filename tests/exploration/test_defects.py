@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
-from itsm_workflow import settle
+from itsm_workflow import Exemption, settle
 from itsm_workflow.machine import withdrawal
-from itsm_workflow.testing.exploration import Bounds, explore, itsm
-from itsm_workflow.testing.exploration.invariants import INVARIANTS, stored_history_stays
+from itsm_workflow.settle import Step
+from itsm_workflow.testing.exploration import Act, Bounds, explore, itsm, operator_acts
+from itsm_workflow.testing.exploration.invariants import (
+    INVARIANTS,
+    one_approval_plans_an_effect_once,
+    stored_history_stays,
+)
 from tests.exploration import defects
+from tests.support import meanings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.change import ChangeRequest
     from itsm_workflow.testing.exploration import Exploration
+    from itsm_workflow.testing.exploration.itsm import Filed
 
 BOUNDS = Bounds(ticks=1, faults=2, acts=0)
 FILED = ["the host applies: the change and the mark of its send are stored", "the gateway files ticket 1"]
@@ -201,3 +212,34 @@ def test_a_ticket_that_is_bound_for_its_key_alone(monkeypatch: pytest.MonkeyPatc
         "the change is bound to a ticket that differs from what was sent",
     )
     assert steps[0].endswith("under the key herself, and approves it")
+
+
+def work(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator[Act]:
+    """Yield the acts of an operator, and failed work that is tried again."""
+    yield from operator_acts(change, tickets)
+    for verb in (meanings.Verb.FAIL, meanings.Verb.RETRY):
+        yield Act(f"the host reports {verb}", (Step(verb, meanings.Job(host="db-7")),))
+
+
+WORK: dict[str, Any] = {"bounds": Bounds(ticks=0, faults=0, acts=2, workers=1), "acts": work}
+
+
+def test_an_effect_that_a_retry_plans_again() -> None:
+    """The same approval orders twice, under two ids, so that the host cannot ignore the second order."""
+    promise, problem, steps = found(explore(meanings.that_orders_again(), **WORK))
+    assert promise == one_approval_plans_an_effect_once.__name__
+    assert problem == "retry planned effect order again: it is planned as change.order.2.0 and as change.order.2.1"
+    assert [step.partition(":")[0] for step in steps[-2:]] == ["the host reports fail", "the host reports retry"]
+
+
+def test_no_other_promise_finds_an_effect_that_is_planned_again() -> None:
+    """So the invariant is needed."""
+    others = [one for one in INVARIANTS if one is not one_approval_plans_an_effect_once]
+    result = explore(meanings.that_orders_again(), invariants=others, **WORK)
+    assert (result.complete, result.violations, result.bad_ends) == (True, (), ())
+
+
+def test_an_effect_may_be_planned_again_in_an_exempt_state() -> None:
+    """The definition gives the reason."""
+    exempt = Exemption(check="again", state=meanings.Stage.GRANTED, reason="the host compares orders")
+    assert explore(attrs.evolve(meanings.that_orders_again(), exemptions=(exempt,)), **WORK).holds

@@ -303,6 +303,14 @@ def report(verb: meanings.Verb, state: meanings.Stage) -> HostAct:
     return HostAct(name=verb, when=lambda change: change.state == state, do=fire)
 
 
+def test_an_effect_that_a_retry_plans_again_is_found() -> None:
+    """Each of the two is delivered, so only their ids show that one approval ordered twice."""
+    acts = [report(meanings.Verb.FAIL, meanings.Stage.GRANTED), report(meanings.Verb.RETRY, meanings.Stage.FAILED)]
+    with pytest.raises(SimulationFailed, match="retry planned effect order in granted as ") as caught:
+        simulate(meanings.that_orders_again(), seeds=[1], faults=(), acts=acts)
+    assert "effect" in caught.value.run.rules
+
+
 class Counting(Workflow):
     """A workflow that counts its passes."""
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
+from itsm_workflow import Exemption
 from itsm_workflow.callbacks.parse import ACCEPTED
 from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.errors import NotApproved
@@ -19,8 +20,9 @@ from itsm_workflow.machine import updates
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.machine.definition import Transition
 from itsm_workflow.runtime.effects import Effect
-from itsm_workflow.testing.workflow_machine import WorkflowMachine
+from itsm_workflow.testing.workflow_machine import WorkflowMachine, _machine
 from itsm_workflow.testing.workflow_machine._machine import Beginning
+from tests.support import meanings
 from tests.support import workflows as zoo
 from tests.support.workflows import Deployed, Stage, Verb
 
@@ -210,6 +212,30 @@ def test_an_update_that_plans_an_effect_once_more_is_found() -> None:
         return attrs.evolve(heard, effects=(*heard.effects, *heard.effects))
 
     assert "the history planned the effects" in broken(hearing(doubled))
+
+
+class OrdersAgain(WorkflowMachine.for_definition(meanings.that_orders_again())):  # type: ignore[misc]  # made at run time
+    """A workflow whose retry leads back to the state that plans the order."""
+
+
+def test_an_effect_that_one_approval_plans_again_is_found() -> None:
+    """Each entry of the state plans it once, as the other invariant has it."""
+    assert "retry planned effect order in granted as " in broken(OrdersAgain)
+
+
+@pytest.mark.long
+def test_no_other_invariant_finds_an_effect_that_is_planned_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the invariant is needed."""
+    monkeypatch.setattr(_machine, "planned_again", lambda _definition, _history: ())
+    run_state_machine_as_test(OrdersAgain, settings=QUICK)
+
+
+@pytest.mark.long
+def test_an_effect_may_be_planned_again_in_an_exempt_state() -> None:
+    """The definition gives the reason."""
+    exempt = Exemption(check="again", state=meanings.Stage.GRANTED, reason="the host compares orders")
+    definition = attrs.evolve(meanings.that_orders_again(), exemptions=(exempt,))
+    run_state_machine_as_test(WorkflowMachine.for_definition(definition), settings=QUICK)
 
 
 def measured(facts: Facts) -> ChangeRequest:

@@ -16,6 +16,7 @@ from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.evidence import Channel, TicketConfirmed, TicketStatus
 from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY
+from itsm_workflow.testing.planned_again import work_planned_by
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Entry
@@ -186,12 +187,20 @@ def delivered_effects_ran(sight: Sight) -> str | None:
     ran = {effect for effect, _ in sight.desk.runs}
     hosts = [one for one in sight.change.effects if one.name != WITHDRAW]
     lost = [one.id for one in hosts if one.status is EffectStatus.DELIVERED and one.id not in ran]
-    if lost:
-        return f"effect {lost[0]} counts as delivered, but never ran"
-    names = [one.name for one in hosts]
-    is_over = sight.definition.rounds[-1].granted in sight.definition.final
-    twice = [name for name in names if names.count(name) > 1 and is_over]
-    return f"effect {twice[0]} was planned twice" if twice else None
+    return f"effect {lost[0]} counts as delivered, but never ran" if lost else None
+
+
+def one_approval_plans_an_effect_once(sight: Sight) -> str | None:
+    """An approval plans each effect under one id, unless the workflow is exempt from `again` in that state."""
+    if sight.change is None:
+        return None
+    for entry in sight.entries:
+        for effect, name in work_planned_by(sight.definition, entry).items():
+            submission = effect.rpartition(".")[0]  # the id without the number that each planning adds
+            ids = [one.id for one in sight.change.effects if one.id.rpartition(".")[0] == submission]
+            if len(ids) > 1:
+                return f"{entry.trigger} planned effect {name} again: it is planned as {' and as '.join(ids)}"
+    return None
 
 
 def facts_are_recorded_once(sight: Sight) -> str | None:
@@ -217,6 +226,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     withdrawals_are_heeded,
     effects_follow_their_commit,
     delivered_effects_ran,
+    one_approval_plans_an_effect_once,
     facts_are_recorded_once,
 )
 """The invariants of the shipped workflow."""

@@ -29,6 +29,7 @@ from itsm_workflow.testing.exits import ExitError, without_exits
 from itsm_workflow.testing.gateway_faults import GatewayFaults
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow.testing.manual_clock import ManualClock
+from itsm_workflow.testing.planned_again import planned_again
 from itsm_workflow.testing.strategies.sequences import own_pairs, own_steps_at
 from itsm_workflow.testing.workflow_machine._arguments import check_counted, check_definition, check_evidence
 from itsm_workflow.testing.workflow_machine._callbacks import CallbackPath
@@ -309,6 +310,12 @@ class WorkflowMachine(RuleBasedStateMachine):
                 wanted, made = list(dict.fromkeys(every)), [names[effect] for effect in entry.effects]
                 named = [name for name in made if name in wanted]  # an update may plan others
                 assert wanted == named, f"entry {entry.seq} entered {entry.dest} but planned {made}, not {wanted}"
+
+    @invariant()
+    def one_approval_plans_each_effect_once(self) -> None:
+        """After one submission of the draft, no effect is planned under a second id."""
+        again = list(planned_again(self.definition, self._replay.entries))
+        assert not again, again[0]
 
     @invariant()
     def what_was_delivered_was_done(self) -> None:
