@@ -52,7 +52,7 @@ def check(system: str | None, *, listing: bool, only: tuple[str, ...], in_json: 
 
     try:
         report = check_gateway(lambda: imported(system, TicketSystem, label=f"SYSTEM {system}"), only=only, ended=show)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None
     broken, skipped = len(report.broken), len(report.skipped)
     if in_json:

@@ -25,7 +25,7 @@ from itsm_workflow.gateway.records import TicketRecord
 from itsm_workflow.testing.gateway_conformance._check import GatewayReport, Outcome, PromiseResult, check_gateway
 from itsm_workflow.testing.gateway_conformance._promises import PROMISES
 from itsm_workflow.testing.gateway_conformance._system import TicketSystem
-from itsm_workflow.testing.gateway_conformance._trial import BrokenPromise
+from itsm_workflow.testing.gateway_conformance._verdicts import BrokenPromise
 
 if TYPE_CHECKING:
     from itsm_workflow.testing.gateway_conformance._pytest import GatewayConformance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import traceback
 from typing import TYPE_CHECKING
@@ -17,11 +18,13 @@ from itsm_workflow.testing.gateway_conformance import (  # noqa: F401 - they add
     _swapping,
 )
 from itsm_workflow.testing.gateway_conformance._promises import PROMISES
-from itsm_workflow.testing.gateway_conformance._trial import BrokenPromise, SkippedPromise, UnusableIdentity, trial_of
+from itsm_workflow.testing.gateway_conformance._reported import check_system, raised_words, reported
+from itsm_workflow.testing.gateway_conformance._trial import trial_of
+from itsm_workflow.testing.gateway_conformance._verdicts import BrokenPromise, SkippedPromise, UnusableIdentity
 from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from itsm_workflow.testing.gateway_conformance._system import TicketSystem
 
@@ -82,16 +85,19 @@ def try_promise(name: str, system: TicketSystem) -> None:
     Raises:
         BrokenPromise: The gateway did not keep it. The message says what the gateway did.
         SkippedPromise: It cannot be tested on the ticket system. The message says why.
+        TypeError: The secrets of the ticket system are not a list of texts.
+        ValueError: One of them is empty.
     """
-    with trial_of(system) as trial:
-        try:
+    check_system(system)
+    try:
+        with trial_of(system) as trial:
             PROMISES[name](trial)
-        except (BrokenPromise, SkippedPromise):
-            raise
-        except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{place.filename}, line {place.lineno}"
-            raise BrokenPromise(f"{describe(error)} was raised although nothing failed ({where})") from error
+    except (BrokenPromise, SkippedPromise):
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{place.filename}, line {place.lineno}"
+        raise BrokenPromise(f"{describe(error)} was raised although nothing failed ({where})") from error
 
 
 def check_gateway(
@@ -105,30 +111,49 @@ def check_gateway(
         ended: Called with each result.
 
     Raises:
-        ValueError: No promise contains one of the texts, or a system has tickets.
+        TypeError: The secrets of a system are not a list of texts.
+        ValueError: No promise contains one of the texts, one of the secrets is empty, or a system has tickets.
     """
     names = [name for name in PROMISES if not only or any(text in name for text in only)]
     if not names:
         raise ValueError(f"only: no promise contains {' or '.join(map(repr, only))}")
     results, unusable = [], False
     for name in names:
-        with new_system() as system:
-            if system.tickets():
-                raise ValueError(
-                    f"{type(system).__name__} has tickets already: each promise needs a system without any"
-                )
+        problems: list[str] = []
+        with _opened(new_system(), problems) as system:
             try:
+                _check_is_empty(system)
                 try_promise(name, system)
             except UnusableIdentity as broken:
                 # Its reason is the same in every promise that files a ticket, so it is reported once.
                 outcome, reason = (Outcome.SKIPPED, _NO_TICKET) if unusable else (Outcome.BROKEN, str(broken))
-                result, unusable = PromiseResult(promise=name, outcome=outcome, reason=reason), True
+                unusable = True
             except BrokenPromise as broken:
-                result = PromiseResult(promise=name, outcome=Outcome.BROKEN, reason=str(broken))
+                outcome, reason = Outcome.BROKEN, str(broken)
             except SkippedPromise as skipped:
-                result = PromiseResult(promise=name, outcome=Outcome.SKIPPED, reason=str(skipped))
+                outcome, reason = Outcome.SKIPPED, str(skipped)
             else:
-                result = PromiseResult(promise=name, outcome=Outcome.KEPT)
-        results.append(result)
-        ended(result)
+                outcome, reason = Outcome.KEPT, ""
+        if problems and outcome is Outcome.KEPT:
+            outcome, reason = Outcome.BROKEN, problems[0]
+        results.append(PromiseResult(promise=name, outcome=outcome, reason=reason))
+        ended(results[-1])
     return GatewayReport(results=tuple(results))
+
+
+@contextlib.contextmanager
+def _opened(system: TicketSystem, problems: list[str]) -> Iterator[TicketSystem]:
+    """Enter a ticket system, and note the error of its `close` instead of raising it."""
+    entered = system.__enter__()
+    try:
+        yield entered
+    finally:
+        try:
+            system.__exit__(None, None, None)
+        except Exception as error:  # noqa: BLE001 - the author's method may raise anything
+            problems.append(raised_words(system, "close", error))
+
+
+def _check_is_empty(system: TicketSystem) -> None:
+    if reported(system).tickets():
+        raise ValueError(f"{type(system).__name__} has tickets already: each promise needs a system without any")

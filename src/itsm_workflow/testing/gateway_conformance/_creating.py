@@ -14,10 +14,12 @@ from urllib.parse import parse_qsl
 
 from itsm_workflow.gateway.checked import checked_problems, checked_service
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
+from itsm_workflow.testing.gateway_conformance._bounded import unbounded
 from itsm_workflow.testing.gateway_conformance._faults import BROKEN, SLOW, damaged, damages, redirecting
 from itsm_workflow.testing.gateway_conformance._line import Line
 from itsm_workflow.testing.gateway_conformance._promises import promise
-from itsm_workflow.testing.gateway_conformance._trial import CREDENTIAL, SkippedPromise, demand, sent, within
+from itsm_workflow.testing.gateway_conformance._trial import CREDENTIAL, sent, within
+from itsm_workflow.testing.gateway_conformance._verdicts import SkippedPromise, demand
 from itsm_workflow.testing.gateway_conformance._wording import found_words
 
 if TYPE_CHECKING:
@@ -185,13 +187,14 @@ def interrupted(trial: Trial) -> None:
 
     def interrupt(exchange: Exchange) -> None:
         signal.pthread_kill(caller.ident or 0, signal.SIGINT)
-        exchange.hold()
+        exchange.hold(trial.system.patience)
 
+    trial.file()  # one that hangs in any case is reported, since a call in this thread is not bounded
     request = trial.request()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with trial.during(interrupt):
-            answer = trial.create(request)
+            answer = trial.create(request, unbounded(trial.gateway))
     except KeyboardInterrupt:
         return
     finally:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from itsm_workflow.machine.evidence import ENDED, TicketStatus, Withdrawal
 from itsm_workflow.testing.gateway_conformance._faults import BROKEN
 from itsm_workflow.testing.gateway_conformance._promises import promise
-from itsm_workflow.testing.gateway_conformance._trial import asked, demand, is_approved
+from itsm_workflow.testing.gateway_conformance._trial import asked, is_approved
+from itsm_workflow.testing.gateway_conformance._verdicts import demand
 from itsm_workflow.testing.gateway_conformance._wording import outcome_words, snapshot_words
 
 if TYPE_CHECKING:

@@ -75,9 +75,9 @@ class Exchange:
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             handler.connection.shutdown(socket.SHUT_RDWR)
 
-    def hold(self) -> None:
-        """Send no answer until the proxy is closed."""
-        self._line.closing.wait()
+    def hold(self, seconds: float | None = None) -> None:
+        """Send no answer until the proxy is closed, or a time has passed."""
+        self._line.closing.wait(seconds)
         self.hang_up()
 
     def drip(self) -> None:

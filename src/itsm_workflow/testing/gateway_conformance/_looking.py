@@ -20,15 +20,14 @@ from itsm_workflow.testing.gateway_conformance._faults import (
 from itsm_workflow.testing.gateway_conformance._promises import promise
 from itsm_workflow.testing.gateway_conformance._trial import (
     OTHER,
-    SkippedPromise,
     asked,
     damages_within,
-    demand,
     is_approved,
     is_rejected,
     sent,
     within,
 )
+from itsm_workflow.testing.gateway_conformance._verdicts import SkippedPromise, demand
 from itsm_workflow.testing.gateway_conformance._wording import found_words, snapshot_words
 
 if TYPE_CHECKING:

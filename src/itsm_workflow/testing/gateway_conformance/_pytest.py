@@ -8,7 +8,7 @@ import pytest
 
 from itsm_workflow.testing.gateway_conformance._check import try_promise
 from itsm_workflow.testing.gateway_conformance._promises import PROMISES
-from itsm_workflow.testing.gateway_conformance._trial import SkippedPromise
+from itsm_workflow.testing.gateway_conformance._verdicts import SkippedPromise
 
 if TYPE_CHECKING:
     from itsm_workflow.testing.gateway_conformance._system import TicketSystem

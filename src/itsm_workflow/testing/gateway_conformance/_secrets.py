@@ -24,7 +24,8 @@ from itsm_workflow.testing.gateway_conformance._faults import (
 )
 from itsm_workflow.testing.gateway_conformance._promises import promise
 from itsm_workflow.testing.gateway_conformance._spellings import spellings
-from itsm_workflow.testing.gateway_conformance._trial import CREDENTIAL, damages_within, demand
+from itsm_workflow.testing.gateway_conformance._trial import CREDENTIAL, damages_within
+from itsm_workflow.testing.gateway_conformance._verdicts import BrokenPromise, demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -132,7 +133,7 @@ def _all_slow(trial: Trial, happens: str, calls: Mapping[str, Call]) -> None:
     said: dict[str, str] = {}
 
     def work(name: str, call: Call) -> None:
-        with trial.another() as gateway:
+        with contextlib.suppress(BrokenPromise), trial.another() as gateway:
             said[name] = _said(partial(call, gateway))
 
     workers = [threading.Thread(target=work, args=one, daemon=True) for one in calls.items()]
@@ -165,6 +166,8 @@ def _said(call: Callable[[], object]) -> str:
     """Return the text of an answer, or of an exception with all exceptions that Python shows with it."""
     try:
         answer = call()
+    except BrokenPromise:
+        raise
     except Exception as error:  # noqa: BLE001 - the other promises judge its type
         return "\n".join(["".join(traceback.format_exception(error)), *map(_parts, _chain(error))])
     return f"{answer!r}\n{answer}"

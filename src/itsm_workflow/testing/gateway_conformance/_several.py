@@ -10,7 +10,8 @@ from itsm_workflow.gateway.protocol import Created
 from itsm_workflow.machine.evidence import ENDED, TicketStatus
 from itsm_workflow.testing.gateway_conformance._faults import BROKEN, damaged, one_for_each_place, only
 from itsm_workflow.testing.gateway_conformance._promises import promise
-from itsm_workflow.testing.gateway_conformance._trial import asked, damages_within, demand
+from itsm_workflow.testing.gateway_conformance._trial import asked, damages_within
+from itsm_workflow.testing.gateway_conformance._verdicts import demand
 from itsm_workflow.testing.gateway_conformance._wording import result_differences
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from itsm_workflow.gateway.checked import checked_results
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.testing.gateway_conformance._promises import promise
-from itsm_workflow.testing.gateway_conformance._trial import SkippedPromise, asked, demand, is_approved
+from itsm_workflow.testing.gateway_conformance._trial import asked, is_approved
+from itsm_workflow.testing.gateway_conformance._verdicts import SkippedPromise, demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -25,7 +25,8 @@ class TicketSystem(abc.ABC):
         url: The address of the server, without a path's last slash, such as ``http://127.0.0.1:8001/api``.
         name: The name of its gateway, for `simulate` and `audit`.
         decision_field: The key of a field of the tickets that is ``true`` once a ticket is approved; empty if none is.
-        patience: The seconds within which a gateway of `gateway` ends each call, whatever the server does.
+        patience: The seconds within which a gateway of `gateway` ends each call, whatever the server does. Twice as
+            long without a request, any call is reported as one that hangs, and the check goes on.
         secrets: The texts that must appear in no error, answer, preview, log line or printed line, such as a password
             of the gateway. They are also searched escaped, URL-quoted, in hexadecimal and in base64.
         missing: An id and number that no ticket has, in the form that the server's have.

@@ -16,8 +16,11 @@ from itsm_workflow.errors import GatewayError
 from itsm_workflow.gateway.checked import any_host, checked_answer, checked_snapshot, wrong_identity
 from itsm_workflow.gateway.protocol import Created, CreateRequest, NotSent, Refused, SentTicket, Unknown
 from itsm_workflow.machine.evidence import Channel, TicketStatus
+from itsm_workflow.testing.gateway_conformance._bounded import bounded
 from itsm_workflow.testing.gateway_conformance._faults import damages
 from itsm_workflow.testing.gateway_conformance._line import Line
+from itsm_workflow.testing.gateway_conformance._reported import reported
+from itsm_workflow.testing.gateway_conformance._verdicts import BrokenPromise, UnusableIdentity, demand
 from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
@@ -44,38 +47,24 @@ OTHER = "carol"
 _SKEW = dt.timedelta(minutes=10)
 
 
-class BrokenPromise(AssertionError):
-    """A gateway did not keep a promise of the port."""
-
-
-class UnusableIdentity(BrokenPromise):
-    """A create answered with an id or a number that the library does not store, so most promises cannot be tested."""
-
-
-class SkippedPromise(Exception):
-    """A promise that cannot be tested on the ticket system. The message says why."""
-
-
-def demand(condition: object, sentence: str) -> None:
-    """Report a broken promise unless the condition is true."""
-    if not condition:
-        raise BrokenPromise(sentence)
-
-
 class Trial:
     """A gateway behind a proxy, for one promise.
 
     Attributes:
         system: The ticket system.
         line: The proxy in front of it.
-        gateway: The gateway, which reaches the ticket system through the proxy.
+        gateway: The gateway, which reaches the ticket system through the proxy; a call that hangs is reported.
     """
 
     def __init__(self, system: TicketSystem, line: Line) -> None:
         self.system = system
         self.line = line
-        self.gateway = system.gateway(line.url)
+        self.gateway = self._made(line.url)
         self._numbers = itertools.count(1)
+
+    def _made(self, url: str) -> TicketGateway:
+        gateway = self.system.gateway(url)
+        return bounded(gateway, self.line, patience=self.system.patience, batch=self.system.batch)
 
     @contextlib.contextmanager
     def during(self, fault: Fault | None) -> Iterator[None]:
@@ -93,7 +82,7 @@ class Trial:
     def renew(self) -> None:
         """Replace the gateway by a new one."""
         closed(self.gateway)
-        self.gateway = self.system.gateway(self.line.url)
+        self.gateway = self._made(self.line.url)
 
     @contextlib.contextmanager
     def unreachable(self) -> Iterator[TicketGateway]:
@@ -101,7 +90,7 @@ class Trial:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             path = self.line.url.partition("://")[2].partition("/")[2]
-            gateway = self.system.gateway(f"http://127.0.0.1:{taken.getsockname()[1]}/{path}".rstrip("/"))
+            gateway = self._made(f"http://127.0.0.1:{taken.getsockname()[1]}/{path}".rstrip("/"))
             try:
                 yield gateway
             finally:
@@ -110,7 +99,7 @@ class Trial:
     @contextlib.contextmanager
     def another(self) -> Iterator[TicketGateway]:
         """Return one more gateway behind the proxy."""
-        gateway = self.system.gateway(self.line.url)
+        gateway = self._made(self.line.url)
         try:
             yield gateway
         finally:
@@ -160,6 +149,8 @@ class Trial:
     def _created(self, request: CreateRequest, gateway: TicketGateway, instead: str) -> CreateAnswer:
         try:
             raw = gateway.create(request)
+        except BrokenPromise:
+            raise
         except Exception as error:
             raise BrokenPromise(f"create raised {describe(error)}: it must answer {instead}") from error
         demand(
@@ -212,6 +203,8 @@ def asked(name: str, call: Callable[[], T]) -> T | None:
         return call()
     except GatewayError:
         return None
+    except BrokenPromise:
+        raise
     except Exception as error:
         raise BrokenPromise(f"{name} raised {describe(error)}: it must raise a GatewayError") from error
 
@@ -273,7 +266,7 @@ def damages_within(trial: Trial, call: Callable[[], object]) -> list[int]:
 def trial_of(system: TicketSystem) -> Iterator[Trial]:
     """Put a proxy in front of a ticket system, and a gateway in front of the proxy."""
     with Line(system.url) as line:
-        trial = Trial(system, line)
+        trial = Trial(reported(system), line)
         try:
             yield trial
         finally:

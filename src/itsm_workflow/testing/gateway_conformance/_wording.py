@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.testing.gateway_conformance._verdicts import BrokenPromise
 from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def outcome_words(call: Callable[[], object]) -> tuple[object, str]:
     """Return the answer of a call with words for it; None with those for the exception that it raised."""
     try:
         answer = call()
+    except BrokenPromise:
+        raise
     except Exception as error:  # noqa: BLE001 - the caller compares the answer
         return None, f"raised {describe(error)}"
     return answer, f"answered {_word(answer)}"
