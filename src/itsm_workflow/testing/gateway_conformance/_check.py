@@ -13,6 +13,7 @@ from itsm_workflow.testing.gateway_conformance import (  # noqa: F401 - they add
     _creating,
     _ending,
     _looking,
+    _matching,
     _secrets,
     _several,
     _swapping,

@@ -77,6 +77,23 @@ BROKEN: dict[str, Fault] = {
 }
 """The faults after which no call may have an answer, by what happens."""
 
+_ERRORS: tuple[object, ...] = (
+    {"error": {"code": 500, "message": "internal error"}},
+    {"result": False, "code": 500, "message": "internal error", "data": None},
+    {"success": False, "errors": ["internal error"]},
+)
+
+UNREAD: dict[str, Fault] = {
+    **BROKEN,
+    **{
+        f"the answer is HTTP 200 with the error {json.dumps(one)}": _answered(
+            Answer(status=200, headers=_JSON, body=json.dumps(one).encode())
+        )
+        for one in _ERRORS
+    },
+}
+"""The faults after which no look-up and no read may have an answer. A create may read an error as a refusal."""
+
 SLOW: dict[str, Fault] = {
     "the server never answers": silent,
     "the answer comes byte by byte without an end": dripping,

@@ -51,9 +51,9 @@ class Exchange:
         self._line = line
         self.request = request
 
-    def forward(self) -> Answer:
-        """Hand the request on to the server, and return the answer."""
-        return self._line.forward(self.request)
+    def forward(self, request: Request | None = None) -> Answer:
+        """Hand the request, or another one, on to the server, and return the answer."""
+        return self._line.forward(request or self.request)
 
     def reply(self, answer: Answer, *, cut: bool = False) -> None:
         """Send an answer; with ``cut`` half of its body is missing."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -14,6 +13,7 @@ from itsm_workflow.machine.evidence import ENDED, TicketStatus
 from itsm_workflow.testing.gateway_conformance._faults import (
     BROKEN,
     SLOW,
+    UNREAD,
     damaged,
     dropped,
 )
@@ -36,10 +36,14 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.gateway_conformance._trial import Trial
 
 
+_PAGES = 6
+"""The pages of the list of one key: a gateway that reads five of them at most misses a ticket."""
+
+
 @promise("a ticket is found by its key among many")
 def found_among_many(trial: Trial) -> None:
     """On every page of the server's list; its parts equal what was sent."""
-    many = trial.many
+    many = max(trial.many, trial.system.batch)
     filed = [trial.file() for _ in range(many)]
     for criteria, ticket in (filed[0], filed[-1]):
         rows = checked_found(trial.gateway.find_by_key(criteria), any_host)
@@ -65,7 +69,7 @@ def finds_each_of_one_key(trial: Trial) -> None:
     request = trial.request()
     criteria, first = trial.file(request)
     ids = {first.id}
-    for _ in range(trial.many - 1):
+    for _ in range(trial.pages(_PAGES) - 1):
         again = trial.create(request)
         if not isinstance(again, Created) or again.id in ids:
             raise SkippedPromise(f"the server files no second ticket with one key: create answered {again}")
@@ -93,39 +97,31 @@ def found_when_ended(trial: Trial) -> None:
 
 @promise("a key that no ticket carries finds nothing")
 def finds_nothing(trial: Trial) -> None:
-    """And neither does a number that no ticket has."""
-    criteria, _ = trial.file()
-    other = sent(trial.request())
-    rows = trial.gateway.find_by_key(other)
+    """And neither does a number that no ticket has. Once a ticket carries the key, it is found."""
+    request = trial.request(key="ZZ00000000000AB9")
+    criteria, _ = trial.file(request)
+    other = trial.request()
+    rows = trial.gateway.find_by_key(sent(other))
     demand(
         not [row for row in rows if row.key == other.attempt.key or row.is_ours],
         f"find_by_key found {found_words(rows)} for a key of no ticket",
     )
-    found = asked("find_by_sn", lambda: trial.gateway.find_by_sn(trial.system.missing, criteria))
-    demand(not found, f"find_by_sn found {found_words(found or ())} for a number that no ticket has")
-
-
-@promise("another ticket with our key is not ours")
-def compared(trial: Trial) -> None:
-    """The applicant can file one herself: each part is compared with what was sent."""
-    criteria, ticket = trial.file(trial.request(title="Open port 443 of the shop for the release of this week"))
-    changed: dict[str, Any] = {
-        "title": attrs.evolve(criteria.form, title="Grant me everything"),
-        "last words of the title": attrs.evolve(criteria.form, title=f"{criteria.form.title[:-4]}year"),
-        "approvers": attrs.evolve(criteria.form, approvers=("mallory",)),
-        "fields": attrs.evolve(criteria.form, fields={"name": "something else"}),
-    }
-    for part, form in changed.items():
-        rows = trial.gateway.find_by_key(attrs.evolve(criteria, form=form))
+    key = request.attempt.key
+    for wanted, what in {key.swapcase(): "in the other case", key[:-1]: "without its last character"}.items():
+        absent = attrs.evolve(criteria, attempt=attrs.evolve(criteria.attempt, key=wanted))
+        rows = asked("find_by_key", lambda: trial.gateway.find_by_key(absent)) or ()  # noqa: B023
         demand(
             not [row for row in rows if row.is_ours],
-            f"the ticket's {part} differ from what was sent, and find_by_key says it is ours",
+            f"find_by_key found {found_words(rows)} as ours for the ticket's key {what}",
         )
-    creator = attrs.evolve(criteria, attempt=attrs.evolve(criteria.attempt, creator="mallory"))
-    later = attrs.evolve(criteria, made_after=criteria.made_after + dt.timedelta(days=1))
-    for what, other in {"was filed by another user": creator, "is older than the submission": later}.items():
-        rows = trial.gateway.find_by_key(other)
-        demand(not [row for row in rows if row.is_ours], f"ticket {ticket.id} {what}, and find_by_key says it is ours")
+    _, late = trial.file(other)
+    rows = trial.gateway.find_by_key(sent(other))
+    demand(
+        [row.id for row in rows] == [late.id],
+        f"ticket {late.id} was filed after a look-up that found nothing, and find_by_key found {found_words(rows)}",
+    )
+    found = asked("find_by_sn", lambda: trial.gateway.find_by_sn(trial.system.missing, criteria))
+    demand(not found, f"find_by_sn found {found_words(found or ())} for a number that no ticket has")
 
 
 @promise("a look-up that could not look raises")
@@ -139,7 +135,7 @@ def look_up_raises(trial: Trial) -> None:
         "results": lambda: trial.gateway.results([ticket]),
     }
     for name, call in calls.items():
-        for happens, fault in BROKEN.items():
+        for happens, fault in UNREAD.items():
             with trial.during(fault):
                 answer = asked(name, call)
             demand(answer is None, f"{happens}: {name} returned {answer} instead of raising a GatewayError")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from itsm_workflow.gateway.checked import any_host, checked_found, checked_results
 from itsm_workflow.gateway.protocol import Created
 from itsm_workflow.machine.evidence import ENDED, TicketStatus
-from itsm_workflow.testing.gateway_conformance._faults import BROKEN, damaged, one_for_each_place, only
+from itsm_workflow.testing.gateway_conformance._faults import UNREAD, damaged, one_for_each_place, only
 from itsm_workflow.testing.gateway_conformance._promises import promise
 from itsm_workflow.testing.gateway_conformance._trial import asked, damages_within
 from itsm_workflow.testing.gateway_conformance._verdicts import demand
@@ -91,7 +91,7 @@ def hides_none_of_several(trial: Trial) -> None:
         before = len(trial.line.requests)
         whole = call()
         requests = len(trial.line.requests) - before
-        for number, (happens, fault) in itertools.product(range(requests), BROKEN.items()):
+        for number, (happens, fault) in itertools.product(range(requests), UNREAD.items()):
             with trial.during(only(number, fault)):
                 answer = asked(name, call)
             demand(

@@ -31,8 +31,8 @@ class TicketSystem(abc.ABC):
             of the gateway. They are also searched escaped, URL-quoted, in hexadecimal and in base64.
         missing: An id and number that no ticket has, in the form that the server's have.
         page_size: The greatest number of tickets that the server lists on one page; 0 if it is not known. The check
-            files enough tickets for three pages, or 30.
-        batch: The number of tickets whose results the check asks for in one call.
+            files enough tickets for three pages, or 30, and with one key enough for six, or 60.
+        batch: The number of tickets whose results the check asks for in one call, and among which it looks for one.
     """
 
     url: str

@@ -38,8 +38,8 @@ T = TypeVar("T")
 CREDENTIAL = "credential-of-a-callback-0123456789"
 """The secret part of the callback's address. The check looks for it in errors, answers and log lines."""
 
-_MANY = 30
-"""More tickets than many servers list on one page."""
+_PAGE = 10
+"""The number of tickets that many servers list on one page."""
 
 OTHER = "carol"
 """A person who is not among the approvers of `TicketSystem.form`."""
@@ -167,8 +167,11 @@ class Trial:
     @property
     def many(self) -> int:
         """A number of tickets that the server does not list on one page; on three pages, if their size is known."""
-        size = self.system.page_size
-        return 2 * size + 1 if size else _MANY
+        return self.pages(3)
+
+    def pages(self, number: int) -> int:
+        """Return a number of tickets that the server lists on so many pages; with a size that many have, if unknown."""
+        return (number - 1) * self.system.page_size + 1 if self.system.page_size else number * _PAGE
 
     def missing(self) -> Ticket:
         """Return a ticket that the server does not have."""
