@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow.errors import DefinitionError
 from itsm_workflow.settle import Step
 from itsm_workflow.testing.exploration import Act, Bounds, Sight, explore
 from itsm_workflow.testing.manual_clock import ManualClock
@@ -69,6 +70,32 @@ def test_a_guard_that_is_wrong_is_named(definition: WorkflowDefinition, said: st
     with pytest.raises((TypeError, KeyError)) as caught:
         explore(definition, bounds=NARROW, acts=acts)
     assert said in "\n".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
+
+
+def steps_before(definition: WorkflowDefinition, **given: Any) -> list[str]:
+    """Return the lines of the note about the way to what raises."""
+    acts = deploys("deploy", zoo.Deployed(size=1))
+    with pytest.raises((KeyError, DefinitionError)) as caught:
+        explore(definition, acts=acts, **given)
+    (note,) = [one for one in caught.value.__notes__ if one.startswith("raised in a step after ")]
+    return note.splitlines()
+
+
+@pytest.mark.parametrize("build", [zoo.with_a_guard_that_raises, zoo.with_an_update_that_returns_nothing])
+def test_the_steps_to_what_raises_are_listed(build: Callable[[], WorkflowDefinition]) -> None:
+    """The world in which it happened cannot be seen from a traceback."""
+    first, *steps, last = steps_before(build(), bounds=NARROW)
+    assert first == "raised in a step after 8 steps:"
+    assert steps[0] == "   1. the host applies: the change and the mark of its send are stored  [filing, sending]"
+    assert last == "   8. a worker stores the answer: approve  [granted]"
+
+
+def test_the_steps_of_two_changes_to_what_raises_are_listed() -> None:
+    """With the state of both."""
+    *_, last = steps_before(
+        zoo.with_a_guard_that_raises(), changes=2, bounds=Bounds(ticks=0, faults=0, acts=1, workers=1)
+    )
+    assert "granted" in last
 
 
 @pytest.mark.parametrize(

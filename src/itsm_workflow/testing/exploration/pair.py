@@ -246,6 +246,7 @@ class PairWalk(Walk):
         no end; so each world of a change is followed once, beside the other change as it was met first.
         """
         for place, world in enumerate(self._worlds):
+            self._place = place
             if self._limits.seconds is not None and self._is_over(place):
                 return []
             for side, own in enumerate(self._pair.parts(world)):

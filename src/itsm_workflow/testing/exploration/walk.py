@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,7 @@ class Walk:
         self._end = end
         self._drains = [Drain(space, people, self._judge) for people in People]
         self._is_cut = False
+        self._place = 0  # of the world whose next steps are taken
         # The worlds in order: the world, the remaining bounds, and the place of the world before it.
         self._worlds: list[int] = [_START]
         self._left = array("h", [self._purse.full])
@@ -149,8 +151,13 @@ class Walk:
         began = timer()
         self._limits, self._timer, self._ends_at = limits, timer, began + (limits.seconds or 0.0)
         depth = limits.depth
-        violations, place, level = self._walk(depth, progress)
-        bad_ends = [] if violations else self._drain()
+        try:
+            violations, place, level = self._walk(depth, progress)
+            bad_ends = [] if violations else self._drain()
+        except Exception as error:
+            with contextlib.suppress(Exception):  # what raises now and then may raise again on the way
+                error.add_note(self._steps_note())
+            raise
         whole = place == len(self._worlds) and (depth is None or level < depth) and not self._is_cut
         return Exploration(
             states=place,
@@ -176,6 +183,7 @@ class Walk:
         met = {_START: covers[self._purse.full]}
         level, level_ends = 0, 1
         for place, world in enumerate(worlds):  # the list grows during the loop
+            self._place = place
             if place == level_ends:
                 level, level_ends = level + 1, len(worlds)
             if level == depth or self._is_over(place):
@@ -211,6 +219,7 @@ class Walk:
     def _drain(self) -> list[Violation]:
         """Follow every world to its end, the nearest ones first."""
         for place, world in enumerate(self._worlds):
+            self._place = place
             if self._limits.seconds is not None and self._is_over(place):
                 return []
             for drain in self._drains:
@@ -261,6 +270,12 @@ class Walk:
             self._line(move, "once faults stop, " if drained and n >= walked else "") for n, move in enumerate(moves)
         ]
         return Violation(promise=named(promise), sentence=sentence, problem=problem, steps=tuple(steps))
+
+    def _steps_note(self) -> str:
+        """Return the steps that led to the world in which a function of the host raised."""
+        steps = [self._line(move, "") for move in self._way(self._place)]
+        listed = [f"\n  {number:2}. {step}" for number, step in enumerate(steps, 1)]
+        return f"raised in a step after {counted(len(steps), 'step')}:{''.join(listed)}"
 
     def _way(self, place: int) -> list[Move]:
         """Return the steps that led to a world."""
