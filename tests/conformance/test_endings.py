@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import os
 import pickle
+import re
 import select
 import signal
 import sys
@@ -27,6 +28,7 @@ from itsm_workflow.testing.conformance._recording import CheckEnded, Recording
 from itsm_workflow.testing.conformance._reports import Shown, end_of_process
 from itsm_workflow.testing.conformance._rows import create
 from itsm_workflow.testing.conformance._scratch import scratch_stores
+from itsm_workflow.testing.conformance._stacks import stack_of_thread
 from itsm_workflow.testing.conformance._trials.runner import end_runners, run_where_calls_are_seen
 from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
@@ -69,6 +71,19 @@ class EndsOnAnError(JSONFileBackend):
             os._exit(5)
 
 
+class WaitsInACommit(JSONFileBackend):
+    """Does not return from its third commit in a process, in every process but that of the test."""
+
+    commits = 0
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        """Wait without end."""
+        self.commits += 1
+        if multiprocessing.parent_process() is not None and self.commits == 3:
+            threading.Event().wait()
+        return super().commit(writes)
+
+
 class FailsAfterAFork(JSONFileBackend):
     """Fails in each process that was forked from the one that opened the store."""
 
@@ -91,11 +106,14 @@ class AnswersWithAGenerator(JSONFileBackend):
         return answer if multiprocessing.parent_process() is None else (each for each in answer)  # type: ignore[return-value]  # as meant
 
 
-def checked(backend: type[JSONFileBackend], only: str, folder: Path) -> Result:
+def checked(backend: type[JSONFileBackend], only: str, folder: Path, patience: float | None = None) -> Result:
     """Return the result of one promise."""
     number = count()
     report = check_storage(
-        lambda: partial(backend, folder / f"store{next(number)}"), abilities=JSONFileBackend.abilities, only=only
+        lambda: partial(backend, folder / f"store{next(number)}"),
+        abilities=JSONFileBackend.abilities,
+        only=only,
+        patience=patience,
     )
     (result,) = report.broken.values()
     return result
@@ -120,6 +138,43 @@ def test_a_process_that_fails_is_shown_with_the_last_calls_of_all(tmp_path: Path
     lines = checked(EndsInACommit, "lose each others", race).calls
     assert {line[:9] for line in lines} == {f"process {number}" for number in range(1, 5)}
     assert any(line.endswith(" ms  commit did not return") for line in lines)
+
+
+def test_a_process_that_is_blocked_is_shown_with_the_line_of_code_at_which_it_is(tmp_path: Path) -> None:
+    """Below the calls of all processes, also of those that wait for it."""
+    result = checked(WaitsInACommit, "lose each others", tmp_path, patience=0.5)
+    assert re.fullmatch(r"blocked: a call of commit by process \d did not return within [\d.]+ s", result.reason)
+    (process,) = re.findall(r"process \d", result.reason)
+    at = result.calls.index(f"{process} is in")
+    assert re.fullmatch(
+        r"  \S+test_endings.py, line \d+, in commit: threading.Event\(\).wait\(\)", result.calls[at + 1]
+    )
+
+
+def test_the_middle_of_a_deep_stack_is_left_out() -> None:
+    """The lines of the backend are the outer ones, and the last one says what it waits for."""
+    there, ended = threading.Event(), threading.Event()
+
+    def go_deeper(times: int) -> None:
+        if times:
+            go_deeper(times - 1)
+        else:
+            there.set()
+            ended.wait()
+
+    thread = threading.Thread(target=go_deeper, args=(9,))
+    thread.start()
+    there.wait()
+    lines = stack_of_thread(thread.ident or 0)
+    ended.set()
+    thread.join()
+    assert [line.rpartition(": ")[2] for line in lines] == [
+        *["go_deeper(times - 1)"] * 3,
+        "  … 5 calls inside of these",
+        "go_deeper(times - 1)",
+        "ended.wait()",
+    ]
+    assert stack_of_thread(thread.ident or 0) == ()
 
 
 @pytest.mark.long

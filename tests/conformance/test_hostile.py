@@ -198,7 +198,9 @@ def test_a_call_that_does_not_return_ends_the_check() -> None:
     assert broken.promise == "a bad write stores nothing"
     # The limit grows with the cost of the first calls, which a busy machine decides.
     assert re.fullmatch(BLOCKED, broken.reason)
-    assert broken.calls[-1] == "get('good') does not return"
+    waits, where = broken.calls[-2:]
+    assert re.fullmatch(r"get\('good'\) has not returned for [\d.]+ s; it waits in", waits)
+    assert re.fullmatch(r"  \S+memory\S+, line \d+, in get: with self\._lock.*", where)
     assert report.stopped == broken.promise
     behind = report.results[report.results.index(broken) + 1 :]
     assert {result.outcome for result in behind} == {PromiseOutcome.NOT_RUN, PromiseOutcome.NOT_DECLARED}
@@ -243,6 +245,12 @@ def test_threads_that_hang_do_not_hold_up_the_end() -> None:
 
     report = check_storage(lambda: BlocksInARace, only="one thread wins", patience=0.5)
     assert report.stopped == "one thread wins each version"
+    calls = report.broken[report.stopped].calls
+    waiting = [line for line in calls if "has not returned" in line]
+    assert all(re.match(r"thread \d: commit\(", line) for line in waiting)
+    assert [line for line in calls if line.startswith("  ") and "self._lock.acquire()" in line]
+    assert len(waiting) == 3
+    assert re.fullmatch(r"\(\d more calls have not returned\)", calls[-1])
 
 
 def test_shortening_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

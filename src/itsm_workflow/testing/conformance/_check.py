@@ -319,8 +319,9 @@ def _result_of(
         returned = False
         limit = f"{kit.pace.blocked:.4g} s"
         reason = f"blocked: a call did not return within {limit}; the promises after it were not tested"
-        calls = [*map(str, kit.recording.shown()), *outer.hanging(), *kit.recording.hanging()]
-        result = attrs.evolve(result, outcome=PromiseOutcome.BROKEN, reason=reason, calls=_shortened(calls))
+        shown = _shortened([*map(str, kit.recording.shown())])
+        calls = (*shown, *outer.hanging(), *kit.recording.hanging())
+        result = attrs.evolve(result, outcome=PromiseOutcome.BROKEN, reason=reason, calls=calls)
     except Misused:
         raise
     except Exception as error:  # noqa: BLE001  # a broken backend may raise anything

@@ -26,6 +26,7 @@ from itsm_workflow.testing.conformance._pulse import SharedPulse
 from itsm_workflow.testing.conformance._recording import CheckEnded, RecordedOpener, Recording, portable
 from itsm_workflow.testing.conformance._reports import Failure, Shown, end_of_process
 from itsm_workflow.testing.conformance._rows import create, entry, follow, present
+from itsm_workflow.testing.conformance._stacks import StacksOfProcess, write_stacks_to
 from itsm_workflow.testing.conformance._wording import difference, word
 
 if TYPE_CHECKING:
@@ -122,17 +123,20 @@ class Other:
         self._pace = Pace(QUICK.patience) if recording is None else recording.pace
         self._pulse = shared_pulse()
         self.watched = {name: self._pulse} if witnessed else {}
+        self._beside = [self]
         self._stops_no_more = False
         self._returned = -1
         self._until = 0.0
         self.pipe, theirs = _FRESH.Pipe()
+        self._stacks = StacksOfProcess(_FRESH)
+        pipes, witness = (theirs, self._stacks.theirs), name if witnessed else ""
         self._process = _FRESH.Process(
-            target=_run, args=(work, opener, theirs, self._pulse, name if witnessed else "", args), daemon=True
+            target=_run, args=(work, opener, *pipes, self._pulse, witness, args), daemon=True
         )
         self._process.start()
         _started.add(self._process)
-        # Otherwise the end of the other process would not be noticed as the end of its reports.
-        theirs.close()
+        for each in pipes:  # otherwise the end of the other process would not be noticed as the end of its reports
+            each.close()
         if recording is not None and recording.has_ended:  # after `end_others` has looked for processes
             self.close(kill=True)
             raise CheckEnded
@@ -193,6 +197,11 @@ class Other:
         with suppress(ProcessLookupError):  # `receive` reports how it ended
             os.kill(self._process.pid or 0, signal.SIGCONT)
 
+    def watch(self, others: list[Other]) -> None:
+        """Show the last calls of these processes, of which this is one, with its own, and where a blocked one waits."""
+        self._beside = others
+        self.watched = {name: pulse for other in others for name, pulse in other.watched.items()}
+
     def look(self) -> None:
         """Check that the process is not blocked.
 
@@ -202,13 +211,21 @@ class Other:
         name, seconds = self._pulse.in_call()
         if name and seconds > self._pace.blocked:
             limit = f"{self._pace.blocked:g} s"
-            raise Shown(f"blocked: a call of {name} by {self.name} did not return within {limit}", self._last_calls())
+            lines = [*self._last_calls()]
+            for each in self._beside:
+                lines += each.stacks()
+            raise Shown(f"blocked: a call of {name} by {self.name} did not return within {limit}", tuple(lines))
         now = time.monotonic()
         if name or self._pulse.returned != self._returned:
             self._returned, self._until = self._pulse.returned, now + _IDLE
         elif now > self._until:
             silent = f"{self.name} neither called the backend nor reported anything for {_IDLE:g} s"
             raise Shown(silent, self._last_calls())
+
+    def stacks(self) -> tuple[str, ...]:
+        """Return the lines of code at which the threads of the process are in the backend, below its name."""
+        stacks = self._stacks.read(self._process.pid or 0)
+        return (f"{self.name} is in", *stacks) if stacks else ()
 
     def _last_calls(self) -> tuple[str, ...]:
         """Return the last calls of all processes that are watched, as in the report of a race."""
@@ -240,6 +257,7 @@ class Other:
         _started.discard(self._process)
         self._process.close()
         self.pipe.close()
+        self._stacks.close()
 
 
 def together(
@@ -258,9 +276,8 @@ def together(
     try:
         for number, args in enumerate(arguments, start=1):
             others.append(Other(work, opener, meeting, *args, name=f"process {number}", witnessed=witnessed))
-        watched = {name: pulse for other in others for name, pulse in other.watched.items()}
         for other in others:
-            other.watched = watched
+            other.watch(others)
         while len(reports) < len(others):
             waiting = {other.pipe: place for place, other in enumerate(others) if place not in reports}
             for pipe in wait([*waiting], timeout=_GLANCE):
@@ -357,10 +374,12 @@ def _run(  # noqa: PLR0917  # called by multiprocessing only
     work: Callable[..., None],
     opener: Opener,
     sender: Connection,
+    stacks: Connection,
     pulse: SharedPulse,
     witness: str,
     args: tuple[object, ...],
 ) -> None:
+    write_stacks_to(stacks)
     recording = Recording(by=witness, pulse=pulse, in_short=not witness)
     try:
         backend = RecordedOpener(recording, opener)()

@@ -13,6 +13,8 @@ import attrs
 from itsm_workflow.testing.conformance._answers import check_answer, plain
 from itsm_workflow.testing.conformance._pace import Pace
 from itsm_workflow.testing.conformance._profiles import QUICK
+from itsm_workflow.testing.conformance._stacks import stack_of_thread
+from itsm_workflow.testing.conformance._threads import THE_TEST
 from itsm_workflow.testing.conformance._wording import asked, said
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 _MOST = 12
+_MOST_HANGING = 3
 _WRITING = frozenset({"open", "commit", "close", "elsewhere"})
 
 
@@ -50,6 +53,7 @@ class Call:
         began: The time at which it was made, in nanoseconds of the monotonic clock, which all processes share.
         ended: The time at which it returned; None if it never did.
         text: The call in one line, if the values themselves are not kept.
+        thread: The identifier of the thread in its process.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Call:
     began: int = 0
     ended: int | None = 0
     text: str = ""
+    thread: int = attrs.field(default=0, eq=False)
 
     def __str__(self) -> str:
         """Return the call in one line."""
@@ -114,7 +119,9 @@ class Recording:
         """
         if self.has_ended:
             raise CheckEnded
-        call = Call(name, arguments, by=self.by or threading.current_thread().name, began=time.monotonic_ns())
+        thread = threading.current_thread()
+        by, began = self.by or thread.name, time.monotonic_ns()
+        call = Call(name, arguments, by=by, began=began, thread=thread.ident or 0)
         self.pending[id(call)] = call
         if self.pulse is not None:
             self.pulse.begin(call)
@@ -135,8 +142,15 @@ class Recording:
             self.pulse.end(returned)
 
     def hanging(self) -> list[str]:
-        """Return the calls that have not returned yet, one call a line."""
-        return [f"{asked(call.name, call.arguments)} does not return" for call in list(self.pending.values())]
+        """Return the calls that have not returned yet: each in a line, and where it waits in the next ones."""
+        lines, pending = list[str](), list(self.pending.values())
+        for call in pending[:_MOST_HANGING]:
+            by = "" if call.by == THE_TEST else f"{call.by}: "
+            seconds = (time.monotonic_ns() - call.began) / 1e9
+            lines.append(f"{by}{asked(call.name, call.arguments)} has not returned for {seconds:.1f} s; it waits in")
+            lines += stack_of_thread(call.thread)
+        more = len(pending) - _MOST_HANGING
+        return [*lines, f"({more} more calls have not returned)"] if more > 0 else lines
 
     def longest_pending(self) -> float:
         """Return how many seconds the longest of the calls that have not returned has taken so far; 0 without any."""

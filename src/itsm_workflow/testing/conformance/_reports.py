@@ -84,12 +84,13 @@ def place_of(error: BaseException) -> str:
     """Return in brackets where the backend raised an error, or nothing if the port has errors of that class."""
     if isinstance(error, StorageError):
         return ""
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((_HERE, *_STANDARD)) or "site-packages" in frame.filename
-    ]
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_of_the_backend(frame.filename)]
     return f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+
+
+def is_of_the_backend(file: str) -> bool:
+    """Return whether a file has code of the backend or of a library that it uses: not of the kit, nor of Python."""
+    return not file.startswith(_HERE) and (not file.startswith(_STANDARD) or "site-packages" in file)
 
 
 def _asserted(error: BaseException) -> str:

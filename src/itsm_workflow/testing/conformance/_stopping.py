@@ -119,7 +119,8 @@ class _Race:
             report = self._writer.receive()
             rival.join(recording.pace.blocked)
         if rival.is_alive():
-            raise Shown(f"blocked: {other.hanging()} after the stopped writer had ended", tuple(map(str, report)))
+            lines = (*map(str, report), *other.hanging())
+            raise Shown("blocked: a call of the other process did not return after the stopped writer had ended", lines)
         self._judge([*recording.calls[first:], *report, *other.calls], ours.row.id, theirs.row.id)
         if waited:
             return Outcome.KEEPS_WAITING
