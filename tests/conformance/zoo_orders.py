@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import zlib
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from itsm_workflow.storage import checks
+from filelock import FileLock
+
+from itsm_workflow.storage import checks, unavailable
 from tests.conformance.caught import Caught
-from tests.conformance.good import PlainDict
+from tests.conformance.good import OneFile, PlainDict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +58,19 @@ class LocksClaimsInTheirOrder(PlainDict):
             return super().commit(writes)
 
 
+class LocksFilesInTheirOrder(OneFile):
+    """Keeps its threads apart, and locks a file for each of 16 parts of the changes, in the order of the writes."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        checks.check_writes(writes)
+        parts = dict.fromkeys(zlib.crc32(write.row.id.encode()) % 16 for write in writes)
+        with unavailable("lock", self._path), ExitStack() as held:
+            held.enter_context(vars(self).setdefault(f"of {os.getpid()}", threading.Lock()))
+            for part in parts:
+                held.enter_context(FileLock(f"{self._path}.{part}.lock").acquire(poll_interval=0.002))
+            return super().commit(writes)
+
+
 ZOO: dict[type, Caught] = {
     LocksChangesInTheirOrder: Caught(
         "commits of opposite orders return",
@@ -71,6 +88,12 @@ ZOO: dict[type, Caught] = {
         "commits of opposite orders return",
         "a deadlock that the store gives up",
         "A server stands still after two workers have claimed the same changes.",
+        patience=2.0,
+    ),
+    LocksFilesInTheirOrder: Caught(
+        "commits of processes of opposite orders return",
+        "a deadlock that the store gives up",
+        "Two servers stand still after a pass of each has written the same changes.",
         patience=2.0,
     ),
 }
