@@ -60,6 +60,7 @@ class Kit(
     CommitPromises,
     HoldingPromises,
     MovingPromises,
+    OpposingPromises,  # early: other promises find such a deadlock by luck only, and each wait for its limit is long
     ValuePromises,
     SpellingPromises,
     SizePromises,
@@ -68,7 +69,6 @@ class Kit(
     FilterPromises,
     HistoryPromises,
     SharingPromises,
-    OpposingPromises,
     StoppingPromises,
     TakingOverPromises,
     ClosingPromises,
