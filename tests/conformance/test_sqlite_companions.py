@@ -565,6 +565,26 @@ def test_the_log_stays_small(path: Path) -> None:
     backend.close()
 
 
+def test_a_log_that_begins_again_keeps_its_size(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit into a log that need not grow is synced in less time; the log is still copied when it is full only."""
+    monkeypatch.setattr(_marking, "LOG_BYTES", 64 * 1024)
+    mark, copies = _marking.mark, []
+
+    def counted(connection: sqlite3.Connection, path: Path) -> bool:
+        copies.append(path)
+        return mark(connection, path)
+
+    monkeypatch.setattr(_marking, "mark", counted)
+    backend = SQLiteBackend(path)
+    sizes = []
+    for number in range(60):
+        stored(backend, create(f"d{number}", document='"' + "x" * 10_000 + '"'))
+        sizes.append(path.with_name(_WAL).stat().st_size)
+    assert set(sizes[20:]) == {64 * 1024}
+    assert 5 < len(copies) < 45
+    backend.close()
+
+
 @pytest.mark.long
 def test_two_that_mark_at_once_leave_it_marked(path: Path) -> None:
     """The checkpoint of one takes away the mark of the other, which looks again."""

@@ -58,7 +58,7 @@ def test_each_setting_is_made(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         "cell_size_check": 1,
         "trusted_schema": 0,
         "wal_autocheckpoint": 0,
-        "journal_size_limit": 0,
+        "journal_size_limit": _marking.LOG_BYTES,
     }
     with backend._connections.writing() as connection:
         settings = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}

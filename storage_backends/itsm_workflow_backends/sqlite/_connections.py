@@ -86,7 +86,7 @@ class Connections:
         self._log: Companions | None = None
         self._log_size = 0  # when it was last compared, which is after each commit
         self._lost = self._keep_log = False
-        # Whether the file is marked, and the size from which on the log is copied into it.
+        # Whether the file is marked, and the size beyond which the log is copied into it.
         self._marked = False
         # Whether a sync of the log may have failed: its data may be in the cache only, and no later sync reports that.
         self._doubtful = False
@@ -170,15 +170,16 @@ class Connections:
 
     def _copy_log(self) -> None:
         """Copy the log into the file if it has grown; a failure is logged, because the last commit was stored."""
-        if self._log_size < self._copy_at:
+        if self._log_size <= self._copy_at:
             return
         try:
             with self._lent("write to", "; the last commit was stored") as connection:
                 self._mark(connection)
         except StorageError as error:
             logger.warning("the log of %s was not copied into it: %s", self._path, error)
-        # Because of a reader, a part of the log may not have been copied.
-        self._copy_at = _marking.LOG_BYTES + _marking.log_size(self._log_path)
+        # Because of a reader, a part of the log may not have been copied, or the log may not have begun again.
+        size = _marking.log_size(self._log_path)
+        self._copy_at = _marking.LOG_BYTES if size <= _marking.LOG_BYTES else _marking.LOG_BYTES + size
 
     def close(self) -> None:
         """Close the idle connections now, and those in use as soon as their calls end."""

@@ -27,12 +27,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOG_BYTES = 4 * 1024 * 1024
-"""The size of the log from which on it is copied into the file."""
+"""The size beyond which the log is copied into the file."""
 
 _ATTEMPTS = 3
 
-SETTINGS = ("wal_autocheckpoint = 0", "journal_size_limit = 0")
-"""Settings that turn off automatic checkpoints, and keep the log file as small as its content."""
+
+def settings() -> tuple[str, ...]:
+    """Return the settings that turn off automatic checkpoints, and keep a log that begins again at `LOG_BYTES`.
+
+    To sync a commit that overwrites a part of the log is cheaper than to sync one that makes the log longer. A log that
+    is longer than that has more content than that.
+    """
+    return ("wal_autocheckpoint = 0", f"journal_size_limit = {LOG_BYTES}")
 
 
 def is_without_log(connection: sqlite3.Connection, path: Path) -> bool:

@@ -80,7 +80,7 @@ def prepare(connection: sqlite3.Connection, path: Path, *, timeout: float, as_it
         "checkpoint_fullfsync = ON",
         "cell_size_check = ON",
         "trusted_schema = OFF",
-        *_marking.SETTINGS,
+        *_marking.settings(),
     ):
         connection.execute(f"PRAGMA {setting}")
     if stored_version(connection, path) == 0:
