@@ -8,7 +8,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from transitions import Machine, MachineError, State
+import transitions
+from transitions import Machine, MachineError
 
 from itsm_workflow.change import ChangeRequest, Entry
 from itsm_workflow.errors import TransitionRefused
@@ -186,22 +187,23 @@ def _machine(definition: WorkflowDefinition) -> Machine:
     return machine
 
 
-class _SilentState(State):
-    """A state without callbacks, so that no lines are written to the host's log when it is entered or left."""
+class _PlainTransition(transitions.Transition):
+    """A transition without callbacks and log lines: it asks the guard and sets the state."""
 
-    def enter(self, event_data: object) -> None:
-        """Do nothing."""
+    def execute(self, event_data: transitions.EventData) -> bool:
+        """Return whether the guard allows the transition; if so, the state was set."""
+        is_allowed = self._eval_conditions(event_data)
+        if is_allowed and self.dest is not None:
+            event_data.machine.set_state(self.dest, event_data.model)
+        return is_allowed
 
-    def exit(self, event_data: object) -> None:
-        """Do nothing."""
 
-
-class _SilentMachine(Machine):
-    state_cls = _SilentState
+class _PlainMachine(Machine):
+    transition_cls = _PlainTransition
 
 
 def _built(definition: WorkflowDefinition) -> Machine:
-    return _filled(_SilentMachine(model=None, **_options(definition)), definition, partial(_condition, definition.name))
+    return _filled(_PlainMachine(model=None, **_options(definition)), definition, partial(_condition, definition.name))
 
 
 def machine_of(definition: WorkflowDefinition, kind: type[Machine] | None) -> Machine:
