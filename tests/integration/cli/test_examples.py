@@ -26,6 +26,8 @@ def commands(within: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[
 
 
 COMMANDS = dict(commands(group))
+HELP = ["-h", "--help"]
+"""The names of the help, as the group gives them: click remembers those of a command's first context."""
 
 
 def test_each_command_has_an_example_and_each_example_a_command() -> None:
@@ -46,16 +48,15 @@ def test_a_command_takes_the_arguments_of_its_example(
         (tmp_path / file).write_text("subject,sn,status\n", encoding="utf-8")
     depth = len(name.split())
     assert words[:depth] == name.split()
-    with COMMANDS[name].make_context(name, words[depth:]) as context:
+    with COMMANDS[name].make_context(name, words[depth:], help_option_names=HELP) as context:
         assert context.params
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_shows_the_examples_a_line_each(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """On a page that is wide enough."""
-    names = ["-h", "--help"]  # as of the group; click remembers the option of the first context
     make = COMMANDS[name].make_context
-    with make(name, [], resilient_parsing=True, terminal_width=250, help_option_names=names) as ctx:
+    with make(name, [], resilient_parsing=True, terminal_width=250, help_option_names=HELP) as ctx:
         shown = COMMANDS[name].get_help(ctx) or capsys.readouterr().out
     lines = [line.strip() for line in shown.splitlines()]
     assert all(f"itsm-workflow {arguments}" in lines for arguments in EXAMPLES[name])
