@@ -42,7 +42,7 @@ def test_samples_by_hand_pass_a_guard_that_no_sample_of_the_linter_passes() -> N
     """A text that must name the present state; without the samples, what follows was never tried."""
     doubts = lint(TRAIN).findings
     assert {one.check for one in doubts} == {"reached", "passed"}
-    assert "no sample passes is_of_this_stage" in doubts[-1].message
+    assert "no sample passes guard is_of_this_stage" in doubts[-1].message
 
 
 def test_a_sample_that_no_trigger_takes_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+_NAMED = 10
 
 
 class Severity(enum.StrEnum):
@@ -75,3 +77,9 @@ def error(check: str, message: str, *, state: str = "", trigger: str = "") -> Li
 def doubt(check: str, message: str, *, state: str = "", trigger: str = "") -> LintFinding:
     """Return a finding that is a doubt: no sample showed that the definition is right."""
     return LintFinding(check=check, severity=Severity.DOUBT, state=state, trigger=trigger, message=message)
+
+
+def few(names: Sequence[str]) -> str:
+    """Return the first names, and the number of the others."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

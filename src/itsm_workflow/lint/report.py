@@ -9,7 +9,7 @@ import attrs
 
 from itsm_workflow.lint.due import due_findings
 from itsm_workflow.lint.exempted import sort_out
-from itsm_workflow.lint.findings import Severity, doubt, error
+from itsm_workflow.lint.findings import Severity, doubt, error, few
 from itsm_workflow.lint.shape import lead, shape_findings
 from itsm_workflow.lint.stuck import stuck_findings
 from itsm_workflow.lint.time_budget import OutOfTime, TimeBudget, interrupting
@@ -18,14 +18,12 @@ from itsm_workflow.lint.work import Work
 from itsm_workflow.text import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from itsm_workflow.errors import DefinitionError
     from itsm_workflow.lint.exempted import Exempted
     from itsm_workflow.lint.findings import LintFinding
     from itsm_workflow.machine.definition import WorkflowDefinition
-
-_NAMED = 10
 
 REFUSED = ""
 """The value in the table where a trigger has no row, so that it is refused."""
@@ -119,14 +117,9 @@ def _untried(trials: Trials) -> str:
         " ".join(filter(None, (one.trigger, "in", one.state))) for one in trials.findings() if one.check == "passed"
     )
     missing = [one.state for one in trials.findings() if one.check == "reached"]
-    parts = [f"states not reached: {_few(missing)}"] if missing else []
-    parts += [f"rows that no sample passed so far: {_few(list(left))}"] if left else []
+    parts = [f"states not reached: {few(missing)}"] if missing else []
+    parts += [f"rows that no sample passed so far: {few(list(left))}"] if left else []
     return "; ".join([*parts, "the due rules, and what may be stuck, were not tried; give it more seconds"])
-
-
-def _few(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def checked_samples(definition: WorkflowDefinition, samples: Iterable[object]) -> tuple[object, ...]:

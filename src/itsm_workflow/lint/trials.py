@@ -12,7 +12,7 @@ import attrs
 from itsm_workflow.change import ChangeRequest, Form
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from itsm_workflow.failures import failures_in_a_test
-from itsm_workflow.lint.findings import doubt, error
+from itsm_workflow.lint.findings import doubt, error, few
 from itsm_workflow.lint.meaning import Meaning
 from itsm_workflow.lint.repeats import repeat_findings
 from itsm_workflow.lint.samples import constants_of
@@ -138,10 +138,15 @@ class Trials:
         yield from self._found
         for state, met in self.situations.items():
             if not met:
-                yield doubt("reached", f"no sample leads to {state}", state=state)
+                rows = [row for row in self._definition.transitions if row.dest is not None and row.dest.value == state]
+                ways = dict.fromkeys(f"{row.trigger.value} in {source.value}" for row in rows for source in row.sources)
+                yield doubt("reached", f"no sample leads to state {state}: none passes {few(list(ways))}", state=state)
         for state, _, row in self._never_passed():
             trigger = row.trigger.value
-            message = f"no sample passes {_name(row.guard)}, so {trigger} never leads from {state} to {lead(row)}"
+            message = (
+                f"no sample passes guard {_name(row.guard)}, so {trigger} never leads from {state} to {lead(row)}; if "
+                "some evidence passes it, give it among the samples"
+            )
             yield doubt("passed", message, state=state, trigger=trigger)
 
     def passes(self, situation: Situation, row: Transition) -> bool:

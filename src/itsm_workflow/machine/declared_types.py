@@ -30,6 +30,15 @@ _DEPTH = 64
 _KEYS = 500
 _SIZE = 1024 * 1024
 _LISTED, _SHOWN = 8, 300
+_STORED = (
+    "declare it as str, int, float, bool, datetime.datetime, an enum.StrEnum, an attrs class, or a list, tuple or dict "
+    "of one of these"
+)
+_INSTEAD: Mapping[str, str] = {
+    "Decimal": "declare it as str, or as int in the smallest unit",
+    "date": "declare it as str, such as '2026-03-02', or as datetime.datetime",
+    "timedelta": "declare it as a number of seconds",
+}
 _BITS = 1024  # beyond the range of a double, other JSON readers return infinity
 
 
@@ -108,7 +117,10 @@ def wrong_declarations(kind: type) -> list[str]:
             try:
                 _check_of(hint)
             except UndeclarableError as error:
-                found.append(f"{current.__name__}.{field.name} is declared as {error}, which has no stored form")
+                instead = _INSTEAD.get(str(error), _STORED)
+                found.append(
+                    f"{current.__name__}.{field.name} is declared as {error}, which has no stored form; {instead}"
+                )
             inner = {one for one in (hint, *typing.get_args(hint)) if isinstance(one, type) and attrs.has(one)}
             open_kinds += sorted(inner - seen, key=lambda one: one.__name__)
             seen |= inner

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +16,7 @@ from itsm_workflow.lint.shape import shape_findings
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from tests.support import exits
 from tests.support import workflows as zoo
+from tests.support.limits import PATIENCE
 from tests.support.linted import linted
 from tests.unit.lint.test_meaning import MEANT
 from tests.unit.machine.table import LEADS, STATES
@@ -91,7 +96,13 @@ ERRORS = [
 ]
 DOUBTS = [
     (zoo.with_a_guard_that_never_holds, "passed", "granted", "deploy", "deploy never leads from granted to live"),
-    (zoo.with_a_guard_that_never_holds, "reached", "live", "", "no sample leads to live"),
+    (
+        zoo.with_a_guard_that_never_holds,
+        "reached",
+        "live",
+        "",
+        "no sample leads to state live: none passes deploy in",
+    ),
     (zoo.with_evidence_that_cannot_be_made_up, "sampled", "", "deploy", "its field opaque"),
 ]
 
@@ -190,3 +201,28 @@ def test_the_evidence_that_passes_two_guards_is_shown() -> None:
     """A person can try it by hand."""
     (found,) = linted(zoo.with_guards_that_overlap()).errors
     assert "for example with Deployed(size=31" in found.message
+
+
+@pytest.mark.long
+def test_the_report_is_the_same_in_any_process() -> None:
+    """Neither the order of hashes nor the time zone of a machine reaches it."""
+    script = (
+        "from itsm_workflow.lint import lint\n"
+        "from tests.support import meanings, workflows\n"
+        "for build in (meanings.that_is_wrong_for_certain_evidence, workflows.with_guards_that_overlap):\n"
+        "    print(lint(build()))\n"
+    )
+    reports = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed, "TZ": zone},
+            cwd=Path(__file__).parents[3],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        ).stdout
+        for seed, zone in (("1", "UTC"), ("77", "Asia/Shanghai"))
+    }
+    assert len(reports) == 1
+    assert "two rows pass together" in reports.pop()

@@ -9,6 +9,7 @@ import pytest
 
 from itsm_workflow.cli import main
 from itsm_workflow.lint import Severity, lint
+from itsm_workflow.lint.findings import few
 from tests.support.workflows import DEPLOYMENT, Deployed, deploy, deployment
 
 if TYPE_CHECKING:
@@ -60,6 +61,4 @@ def test_the_command_ends_within_its_time(capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_message_names_ten_and_counts_the_others() -> None:
     """There may be hundreds."""
-    from itsm_workflow.lint.report import _few  # noqa: PLC0415 - private
-
-    assert _few([str(number) for number in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
+    assert few([str(number) for number in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
