@@ -26,6 +26,7 @@ from itsm_workflow.storage.registry import (
     schema_of,
 )
 from itsm_workflow.storage.url import FILES, path_of, scheme_of
+from itsm_workflow.testing.conformance._naming import renamed_url
 from itsm_workflow.testing.conformance._processes import end_others
 from itsm_workflow.testing.conformance._threads import within
 from itsm_workflow.testing.conformance._trials.runner import end_runners
@@ -88,7 +89,7 @@ def _in_a_folder(url: SecretURL, scheme: str, left: list[str]) -> Iterator[NewSt
         folder = Path(tempfile.mkdtemp(prefix=f"{path.name}.check-", dir=path.parent))
     place = f"{scheme}:///{quote(str(folder))}"
     try:
-        yield lambda: _Opener(SecretURL(f"{place}/{next(numbers)}{mark}{options}"), gate)
+        yield lambda: _FileOpener(SecretURL(f"{place}/{next(numbers)}{mark}{options}"), gate)
     finally:
         left.append(str(folder))  # first, since a second signal may interrupt the removal
         _end_all(gate)
@@ -184,6 +185,14 @@ class _Opener:
     def __reduce__(self) -> tuple[object, ...]:
         self._gate.check()
         return _opener_of, (type(self), self._url.reveal())
+
+
+class _FileOpener(_Opener):
+    """Opens a store in files, also by another path."""
+
+    def renamed(self, change: Callable[[Path], Path], /) -> _FileOpener:
+        """Return an opener of the same store, whose path is changed by this function."""
+        return _FileOpener(SecretURL(renamed_url(self._url.reveal(), change) or ""), self._gate)
 
 
 class _ServerOpener(_Opener):

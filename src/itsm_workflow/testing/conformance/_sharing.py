@@ -16,6 +16,7 @@ from itsm_workflow.testing.conformance._comparing import SENTENCES
 from itsm_workflow.testing.conformance._finding_meanwhile import find_while_others_write
 from itsm_workflow.testing.conformance._insistent import Insistent
 from itsm_workflow.testing.conformance._judging import judge, read_again
+from itsm_workflow.testing.conformance._naming import by_other_paths
 from itsm_workflow.testing.conformance._partner import Partner
 from itsm_workflow.testing.conformance._processes import together
 from itsm_workflow.testing.conformance._racing import (
@@ -28,6 +29,7 @@ from itsm_workflow.testing.conformance._racing import (
     overwrite,
     write_while_read,
 )
+from itsm_workflow.testing.conformance._recording import RecordedOpener
 from itsm_workflow.testing.conformance._rows import NOW, create, follow, pages, stored
 from itsm_workflow.testing.conformance._threads import at_once
 from itsm_workflow.text import counted
@@ -36,8 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from itsm_workflow.storage.protocol import Write
+    from itsm_workflow.testing.conformance._naming import Opener
     from itsm_workflow.testing.conformance._racing import Work
-    from itsm_workflow.testing.conformance._recording import RecordedBackend, RecordedOpener
+    from itsm_workflow.testing.conformance._recording import RecordedBackend
 
 _THREADS = 8
 _PROCESSES = 4
@@ -166,6 +169,20 @@ class SharingPromises(Promises):
             _race_threads(one, _count_up_on, racers)
 
     @promise("multi_process")
+    def test_writers_by_other_paths_do_not_lose_writes(self, open_backend: RecordedOpener) -> None:
+        """Processes, and objects of one process, exclude each other also if each opens the store by another path.
+
+        One path leads through a symbolic link of the folder, and one is relative.
+
+        Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
+        """
+        with by_other_paths(open_backend.bare) as (linked, relative):
+            racers = [(opener, "c1", self.profile.writes) for opener in (open_backend.bare, linked, relative)]
+            _race_processes(open_backend, _count_up_by, racers, [create("c1")])
+            with closing(open_backend()) as one, closing(RecordedOpener(open_backend.recording, linked)()) as other:
+                _race_threads(one, _count_up_on, [(each, "c1", self.profile.writes) for each in (one, other)])
+
+    @promise("multi_process")
     def test_one_process_opens_each_subject(self, open_backend: RecordedOpener) -> None:
         """The store refuses the second change, whichever process writes it or created the file.
 
@@ -248,6 +265,12 @@ def _read_or_write(backend: Any, pipe: object, meeting: Any, change_id: str, rou
 def _count_up_on(_: object, pipe: object, meeting: Any, backend: Any, change_id: str, rounds: int) -> None:  # noqa: ANN401
     """Write to a change through another object than the one that all threads share."""
     count_up(backend, pipe, meeting, change_id, rounds)
+
+
+def _count_up_by(backend: Any, pipe: object, meeting: Any, opener: Opener, change_id: str, rounds: int) -> None:  # noqa: ANN401, PLR0917  # as above
+    """Write to a change through an object that this opener makes."""
+    with closing(RecordedOpener(backend.recording, opener)()) as named:
+        count_up(named, pipe, meeting, change_id, rounds)
 
 
 def _race_threads(backend: RecordedBackend, work: Work, arguments: Sequence[tuple[object, ...]]) -> None:
