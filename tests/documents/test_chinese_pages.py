@@ -35,7 +35,7 @@ def problem_of(command: str) -> str | None:
             return f"there is no command {name}"
         found = below
     try:
-        found.make_context(str(found.name), words)
+        found.make_context(str(found.name), words, help_option_names=["-h", "--help"])  # click remembers the first
     except click.UsageError as error:
         return error.format_message()
     return None
