@@ -185,7 +185,7 @@ def _without_approval(definition: WorkflowDefinition, state: enum.StrEnum) -> It
     if state not in open_ways:
         return
     shortcuts = [
-        f"{row.trigger.value} leads there from {source.value}"
+        f"{row.trigger.value} leads there from {source.value}{_without_guard(row)}"
         for row in moves(definition)
         for source in row.sources
         if row.dest is state
@@ -195,10 +195,15 @@ def _without_approval(definition: WorkflowDefinition, state: enum.StrEnum) -> It
     ]
     yield (
         f"grants: state {state.value} can be reached without an approval, so it cannot grant: {', '.join(shortcuts)}. "
-        f"Only approve and attest_approval of approval_table lead from a waiting ticket to "
-        f"{definition.rounds[-1].granted}; "
+        "Only the rows of approve and attest_approval that approval_workflow makes, with their guards, lead from a "
+        f"waiting ticket to {definition.rounds[-1].granted}; "
         "let other triggers lead to a state that does not grant, or start from the state of an approved ticket"
     )
+
+
+def _without_guard(row: Transition) -> str:
+    is_approving = row.evidence_types == _APPROVALS.get(row.trigger.value)
+    return " without the guard that the row had" if is_approving and _has_no_guard(row) else ""
 
 
 def _ways_back(definition: WorkflowDefinition) -> Iterator[str]:
@@ -284,8 +289,12 @@ def is_approval(definition: WorkflowDefinition, row: Transition, source: object,
         source in {roles.waiting, roles.undelivered}
         and row.dest is roles.granted
         and row.evidence_types == _APPROVALS.get(row.trigger.value)
-        and getattr(row.guard, "__name__", "") != "always"
+        and not _has_no_guard(row)
     )
+
+
+def _has_no_guard(row: Transition) -> bool:
+    return getattr(row.guard, "__name__", "") == "always"
 
 
 def reached(

@@ -133,7 +133,10 @@ def problems(*added: Transition, **values: object) -> tuple[str, ...]:
         (move(Word.FIND, Step.WAITING, Step.DONE), "find leads there from waiting"),
         (move(Word.ATTEST, Step.WAITING, Step.DONE), "attest_approval leads there from waiting"),
         (move(Word.ATTEST, Step.LOST, Step.DONE, evidence=Snapshot), "attest_approval leads there from lost"),
-        (move(Word.APPROVE, Step.LOST, Step.DONE, evidence=Snapshot), "approve leads there from lost"),
+        (
+            move(Word.APPROVE, Step.LOST, Step.DONE, evidence=Snapshot),
+            "approve leads there from lost without the guard that the row had",
+        ),
         (
             move(Word.APPROVE, Step.LOST, Step.DONE, evidence=(Decision, Snapshot), guard=holds_never),
             "approve leads there from lost",
@@ -145,9 +148,9 @@ def test_a_trigger_that_grants_without_the_tickets_approval_is_refused(row: Tran
     """Only the library's own triggers, with their own evidence and a guard, lead from a waiting ticket to a grant."""
     (problem,) = problems(row)
     assert problem == (
-        f"grants: state done can be reached without an approval, so it cannot grant: {culprit}. Only approve and "
-        "attest_approval of approval_table lead from a waiting ticket to done; let other triggers lead to a state that "
-        "does not grant, or start from the state of an approved ticket"
+        f"grants: state done can be reached without an approval, so it cannot grant: {culprit}. Only the rows of "
+        "approve and attest_approval that approval_workflow makes, with their guards, lead from a waiting ticket to "
+        "done; let other triggers lead to a state that does not grant, or start from the state of an approved ticket"
     )
 
 
