@@ -34,7 +34,7 @@ BY_STATE = {
 }
 """The changes on which a reason is raised; for the others, it is a change whose ticket waits."""
 IN_WORDS = {
-    "clear_attention": "clear the attention",
+    "clear_attention": "mark the change as reviewed",
     "retry_effect": "retry the effect",
     "withdraw": "withdraw(?! the others in the ticket system)",
 }

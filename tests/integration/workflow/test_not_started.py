@@ -179,7 +179,7 @@ def test_a_hosts_concern_does_not_hide_it(office: Office) -> None:
     office.pass_time(10 * MINUTES)
     workflow.settle(change.id)
     assert reason_of(workflow.get(change.id)) is AttentionReason.HOST
-    assert "(host: disk full)" in workflow.why(change.id)
+    assert "(Raised by the host: disk full)" in workflow.why(change.id)
 
 
 @pytest.mark.parametrize(("every", "times"), [(60, 3), (30, 6), pytest.param(0, 36, marks=pytest.mark.long)])

@@ -332,7 +332,7 @@ def test_a_host_raises_attention_with_its_own_reason(office: Office) -> None:
     for change in (filed, lost):
         raised = workflow.fire(change.id, "raise_attention", concern, actor="robot")
         assert raised.attention is not None
-        assert "(host: disk full)" in workflow.why(change.id)
+        assert "(Raised by the host: disk full)" in workflow.why(change.id)
         for decide in (workflow.resend, workflow.abandon):
             with pytest.raises(TransitionRefused):
                 decide(change.id, actor="olga")

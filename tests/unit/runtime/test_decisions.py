@@ -134,7 +134,7 @@ def test_a_concern_of_the_host_leaves_a_parked_effect_in_view() -> None:
     disk.append("space")
     delivered = workflow.retry_effect(change.id, raised.effects[0].id, actor="olga")
     assert delivered.effects[0].status is EffectStatus.DELIVERED
-    assert "(host: disk full)" in workflow.why(change.id)
+    assert "(Raised by the host: disk full)" in workflow.why(change.id)
 
 
 def test_a_decision_asks_nothing_that_is_not_due() -> None:
