@@ -32,7 +32,8 @@ def without_approval(state: str, culprit: str) -> str:
     return (
         f"grants: state {state} can be reached without an approval, so it cannot grant: {culprit}. "
         "Only the rows of approve and attest_approval that approval_workflow makes, with their guards, lead from a "
-        "waiting ticket to granted; let other triggers lead to a state that does not grant, or start from the state of an approved ticket"
+        "waiting ticket to granted; let other triggers lead to a state that does not grant, or start from the state of "
+        "an approved ticket"
     )
 
 
