@@ -70,8 +70,8 @@ def test_a_method_that_hangs_is_a_finding(method: str, promise: str) -> None:
     """The check names the method, and goes on with the next promise."""
     system = type("System", (Hanging,), {"method": method})
     (reason,) = check_gateway(system, only=[promise]).broken.values()
-    assert reason.startswith(f"{method} had sent no request for so long, and had not ended after ")
-    assert reason.endswith("(TicketSystem.patience is 0.2 s): each call must end by itself")
+    assert reason.startswith(f"{method} had not ended after ")
+    assert reason.endswith("no request for 0.4 s, 2 times TicketSystem.patience: each call must end by itself")
 
 
 class NeverLastPage(TrackerGateway):
@@ -97,8 +97,8 @@ class Endless(Hanging):
 def test_a_call_that_asks_without_an_end_is_a_finding() -> None:
     """Each of its requests is answered, so no deadline ends it."""
     (reason,) = check_gateway(Endless, only=[FILES]).broken.values()
-    assert reason.startswith("find_by_key had sent ")
-    assert " requests, and had not ended after " in reason
+    assert reason.startswith("find_by_key had not ended after ")
+    assert reason.endswith(" requests: each call must end by itself")
 
 
 class Slow(Hanging):

@@ -65,17 +65,15 @@ class _Bounded:
         while not wait([answer], self._seconds).done:
             sent = len(self._line.requests)
             if sent == before:
-                problem = "no request for so long, and had not ended"
+                how = f", and sent no request for {self._seconds:g} s, {_PATIENCES} times TicketSystem.patience"
             elif sent - first > self._requests:
-                problem = f"{sent - first} requests, and had not ended"
+                how = f" and {sent - first} requests"
             else:
                 before = sent
                 continue
             del _threads.one  # the call is left to itself
-            raise BrokenPromise(
-                f"{name} had sent {problem} after {time.monotonic() - began:.0f} s (TicketSystem.patience is "
-                f"{self._seconds / _PATIENCES:g} s): each call must end by itself"
-            )
+            took = time.monotonic() - began
+            raise BrokenPromise(f"{name} had not ended after {took:.0f} s{how}: each call must end by itself")
         return answer.result()
 
 
