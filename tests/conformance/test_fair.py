@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -18,10 +21,11 @@ from itsm_workflow.testing.conformance import QUICK, PromiseOutcome, _recording
 from itsm_workflow.testing.conformance._pace import Pace
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.conformance.good import Journal, OneFile
+from tests.support.limits import PATIENCE
+from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from itsm_workflow.storage.protocol import Conflict, Row, Write
 
@@ -58,7 +62,7 @@ def test_the_limits_grow_with_the_slowest_of_the_first_calls() -> None:
     """Of the first five: a later one says nothing about the machine."""
     pace = Pace(120)
     for seconds in (0.1, 0.5, 0.01, 0.01, 0.01, 9):
-        pace.note("commit", int(seconds * SECOND))
+        pace.note("commit", 0, int(seconds * SECOND))
     assert (pace.slow, pace.blocked) == (250, 1000)
     assert pace.slowest == ("commit", 9)
 
@@ -67,7 +71,7 @@ def test_fast_first_calls_do_not_shorten_the_limits() -> None:
     """A store that is fast while it is empty need not stay so."""
     pace = Pace(120)
     for _ in range(9):
-        pace.note("get", SECOND // 1_000_000)
+        pace.note("get", 0, SECOND // 1_000_000)
     assert (pace.slow, pace.blocked) == (30, 120)
 
 
@@ -99,6 +103,56 @@ def test_a_promise_of_many_calls_is_not_slow(clock: Clock) -> None:
     report = check_storage(lambda: TakesTenSeconds, only="thousands of commits")
     assert [result.outcome for result in report.results] == [PromiseOutcome.KEPT]
     assert clock.now > 1000 * 10 * SECOND
+
+
+STOPPED_AND_STARVED = r"""
+import os, signal, subprocess, sys, time
+from itsm_workflow.testing import check_storage
+from itsm_workflow_backends.memory import MemoryBackend
+
+BURN = f"import os\nwhile os.getppid() == {os.getpid()}: sum(range(100_000))"
+
+def stop():
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+def starve():
+    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+    others = [subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(6)]
+    until = time.thread_time() + 0.2
+    while time.thread_time() < until:
+        pass
+    for other in others:
+        other.kill()
+        other.wait()
+
+waiting = [{"stop": stop, "starve": starve}[sys.argv[1]]]
+
+class IsHeldUpOnce(MemoryBackend):
+    def get(self, change_id, /):
+        if change_id == "c050" and waiting:
+            waiting.pop()()
+        return super().get(change_id)
+
+(result,) = check_storage(lambda: IsHeldUpOnce, only="all of a batch is stored", patience=2).results
+print(result.outcome, result.reason)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system does not count these times")
+@pytest.mark.parametrize("how", long_after(1, ["stop", "starve"]))
+def test_a_call_is_not_slow_because_its_process_could_not_work(how: str) -> None:
+    """A call is slow after half a second; its process is stopped for three, or shares a processor with six others."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPPED_AND_STARVED, how], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    with process:
+        if how == "stop":
+            _, status = os.waitpid(process.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+            threading.Event().wait(3)  # it is stopped for that long
+            process.send_signal(signal.SIGCONT)
+        printed, _ = process.communicate(timeout=PATIENCE)
+    assert printed == "kept \n"
 
 
 @pytest.mark.long

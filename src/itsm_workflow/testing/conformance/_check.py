@@ -305,10 +305,12 @@ def _result_of(
     patient = Patience(kit.pace, waiting)
 
     def is_blocked() -> bool:
+        kit.pace.look()
         longest = max(each.longest_pending() for each in (outer, kit.recording))
         patient.look(longest, time.perf_counter() - start)
         return longest > kit.pace.blocked
 
+    kit.pace.look()
     try:
         unless(is_blocked, lambda: _run(test, new_store(), outer))
         if slow := kit.pace.finding():

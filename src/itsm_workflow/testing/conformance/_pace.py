@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,6 +17,17 @@ _FIRST = 5
 _TIMES_THE_FIRST = 500
 _PARTS = 4
 _NANOSECONDS = 1e9
+_GLANCE = 0.25
+_THREADS = Path("/proc/self/task")
+
+
+def _seconds_without_a_processor() -> float:
+    """Return the seconds in which threads of this process could run and were given no processor; 0 if not known."""
+    waited = 0
+    for thread in _THREADS.glob("*/schedstat"):  # on Linux
+        with suppress(OSError, ValueError, IndexError):  # the thread has ended meanwhile
+            waited += int(thread.read_text(encoding="ascii").split()[1])
+    return waited / _NANOSECONDS
 
 
 @attrs.define
@@ -27,14 +42,41 @@ class Pace:
     patience: float
     slowest: tuple[str, float] = ("", 0.0)
     _first: list[float] = attrs.field(factory=list)
+    _seen: tuple[int, float, float] | None = None
+    _lost: list[tuple[int, int, float]] = attrs.field(factory=list)
+    _mutex: threading.Lock = attrs.field(factory=threading.Lock)
 
     def beside(self) -> Pace:
         """Return another pace with the same limits, for promises that are tested meanwhile."""
         return Pace(self.patience, first=self._first)
 
-    def note(self, name: str, nanoseconds: int) -> None:
+    def look(self) -> None:
+        """Note the time since the last look in which this process could not work; called several times a second.
+
+        It was stopped if the look itself comes late, or other processes had the processors.
+        """
+        with self._mutex:
+            now, worked, waited = time.monotonic_ns(), time.process_time(), _seconds_without_a_processor()
+            if self._seen is not None:
+                began, worked_before, waited_before = self._seen
+                seconds = (now - began) / _NANOSECONDS
+                lost = max(seconds - 2 * _GLANCE, min(waited - waited_before, seconds - (worked - worked_before)))
+                if lost > 0:
+                    self._lost.append((began, now, lost))
+            self._seen = now, worked, waited
+
+    def seconds(self, began: int, ended: int) -> float:
+        """Return how long a call took, without the time in which this process could not work."""
+        seconds = (ended - began) / _NANOSECONDS
+        if seconds > _GLANCE and self._seen is not None:
+            self.look()
+            both = ((max(start, began), min(end, ended), lost) for start, end, lost in [*self._lost])
+            seconds -= sum(min(lost, (end - start) / _NANOSECONDS) for start, end, lost in both if start < end)
+        return max(0.0, seconds)
+
+    def note(self, name: str, began: int, ended: int) -> None:
         """Record how long a call took."""
-        seconds = nanoseconds / _NANOSECONDS
+        seconds = self.seconds(began, ended)
         if len(self._first) < _FIRST:
             self._first.append(seconds)
         if seconds > self.slowest[1]:

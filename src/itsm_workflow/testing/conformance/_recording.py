@@ -131,7 +131,7 @@ class Recording:
         """Record the end of a call, with its answer or its error."""
         ended = time.monotonic_ns()
         del self.pending[id(call)]
-        self.pace.note(call.name, ended - call.began)
+        self.pace.note(call.name, call.began, ended)
         if self.in_short:
             text = said(call.name, call.arguments, outcome)
             returned = attrs.evolve(call, arguments=(), ended=ended, text=text)
@@ -153,9 +153,12 @@ class Recording:
         return [*lines, f"({more} more calls have not returned)"] if more > 0 else lines
 
     def longest_pending(self) -> float:
-        """Return how many seconds the longest of the calls that have not returned has taken so far; 0 without any."""
-        now = time.monotonic_ns()
-        return max((now - call.began for call in list(self.pending.values())), default=0) / 1e9
+        """Return how many seconds the longest of the calls that have not returned has taken so far; 0 without any.
+
+        The time in which this process could not work does not count.
+        """
+        began = min((call.began for call in list(self.pending.values())), default=None)
+        return 0.0 if began is None else self.pace.seconds(began, time.monotonic_ns())
 
     def shown(self) -> list[Call]:
         """Return the relevant calls: those that write, and the last one."""
