@@ -32,7 +32,7 @@ HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 _PARKED = f'"{EffectStatus.PARKED}"'
 """Part of the document of a change with such an effect; a field of the form can have the same text."""
 
-_WINDOWS = (dt.timedelta(days=365), dt.timedelta(days=30), DAY)
+_WINDOWS = (DAY, dt.timedelta(days=30), dt.timedelta(days=365))
 
 _READ = 1000
 """The largest number of rows that are read for one number: also the largest count in a store that cannot count."""
@@ -156,13 +156,14 @@ def _flagged(journal: Journal) -> list[Row]:
 def _moved_lately(journal: Journal, now: dt.datetime) -> list[Row]:
     """Return the rows with an entry in the last year; in a shorter time if there are more than are read."""
     found: list[Row] = []
-    for window in _WINDOWS:
+    for window in _WINDOWS:  # the shortest first: a busy store needs no other, and each costs a read
         after = Cursor(value=to_micros(max(now - window, EPOCH)), id="")
         query = Query(workflow=journal.definition.name, order=Order.UPDATED_AT, after=after)
-        found = _rows(journal, query, _READ + 1)
-        if len(found) <= _READ:
-            break
-    return found[:_READ]
+        longer = _rows(journal, query, _READ + 1)
+        if len(longer) > _READ:
+            return found or longer[:_READ]
+        found = longer
+    return found
 
 
 def _holding(journal: Journal, rows: Sequence[Row], *words: str) -> Sequence[ChangeRequest]:
