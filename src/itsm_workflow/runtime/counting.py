@@ -104,7 +104,7 @@ class Counted:
             reason.value: _count(journal, Query(workflow=definition.name, attention=(reason.value,)), limit, now)
             for reason in AttentionReason
         }
-        flagged = _holding(journal, _flagged(journal), f'"{AttentionReason.SELF_APPROVED}"', _PARKED)
+        flagged = _holding(journal, _flagged(journal, of_reasons), f'"{AttentionReason.SELF_APPROVED}"', _PARKED)
         moved = _holding(journal, _moved_lately(journal, now), _PARKED)
         second = sum(AttentionReason.SELF_APPROVED in reasons_of(change)[1:] for change in flagged)
         first = of_reasons[AttentionReason.SELF_APPROVED]
@@ -148,9 +148,11 @@ def _rows(journal: Journal, query: Query, limit: int) -> list[Row]:
     return list(islice(paging.rows(journal.storage, attrs.evolve(query, limit=limit)), limit))
 
 
-def _flagged(journal: Journal) -> list[Row]:
-    reasons = tuple(reason.value for reason in AttentionReason)
-    return _rows(journal, Query(workflow=journal.definition.name, attention=reasons), _READ)
+def _flagged(journal: Journal, of_reasons: Mapping[str, Count]) -> list[Row]:
+    """Return rows with attention, as many of each reason: a store may have to sort those of several reasons."""
+    reasons = [reason for reason, count in of_reasons.items() if count.number]
+    queries = [Query(workflow=journal.definition.name, attention=(reason,)) for reason in reasons]
+    return [row for query in queries for row in _rows(journal, query, _READ // len(reasons))]
 
 
 def _moved_lately(journal: Journal, now: dt.datetime) -> list[Row]:
