@@ -128,8 +128,9 @@ REASON = Asked(
 ACTS: Mapping[str, OperatorAct] = {
     SETTLE: OperatorAct(
         meaning={
-            "zh": "立即向 ITSM 查询单据，并执行到期的后置动作。",
-            "en": "Asks the ticket system for the ticket now, and delivers the effects that are due.",
+            "zh": "立即查询 ITSM 中的单据；尚未提单时，会立即提单。到期的后置动作也会执行。",
+            "en": "Asks the ticket system for the ticket now, or sends the request if it was not sent. Also delivers "
+            "the effects that are due.",
         },
         asks=(),
         call=_settle,
@@ -165,8 +166,9 @@ ACTS: Mapping[str, OperatorAct] = {
     ),
     "resend": OperatorAct(
         meaning={
-            "zh": "用同一个关联键重新提单。如果单据其实已存在，可能会有两张。",
-            "en": "Sends the request again with the same key. If a ticket exists after all, there may be two.",
+            "zh": "用同一个关联键重新提单。如果单据其实已存在，可能会有两张。如果已申请撤单，新单据也会被撤单。",
+            "en": "Sends the request again with the same key. If a ticket exists after all, there may be two. If a "
+            "withdrawal was requested, the new ticket is withdrawn as well.",
         },
         asks=(
             REASON,
@@ -226,7 +228,10 @@ ACTS: Mapping[str, OperatorAct] = {
         is_dangerous=True,
     ),
     "abandon": OperatorAct(
-        meaning={"zh": "放弃变更，结果为未通过。", "en": "Gives the change request up; it ends as not approved."},
+        meaning={
+            "zh": "放弃变更，结果为未通过；如果已有单据，会撤单。",
+            "en": "Gives the change request up: it ends as not approved, and its ticket, if it has one, is withdrawn.",
+        },
         asks=(REASON,),
         call=_method("abandon"),
         is_dangerous=True,

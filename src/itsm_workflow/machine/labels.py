@@ -130,6 +130,7 @@ ATTENTION_FACTS: Mapping[str, Label] = {
     "since": {"zh": "开始时间", "en": "since"},
     "ticket": {"zh": "单据", "en": "ticket"},
     "tickets": {"zh": "单据", "en": "tickets"},
+    "times": {"zh": "次数", "en": "times"},
     "unseen": {"zh": "无法比较的内容", "en": "unseen"},
 }
 """The names of the facts of a reason for attention."""

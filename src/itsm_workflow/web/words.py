@@ -159,8 +159,9 @@ WORDS: Mapping[str, Label] = {
         "is resumed there.",
     },
     "ask_live": {
-        "zh": "没有新内容的查询不留下记录。单据现在是否挂起，可以这样查询：",
-        "en": "A look without other news leaves no entry. Whether the ticket is suspended now, this command asks:",
+        "zh": "没有新内容的查询不留下记录。单据现在是否挂起，可以用这条命令查询；它同样需要 --app：",
+        "en": "A look without other news leaves no entry. Whether the ticket is suspended now, this command asks; it "
+        "needs --app as well:",
     },
     "open_ticket": {"zh": "在 ITSM 中打开", "en": "Open in the ticket system"},
     "decided": {"zh": "审批意见", "en": "Decided"},
