@@ -34,7 +34,8 @@ MANY = 3000
 _MEASURED = (*range(_FEW + 1), 9, 19, 49, *_THIRDS, 2 * MANY // 3)
 """The numbers of the firings after which the size of the data is measured, which takes longer the larger it is."""
 
-_DAY = dt.timedelta(days=1)
+_PAUSES = tuple(dt.timedelta(days=days) for days in (1, 7, 31, 366))
+"""The pauses between two firings: the shortest that the guard allows, so that a timer of the host is met each time."""
 
 
 def repeat_findings(
@@ -139,10 +140,7 @@ def _repeated(
 
     None if the guard refuses, or if its guard or update fails, which another check reports.
     """
-    other = _numbered(facts.evidence, number, alike=alike)
-    moments = (facts.now,) if alike else (facts.now + number * _DAY, facts.now)
-    actors = (facts.actor,) if alike else (f"{facts.actor} {number}", facts.actor)
-    for evidence, now, actor in itertools.product((other, facts.evidence), moments, actors):
+    for evidence, now, actor in _circumstances(facts, number, alike=alike):
         again = attrs.evolve(facts, change=change, evidence=evidence, now=now, actor=actor, seq=facts.seq + number)
         try:
             after: object = row.update(again) if row.guard(again) is None else None
@@ -155,13 +153,23 @@ def _repeated(
     return None
 
 
-def _numbered(evidence: object, number: int, *, alike: bool) -> object:
+def _circumstances(facts: Facts, number: int, *, alike: bool) -> Iterator[tuple[object, dt.datetime, str]]:
+    """Yield the evidence, time and actor of a firing, from the most unlike ones to those of the first firing."""
+    actors = (facts.actor,) if alike else (f"{facts.actor} {number}", facts.actor)
+    for pause in _PAUSES[:1] if alike else _PAUSES:
+        later = number * pause
+        other = _numbered(facts.evidence, number, later, alike=alike)
+        moments = (facts.now,) if alike else (facts.now + later, facts.now)
+        yield from itertools.product((other, facts.evidence), moments, actors)
+
+
+def _numbered(evidence: object, number: int, later: dt.timedelta, *, alike: bool) -> object:
     """Return evidence with another value in each field, as a row of reports has."""
     kind: Any = type(evidence)
     made: Any = evidence
     try:
         values = {
-            field.alias or field.name: _other(value, number)
+            field.alias or field.name: _other(value, number, later)
             for field in attrs.fields(kind)
             if field.init and (type(value := getattr(evidence, field.name)) is str or not alike)
         }
@@ -170,7 +178,7 @@ def _numbered(evidence: object, number: int, *, alike: bool) -> object:
         return evidence
 
 
-def _other(value: Any, number: int) -> object:  # noqa: ANN401 - a value of any type
+def _other(value: Any, number: int, later: dt.timedelta) -> object:  # noqa: ANN401 - a value of any type
     """Return a value of the same type that differs for each number, or the value if none is known."""
     kind: Any = type(value)
     if kind is str:
@@ -178,9 +186,9 @@ def _other(value: Any, number: int) -> object:  # noqa: ANN401 - a value of any 
     if kind in {int, float}:
         return value + number
     if kind is dt.datetime:
-        return value + number * _DAY
+        return value + later
     if kind in {tuple, list}:
-        return kind(_other(one, number) for one in value)
+        return kind(_other(one, number, later) for one in value)
     if kind in {dict, MappingProxyType}:
-        return kind({_other(key, number): one for key, one in value.items()})
-    return _numbered(value, number, alike=False) if attrs.has(kind) else value
+        return kind({_other(key, number, later): one for key, one in value.items()})
+    return _numbered(value, number, later, alike=False) if attrs.has(kind) else value

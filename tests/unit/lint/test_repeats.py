@@ -245,3 +245,35 @@ def test_a_guard_that_refuses_the_thousandth_report_bounds_the_data() -> None:
         return with_key(facts, facts.expect(Part).name)
 
     assert messages(Part(name="x"), update=named, guard=has_room) == []
+
+
+@pytest.mark.parametrize("days", [1, 7, 14, 31, 92, 366])
+@pytest.mark.parametrize("bound", [None, 1000])
+def test_a_timer_does_not_hide_data_that_grows(days: int, bound: int | None) -> None:
+    """A reminder is sent each time its date has come, and a log of the newest ones has an end."""
+
+    def is_time(facts: Facts) -> str | None:
+        sent: Any = facts.change.data.get("sent", 0)
+        return None if facts.now >= NOW + sent * dt.timedelta(days=days) else "it is early"
+
+    def sent(facts: Facts) -> ChangeRequest:
+        data: Any = facts.change.data
+        log = [*data.get("log", []), facts.now.isoformat()]
+        return attrs.evolve(facts.change, data={"sent": data.get("sent", 0) + 1, "log": log[-bound:] if bound else log})
+
+    assert len(messages(Part(name="x"), guard=is_time, update=sent)) == (bound is None)
+
+
+def test_a_time_in_the_evidence_is_as_late_as_the_firing() -> None:
+    """The guard compares it with the last one."""
+
+    def is_next(facts: Facts) -> str | None:
+        last: Any = facts.change.data.get("last", "2026-02-01T00:00:00+00:00")
+        value = facts.expect(Report).value
+        return None if value >= dt.datetime.fromisoformat(last) + dt.timedelta(days=7) else "it is early"
+
+    def noted(facts: Facts) -> ChangeRequest:
+        key = facts.expect(Report).value.isoformat()
+        return attrs.evolve(facts.change, data={**facts.change.data, "last": key, key: True})
+
+    assert len(messages(Report(value=NOW), guard=is_next, update=noted)) == 1
