@@ -42,7 +42,7 @@ class HostAct:
     Attributes:
         name: The name in the timeline.
         when: Returns whether the act is possible for a change now.
-        do: Carries it out; if it raises an error of the library, it is tried again later.
+        do: Carries it out; if it raises an error of the library, it is tried again later, for 35 days of the run.
     """
 
     name: str

@@ -15,6 +15,7 @@ from itsm_workflow.runtime.records import Records
 from itsm_workflow.storage import paging
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.planned_again import planned_again
+from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,9 +81,17 @@ def _unsettled(world: World) -> Iterator[str]:
         if row.attention is not None:
             continue
         if row.state not in resting:
-            yield f"unsettled: change {row.id} of {row.subject} stays in {row.state}, and no person was notified"
+            stays = f"unsettled: change {row.id} of {row.subject} stays in {row.state}, and no person was notified"
+            yield "; ".join([stays, *_why_unsettled(world, row)])
         elif row.due_at is not None:
             yield f"unsettled: change {row.id} of {row.subject} in {row.state} is still due at the end of the run"
+
+
+def _why_unsettled(world: World, row: Row) -> Iterator[str]:
+    yield from world.acting.given_up(row.id)
+    times = world.due_again[row.id]
+    if row.due_at is not None and times:
+        yield f"by the due rule of {row.state} it was due again {counted(times, 'time')}, and nothing changed"
 
 
 def _records(world: World) -> Records:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
+    from itsm_workflow.errors import ItsmWorkflowError
     from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend
     from itsm_workflow.testing.faulty_gateway import GatewayCall
     from itsm_workflow.testing.simulation.faults import Struck
@@ -243,3 +244,18 @@ def _described(answer: object) -> str:
     if isinstance(answer, NotSent | Unknown):
         return answer.problem
     return str(answer)
+
+
+class Listener:
+    """Records the errors that a process handled by itself."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+
+    def on_entry(self, change: object, entry: object) -> None:
+        """Ignore entries, since the store records them."""
+
+    def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
+        """Record the error."""
+        del change_id
+        self._life.timeline.note(self._life.name, f"trouble: {type(error).__name__}: {error}", minor=True)

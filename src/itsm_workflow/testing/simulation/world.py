@@ -19,10 +19,11 @@ from itsm_workflow.storage import paging
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.testing.exits import without_exits
 from itsm_workflow.testing.manual_clock import ManualClock
+from itsm_workflow.testing.simulation.acting import LOOK_AGAIN, Acting
 from itsm_workflow.testing.simulation.faults import Failure, Struck
 from itsm_workflow.testing.simulation.host import OPERATOR
 from itsm_workflow.testing.simulation.other_system import OtherSystem
-from itsm_workflow.testing.simulation.ports import Crash, Life, ProcessFaults, ProcessStorage
+from itsm_workflow.testing.simulation.ports import Crash, Life, Listener, ProcessFaults, ProcessStorage
 from itsm_workflow.testing.simulation.scheduler import Scheduler, Stopped
 from itsm_workflow.testing.simulation.ticket_system import TicketSystem
 from itsm_workflow.testing.simulation.timeline import Timeline
@@ -32,12 +33,11 @@ if TYPE_CHECKING:
 
     from itsm_workflow.callbacks.inbox import AfterCallback
     from itsm_workflow.callbacks.parse import CallbackResponse
-    from itsm_workflow.change import ChangeRequest
     from itsm_workflow.gateway.records import RecordedTicket
     from itsm_workflow.runtime.effects import EffectCall
-    from itsm_workflow.storage.protocol import Write
+    from itsm_workflow.storage.protocol import Row, Write
     from itsm_workflow.testing.simulation.faults import Fault
-    from itsm_workflow.testing.simulation.host import Host, HostAct
+    from itsm_workflow.testing.simulation.host import Host
     from itsm_workflow.workflow import Workflow
 
 FAULTS_END = 6 * 3600.0
@@ -49,8 +49,8 @@ HORIZON = 40 * 86400.0
 _MOST_STEPS = 50_000
 _PASS_EVERY = 60.0
 _MOST_DOUBLINGS = 8  # up to some hours
-_LOOK_AGAIN = 600.0
-_TRIES, _MOST_ACTS = 3, 20
+_TRIES = 3
+_MOST_DUE_AGAIN = 500
 
 
 class Process:
@@ -96,6 +96,8 @@ class World:
         deliveries: The host's own log of the effects that it carried out.
         problems: Errors that a process must never raise.
         drained: Whether nothing was due at the end.
+        acting: The acts of the host and its people.
+        due_again: How often each change fell due since it last moved, by its id.
     """
 
     def __init__(self, seed: int, faults: Sequence[Fault], host: Host) -> None:
@@ -116,10 +118,15 @@ class World:
         )
         self._entropy = self.random("entropy")
         self._cast = self.random("cast")
-        self._acts = (*OPERATOR, *host.acts)
         self._after = self._cast.choice(("inline", "later", "queue"))
-        self._acted: Counter[tuple[str, str]] = Counter()
-        self._look_planned = False
+        self.acting = Acting(
+            (*OPERATOR, *host.acts), self.clock.elapsed, lambda text: self.timeline.note("operator", text)
+        )
+        self._of_the_ticket = {
+            state.value for one in host.definition.rounds for state in (one.asking, one.waiting, one.undelivered)
+        }
+        self.due_again: Counter[str] = Counter()
+        self._next_look: float | None = None
         self._has_ended = False
         self.system = self._make_system()
         self._web = Process(self, "web")
@@ -197,7 +204,7 @@ class World:
             effects=effects,
             policy=host.policy,
             after_callback=after,
-            observers=[_Listener(life)],
+            observers=[Listener(life)],
             clock=self.clock,
             entropy=self._entropy.randbytes,
             # A model of the author's own sends no callbacks, and its gateway may have no settings for them.
@@ -308,6 +315,8 @@ class World:
                     self.submitted[row.subject] = row.id
                 moved = f"{entry.source or 'new'} -> {entry.dest}" if entry.source != entry.dest else entry.dest
                 self.timeline.note(life.name, f"{row.subject}: {entry.trigger} ({moved})")
+            self.acting.stored(row.id, moved=bool(write.entries))
+            self.due_again[row.id] = 0 if write.entries else self.due_again[row.id] + 1
             if not write.entries:
                 self.timeline.note(life.name, f"{row.subject}: due {row.due_at}", minor=True)
             if row.attention is not None and write.entries:
@@ -316,14 +325,18 @@ class World:
             worker.idle = 0
             self._plan_pass(worker)
         if any(write.row.attention for write in writes) or self.host.acts:
-            self._plan_look(self._desk.between(10, _LOOK_AGAIN))
+            self._plan_look(self._desk.between(10, LOOK_AGAIN))
 
     def _plan_pass(self, worker: Process) -> None:
         """Let a worker make a pass soon after a change falls due, as cron would, without the idle passes."""
         if worker.passing or self._has_ended or worker not in self._workers:
             return
         query, now = Query(workflow=self.host.definition.name, order=Order.DUE_AT), self.clock.peek()
-        due = [from_micros(row.due_at) for row in paging.rows(self.store, query) if row.due_at is not None]
+        due = [
+            from_micros(row.due_at)
+            for row in paging.rows(self.store, query)
+            if row.due_at is not None and not self._never_ends(row)
+        ]
         if not due:
             return
         # What a pass did not move, such as an effect that no process knows, is tried less and less often.
@@ -341,6 +354,14 @@ class World:
 
         self._scheduler.call(planned - self.clock.elapsed(), begin)
 
+    def _never_ends(self, row: Row) -> bool:
+        """Return whether a change of the host's falls due again and again, and no act is tried that may move it."""
+        return (
+            self.due_again[row.id] >= _MOST_DUE_AGAIN
+            and row.state not in self._of_the_ticket
+            and not self.acting.awaits(row.id)
+        )
+
     def _pass(self, worker: Process, workflow: Workflow) -> None:
         worker.idle += self.clock.elapsed() >= FAULTS_END
         try:
@@ -355,46 +376,22 @@ class World:
     # ---------------------------------------------------------------- the host and its operator
 
     def _plan_look(self, delay: float) -> None:
-        if not self._look_planned:
-            self._look_planned = True
-            self._task(delay, self._desk, self._look)
+        moment = self.clock.elapsed() + delay
+        if self._next_look is not None and self._next_look <= max(moment, self.clock.elapsed() + LOOK_AGAIN):
+            return
+        self._next_look = moment
+
+        def begin() -> None:
+            if self._next_look == moment:  # otherwise an earlier look was planned in the meantime
+                self._next_look = None
+                self._task(0.0, self._desk, self._look)
+
+        self._scheduler.call(delay, begin)
 
     def _look(self, workflow: Workflow) -> None:
-        self._look_planned = False
-        done = False
+        again: float | None = LOOK_AGAIN  # also after a crash of the process
         try:
-            changes = list(workflow.find())
-            refused = [act for change in changes for act in self._acts if not self._do(act, workflow, change)]
-            done = not refused
+            again = self.acting.look(workflow)
         finally:
-            if not done:
-                self._plan_look(_LOOK_AGAIN)
-
-    def _do(self, act: HostAct, workflow: Workflow, change: ChangeRequest) -> bool:
-        if not act.when(change) or self._acted[act.name, change.id] >= _MOST_ACTS:
-            return True
-        self._acted[act.name, change.id] += 1
-        try:
-            act.do(workflow, change)
-        except DefinitionError:
-            raise  # a retry does not repair the host's code
-        except ItsmWorkflowError as error:
-            self.timeline.note("operator", f"{act.name}, {change.subject}: {error}")
-            return False
-        self.timeline.note("operator", f"{act.name}, {change.subject}")
-        return True
-
-
-class _Listener:
-    """Records the errors that a process handled by itself."""
-
-    def __init__(self, life: Life) -> None:
-        self._life = life
-
-    def on_entry(self, change: object, entry: object) -> None:
-        """Ignore entries, since the store records them."""
-
-    def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
-        """Record the error."""
-        del change_id
-        self._life.timeline.note(self._life.name, f"trouble: {type(error).__name__}: {error}", minor=True)
+            if again is not None:
+                self._plan_look(again)
