@@ -16,6 +16,7 @@ from itsm_workflow.storage.protocol import Conflict, ConflictKind
 from itsm_workflow_backends.json_file import JSONFileBackend
 from tests.conformance.caught import Caught
 from tests.conformance.good import CheckedJournal, Journal, OneFile, TwoTables
+from tests.conformance.good_links import LinkedCommits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,6 +119,21 @@ class SyncsItsFolderLast(Journal):
             sync_directory(self._path.parent)
 
 
+class BuildsOnANameThatIsNotDurable(LinkedCommits):
+    """Syncs its folder after it has named a file, and not before for the name that a dead process has given."""
+
+    _is_first = False
+
+    def _is_linked(self, number: int, stored: Changes) -> bool:
+        self._is_first = True
+        return super()._is_linked(number, stored)
+
+    def _sync(self) -> None:
+        if not self._is_first:
+            super()._sync()
+        self._is_first = False
+
+
 class RenamesALargeFileFirst(OneFile):
     """Gives the new file of 1 MiB or more its name before it has synced the content, to save time."""
 
@@ -168,6 +184,11 @@ ZOO: dict[type, Caught] = {
         "a power cut at any moment leaves whole commits",
         "leaves every acknowledged write",
         "All changes are gone after a power cut, because a change with a long form was just being stored.",
+    ),
+    BuildsOnANameThatIsNotDurable: Caught(
+        "a power cut leaves what was built on a dead process",
+        "make all that were stored durable before returning",
+        "An approval that was not there after a power cut comes back when the next change is stored.",
     ),
     SyncsItsFolderLast: Caught(
         "a power cut leaves what was built on a dead process",

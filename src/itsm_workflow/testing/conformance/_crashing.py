@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.conformance._trials.session import State as ChangeState
     from itsm_workflow.testing.conformance._trials.trial import Trial
 
-    Allowed = dict[str, tuple[ChangeState, ...]]
+    Allowed = Mapping[str, tuple[ChangeState, ...]]
     """By change: the rows and entries that it may have; the last is the one that it should have."""
 
 _STATES_AFTER_A_DEATH = 8
@@ -61,7 +61,8 @@ class CrashPromises(Promises):
     def test_a_power_cut_leaves_what_was_built_on_a_dead_process(self, open_backend: RecordedOpener) -> None:
         """A process is killed after a call that names a file, before it has synced its directory; another one commits.
 
-        Then the power is cut. What the second process has committed is there, with all that it had read before.
+        Then the power is cut, during that commit or after it. What the second process has committed is there, with all
+        that it had read before; what it was committing is there whole or not at all, also after a further commit.
 
         Port: "Store each write or say why not, and make all that were stored durable before returning."
         """
@@ -125,10 +126,15 @@ def _finding_after_a_death(
             succession = succeeding(stage, point, of_making=of_making)
             if succession is None:
                 continue
+            acts = succession.trial.lines()
+            for state in sample(list(succession.overtaken()), _STATES_AFTER_A_DEATH):
+                cut_short = (*acts[:-1], f"{acts[-1].rpartition(' -> ')[0]} is interrupted")
+                if found := _judged(stage, state, succession.meanwhile, cut_short, checksums=checksums):
+                    return found
             last = list(states(succession.history, since=succession.history.moments[-1]))
             allowed: Allowed = {name: (state,) for name, state in succession.states.items()}
             for state in sample(last, _STATES_AFTER_A_DEATH):
-                if found := _judged(stage, state, allowed, succession.trial.lines(), checksums=checksums):
+                if found := _judged(stage, state, allowed, acts, checksums=checksums):
                     return found
     return None
 
@@ -161,10 +167,8 @@ def _wrong(trial: Trial, allowed: Allowed) -> str:
     assert contents is not None
     for name, may_be in allowed.items():
         if contents[name] not in may_be:
-            row, entries = contents[name]
-            found = f"{word(row)} with {len(entries)} entries" if row or entries else "nothing"
             must = word(may_be[-1][0]) if may_be[-1][0] else "nothing"
-            return f"{name}: the store has {found}, but must have {must}"
+            return f"{name}: the store has {_held(contents[name])}, but must have {must}"
     if wrong := not_unique(trial, "read"):
         return wrong
     made = trial.script.competing[1]
@@ -172,12 +176,22 @@ def _wrong(trial: Trial, allowed: Allowed) -> str:
     assert again is not None
     if again[made.row.id] != trial.script.after(made):
         return f"{made.row.id}: stored after the power cut, but it cannot be read"
+    for name, held in contents.states.items():
+        if name != made.row.id and again[name] != held:
+            return f"{name}: the store had {_held(held)}, but has {_held(again[name])} since {made.row.id} was stored"
     return ""
+
+
+def _held(state: ChangeState) -> str:
+    row, entries = state
+    return f"{word(row)} with {len(entries)} entries" if row or entries else "nothing"
 
 
 def _allowed(script: Script, state: State, commits: Mapping[str, list[Write]], *, used: bool) -> Allowed:
     """Return the states that each change may have."""
-    allowed: Allowed = {name: (script.before(name) if used else (None, ()),) for name in script.names}
+    allowed: dict[str, tuple[ChangeState, ...]] = {
+        name: (script.before(name) if used else (None, ()),) for name in script.names
+    }
     for name, writes in commits.items():
         for write in writes:
             old = allowed[write.row.id]

@@ -18,11 +18,13 @@ from itsm_workflow.testing.conformance._base import NotRun
 from itsm_workflow.testing.conformance._trials.calls import FAILED_BY_ITSELF, WORDS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from itsm_workflow.testing.conformance._trials.calls import Operation
 
     Files = dict[Path, bytes]
+    Loss = tuple[str, frozenset[int], Mapping[int, "Torn"]]
+    """What is lost, in words; the effects that are there although they are not durable; and the parts of writes."""
 
 SECTOR = 512
 _MOST_EDGES = 256
@@ -252,12 +254,23 @@ def joined(operations: Iterable[Operation]) -> list[Operation]:
     return found
 
 
-def states(history: History, since: int = 0) -> Iterator[State]:
-    """Yield different states that a power cut could leave, moment by moment from one on."""
+def states(
+    history: History,
+    since: int = 0,
+    losses: Callable[[Sequence[Effect], Sequence[int]], Iterator[Loss]] | None = None,
+) -> Iterator[State]:
+    """Yield different states that a power cut could leave, moment by moment from one on.
+
+    Args:
+        history: The recorded calls.
+        since: The first moment.
+        losses: Returns the ways to lose a part of those of the effects that are not durable; by default, the telling
+            ones.
+    """
     seen: set[object] = set()
     for moment in history.moments[since:]:
         notes, pending = history.notes(moment), history.pending(moment)
-        for what, kept, torn in _losses(history.effects, pending):
+        for what, kept, torn in (losses or _losses)(history.effects, pending):
             files = history.files(moment, kept, torn)
             has_a_gap = any(part.has_a_gap for part in torn.values()) or _has_a_gap(history.effects, pending, kept)
             # Digests, since the states of a large file together would not fit into memory.
@@ -281,9 +294,7 @@ def _has_a_gap(effects: Sequence[Effect], pending: Sequence[int], kept: Collecti
     return False
 
 
-def _losses(
-    effects: Sequence[Effect], pending: Sequence[int]
-) -> Iterator[tuple[str, frozenset[int], Mapping[int, Torn]]]:
+def _losses(effects: Sequence[Effect], pending: Sequence[int]) -> Iterator[Loss]:
     """Yield ways to lose a part of the effects that are not durable: the rest of them, and parts of writes."""
     everything = frozenset(pending)
     yield "nothing that was not synced is there", frozenset(), {}
