@@ -15,6 +15,7 @@ from itsm_workflow.testing.conformance import QUICK, PromiseOutcome
 from itsm_workflow.testing.conformance._kit import Kit
 from itsm_workflow.testing.conformance._lanes import Lanes
 from itsm_workflow_backends.json_file import JSONFileBackend
+from tests.conformance.good import PlainDict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,3 +115,18 @@ def test_each_result_is_reported_once_and_listed_in_the_order_of_the_promises(tm
     assert names == sorted(names, key=every.index)
     assert sorted(reported) == sorted(names) == sorted(begun)
     assert reported[0] == "texts are exact"
+
+
+def test_the_first_promise_is_reported_before_it_is_tested() -> None:
+    """Also if all of them are tested in processes of their own, so that a report has its head from the beginning."""
+    begun = list[str]()
+
+    def new_store() -> type[PlainDict]:
+        begun.append("a store is made")
+        return PlainDict
+
+    name = "a power cut leaves what was built on a dead process"
+    check_storage(
+        new_store, abilities=frozenset({"durable", "multi_process", "fsync"}), only=name, progress=begun.append
+    )
+    assert begun[:3] == ["a store is made", name, "a store is made"]

@@ -194,6 +194,8 @@ class _Check:
                     self._progress(name)
                     self._end(name, *self._measured(name, method, kit))
                     self._take(lanes, apart)
+            if not self.results and waiting_for:  # the first result is far away
+                self._progress(next(iter(waiting_for)))
             while not self.stopped and not waiting_for <= self.results.keys():
                 self._take(lanes, apart)
                 lanes.wait()
