@@ -9,6 +9,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from itsm_workflow.errors import StorageCorrupt
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from itsm_workflow.storage.protocol import Row
+    from itsm_workflow.storage.protocol import Conflict, Row, Write
     from tests.conformance.good import Changes
 
 
@@ -89,6 +90,23 @@ def test_a_sync_of_a_file_that_is_not_written_yet_is_explained(tmp_path: Path) -
     said = wrong(SyncsTooEarly, tmp_path, "power cut loses")
     assert said.startswith("the store cannot be read after the power cut, when only 0 of ")
     assert said.endswith(" bytes of store1 were synced: StorageCorrupt: the file is damaged")
+
+
+class TakesAnyClaim(OneFile):
+    """Does not compare the version of a write without entries."""
+
+    def _put(self, changes: Changes, write: Write) -> Conflict | None:
+        if not write.entries and write.row.id in changes:
+            write = attrs.evolve(write, expected_version=changes[write.row.id][0].version)
+        return super()._put(changes, write)
+
+
+def test_a_claim_with_a_stale_version_is_named(tmp_path: Path) -> None:
+    """It has no entries, so nothing is said of their numbers."""
+    assert wrong(TakesAnyClaim, tmp_path, "a stale version loses").startswith(
+        "ValueError: change 'c1': a write without entries has the seq 1, but the last stored entry has number 2; "
+        "compare the versions first, since that of such a write can be stale ("
+    )
 
 
 class FindsNormalForms(MemoryBackend):

@@ -102,6 +102,11 @@ def check_follows(write: Write, *, stored_seq: int) -> None:
         ValueError: As documented for `StorageBackend.commit`.
     """
     first = write.row.seq - len(write.entries) + 1
+    if first != stored_seq + 1 and not write.entries:
+        raise ValueError(
+            f"change {write.row.id!r}: a write without entries has the seq {write.row.seq}, but the last stored entry "
+            f"has number {stored_seq}; compare the versions first, since that of such a write can be stale"
+        )
     if first != stored_seq + 1:
         raise ValueError(
             f"change {write.row.id!r}: the entries from number {first} on do not follow the last stored entry, number "
