@@ -274,8 +274,10 @@ def test_shortening_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     found = _shortest.shortest([*commits, Call("get", ("c0",), None)], lambda: Slow)
     assert found is not None
     assert found.wrong.startswith("it is None, must be 'c0' v1")
+    assert not found.is_shortest
     assert clock[0] <= 13
-    assert _shortest.shortest([*commits, *commits, *commits, Call("get", ("c0",), None)], lambda: Slow) is None
+    with pytest.raises(TimeoutError, match="cannot be repeated in time"):
+        _shortest.shortest([*commits, *commits, *commits, Call("get", ("c0",), None)], lambda: Slow)
 
 
 def test_hypothesis_says_nothing_when_it_ends_early(

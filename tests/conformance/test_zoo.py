@@ -281,3 +281,14 @@ def test_the_counterexample_is_the_shortest(new_store: NewStore) -> None:
         "get('c1') -> 'c1' v2 seq 1 (open_subject='s', due_at=1790000060123458)",
     )
     assert broken.reason == "updated_at is 1790000000123459, must be 1790000000123458"
+
+
+@pytest.mark.parametrize("limit", ["_MOST_SECONDS", "_MOST_REPLAYS"])
+def test_calls_that_are_not_the_fewest_are_said_to_be_so(
+    limit: str, new_store: NewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search for fewer ends after some time, and after some number of tries."""
+    monkeypatch.setattr(_shortest, limit, 0)
+    (broken,) = check_storage(new_store(MovesUpdatedAtOnAClaim), only="only the due time").broken.values()
+    assert broken.calls[0] == "(perhaps not the fewest calls: the time to leave some out was over)"
+    assert broken.calls[1].startswith("commit([create 'c1'")

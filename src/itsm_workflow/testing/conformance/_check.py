@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     NewStore = Callable[[], Callable[[], StorageBackend]]
 
 _SHORTENING = 30.0
+_PERHAPS_NOT_FEWEST = "(perhaps not the fewest calls: the time to leave some out was over)"
 _LANES = 2
 """The threads in which promises are tested whose trials are made in other processes; each keeps one of these busy."""
 _FIRST, _LAST = 4, 15
@@ -362,18 +363,24 @@ def _explained(error: Exception, new_store: NewStore) -> tuple[str, tuple[str, .
         return message_of(error), ()
     if isinstance(error, Shown) and error.lines:
         return str(error), _shortened([*error.lines])
-    found = None if finding.recording.in_short else _shortest(finding.recording.calls, new_store)
+    found, limit = (None, ()) if finding.recording.in_short else _shortest(finding.recording.calls, new_store)
     if found is not None:
-        return found.wrong, _shortened([*map(str, found.calls)])
-    return message_of(error), _shortened([*map(str, finding.recording.shown())])
+        return found.wrong, (*limit, *_shortened([*map(str, found.calls)]))
+    return message_of(error), (*limit, *_shortened([*map(str, finding.recording.shown())]))
 
 
-def _shortest(calls: list[Call], new_store: NewStore) -> Counterexample | None:
-    """Return the shortest counterexample, or None; None also if the broken backend fails during the search."""
+def _shortest(calls: list[Call], new_store: NewStore) -> tuple[Counterexample | None, tuple[str, ...]]:
+    """Return the shortest counterexample, or None, and a line that says whether the search took too long.
+
+    None also if the broken backend fails during the search.
+    """
     try:
-        return within(_SHORTENING, lambda: shortest(calls, new_store))
+        found = within(_SHORTENING, lambda: shortest(calls, new_store))
+    except (DidNotReturn, TimeoutError):
+        return None, (_PERHAPS_NOT_FEWEST,)
     except Exception:  # noqa: BLE001  # a broken backend may raise anything
-        return None
+        return None, ()
+    return found, () if found is None or found.is_shortest else (_PERHAPS_NOT_FEWEST,)
 
 
 def _shortened(calls: list[str]) -> tuple[str, ...]:

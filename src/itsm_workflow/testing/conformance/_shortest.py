@@ -26,10 +26,11 @@ _ASKING = frozenset({"commit", "get", "find", "history"})
 
 @attrs.frozen
 class Counterexample:
-    """Calls, the last of which gets a wrong answer, and the difference of that answer."""
+    """Calls, the last of which gets a wrong answer, the difference of that answer, and whether fewer do not show it."""
 
     calls: tuple[Call, ...]
     wrong: str
+    is_shortest: bool = True
 
 
 def shortest(calls: Sequence[Call], new_store: Callable[[], Callable[[], StorageBackend]]) -> Counterexample | None:
@@ -38,10 +39,15 @@ def shortest(calls: Sequence[Call], new_store: Callable[[], Callable[[], Storage
     Args:
         calls: The calls of the broken promise.
         new_store: Makes an empty store and returns a callable that opens it.
+
+    Raises:
+        TimeoutError: The calls took so long that they could not be repeated once.
     """
     asked = [call for call in calls if call.name in _ASKING and not isinstance(call.outcome, BaseException)]
     until = time.monotonic() + _MOST_SECONDS
     best = _replayed(asked, new_store, until)
+    if best is None and time.monotonic() > until:
+        raise TimeoutError("the calls cannot be repeated in time")
     replays = 1
     while best is not None:
         for fewer in _fewer(best.calls):
@@ -51,7 +57,7 @@ def shortest(calls: Sequence[Call], new_store: Callable[[], Callable[[], Storage
                 best = found
                 break
             if replays >= _MOST_REPLAYS or time.monotonic() > until:
-                return best
+                return attrs.evolve(best, is_shortest=False)
         else:
             return best
     return None
