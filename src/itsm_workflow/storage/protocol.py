@@ -66,7 +66,18 @@ class Row:
 
 @attrs.frozen(kw_only=True)
 class EntryRow:
-    """One line of a change's history as it is stored. Never changed, never deleted."""
+    """One line of a change's history as it is stored. Never changed, never deleted.
+
+    Attributes:
+        change_id: The id of the change. Unique together with ``seq``.
+        seq: The number of the entry, from 1, without gaps.
+        at: The time of the entry, as in a `Row`.
+        trigger: The name of what led to the entry.
+        source: The value of the state before, empty for the first entry.
+        dest: The value of the state after it, equal to ``source`` if only facts were added.
+        actor: The name of the person or the system that did it.
+        document: Everything that no column holds, as canonical JSON.
+    """
 
     change_id: str
     seq: int

@@ -22,7 +22,8 @@ class StorageConformance(Kit):
         abilities: The declared abilities, for example ``MyBackend.abilities``; tests that need others are not in the
             class. By default ``durable`` and ``multi_process``.
         profile: `QUICK` or `THOROUGH`. On an idle machine a quick check takes from five seconds (a store in memory) to
-            half a minute (files that are synced), a thorough one from two minutes to ten.
+            half a minute (files that are synced), a thorough one from two minutes to ten. One promise is tested after
+            the other here, which takes longer.
     """
 
     def leave_out(self, missing: NotRun) -> None:
