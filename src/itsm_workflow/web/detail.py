@@ -33,7 +33,7 @@ from itsm_workflow.web.presenting import (
     way_of,
     without_name,
 )
-from itsm_workflow.web.results import shown_result
+from itsm_workflow.web.results import shown_result, status_just_seen
 from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -56,7 +56,11 @@ def change_page(site: Site, change_id: str) -> Response:
     change = seen.change
     g.workflow = definition.name
     name, last, waits = name_of(records, change), seen_of(change, seen.history), is_watched(definition, change)
-    is_suspended = waits and last is not None and last.status is TicketStatus.SUSPENDED
+    suspended = ""
+    if waits and site.allow_actions and status_just_seen(change_id, seen.history) == TicketStatus.SUSPENDED:
+        suspended = reader.words("saw_suspended")
+    elif waits and last is not None and last.status is TicketStatus.SUSPENDED:
+        suspended = reader.words("was_suspended", at=reader.exactly(last.seen_at))
     policy = records.policy if isinstance(records, Workflow) else Policy()
     steps = steps_of(definition, seen.history, policy, reader)
     drawn = Graph(definition=definition, path=seen.history, policy=policy).svg(language=reader.language, zone=site.zone)
@@ -68,7 +72,7 @@ def change_page(site: Site, change_id: str) -> Response:
         why=without_name(seen.why, change, reader),
         problem=unknown,
         reasons=[reader.reason(one) for one in reasons_of(change)],
-        suspended=reader.words("was_suspended", at=reader.exactly(last.seen_at)) if last and is_suspended else "",
+        suspended=suspended,
         live="" if site.allow_actions or not waits else live_command(name),
         status_seen=status_of(last, reader) if last else "",
         allowed=[(label_of(one, reader.language), commands_of(change, one, name, reader)) for one in seen.allowed],

@@ -95,11 +95,23 @@ def _seen_by_look(workflow: Workflow, change: ChangeRequest) -> str:
     return workflow.status(change.id, live=True).ticket_status or ""
 
 
-def _saw(change_id: str, seq: int) -> str:
-    """Return what a look saw, in words; empty if the address does not say it, or was not made in this session."""
-    reader: Reader = g.reader
+def status_just_seen(change_id: str, history: Sequence[Entry]) -> str:
+    """Return the ticket's status that a look in this session saw after the newest entry; empty if there was no look."""
+    return _seen(change_id, history[-1].seq) if request.args.get("since") == f"{history[-1].seq}" else ""
+
+
+def _seen(change_id: str, seq: int) -> str:
+    """Return the status that the address names; empty if there is none, or it was not made in this session."""
     status = request.args.get("saw", "")
-    if not status or not hmac.compare_digest(request.args.get("mark", "").encode(), _mark(change_id, seq, status)):
+    is_ours = hmac.compare_digest(request.args.get("mark", "").encode(), _mark(change_id, seq, status))
+    return status if is_ours else ""
+
+
+def _saw(change_id: str, seq: int) -> str:
+    """Return what a look saw, in words; empty if there was no look."""
+    reader: Reader = g.reader
+    status = _seen(change_id, seq)
+    if not status:
         return ""
     if status == TicketStatus.SUSPENDED:
         return reader.words("saw_suspended")
