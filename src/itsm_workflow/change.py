@@ -76,9 +76,8 @@ class AttentionReason(enum.StrEnum):
     DECISION_REFUSED = "decision_refused"
     """The gateway's answer decides the change, but the machine refuses the transition."""
     HOST = "host"
-    """The host raises attention: the only reason that `Workflow.fire` accepts. It permits no further decisions.
-
-    While a reason of the library is raised, its facts contain the host's concern."""
+    """The host raises attention: the only reason that `Workflow.fire` accepts. It permits no further decisions. While a
+    reason of the library is raised, its facts contain the host's concern."""
 
 
 class EffectStatus(enum.StrEnum):
@@ -117,7 +116,6 @@ class Moment:
     """A time by every available clock, so that a step of the wall clock can be recognised.
 
     Attributes:
-        wall: The wall clock.
         boot_id: The id of the machine's boot; empty if the platform has no such id.
         boot: Microseconds since that boot, including suspended time.
         gateway: The ``Date`` of the gateway's last answer, or None.
@@ -134,7 +132,6 @@ class Decider:
     """A person who decided in a step of the ticket.
 
     Attributes:
-        user: The user name.
         approved: The verdict, or None if the gateway does not show it.
         remark: The person's remark, cleaned and truncated.
         at: The time of the decision, or None if the gateway does not show it.
@@ -339,8 +336,7 @@ class ChangeRequest:
     @property
     def was_never_sent(self) -> bool:
         """Whether it was submitted, but no request for it can have reached the gateway."""
-        attempt = self.attempt
-        return attempt is not None and attempt.phase is Phase.QUEUED and attempt.unknown_since is None
+        return self.attempt is not None and self.attempt.phase is Phase.QUEUED and self.attempt.unknown_since is None
 
     @property
     def parked_effects(self) -> tuple[PlannedEffect, ...]:
