@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 ADVICE: Mapping[str, Label] = {
     "not_found": {
         "zh": "在 ITSM 里按申请人和标题查找单据，然后登记单据（record_ticket）、重新提单（resend）或放弃（abandon）",
-        "en": "look for it in the ticket system by applicant and title, then record_ticket, resend or abandon",
+        "en": "look for it in the ticket system by applicant and title, then record the ticket (record_ticket), send "
+        "the request again (resend) or abandon the change",
     },
     "duplicate": {
         "zh": "查看事实中的各张单据；变更还没有单据时登记正确的一张（record_ticket），"
         "其余在 ITSM 里撤单，再标记为已处理",
-        "en": "look at the tickets in the facts; record_ticket the right one if the change has none, withdraw "
+        "en": "look at the tickets in the facts; record the right one (record_ticket) if the change has none, withdraw "
         "the others in the ticket system, then mark the change as reviewed",
     },
     "lookup_failed": {
@@ -27,11 +28,13 @@ ADVICE: Mapping[str, Label] = {
     },
     "ambiguous_sn": {
         "zh": "在 ITSM 里按单据 ID 查看，然后证明审批通过（attest_approval）或放弃（abandon）",
-        "en": "look at the ticket in the ticket system by its id, then attest_approval or abandon",
+        "en": "look at the ticket in the ticket system by its id, then attest its approval (attest_approval) or "
+        "abandon the change",
     },
     "no_approval_step": {
         "zh": "查清是谁审批的，然后证明审批通过（attest_approval）或放弃（abandon）；流程服务可能没有审批节点",
-        "en": "find out who approved it, then attest_approval or abandon; the service's flow may have no approval step",
+        "en": "find out who approved it, then attest its approval (attest_approval) or abandon the change; the "
+        "service's flow may have no approval step",
     },
     "disagreement": {
         "zh": "对比单据、事实和历史；能解释差异后标记为已处理",
@@ -48,9 +51,11 @@ ADVICE: Mapping[str, Label] = {
         "en": "remind the approvers, or withdraw",
     },
     "unsent": {
-        "zh": "运行 `itsm-workflow doctor --online`，检查提单请求为什么发不出去；会继续重试，也可以放弃变更（abandon）",
-        "en": "run `itsm-workflow doctor --online` to see why the request cannot be sent; it is retried, or abandon "
-        "the change",
+        "zh": "运行 `itsm-workflow doctor --online`，检查提单请求为什么发不出去（它检查连接、账号和流程服务，不会"
+        "试着提单）；会继续重试，修复后可以立即查询（settle），也可以放弃变更（abandon）",
+        "en": "run `itsm-workflow doctor --online` to see why the request cannot be sent (it checks the connection, "
+        "the credentials and the service, and files nothing); it is retried, immediately by a look (settle), or "
+        "abandon the change",
     },
     "effect_parked": {
         "zh": "修复失败的原因，然后重试后置动作",
@@ -62,28 +67,29 @@ ADVICE: Mapping[str, Label] = {
     },
     "mismatch": {
         "zh": "对比单据与事实；确认是本变更的单据就写明理由登记（record_ticket 的 override），否则放弃变更（abandon）",
-        "en": "compare the ticket with the facts; record_ticket with override if it is the change's ticket, or "
-        "abandon the change",
+        "en": "compare the ticket with the facts; if it is the change's ticket, record it with the reason (override of "
+        "record_ticket), otherwise abandon the change",
     },
     "self_approved": {
         "zh": "由申请人以外的人判断申请人是否可以自己审批，然后标记为已处理；变更仍在等待时，"
         "证明审批通过（attest_approval）或放弃（abandon）",
         "en": "let a person other than the applicant check whether the applicant may approve, and mark the "
-        "change as reviewed; attest_approval or abandon if the change still waits",
+        "change as reviewed; if it still waits, attest its approval (attest_approval) or abandon it",
     },
     "inconclusive": {
         "zh": "查看单据并查明为什么读不出来，然后证明审批通过（attest_approval）或放弃（abandon）",
-        "en": "look at the ticket and check why it cannot be read, then attest_approval or abandon",
+        "en": "look at the ticket and check why it cannot be read, then attest its approval (attest_approval) or "
+        "abandon the change",
     },
     "not_as_sent": {
         "zh": "确认连接的 ITSM 就是有该单据的那一个；如果是，而单据在那里被改过，"
         "证明审批通过（attest_approval）或放弃（abandon）",
         "en": "check that the gateway is the one that has the ticket; if it is, and the ticket was changed "
-        "there, attest_approval or abandon",
+        "there, attest its approval (attest_approval) or abandon the change",
     },
     "withdrawal_unresolved": {
         "zh": "再次撤单，或以单据的结果为准（accept_after_withdrawal）",
-        "en": "withdraw the ticket again, or accept_after_withdrawal",
+        "en": "withdraw the ticket again, or accept its result (accept_after_withdrawal)",
     },
     "decision_refused": {
         "zh": "对比单据与工作流自己的转换的守卫条件",

@@ -41,7 +41,7 @@ def without_exits(definition: WorkflowDefinition) -> WorkflowDefinition:
 
 
 def _without_exit(function: Callable[P, R], where: str) -> Callable[P, R]:
-    if getattr(function, "__module__", "").startswith("itsm_workflow."):
+    if (getattr(function, "__module__", None) or "").startswith("itsm_workflow."):
         return function
 
     @functools.wraps(function)

@@ -51,7 +51,7 @@ def test_our_approval_under_a_shared_number_is_attested_by_an_operator(office: O
         State.PENDING,
         AttentionReason.AMBIGUOUS_SN,
     )
-    assert "attest_approval or abandon" in workflow.why(change.id)
+    assert "attest its approval (attest_approval) or abandon" in workflow.why(change.id)
     with pytest.raises(NotApproved):
         workflow.require_approved(SUBJECT)
 

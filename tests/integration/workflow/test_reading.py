@@ -157,7 +157,7 @@ def test_why_says_how_a_send_stands(office: Office) -> None:
 
     assert "may have been filed, its ticket is looked up, attempt 1" in said
     assert "a person should look (Ticket not found: " in said
-    assert "record_ticket, resend or abandon" in said
+    assert "record the ticket (record_ticket), send the request again (resend) or abandon" in said
 
 
 def test_why_names_a_callback_that_did_not_arrive(office: Office) -> None:
