@@ -209,7 +209,8 @@ def test_an_exemption_covers_its_own_state_and_trigger_alone() -> None:
     [
         (
             Exemption(check="approval", state=Stage.GRANTED, reason="no"),
-            "'approval' is not a check that can be exempted",
+            "'approval' is not a check that can be exempted; these are again, early, ended, failed, given_up, growth, "
+            "stuck",
         ),
         (Exemption(check="early", state=Stage.FILING, reason=" "), "exemptions[0]: it has no reason"),
         (Exemption(check="early", state=Verb.NOTE, reason="no"), "state note is not a member of Stage"),
@@ -225,6 +226,12 @@ def test_an_exemption_that_says_nothing_is_refused(exemption: Exemption, problem
     with pytest.raises(DefinitionError) as caught:
         zoo.order(exemptions=[exemption])
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize("check", ["again", "early", "ended", "failed", "given_up", "growth", "stuck"])
+def test_a_check_of_what_can_be_right_can_be_exempted(check: str) -> None:
+    """Each by its name."""
+    assert zoo.order(exemptions=[Exemption(check=check, state=Stage.GRANTED, reason="few")]).exemptions
 
 
 def test_exemptions_are_a_list() -> None:

@@ -273,6 +273,13 @@ class Priced:
 
 
 @attrs.frozen(kw_only=True)
+class Timed:
+    """Declares a length of time."""
+
+    pause: dt.timedelta | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Unresolved:
     """Declares what does not exist when the program runs."""
 
@@ -296,6 +303,8 @@ def test_evidence_that_cannot_be_stored_is_refused_when_the_definition_is_built(
         with_row(Nesting)
     with pytest.raises(DefinitionError, match=r"Priced\.price is declared as Decimal, .*; declare it as str, or "):
         with_row(Priced)
+    with pytest.raises(DefinitionError, match=r"Timed\.pause .* timedelta, .*; declare it as a number of seconds"):
+        with_row(Timed)
     with pytest.raises(DefinitionError, match="annotations of Unresolved cannot be resolved at run time"):
         with_row(Unresolved)
 
