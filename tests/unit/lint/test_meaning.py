@@ -209,8 +209,7 @@ def test_an_exemption_covers_its_own_state_and_trigger_alone() -> None:
     [
         (
             Exemption(check="approval", state=Stage.GRANTED, reason="no"),
-            "'approval' is not a check that can be exempted; these are again, early, ended, failed, given_up, growth, "
-            "stuck",
+            "'approval' is not a check that can be exempted; these are again, early, ended, failed, given_up, growth",
         ),
         (Exemption(check="early", state=Stage.FILING, reason=" "), "exemptions[0]: it has no reason"),
         (Exemption(check="early", state=Verb.NOTE, reason="no"), "state note is not a member of Stage"),
