@@ -43,6 +43,15 @@ class SortsWithoutTheTime(MemoryBackend):
         return super().find(attrs.evolve(query, updated_before=None) if by_submission else query)
 
 
+class ForgetsStatesOnALaterPage(MemoryBackend):
+    """Has a statement for further submissions of a subject in a workflow, which has no condition on the state."""
+
+    def find(self, query: Query, /) -> Rows:
+        goes_on = query.after is not None and query.order is Order.SUBMISSION
+        of_one = query.subject is not None and query.workflow is not None
+        return super().find(attrs.evolve(query, states=None) if goes_on and of_one else query)
+
+
 class TakesNamesForAPage(MemoryBackend):
     """Returns all rows of the names that were asked for, whatever the limit."""
 
@@ -254,6 +263,9 @@ ZOO = {
     LooksUpStatesAlone: Caught(_COMBINED, _ALL, "A list of overdue changes also shows those that are not overdue."),
     LooksUpNumbersAlone: Caught(_COMBINED, _ALL, "A pass reads the change of another workflow for its own."),
     SortsWithoutTheTime: Caught(_COMBINED, _ALL, "A list of old submissions also shows the newest."),
+    ForgetsStatesOnALaterPage: Caught(
+        _COMBINED, _ALL, "The second page of a collector's pending submissions shows its former ones as well."
+    ),
     TakesNamesForAPage: Caught(_COMBINED, _ALL, "A request for one page gets a list of any length."),
     TakesASubjectForAPage: Caught(_COMBINED, _ALL, "A request for two changes gets all that a collector ever had."),
     BeginsAgainAtAnOpenSubject: Caught(_COMBINED, _ALL, "A list that is read page by page shows one change twice."),

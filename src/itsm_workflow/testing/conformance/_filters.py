@@ -1,9 +1,9 @@
-"""The promise about conditions that are given together: every pair of them, in every order and page."""
+"""The promise about conditions that are given together: few of them and nearly all, in every order and page."""
 
 from __future__ import annotations
 
 import random
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -42,6 +42,23 @@ _TOGETHER = (
 )
 """Conditions that the library gives together, and a few more."""
 
+_MEETS_ALL: dict[str, Any] = {"workflow": "log%", "state": "draft", "attention": "overdue", "subject": "s"}
+_MEETS_ALL |= {"ticket_sn": "REQ1", "due_at": 5, "updated_at": 5, "submission": 1}
+_MISSES: dict[str, tuple[int, dict[str, Any]]] = {
+    "workflow": (5, {"workflow": "logs"}),
+    "ids": (6, {}),
+    "states": (8, {"state": "approved"}),
+    "attention": (11, {"attention": "stuck"}),
+    "subject": (14, {"subject": "t"}),
+    "ticket_sns": (17, {"ticket_sn": "REQ3"}),
+    "due_before": (20, {"due_at": 9}),
+    "updated_before": (23, {"updated_at": 9}),
+}
+"""By condition: the number of the row that meets every other one, and its value that does not meet this one."""
+
+_LAST = 26
+"""The number of a row that meets all conditions and, by its id, comes after those that miss one."""
+
 _MOVED = ("workflow", "state", "attention", "subject", "ticket_sn", "submission", "due_at", "updated_at")
 """Columns by which a query finds or orders rows, and which a write can change."""
 
@@ -71,6 +88,8 @@ class FilterPromises(Promises):
                     _check(model, page, backend)
                 for empty in _with_an_empty_list(model, query):
                     _check(model, empty, backend)
+        for query in _nearly_all(model):
+            _check(model, query, backend)
 
 
 def combined_rows() -> tuple[list[Write], list[Write]]:
@@ -93,8 +112,10 @@ def combined_rows() -> tuple[list[Write], list[Write]]:
     # The first of the two rows that hold an open subject meets no other condition, and the second one meets all.
     rows[1] |= dict.fromkeys(("due_at", "updated_at"), 9) | dict.fromkeys(("attention", "ticket_sn"))
     rows[1] |= {"workflow": "logs", "state": "approved", "subject": "t", "open_subject": _HELD[0], "submission": 1}
-    rows[2] |= dict.fromkeys(("due_at", "updated_at"), 5) | {"attention": "overdue", "ticket_sn": "REQ1"}
-    rows[2] |= {"workflow": "log%", "state": "draft", "subject": "s", "open_subject": _HELD[1], "submission": 1}
+    rows[2] |= _MEETS_ALL | {"open_subject": _HELD[1]}
+    rows[_LAST] |= _MEETS_ALL
+    for number, missing in _MISSES.values():
+        rows[number] |= _MEETS_ALL | missing | {"open_subject": f"row {number:02}"}
     first, second = [], []
     for number, row in enumerate(rows):
         column = _MOVED[number % len(_MOVED)]
@@ -119,6 +140,18 @@ def _combinations() -> Iterator[dict[str, Any]]:
         yield {name: every[name] for name in names}
 
 
+def _nearly_all(model: Model) -> Iterator[Query]:
+    """Yield a further page of all conditions but two, one or none, and of all with an open subject that misses one."""
+    every = {name: value for name, value in _CONDITIONS if name != "open_subject"}
+    (first,) = model.find(Query(ids=(_HELD[1],), limit=1))
+    for order in Order:
+        query = Query(order=order, after=cursor_at(first, order), limit=_ROWS)
+        for left_out in chain.from_iterable(combinations(every, count) for count in range(3)):
+            yield attrs.evolve(query, **{name: value for name, value in every.items() if name not in left_out})
+        for number, _ in _MISSES.values():
+            yield attrs.evolve(query, **every, open_subject=f"row {number:02}")
+
+
 def _pages(model: Model, query: Query) -> Iterator[Query]:
     """Yield the query with a small limit: from the beginning, from the middle, and after the last row."""
     yield attrs.evolve(query, limit=_LIMIT)
@@ -130,10 +163,12 @@ def _pages(model: Model, query: Query) -> Iterator[Query]:
 def _with_an_empty_list(model: Model, query: Query) -> Iterator[Query]:
     """Yield a query of one condition or none with an empty list as well: from the beginning and from the middle."""
     given = [name for name, _ in _CONDITIONS if getattr(query, name) is not None]
-    for name in _LISTS if len(given) <= 1 else ():
+    if len(given) > 1:
+        return
+    matching = model.find(query)
+    for name in _LISTS:
         if name in given:
             continue
-        matching = model.find(query)
         none: dict[str, Any] = {name: ()}
         empty = attrs.evolve(query, **none)
         yield empty
