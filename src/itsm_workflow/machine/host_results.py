@@ -76,6 +76,8 @@ def _problems(row: Transition, change: ChangeRequest, updated: ChangeRequest) ->
         if after is not before and (type(after) is not type(before) or after != before):
             yield f"sets {name}, which updates must not set: store your own values in data"
     attention = updated.attention
+    if attention is None is not change.attention and not isinstance(row.trigger, Trigger):
+        yield "sets attention to None, which clears it: only an operator may do that, who has looked"
     if attention is not change.attention and getattr(attention, "reason", None) not in {None, AttentionReason.HOST}:
         yield "sets attention with a reason of the library: a host must use AttentionReason.HOST"
     for wrong in wrong_values(attrs.evolve(updated, data=NOTHING)):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from itsm_workflow.errors import DefinitionError
@@ -190,6 +191,15 @@ def test_what_no_sample_shows_is_a_doubt(
     assert [one.severity for one in found] == [Severity.DOUBT]
     assert told in found[0].message
     assert report.errors == ()
+
+
+@pytest.mark.long
+def test_an_update_that_clears_attention_is_an_error() -> None:
+    """Only an operator clears it, also if the host raised it."""
+    row = zoo.deploy(update=lambda facts: attrs.evolve(facts.change, attention=None))
+    errors = linted(zoo.deployment(row)).errors
+    assert [(one.check, one.state, one.trigger) for one in errors] == [("update", "granted", "deploy")]
+    assert "sets attention to None, which clears it" in errors[0].message
 
 
 def test_every_check_has_an_animal_in_the_zoo() -> None:

@@ -105,7 +105,7 @@ def test_an_update_leaves_what_can_be_stored(field: str, value: object) -> None:
 
 
 def test_an_update_asks_for_a_person_by_the_hosts_own_reason_alone() -> None:
-    """The others are what guards believe; to clear the flag is a host's to do."""
+    """The others are what guards believe."""
     for reason in set(AttentionReason) - {AttentionReason.HOST}:
         forged = Attention(reason=reason, since=x.NOW)
         with pytest.raises(DefinitionError, match="sets attention with a reason of the library"):
@@ -115,6 +115,21 @@ def test_an_update_asks_for_a_person_by_the_hosts_own_reason_alone() -> None:
     asked = Attention(reason=AttentionReason.HOST, since=x.NOW)
     assert fired(attrs.evolve(DEPLOY, update=sets(attention=asked))).attention == asked
     assert fired(attrs.evolve(DEPLOY, update=sets(attention=None))).attention is None
+
+
+@pytest.mark.parametrize("reason", AttentionReason)
+def test_an_update_clears_no_attention(reason: AttentionReason) -> None:
+    """An operator does, who has looked; a newer concern of the host may replace an older one."""
+    needy = attrs.evolve(GRANTED, attention=Attention(reason=reason, since=x.NOW, facts={"disk": "full"}))
+    clearing = zoo.deployment(attrs.evolve(DEPLOY, update=sets(attention=None)))
+    with pytest.raises(DefinitionError, match="update of trigger deploy sets attention to None, which clears"):
+        x.told(needy, "deploy", Deployed(size=1), definition=clearing)
+    newer = Attention(reason=AttentionReason.HOST, since=x.NOW, facts={"disk": "broken"})
+    raising = zoo.deployment(attrs.evolve(DEPLOY, update=sets(attention=newer)))
+    kept = x.told(needy, "deploy", Deployed(size=1), definition=raising)[0].attention
+    assert kept is not None
+    assert kept.reason is reason
+    assert "broken" in kept.facts.values()
 
 
 WITH_EFFECTS = attrs.evolve(GRANTED, effects=(x.planned(id="E1"), x.started(id="E2")), planned=2)
