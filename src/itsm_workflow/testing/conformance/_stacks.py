@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _FIRST, _LAST = 3, 2
 _PATIENCE = 2.0
+_QUIET = 0.5
+"""The seconds after a line without another one that end the stacks: they are written line by line, and have no end."""
 _MOST = 1 << 16
 _SIGNAL = getattr(signal, "SIGUSR2", None) if hasattr(faulthandler, "register") else None  # None on Windows
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
@@ -59,7 +61,7 @@ class StacksOfProcess:
         text = b""
         with suppress(OSError):  # it has ended
             os.kill(process, _SIGNAL)
-            while self._ours.poll(0 if text.endswith(b"\n") else _PATIENCE) and len(text) < _MOST:
+            while self._ours.poll(_QUIET if text.endswith(b"\n") else _PATIENCE) and len(text) < _MOST:
                 text += os.read(self._ours.fileno(), _MOST)
         threads = re.split(r"(?m)^\S.*$", text.decode(errors="replace"))  # each has a line above it
         stacks = ((_FRAME.fullmatch(line) for line in reversed(thread.splitlines())) for thread in threads)
