@@ -17,6 +17,7 @@ from itsm_workflow.testing.conformance._dying import DyingPromises
 from itsm_workflow.testing.conformance._filters import FilterPromises
 from itsm_workflow.testing.conformance._forking import ForkingPromises
 from itsm_workflow.testing.conformance._machine import ModelPromises
+from itsm_workflow.testing.conformance._opposing import OpposingPromises
 from itsm_workflow.testing.conformance._sharing import SharingPromises
 from itsm_workflow.testing.conformance._spelling import SpellingPromises
 from tests.conformance.profiles import SHORT, SLOW, long_promises
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
     from itsm_workflow.storage import StorageBackend
 
-EXPENSIVE = (*SLOW, DyingPromises, FilterPromises, ForkingPromises, ModelPromises, SharingPromises, SpellingPromises)
+EXPENSIVE = (
+    *(*SLOW, DyingPromises, FilterPromises, ForkingPromises, ModelPromises, OpposingPromises, SharingPromises),
+    SpellingPromises,
+)
 """The parts that start many processes, each of which sets Django up, or that make thousands of calls of its ORM."""
 ENGINE = "django.db.backends.sqlite3"
 OPTIONS = {"timeout": 60}

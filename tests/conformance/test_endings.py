@@ -233,6 +233,7 @@ def test_a_removal_that_is_interrupted_lists_the_stores(tmp_path: Path, monkeypa
     assert len(left) == 1
 
 
+@pytest.mark.long
 def test_a_process_in_which_calls_are_seen_is_ended(tmp_path: Path) -> None:
     """With the check."""
     os.mkfifo(started := tmp_path / "started")

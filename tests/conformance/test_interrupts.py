@@ -47,6 +47,7 @@ def test_each_promise_has_a_broken_backend() -> None:
     assert {caught.promise for caught in ZOO.values()} == PROMISES
 
 
+@pytest.mark.long
 def test_a_read_interrupted_at_each_line_raises_no_alarm(new_store: NewStore) -> None:
     """Not every read executes each line, so some of the reads are answered; they read what this round has stored."""
     report = check_storage(

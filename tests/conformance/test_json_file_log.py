@@ -162,6 +162,7 @@ def test_bytes_of_a_lost_write_are_seen_by_no_open_handle(path: Path) -> None:
     assert len(lines_of(path)) == 7
 
 
+@pytest.mark.long
 def test_a_flipped_bit_is_never_read_as_something_else(path: Path) -> None:
     """Each change reads as it was, or raises StorageCorrupt; that something is wrong is always known."""
     clean = JSONFileBackend(path)

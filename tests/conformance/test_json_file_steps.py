@@ -268,6 +268,7 @@ def test_steps_that_fail_do_not_fail_the_commit(
     backend.close()
 
 
+@pytest.mark.long
 def test_a_forked_child_leaves_the_compaction_to_its_parent(path: Path) -> None:
     """Whether it uses the store or only closes it; neither removes the file of the parent."""
     printed = child(

@@ -134,6 +134,7 @@ def test_the_end_of_a_path_is_shown() -> None:
     assert said("get", ("a",), OSError("no /srv/x: busy")) == "get('a') raised OSError: 'no /srv/x: busy'"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the trials fork processes")
 def test_a_torn_write_is_named(tmp_path: Path) -> None:
     """Where the whole write, or nothing of it, would be right."""

@@ -220,6 +220,7 @@ def test_a_check_that_sigterm_ends_removes_its_stores(tmp_path: Path) -> None:
     assert [*path.iterdir(), *temporary.iterdir()] == []
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="Windows has no SIGTERM that a process can handle")
 @pytest.mark.parametrize(
     ("number", "code"), long_after(1, [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)])

@@ -194,6 +194,7 @@ def test_a_file_that_the_backend_cannot_read_is_refused(
     assert [each.name for each in tmp_path.iterdir()] == ["store"]
 
 
+@pytest.mark.long
 def test_what_a_backend_prints_does_not_spoil_the_json() -> None:
     """It is on standard error."""
     code, out, err = checked(Prints, "theirs://", "--only", "the last commit is read", "--json")

@@ -163,6 +163,7 @@ def test_a_log_beside_a_copied_backup_is_refused(tmp_path: Path, *, index: bool)
     opened.close()
 
 
+@pytest.mark.long
 def test_a_backup_that_became_a_store_has_a_log_of_its_own(tmp_path: Path) -> None:
     """Once it was opened, a process that is killed leaves a log that belongs to it, also where it only read."""
     path = tmp_path / "store"

@@ -87,6 +87,7 @@ def _lines(path: Path) -> tuple[int, int]:
     return marking, opening
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings(  # a failure between the opening of a connection and its name
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )

@@ -137,6 +137,7 @@ def test_promises_about_the_same_trials_make_them_once(new_store: NewStore, monk
     assert len(made) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("backend", "only"),
     long_after(

@@ -40,7 +40,7 @@ from tests.conformance.zoo import (
     ReturnsAConflictAsSuccess,
 )
 from tests.conformance.zoo_answers import SkipsAClaimThatMovesNothing
-from tests.conformance.zoo_making import CutsItsTailWhenOpened
+from tests.conformance.zoo_making import CutsItsTailWhenOpened, MakesItsFileWithoutTheLock
 from tests.conformance.zoo_races import (
     GoesOnWithWhatWasRead,
     KeepsItsLog,
@@ -50,6 +50,7 @@ from tests.conformance.zoo_races import (
     WritesTheRowBeforeItsEntries,
 )
 from tests.conformance.zoo_sizes import (
+    CountsEntriesInTwoBytes,
     CountsEntriesInTwoBytesWithoutSign,
     FindsTheFirstTenThousand,
     StoresAThousandEntries,
@@ -93,7 +94,7 @@ def new_store(tmp_path: Path) -> NewStore:
 SLOW = {
     *(HoldsSubjectsForASecond, LocksForASecond, LocksTheProcess, SkipsAClaimThatMovesNothing),
     *(WritesTheRowBeforeItsEntries, CutsItsTailWhenOpened, FindsTheFirstTenThousand, CapsPages),
-    StoresAThousandEntries,
+    *(StoresAThousandEntries, CountsEntriesInTwoBytes, MakesItsFileWithoutTheLock),
     *(*zoo_errors.ZOO, *zoo_undoing.ZOO, *zoo_hidden.ZOO, *zoo_interrupts.ZOO, *zoo_taking_over.ZOO),
 }
 """What they do is found after seconds, or in many trials."""

@@ -232,6 +232,7 @@ def test_an_effect_that_a_retry_plans_again() -> None:
     assert [step.partition(":")[0] for step in steps[-2:]] == ["the host reports fail", "the host reports retry"]
 
 
+@pytest.mark.long
 def test_no_other_promise_finds_an_effect_that_is_planned_again() -> None:
     """So the invariant is needed."""
     others = [one for one in INVARIANTS if one is not one_approval_plans_an_effect_once]

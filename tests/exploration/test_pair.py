@@ -179,6 +179,7 @@ def test_a_limit_that_is_none_is_refused(given: dict[str, int], message: str) ->
         explore(**given)  # type: ignore[arg-type]  # wrong on purpose
 
 
+@pytest.mark.long
 def test_a_second_approval_that_begins_with_the_ticket_of_the_first() -> None:
     """Of one change with two approvals: the ticket that approved the plan would approve its execution."""
     bounds = attrs.evolve(LEAST, acts=2)

@@ -336,6 +336,7 @@ def test_a_scenario_that_runs_out_of_time_is_reported_with_its_reason(
     assert any(line.startswith("1 request = 1 pending; 1 ticket for 1 key, 0 duplicates") for line in lines)
 
 
+@pytest.mark.long
 def test_a_second_process_may_also_apply(tmp_path: pathlib.Path) -> None:
     """The process that is killed elsewhere does its work when it is left alone."""
 

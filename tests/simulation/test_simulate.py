@@ -169,6 +169,7 @@ def test_the_same_seed_gives_the_same_run_in_any_process() -> None:
     assert len(set(re.findall(r"[0-9a-f]{64}", said[0]))) == 8
 
 
+@pytest.mark.long
 def test_neither_pytest_nor_hypothesis_is_needed() -> None:
     """A simulation also runs where no test tool is installed."""
     script = (
@@ -322,6 +323,7 @@ class Counting(Workflow):
         return super().reconcile(**options)
 
 
+@pytest.mark.long
 def test_a_change_that_no_pass_moves_ends_the_run_soon() -> None:
     """An effect that no process knows stays due for the whole run, and each pass takes its time."""
     plans = meanings.row(meanings.Verb.ORDER, meanings.Stage.GRANTED, meanings.Stage.LIVE, update=meanings.ordered)

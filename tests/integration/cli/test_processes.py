@@ -145,6 +145,7 @@ def test_watching_ends_in_order_when_it_is_terminated(office: Office) -> None:
     assert (running.returncode, said) == (0, "")
 
 
+@pytest.mark.long
 def test_a_sandbox_prints_the_settings_by_which_to_use_it(office: Office) -> None:
     """They are all that is needed to file a ticket with it; Ctrl-C is how it is meant to end."""
     with office.start("sandbox", "--port", "0") as running:

@@ -93,6 +93,7 @@ def test_reconcile_without_a_gateway_exits_as_such(office: Office, monkeypatch: 
     assert done.err.startswith("itsm-workflow: callback_failed_ticket: nothing was sent")
 
 
+@pytest.mark.long
 def test_a_pass_reports_changes_of_another_workflow(office: Office) -> None:
     """With ``--app none``, or the wrong application, nothing is due, and these changes would wait without end."""
     clock = ManualClock()  # long ago

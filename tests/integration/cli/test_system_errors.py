@@ -41,6 +41,7 @@ def test_a_full_disk_under_the_output_is_reported(arguments: Sequence[str]) -> N
     assert len(told.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_a_folder_that_cannot_be_made_is_reported() -> None:
     """The demonstration has not begun."""
     code, told = run(["demo", "--folder", "/proc/none"])

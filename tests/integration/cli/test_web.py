@@ -73,6 +73,7 @@ def test_another_address_needs_a_name(office: Office) -> None:
     assert (done.code, "name it with --name HOST" in done.err) == (2, True), done.err
 
 
+@pytest.mark.long
 def test_warnings_and_errors_are_on_standard_error(office: Office) -> None:
     """A login that fails; cookies are for HTTPS alone if it is served so."""
     office.apply("collector-42")

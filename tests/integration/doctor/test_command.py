@@ -91,6 +91,7 @@ def test_callback_alone_is_wrong_usage(office: Office) -> None:
     assert "--online" in done.err
 
 
+@pytest.mark.long
 def test_offline_needs_no_http_client(office: Office) -> None:
     """It starts quickly, and works where none is installed."""
     program = "import sys; from itsm_workflow.cli import main; main(['doctor']); print('requests' in sys.modules)"

@@ -54,7 +54,9 @@ def begun(stack: ExitStack, address: tuple[str, int], number: int, begin: bytes)
     return clients
 
 
-@pytest.mark.parametrize("begin", [HEAD, BODY], ids=["the head", "the body"])
+@pytest.mark.parametrize(
+    "begin", [pytest.param(HEAD, id="the head"), pytest.param(BODY, id="the body", marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("number", [TWICE_A_DEFAULT, pytest.param(20, marks=pytest.mark.long)])
 def test_other_visitors_are_served_while_slow_clients_send_a_byte_at_a_time(
     office: Office, number: int, begin: bytes

@@ -25,6 +25,7 @@ def site(store_url: str) -> Iterator[Site]:
         yield opened
 
 
+@pytest.mark.long
 @SHARED_STORE
 @pytest.mark.parametrize(
     ("place", "stored"),

@@ -230,6 +230,7 @@ def test_processes_that_reconcile_at_once_move_each_change_once(site: Site) -> N
         assert LaterClock(301.0).now() > workflow.get(change.id).updated_at
 
 
+@pytest.mark.long
 @SHARED_STORE
 def test_a_wait_ends_when_another_process_has_moved_the_change(site: Site) -> None:
     """The store is all that the two share."""

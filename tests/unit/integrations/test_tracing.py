@@ -124,6 +124,7 @@ def test_what_happens_in_other_processes_is_linked_to_the_submission() -> None:
     assert insert.parent.span_id == context(spans["effect start"])[1]
 
 
+@pytest.mark.long
 def test_a_real_other_process_links_to_the_submission(tmp_path: Path) -> None:
     """Nothing but the store leads from one to the other."""
     program = """if True:

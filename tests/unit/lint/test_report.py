@@ -109,6 +109,7 @@ DOUBTS = [
 ]
 
 
+@pytest.mark.long
 def test_nothing_is_wrong_with_the_shipped_workflow() -> None:
     """Neither an error nor a doubt: every row was passed, every state reached."""
     assert linted(COLLECTOR_CHANGE).findings == ()
