@@ -227,12 +227,6 @@ def test_an_exemption_that_says_nothing_is_refused(exemption: Exemption, problem
     assert problem in str(caught.value)
 
 
-@pytest.mark.parametrize("check", ["again", "early", "ended", "failed", "given_up", "growth", "stuck"])
-def test_a_check_of_what_can_be_right_can_be_exempted(check: str) -> None:
-    """Each by its name."""
-    assert zoo.order(exemptions=[Exemption(check=check, state=Stage.GRANTED, reason="few")]).exemptions
-
-
 def test_exemptions_are_a_list() -> None:
     """One exemption alone is no list, and neither is a name."""
     with pytest.raises(TypeError, match="takes a list of Exemption"):

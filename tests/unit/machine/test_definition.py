@@ -11,6 +11,7 @@ from itsm_workflow.machine.approval import State
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.definition import FactMissingError, Facts, Transition, always, unchanged, waits_for_a_person
 from itsm_workflow.machine.evidence import Concern, Decision, Undelivered
+from itsm_workflow.machine.exemption import Exemption
 from tests.support.examples import DRAFT, NOW, PENDING, POLICY, QUEUED
 from tests.support.workflows import DEPLOYMENT, Stage
 
@@ -87,3 +88,10 @@ def test_the_representation_is_short() -> None:
     """A debugger shows a definition wherever a workflow is."""
     states, rows = len(DEPLOYMENT.states), len(DEPLOYMENT.transitions)
     assert repr(DEPLOYMENT) == f"<WorkflowDefinition deployment version 1: {states} states, {rows} transitions>"
+
+
+@pytest.mark.parametrize("check", ["again", "early", "ended", "failed", "given_up", "growth", "stuck"])
+def test_a_check_of_what_can_be_right_can_be_exempted(check: str) -> None:
+    """Each by its name."""
+    exempt = Exemption(check=check, state=next(iter(Stage)), reason="few")
+    assert attrs.evolve(DEPLOYMENT, exemptions=(exempt,)).exemptions == (exempt,)
