@@ -101,7 +101,7 @@ def status_just_seen(change_id: str, history: Sequence[Entry]) -> str:
 
 
 def _seen(change_id: str, seq: int) -> str:
-    """Return the status that the address names; empty if there is no status, or it was not made in this session."""
+    """Return the status in the address; empty if the address has none, or another session made it."""
     status = request.args.get("saw", "")
     is_ours = hmac.compare_digest(request.args.get("mark", "").encode(), _mark(change_id, seq, status))
     return status if is_ours else ""
