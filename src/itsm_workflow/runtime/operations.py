@@ -2,7 +2,8 @@
 
 `Workflow.allowed`, the command ``show`` and each refusal list them. The machine decides: each operation is tried on the
 change as it is now, with the best evidence that a caller can pass, and nothing is stored. So an operation that is not
-listed would be refused or change nothing; one that is listed may still be refused because of its own arguments.
+listed would be refused or change nothing; one that is listed may still be refused because of its own arguments. The
+one exception is a withdrawal for which there is no ticket, see `useful_operations`.
 """
 
 from __future__ import annotations
@@ -91,6 +92,24 @@ def allowed_operations(
         elif trigger in METHODS and trigger != Trigger.RECEIVE_CALLBACK and is_allowed(trigger):
             found.append(METHODS[trigger])  # the library fires the others, for facts from the gateway
     return tuple(found)
+
+
+def useful_operations(change: ChangeRequest, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the operations without a withdrawal for which there is no ticket, if the change can be abandoned instead.
+
+    If nothing was sent, `Workflow.withdraw` abandons the change as well. If no look-up found a ticket, a withdrawal
+    would wait for a ticket that does not exist, and the change would not end.
+
+    Args:
+        change: The change.
+        names: Those of `allowed_operations` that the person may carry out.
+    """
+    attention = change.attention
+    is_absent = attention is not None and attention.reason is AttentionReason.NOT_FOUND
+    has_none = change.ticket is None and (change.was_never_sent or is_absent)
+    if has_none and METHODS[Trigger.ABANDON] in names:
+        return tuple(name for name in names if name != METHODS[Trigger.REQUEST_WITHDRAWAL])
+    return tuple(names)
 
 
 def _best_evidence(change: ChangeRequest, *, approver: str) -> Mapping[str, Sequence[object]]:

@@ -19,7 +19,7 @@ from itsm_workflow.runtime.counting import Counted
 from itsm_workflow.runtime.figures import Figures, read_figures
 from itsm_workflow.runtime.finding import FoundPage, page_query, query_of, token_of
 from itsm_workflow.runtime.newest import newest_of
-from itsm_workflow.runtime.operations import allowed_operations
+from itsm_workflow.runtime.operations import allowed_operations, useful_operations
 from itsm_workflow.runtime.overview import Overview
 from itsm_workflow.runtime.permissions import Permissions
 from itsm_workflow.runtime.status import effects_of, status_of, why
@@ -222,9 +222,9 @@ class Records(Counted):
         """Return the operations that are allowed on the change now, by the names of the methods of `Workflow`.
 
         The machine decides, with the best evidence that a caller can pass: an operation that is not listed would be
-        refused, or would change nothing; one that is listed may still be refused because of its own arguments. A
-        host's own trigger is listed as ``fire(name)``. It is tried with a `Decision`; if it needs other evidence, it is
-        listed untried.
+        refused, or would change nothing; one that is listed may still be refused because of its own arguments. If
+        there is no ticket to withdraw, ``abandon`` is listed in place of ``withdraw``. A host's own trigger is listed as
+        ``fire(name)``. It is tried with a `Decision`; if it needs other evidence, it is listed untried.
 
         Args:
             change_id: The change.
@@ -393,7 +393,8 @@ class Records(Counted):
             check_text(f"{caller}(actor=...)", actor)
         definition, policy, now = self.definition, self._journal.policy, self._journal.clock.now()
         found = allowed_operations(definition, change, now=now, policy=policy, actor=actor)
-        return found if actor is None else self._permissions.permitted(actor, found, change)
+        may = found if actor is None else self._permissions.permitted(actor, found, change)
+        return useful_operations(change, may)
 
     def _why(self, change_id: str, language: str, ticket_status: TicketStatus | None = None) -> str:
         stored, now = self._journal.load(change_id), self._journal.clock.now()

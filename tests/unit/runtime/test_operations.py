@@ -18,7 +18,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.definition import Transition
 from itsm_workflow.machine.engine import fire
-from itsm_workflow.runtime.operations import METHODS, allowed_operations
+from itsm_workflow.runtime.operations import METHODS, allowed_operations, useful_operations
 from itsm_workflow.testing.strategies import aimed
 from tests.stateful.walk import walks
 from tests.support import examples as x
@@ -40,11 +40,13 @@ def allowed(
     return [one for one in found if one != RAISE]
 
 
+RESENT = x.after(x.EXHAUSTED, (Trigger.RESEND, ev.Decision(reason="it is not there")), at=900)
 CASES: dict[str, tuple[ChangeRequest, list[str]]] = {
     "a draft": (x.DRAFT, ["revise", "submit", "abandon"]),
     "nothing was sent": (x.QUEUED, ["record_ticket", "withdraw", "abandon"]),
     "it is being sent": (x.SENDING, ["record_ticket", "withdraw"]),
     "it may have been sent": (x.UNKNOWN, ["record_ticket", "withdraw"]),
+    "it was sent before": (RESENT, ["record_ticket", "withdraw"]),
     "no ticket was found": (x.EXHAUSTED, ["record_ticket", "resend", "withdraw", "abandon", "clear_attention"]),
     "no look-up succeeded": (
         x.with_attention(x.UNKNOWN, AttentionReason.LOOKUP_FAILED),
@@ -107,6 +109,32 @@ def test_a_host_can_raise_attention_again() -> None:
 def test_the_methods_exist() -> None:
     """A message that names one can be followed."""
     assert [name for name in METHODS.values() if not callable(getattr(Workflow, name, None))] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "offered"),
+    [
+        (x.QUEUED, "abandon"),
+        (x.EXHAUSTED, "abandon"),
+        (RESENT, "withdraw"),
+        (x.UNKNOWN, "withdraw"),
+        (x.SENDING, "withdraw"),
+        (x.PENDING, "withdraw"),
+    ],
+    ids=["nothing was sent", "none was found", "sent before", "may have been sent", "being sent", "the ticket waits"],
+)
+def test_a_change_without_a_ticket_is_abandoned_and_not_withdrawn(change: ChangeRequest, offered: str) -> None:
+    """A withdrawal is offered if there is a ticket to withdraw, or one may appear."""
+    names = useful_operations(change, allowed(change))
+
+    assert [one for one in names if one in {"abandon", "withdraw"}] == [offered]
+    if offered == "abandon":
+        assert x.after(change, (Trigger.ABANDON, ev.Decision(reason="not wanted")), at=30).outcome == "abandoned"
+
+
+def test_a_person_who_may_only_withdraw_is_offered_that() -> None:
+    """Of a change that was never sent: it is abandoned then, see `Workflow.withdraw`."""
+    assert useful_operations(x.QUEUED, ("record_ticket", "withdraw")) == ("record_ticket", "withdraw")
 
 
 class Own(enum.StrEnum):

@@ -238,7 +238,7 @@ def test_the_operations_of_an_actor_are_those_that_the_host_permits() -> None:
     workflow = desk.workflow(authorize=Hook("resend", "fire(raise_attention)"))
     left = tuple(name for name in every if name not in {"resend", "fire(raise_attention)"})
 
-    assert {"resend", "fire(raise_attention)", "withdraw"} <= set(every)
+    assert {"resend", "fire(raise_attention)", "abandon"} <= set(every)
     assert workflow.allowed(change.id) == every
     assert workflow.allowed(change.id, actor="bob") == left
     assert workflow.overview(change.id, actor="bob").allowed == left
