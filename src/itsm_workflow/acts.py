@@ -212,8 +212,8 @@ ACTS: Mapping[str, OperatorAct] = {
     "withdraw": OperatorAct(
         meaning={
             "zh": "请求 ITSM 撤单；还不知道单据时，找到单据后再撤单。撤单后变更结束。",
-            "en": "Asks the ticket system to withdraw the ticket, as soon as it is known; the change request ends when it "
-            "is withdrawn.",
+            "en": "Asks the ticket system to withdraw the ticket, as soon as it is known; the change request ends when "
+            "the ticket is withdrawn.",
         },
         asks=(REASON,),
         call=_method("withdraw"),

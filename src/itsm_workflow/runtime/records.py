@@ -223,8 +223,8 @@ class Records(Counted):
 
         The machine decides, with the best evidence that a caller can pass: an operation that is not listed would be
         refused, or would change nothing; one that is listed may still be refused because of its own arguments. If
-        there is no ticket to withdraw, ``abandon`` is listed in place of ``withdraw``. A host's own trigger is listed as
-        ``fire(name)``. It is tried with a `Decision`; if it needs other evidence, it is listed untried.
+        there is no ticket to withdraw, ``abandon`` is listed in place of ``withdraw``. A host's own trigger is listed
+        as ``fire(name)``. It is tried with a `Decision`; if it needs other evidence, it is listed untried.
 
         Args:
             change_id: The change.
