@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.machine.advice import ADVICE
 from itsm_workflow.machine.labels import in_language
 from itsm_workflow.readonly import ReadOnlyDict
 
@@ -150,7 +149,6 @@ SENTENCES: Mapping[str, Label] = {
         "zh": "待人工处理（{reason}：{facts}）：{advice}",
         "en": "a person should look ({reason}: {facts}): {advice}",
     },
-    **{f"advice_{reason}": said for reason, said in ADVICE.items()},
     "fact": {"zh": "{name} {value}", "en": "{name} {value}"},
     # Effects
     "effect": {"zh": "后置动作 {name} {due}", "en": "effect {name} {due}"},

@@ -221,10 +221,10 @@ class Records(Counted):
     def allowed(self, change_id: str, *, actor: str | None = None) -> tuple[str, ...]:
         """Return the operations that are allowed on the change now, by the names of the methods of `Workflow`.
 
-        The machine decides, with the best evidence that a caller can pass: an operation that is not listed would be
-        refused, or would change nothing; one that is listed may still be refused because of its own arguments. If
-        there is no ticket to withdraw, ``abandon`` is listed in place of ``withdraw``. A host's own trigger is listed
-        as ``fire(name)``. It is tried with a `Decision`; if it needs other evidence, it is listed untried.
+        The machine decides, with the best evidence that a caller can pass: any other operation would be refused, or
+        change nothing; one that is listed may still be refused because of its own arguments. Without a ticket to
+        withdraw, ``abandon`` replaces ``withdraw``. A host's own trigger is listed as ``fire(name)``. It is tried with
+        a `Decision`; if it needs other evidence, it is listed untried.
 
         Args:
             change_id: The change.
@@ -253,7 +253,7 @@ class Records(Counted):
         return Overview(
             change=stored.change,
             status=self._status(stored.change, language),
-            why=why(self.definition, stored, now, self._knows, language=language),
+            why=why(self.definition, stored, now, self._knows, policy=self._journal.policy, language=language),
             allowed=self._allowed("overview", stored.change, actor),
             history=tuple(self._journal.history(change_id, stored)[: stored.seq]),
         )
@@ -385,17 +385,16 @@ class Records(Counted):
         return decorate
 
     def _status(self, change: ChangeRequest, language: str) -> Status:
-        effects = effects_of(change, self._journal.clock.now(), self._knows, language)
-        return status_of(self.definition, change, None, effects)
+        now = self._journal.clock.now()
+        return status_of(self.definition, change, None, effects_of(change, now, self._knows, language))
 
     def _allowed(self, caller: str, change: ChangeRequest, actor: str | None) -> tuple[str, ...]:
         if actor is not None:
             check_text(f"{caller}(actor=...)", actor)
-        definition, policy, now = self.definition, self._journal.policy, self._journal.clock.now()
-        found = allowed_operations(definition, change, now=now, policy=policy, actor=actor)
-        may = found if actor is None else self._permissions.permitted(actor, found, change)
-        return useful_operations(change, may)
+        now, policy = self._journal.clock.now(), self._journal.policy
+        found = allowed_operations(self.definition, change, now=now, policy=policy, actor=actor)
+        return useful_operations(change, found if actor is None else self._permissions.permitted(actor, found, change))
 
-    def _why(self, change_id: str, language: str, ticket_status: TicketStatus | None = None) -> str:
-        stored, now = self._journal.load(change_id), self._journal.clock.now()
-        return why(self.definition, stored, now, self._knows, ticket_status=ticket_status, language=language)
+    def _why(self, change_id: str, language: str, seen: TicketStatus | None = None) -> str:
+        stored, now, policy = self._journal.load(change_id), self._journal.clock.now(), self._journal.policy
+        return why(self.definition, stored, now, self._knows, policy=policy, ticket_status=seen, language=language)

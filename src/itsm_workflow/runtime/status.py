@@ -22,11 +22,13 @@ from itsm_workflow.machine.labels import (
 )
 from itsm_workflow.machine.problems import problem_label, problems_of
 from itsm_workflow.machine.sentences import LANGUAGES, Listing, say, text_of
+from itsm_workflow.policy import Policy
 from itsm_workflow.runtime.arguments import check_known
+from itsm_workflow.runtime.operations import allowed_operations, useful_operations
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from itsm_workflow.change import Attempt, Attention, ChangeRequest, Decider, Form, PlannedEffect, TicketDecision
     from itsm_workflow.machine.definition import WorkflowDefinition
@@ -96,6 +98,9 @@ def status_of(
 ADVICE = {reason: said["en"] for reason, said in advice.ADVICE.items()}
 """The advice to the operator for each reason of attention."""
 
+_SETTLE = "settle"
+"""The operation that is always allowed, so that `allowed_operations` does not list it."""
+
 
 def why(
     definition: WorkflowDefinition,
@@ -103,6 +108,7 @@ def why(
     now: dt.datetime,
     knows: Callable[[str], bool] | None = None,
     *,
+    policy: Policy = Policy(),  # noqa: B008 - frozen
     ticket_status: TicketStatus | None = None,
     language: str = "en",
 ) -> str:
@@ -113,6 +119,7 @@ def why(
         stored: The change.
         now: The current time.
         knows: A function that returns whether this process can deliver the named effect; None if it delivers none.
+        policy: The timings in force.
         ticket_status: The ticket's current status at the gateway; None if the gateway was not asked.
         language: The language of the sentence, ``zh`` or ``en``.
 
@@ -120,7 +127,8 @@ def why(
         ValueError: There are no sentences in the language.
     """
     check_known("why(language=...)", [language], LANGUAGES, "a language")
-    return text_of(explained(definition, stored, now, knows, ticket_status=ticket_status), language)
+    said = explained(definition, stored, now, knows, policy=policy, ticket_status=ticket_status)
+    return text_of(said, language)
 
 
 def explained(
@@ -129,6 +137,7 @@ def explained(
     now: dt.datetime,
     knows: Callable[[str], bool] | None = None,
     *,
+    policy: Policy = Policy(),  # noqa: B008 - frozen
     ticket_status: TicketStatus | None = None,
 ) -> Sentence:
     """Return the sentence of `why` before it is put into a language; the arguments are those of `why`."""
@@ -141,25 +150,27 @@ def explained(
         parts.append(say("undelivered", ticket=_ticket(change)))
     parts += _decisions_of(change)
     if change.attention is not None:
-        parts += _attention(change, change.attention)
+        found = allowed_operations(definition, change, now=now, policy=policy, actor=None)
+        allowed = {*useful_operations(change, found), _SETTLE}
+        parts += _attention(change, change.attention, allowed)
     parts += [*_effects_of(change, now, knows), *_parked(change)]
     parts.append(_next_look(stored, now))
     return say("change", subject=change.subject, id=change.id, parts=Listing("between_parts", tuple(parts)))
 
 
-def _attention(change: ChangeRequest, attention: Attention) -> Iterator[Sentence]:
+def _attention(change: ChangeRequest, attention: Attention, allowed: Collection[str]) -> Iterator[Sentence]:
     """Yield what a person should do, and also about an approval by the applicant that another reason has replaced."""
     reasons, facts = self_approval.reasons_of(change), attention.facts
     if len(reasons) == 1:
-        yield _reason(attention.reason, facts)
+        yield _reason(attention.reason, facts, allowed)
         return
     fact = AttentionReason.SELF_APPROVED.value
-    yield _reason(attention.reason, {name: value for name, value in facts.items() if name != fact})
-    yield _reason(AttentionReason.SELF_APPROVED, {"approver": facts[fact]})
+    yield _reason(attention.reason, {name: value for name, value in facts.items() if name != fact}, allowed)
+    yield _reason(AttentionReason.SELF_APPROVED, {"approver": facts[fact]}, allowed)
 
 
-def _reason(why_looked: AttentionReason, facts: Mapping[str, str]) -> Sentence:
-    values = {"reason": ATTENTION[why_looked], "advice": say(f"advice_{why_looked.value}")}
+def _reason(why_looked: AttentionReason, facts: Mapping[str, str], allowed: Collection[str]) -> Sentence:
+    values = {"reason": ATTENTION[why_looked], "advice": advice.advice_for(why_looked.value, allowed)}
     if not facts:
         return say("attention", **values)
     shown = [say("fact", name=ATTENTION_FACTS.get(name, name), value=value) for name, value in masked(facts).items()]

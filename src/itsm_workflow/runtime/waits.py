@@ -135,7 +135,7 @@ class _Reading:
         if is_closed:
             raise self._closed()
         if is_over:
-            sentence = why(journal.definition, stored, journal.clock.now(), waits.knows)
+            sentence = why(journal.definition, stored, journal.clock.now(), waits.knows, policy=journal.policy)
             message = f"change {self._id} did not end within {self._seconds:g} s and is in state {state}: {sentence}"
             raise WaitTimeout(message, change_id=self._id, state=state)
         return None
