@@ -6,11 +6,10 @@ alternatives are an operation of `Workflow`, and are left out while that operati
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from itsm_workflow.machine.labels import Label
 
@@ -101,7 +100,8 @@ _STEPS: Mapping[str, Sequence[Step]] = {
     ),
     "unsent": (
         _outside(
-            "运行 `itsm-workflow doctor --online`，检查提单请求为什么发不出去（它检查连接、账号和流程服务，不会试着提单）",
+            "运行 `itsm-workflow doctor --online`，检查提单请求为什么发不出去（它检查连接、账号和流程服务，"
+            "不会试着提单）",
             "run `itsm-workflow doctor --online` to see why the request cannot be sent (it checks the connection, the "
             "credentials and the service, and files nothing)",
         ),

@@ -50,7 +50,9 @@ def problem_label(problem: str) -> Label:
 def problems_of(attempt: Attempt) -> tuple[str, str]:
     """Return the problem of the last send and that of the last look-up; each is empty if there was none.
 
-    If neither call was made, only the look-up's is returned: it is later, and the cause is the same.
+    If neither call was made, or both have the same problem, only the look-up's is returned: it is later, and the cause
+    is the same.
     """
     sent, looked = attempt.problem, attempt.look_problem
-    return "" if _NOT_ASKED in sent and _NOT_ASKED in looked else sent, looked
+    is_same = sent == looked or (_NOT_ASKED in sent and _NOT_ASKED in looked)
+    return "" if is_same else sent, looked

@@ -220,11 +220,17 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> Sentenc
     return _waits_for_ticket(change)
 
 
+_ERRORS = ("problem", "differences", "unseen")
+"""The facts of an attention with which a problem of the attempt ends: the sentence shows them with the attention."""
+
+
 def _filing(attempt: Attempt, attention: Attention | None) -> Sentence:
     """Return what a change without a ticket waits for, after it was submitted."""
     codes = {Phase.QUEUED: "queued", Phase.SENDING: "sending", Phase.UNKNOWN: "unknown"}
     said = say(codes[attempt.phase], number=attempt.number)
-    problems = tuple(problem_label(one) for one in problems_of(attempt) if one)
+    shown = [attention.facts[name] for name in _ERRORS if name in attention.facts] if attention else []
+    left = [one for one in problems_of(attempt) if one and not any(fact and one.endswith(fact) for fact in shown)]
+    problems = tuple(problem_label(one) for one in left)
     if not problems:
         return said
     # Such a request did not reach the ticket system: the connection failed, or the credentials were refused.

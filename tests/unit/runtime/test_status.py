@@ -184,6 +184,43 @@ def test_a_call_that_was_not_made_twice_is_named_once() -> None:
     assert f"(the connection was reset; then {problems[1]})" in sentence(first)
 
 
+SAME = "connection refused"
+DIFFERS = "ticket 8: title: sent a, shows b"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    ("change", "reason", "facts", "said"),
+    [
+        (UNSENT, AttentionReason.UNSENT, {"times": "8", "problem": SAME}, SAME),
+        (
+            x.after(
+                x.UNKNOWN,
+                (Trigger.NOTE_LOOKUP, ev.LookupNoted(number=1, answered=False, problem=f"carrying its key: {DIFFERS}")),
+            ),
+            AttentionReason.MISMATCH,
+            {"tickets": "8", "differences": DIFFERS},
+            DIFFERS,
+        ),
+    ],
+    ids=["unsent", "mismatch"],
+)
+def test_an_error_that_the_attention_shows_is_said_once(
+    change: ChangeRequest, reason: AttentionReason, facts: dict[str, str], said: str, language: str
+) -> None:
+    """With the attention, since the advice follows there. Another error is still shown where the request waits."""
+    raised = x.after(change, (Trigger.RAISE_ATTENTION, ev.Concern(reason=reason, facts=facts)))
+    assert sentence(raised, language=language).count(said) == 1
+    other = x.after(change, (Trigger.RAISE_ATTENTION, ev.Concern(reason=reason, facts={"times": "8"})))
+    assert sentence(other, language=language).count(said) == 1
+
+
+def test_one_error_of_both_calls_is_named_once() -> None:
+    """As a name that is not found is, for the request and for the look-up after it."""
+    attempt = attrs.evolve(x.UNKNOWN.expect_attempt(), problem=SAME, look_problem=SAME)
+    assert sentence(attrs.evolve(x.UNKNOWN, attempt=attempt)).count(SAME) == 1
+
+
 def test_the_sentence_says_when_the_change_is_looked_at_next() -> None:
     """Or that it is due now."""
     at = x.later(300)
