@@ -51,8 +51,8 @@ _COMMANDS: dict[str, tuple[click.Command, ...]] = {
     "Look": (listing.list_changes, show.show, show.why, show.history, graph.graph, wait.wait, metrics.metrics),
     "Act on a change": (
         *(decide.apply, decide.settle, decide.withdraw, decide.resend, resend_all.resend_all, decide.record_ticket),
-        *(decide.abandon, decide.retry_effect, decide.clear_attention, decide.attest_approval),
-        decide.accept_after_withdrawal,
+        *(decide.abandon, decide.retry_effect, decide.raise_attention, decide.clear_attention),
+        *(decide.attest_approval, decide.accept_after_withdrawal),
     ),
     "Run": (
         reconcile.reconcile,

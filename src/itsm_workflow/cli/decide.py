@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from itsm_workflow.change import EffectStatus, Phase
+from itsm_workflow.change import AttentionReason, EffectStatus, Phase
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, note
 from itsm_workflow.cli.places import Place, placed
@@ -14,6 +15,8 @@ from itsm_workflow.cli.show import json_option, print_change, resolved
 from itsm_workflow.cli.troubles import troubles
 from itsm_workflow.cli.values import field, filled
 from itsm_workflow.integrations.log_platform import CollectorForm
+from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.machine.evidence import Concern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,7 +104,14 @@ def _settled(workflow: Workflow, before: ChangeRequest, after: ChangeRequest, sh
     return _done(workflow, before, after, shown) if is_filed else _report_sent(workflow, after)
 
 
-def _acting(method: str, text: str, *options: Given, ending: Ending = _done) -> click.Command:
+def _raise_attention(workflow: Workflow, change_id: str, *, actor: str, reason: str) -> ChangeRequest:
+    concern = Concern(reason=AttentionReason.HOST, facts={"reason": reason})
+    return workflow.fire(change_id, Trigger.RAISE_ATTENTION, concern, actor=actor)
+
+
+def _acting(
+    method: str, text: str, *options: Given, ending: Ending = _done, act: Callable[..., ChangeRequest] | None = None
+) -> click.Command:
     """Return the command that calls a method of the workflow for one change, and prints the change.
 
     Args:
@@ -109,13 +119,14 @@ def _acting(method: str, text: str, *options: Given, ending: Ending = _done) -> 
         text: The help of the command.
         options: The options besides those that every command has.
         ending: Returns the exit code, from the change before and after the call.
+        act: Called in place of the method, with the workflow first, if the command is not named after a method.
     """
 
     def command(place: Place, name: str, *, in_json: bool, **given: object) -> Exit:
         with troubles() as shown, place.workflow() as workflow:
             before = resolved(workflow, name)
-            act = getattr(workflow, method)
-            after = act(before.id, **{option: value for option, value in given.items() if value is not None})
+            call = functools.partial(act, workflow) if act else getattr(workflow, method)
+            after = call(before.id, **{option: value for option, value in given.items() if value is not None})
             print_change(workflow, after, in_json=in_json)
             return ending(workflow, before, after, shown)
 
@@ -181,6 +192,13 @@ attest_approval = _acting(
     click.option("--approver", required=True, help="The user who approved the ticket."),
     click.option("--evidence", required=True, help="What shows the approval, in words; stays in the history."),
     click.option("--actor", required=True, help="The person who attests it: neither the applicant nor the approver."),
+)
+raise_attention = _acting(
+    "raise_attention",
+    "Ask a person to look at the change; it does not stop the change.",
+    actor_option,
+    reason_option,
+    act=_raise_attention,
 )
 clear_attention = _acting(
     "clear_attention",

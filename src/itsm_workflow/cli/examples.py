@@ -35,6 +35,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "record-ticket": (f"record-ticket collector-42 --sn REQ20261127000001 {_OPERATOR}",),
     "abandon": (f"abandon collector-42 {_OPERATOR} --reason 'filed by mistake'",),
     "retry-effect": (f"retry-effect collector-42 start_collecting {_OPERATOR}",),
+    "raise-attention": (f"raise-attention collector-42 {_OPERATOR} --reason 'the host is being replaced'",),
     "clear-attention": (f"clear-attention collector-42 {_OPERATOR} --reason 'seen, the approver is on leave'",),
     "attest-approval": (
         "attest-approval collector-42 --ticket-id 815 --approver wang_wu --evidence 'seen on its page' --actor li_si",

@@ -70,6 +70,7 @@ HELP: Mapping[str, str] = {
     "record-ticket --override": "与提单内容不符的单据为什么仍属于该变更。",
     "abandon": "放弃草稿、查询不到单据的提单，或单据没有人审批的变更。",
     "retry-effect": "按名称或 ID 重新执行停止重试的后置动作。",
+    "raise-attention": "请人工查看该变更；变更不会因此停止。",
     "clear-attention": "标记为已处理，变更不再待人工处理。",
     "attest-approval": "单据已审批通过但 ITSM 查不到审批人时，由人证明审批通过。",
     "attest-approval --ticket-id": "单据 ID，见 ITSM 的单据页面。",

@@ -15,8 +15,8 @@ COMMANDS: Mapping[str, str] = {
     method: "apply" if method == "submit" else method.replace("_", "-")  # `apply` revises a draft and submits it
     for method in METHODS.values()
     if method not in _WITHOUT_COMMAND
-}
-"""By method of `Workflow`, the command that calls it."""
+} | {"fire(raise_attention)": "raise-attention"}
+"""By operation that `Workflow.allowed` lists, the command that carries it out."""
 
 
 def commands_of(operations: Iterable[str]) -> list[str]:

@@ -24,6 +24,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
     "withdraw": _DECIDED,
     "accept_after_withdrawal": _DECIDED,
     "abandon": _DECIDED,
+    "fire(raise_attention)": _DECIDED,
     "clear_attention": _DECIDED,
     RETRY_EFFECT: _DECIDED,
 }
@@ -63,5 +64,6 @@ def commands_of(change: ChangeRequest, act: str, name: str, reader: Reader) -> S
     given = " ".join(f"--{one.replace('_', '-')} <{reader.words(f'give_{one}')}>" for one in OPTIONS[act])
     names = [effect for _id, effect in parked(change)]
     effects = [shlex.quote(effect if names.count(effect) == 1 else one) for one, effect in parked(change)]
-    begin = f"itsm-workflow {act.replace('_', '-')} {shlex.quote(name)}"
+    command = act.removeprefix("fire(").removesuffix(")").replace("_", "-")
+    begin = f"itsm-workflow {command} {shlex.quote(name)}"
     return [f"{begin} {effect} {given}" for effect in effects] if act == RETRY_EFFECT else [f"{begin} {given}"]

@@ -177,7 +177,21 @@ def test_a_refusal_of_the_machine_is_printed_with_its_reason(office: Office, com
     office.apply("collector-42")
     done = office.run(command, "collector-42", *DECIDED)
     refused(done, 1, f"{command} was refused in state pending")
-    assert done.err.endswith("; allowed now: withdraw\n")
+    assert done.err.endswith("; allowed now: withdraw, raise-attention\n")
+
+
+def test_a_person_asks_another_one_to_look(office: Office) -> None:
+    """With the reason that the page of the act asks for; the change waits on."""
+    office.apply("collector-42")
+    done = office.run("raise-attention", "collector-42", "--actor", "olga", "--reason", "carol is ill", "--json")
+    attention = done.json["attention"]
+    assert (done.code, done.json["state"], attention["reason"], attention["facts"]) == (
+        0,
+        "pending",
+        "host",
+        {"reason": "carol is ill"},
+    )
+    assert office.run("history", "collector-42", "--json").json[-1]["actor"] == "olga"
 
 
 def test_a_decision_needs_a_name_and_a_reason(office: Office) -> None:
@@ -188,7 +202,8 @@ def test_a_decision_needs_a_name_and_a_reason(office: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["withdraw", "accept-after-withdrawal", "resend", "abandon", "clear-attention", "resend-all"]
+    "command",
+    ["withdraw", "accept-after-withdrawal", "resend", "abandon", "raise-attention", "clear-attention", "resend-all"],
 )
 @pytest.mark.parametrize("reason", ["", "  ", "\u200b"])
 def test_an_empty_reason_is_refused(office: Office, command: str, reason: str) -> None:

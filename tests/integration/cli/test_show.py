@@ -185,7 +185,7 @@ def test_show_prints_documented_keys(office: Office) -> None:
     ):
         assert expected in text
     assert shown["allowed"] == ["withdraw", "fire(raise_attention)"]
-    assert re.search(r"^allowed +withdraw$", text, flags=re.MULTILINE)
+    assert re.search(r"^allowed +withdraw, raise-attention$", text, flags=re.MULTILINE)
 
 
 def test_history_prints_each_entry(office: Office) -> None:

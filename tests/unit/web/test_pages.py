@@ -197,23 +197,29 @@ def test_a_console_that_only_reads_shows_the_commands(client: FlaskClient, workf
         return [html.unescape(re.sub(r"</?span[^>]*>", "", one)) for one in found]
 
     parked, draft = workflow.resolve("collector-1"), workflow.resolve("collector-3")
+    raised = "itsm-workflow raise-attention {} --actor <your name> --reason <reason>"
     assert commands(parked) == [
+        raised.format("collector-1"),
         "itsm-workflow clear-attention collector-1 --actor <your name> --reason <reason>",
         "itsm-workflow retry-effect collector-1 start_collection --actor <your name> --reason <reason>",
     ]
-    assert commands(draft, "zh") == ["itsm-workflow abandon collector-3 --actor <操作人> --reason <原因>"]
+    assert commands(draft, "zh") == [
+        f"itsm-workflow {act} collector-3 --actor <操作人> --reason <原因>" for act in ("abandon", "raise-attention")
+    ]
     workflow.draft(subject="collector-1", **ASKED)
     assert all(f" {parked.id} " in one for one in commands(parked)), "two changes have this subject"
     for subject, shown in (("it's $(a) place", "'it'\"'\"'s $(a) place'"), ("-x", "")):
         change = workflow.draft(subject=subject, **ASKED)
-        assert commands(change) == [f"itsm-workflow abandon {shown or change.id} --actor <your name> --reason <reason>"]
+        named = shown or change.id
+        abandoned = f"itsm-workflow abandon {named} --actor <your name> --reason <reason>"
+        assert commands(change) == [abandoned, raised.format(named)]
 
 
 def test_every_command_that_is_shown_exists() -> None:
     """With its options, and each that it needs is shown; no act with a command is left out, but for `submit`."""
     group = import_module("itsm_workflow.cli.app").group
     for act, options in OPTIONS.items():
-        parameters = {one.name: one for one in group.commands[act.replace("_", "-")].params}
+        parameters = {one.name: one for one in group.commands[COMMANDS[act]].params}
         assert set(options) <= set(parameters), act
         needed = {name for name, one in parameters.items() if one.required and one.param_type_name == "option"}
         assert needed <= set(options), act
