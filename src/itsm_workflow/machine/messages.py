@@ -6,7 +6,8 @@ import functools
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import InvalidForm, TransitionRefused
-from itsm_workflow.machine.approval import LABELS
+from itsm_workflow.machine.approval import LABELS, State
+from itsm_workflow.machine.labels import UNDELIVERED
 from itsm_workflow.machine.phrases import Phrasebook
 from itsm_workflow.machine.refusals import REASONS, RULES
 from itsm_workflow.text import short_line
@@ -60,10 +61,10 @@ def message_of(error: BaseException, language: str) -> str:
         error: The error.
         language: The language, ``en`` or ``zh``.
     """
+    if isinstance(error, TransitionRefused):
+        return _refusal(error) if language == "zh" else _in_words(error)
     if language == "en":
         return str(error)
-    if isinstance(error, TransitionRefused):
-        return _refusal(error)
     if isinstance(error, InvalidForm):
         return "参数被拒绝，没有保存，也没有发送：" + "；".join(
             f"{field}={value}：{rule_of(rule, language)}" for field, value, rule in error.problems
@@ -76,8 +77,22 @@ def rule_of(rule: str, language: str) -> str:
     return rule if language == "en" else phrasebook().in_chinese(rule)
 
 
+def _in_words(error: TransitionRefused) -> str:
+    """Return a refusal in English, with the label of a state that the library ships in place of its identifier."""
+    label = UNDELIVERED["en"] if error.state == State.FAILED_CALLBACK else _shipped(error.state, "en")
+    said = str(error)
+    if not label:
+        return said
+    said = said.replace(f" was refused in state {error.state}: ", f" was refused in the state “{label}”: ", 1)
+    return said.replace(f"has no transition for it from {error.state}", f"has no transition for it from “{label}”", 1)
+
+
+def _shipped(state: str, language: str) -> str:
+    return next((label[language] for known, label in LABELS.items() if state == known), "")
+
+
 def _refusal(error: TransitionRefused) -> str:
-    label = next((label["zh"] for state, label in LABELS.items() if state == error.state), "")
+    label = _shipped(error.state, "zh")
     state = f"{label}（{error.state}）" if label else error.state
     said = f"{short_line(error.operation)} 被拒绝，当前状态：{state}；原因：{phrasebook().in_chinese(error.reason)}"
     return f"{said}；现在可以执行：{'、'.join(error.allowed)}" if error.allowed else said

@@ -244,7 +244,7 @@ def _decided(definition: WorkflowDefinition, change: ChangeRequest, outcome: Out
     """Return how a change was decided that does not wait for its ticket any more."""
     roles, ticket, at = definition.roles_in(change.state), _ticket(change), change.ended_at
     on = {"at": at} if at else {}
-    state = {"zh": state_label(definition, change.state, "zh"), "en": change.state}
+    state = {language: state_label(definition, change.state, language) for language in LANGUAGES}
     if outcome is Outcome.WAS_APPROVED:
         is_between = definition.is_submitted_in(change.state)
         stands = say("next_approval") if is_between else say("grants_no_more", state=state)

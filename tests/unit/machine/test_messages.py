@@ -15,6 +15,7 @@ from itsm_workflow.gateway.bk_itsm import form as gateway_form
 from itsm_workflow.gateway.bk_itsm import service_form
 from itsm_workflow.integrations.log_platform import form as collector_form
 from itsm_workflow.machine import engine, guards, withdrawal
+from itsm_workflow.machine.approval import LABELS, State
 from itsm_workflow.machine.messages import ERRORS, message_of, phrasebook, rule_of
 from itsm_workflow.machine.refusals import REASONS, RULES
 from itsm_workflow.runtime import decisions, filing
@@ -134,7 +135,7 @@ def test_every_chinese_text_has_the_values_of_the_english_one() -> None:
 def test_an_error_is_shown_in_chinese(error: Exception, said: str) -> None:
     """A text of a host or of the ticket system stays as it is, and the exception itself stays in English."""
     assert message_of(error, "zh") == said
-    assert message_of(error, "en") == str(error)
+    assert message_of(error, "en").replace("the state “Waiting for approval”", "state pending") == str(error)
 
 
 def test_a_rule_is_shown_in_chinese() -> None:
@@ -142,3 +143,26 @@ def test_a_rule_is_shown_in_chinese() -> None:
     assert rule_of("must have at most 120 characters", "zh") == "最多 120 个字符"
     assert rule_of("must have at most 120 characters", "en") == "must have at most 120 characters"
     assert rule_of("must be blue", "zh") == "must be blue"
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_refusal_names_the_state_by_its_label(state: State) -> None:
+    """For people. The error itself keeps the identifier, for programs and for the log."""
+    error = errors.TransitionRefused(
+        state=state.value, trigger="abandon", reason="was refused in state pending: x", allowed=("withdraw",)
+    )
+    label = "Callback not delivered" if state is State.FAILED_CALLBACK else LABELS[state]["en"]
+    assert message_of(error, "en") == (
+        f"abandon was refused in the state “{label}”: was refused in state pending: x; allowed now: withdraw"
+    )
+    missing = errors.TransitionRefused(
+        state=state.value, trigger="abandon", reason=f"the table has no transition for it from {state.value}"
+    )
+    assert message_of(missing, "en").endswith(f": the table has no transition for it from “{label}”")
+    assert str(error).startswith(f"abandon was refused in state {state.value}: ")
+
+
+def test_a_refusal_in_a_state_of_a_host_keeps_its_name() -> None:
+    """Only the definition has its label."""
+    error = errors.TransitionRefused(state="going_live", trigger="pause", reason="not now")
+    assert message_of(error, "en") == str(error)

@@ -469,7 +469,9 @@ def test_the_gate_follows_the_state_that_the_change_is_in_now() -> None:
     assert (paused.outcome, paused.ticket_outcome) == (Outcome.WAS_APPROVED, Outcome.APPROVED)
     shown = workflow.status(change.id)
     assert (shown.grants, shown.outcome) == (False, "was_approved")
-    with pytest.raises(NotApproved, match=r"was approved on .*, and is now paused, which does not grant"):
+    with pytest.raises(
+        NotApproved, match=r"was approved on .*, and is now in the state “paused”, which does not grant"
+    ):
         workflow.require_approved(SUBJECT)
 
     again = workflow.fire(change.id, Verb.UNPARK, Decision(), actor="alice")
@@ -495,7 +497,7 @@ def test_an_approval_need_not_grant_yet() -> None:
     workflow = desk.workflow(definition=zoo.deployment(grants={Stage.GRANTED: False, Stage.LIVE: True}))
     change = granted(workflow, desk)
     assert (change.state, change.outcome) == (Stage.GRANTED, Outcome.WAS_APPROVED)
-    with pytest.raises(NotApproved, match="is now granted, which does not grant"):
+    with pytest.raises(NotApproved, match="is now in the state “granted”, which does not grant"):
         workflow.require_approved(SUBJECT)
 
     live = workflow.fire(change.id, Verb.DEPLOY, Deployed(size=1), actor="robot")
@@ -508,7 +510,7 @@ def test_a_state_of_which_nothing_is_declared_does_not_grant() -> None:
     workflow = desk.workflow(definition=zoo.with_a_state_of_which_nothing_is_said())
     change = granted(workflow, desk)
     workflow.fire(change.id, Verb.DEPLOY, Deployed(size=1), actor="robot")
-    with pytest.raises(NotApproved, match="is now live, which does not grant"):
+    with pytest.raises(NotApproved, match="is now in the state “live”, which does not grant"):
         workflow.require_approved(SUBJECT)
 
 

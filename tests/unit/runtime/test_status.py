@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.change import Attention, AttentionReason, ChangeRequest, Decider, EffectStatus, TicketDecision
+from itsm_workflow.change import (
+    Attention,
+    AttentionReason,
+    ChangeRequest,
+    Decider,
+    EffectStatus,
+    Outcome,
+    TicketDecision,
+)
 from itsm_workflow.machine import advice
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, LABELS, State, Trigger
@@ -21,6 +29,8 @@ from itsm_workflow.runtime.status import effects_of, status_of, why
 from itsm_workflow.storage.codec import Stored
 from itsm_workflow.testing import strategies as s
 from tests.support import examples as x
+from tests.support import workflows as its
+from tests.support.workflows import Stage
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -213,6 +223,23 @@ def test_an_error_that_the_attention_shows_is_said_once(
     assert sentence(raised, language=language).count(said) == 1
     other = x.after(change, (Trigger.RAISE_ATTENTION, ev.Concern(reason=reason, facts={"times": "8"})))
     assert sentence(other, language=language).count(said) == 1
+
+
+@pytest.mark.parametrize(("language", "label"), [("en", "“Not approved”"), ("zh", "“未通过”")])
+def test_the_sentence_names_a_state_by_its_label(language: str, label: str) -> None:
+    """Its identifier is for commands. A state of a host without a label has its name alone."""
+    moved = attrs.evolve(x.APPROVED, state=State.REJECTED.value, outcome=Outcome.WAS_APPROVED)
+    said = sentence(moved, language=language)
+    assert label in said
+    assert "rejected" not in said
+    live = attrs.evolve(x.APPROVED, workflow="deployment", state=Stage.LIVE.value)
+    labels = {Stage.LIVE: {"en": "In use", "zh": "使用中"}}
+    for definition, name in (
+        (its.deployment(), "live"),
+        (attrs.evolve(its.deployment(), labels=labels), labels[Stage.LIVE][language]),
+    ):
+        stored = Stored(change=live, version=3, seq=3, head="", form="", document="", due_at=None)
+        assert f"“{name}”" in why(definition, stored, x.NOW, language=language)
 
 
 def test_one_error_of_both_calls_is_named_once() -> None:
