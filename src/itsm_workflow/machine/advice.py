@@ -164,6 +164,12 @@ _STEPS: Mapping[str, Sequence[Step]] = {
             "对比单据与工作流自己的转换的守卫条件",
             "compare the ticket with the guards of the workflow's own transitions",
         ),
+        {
+            "settle": {
+                "zh": "在守卫条件接受它时立即查询（settle）",
+                "en": "look at it again (settle) when they accept it",
+            }
+        },
     ),
     "host": (_outside("处理事实中的问题", "deal with the problem in the facts"), _REVIEW),
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from itsm_workflow.acts import RETRY_EFFECT, parked
+from itsm_workflow.acts import RETRY_EFFECT, SETTLE, parked
+from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import ItsmWorkflowError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _DECIDED = ("actor", "reason")
 
 OPTIONS: Mapping[str, Sequence[str]] = {
+    SETTLE: (),
     "record_ticket": ("sn", "actor"),
     "resend": _DECIDED,
     "attest_approval": ("ticket_id", "approver", "evidence", "actor"),
@@ -29,6 +31,12 @@ OPTIONS: Mapping[str, Sequence[str]] = {
     RETRY_EFFECT: _DECIDED,
 }
 """By act, the options that its command needs; an act without a command is carried out in the host."""
+
+_NEEDED_FOR: Mapping[tuple[str, str], str] = {
+    ("record_ticket", AttentionReason.MISMATCH): "override",
+    ("resend", AttentionReason.LOOKUP_FAILED): "evidence",
+}
+"""By act and reason for attention, one more option, without which the machine refuses the act."""
 
 
 def name_of(records: Records, change: ChangeRequest) -> str:
@@ -61,9 +69,12 @@ def commands_of(change: ChangeRequest, act: str, name: str, reader: Reader) -> S
     """
     if act not in OPTIONS:
         return ()
-    given = " ".join(f"--{one.replace('_', '-')} <{reader.words(f'give_{one}')}>" for one in OPTIONS[act])
+    reason = change.attention.reason if change.attention else ""
+    needed = _NEEDED_FOR.get((act, reason))
+    options = (*OPTIONS[act], needed) if needed else OPTIONS[act]
+    given = "".join(f" --{one.replace('_', '-')} <{reader.words(f'give_{one}')}>" for one in options)
     names = [effect for _id, effect in parked(change)]
     effects = [shlex.quote(effect if names.count(effect) == 1 else one) for one, effect in parked(change)]
     command = act.removeprefix("fire(").removesuffix(")").replace("_", "-")
     begin = f"itsm-workflow {command} {shlex.quote(name)}"
-    return [f"{begin} {effect} {given}" for effect in effects] if act == RETRY_EFFECT else [f"{begin} {given}"]
+    return [f"{begin} {effect}{given}" for effect in effects] if act == RETRY_EFFECT else [f"{begin}{given}"]

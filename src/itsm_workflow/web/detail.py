@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flask import g
 from markupsafe import Markup
 
-from itsm_workflow.acts import label_of
+from itsm_workflow.acts import SETTLE, label_of
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.machine.problems import problems_of
 from itsm_workflow.machine.self_approval import reasons_of
@@ -61,6 +61,7 @@ def change_page(site: Site, change_id: str) -> Response:
         suspended = reader.words("saw_suspended")
     elif waits and last is not None and last.status is TicketStatus.SUSPENDED:
         suspended = reader.words("was_suspended", at=reader.exactly(last.seen_at))
+    possible = (SETTLE, *seen.allowed)
     policy = records.policy if isinstance(records, Workflow) else Policy()
     steps = steps_of(definition, seen.history, policy, reader)
     drawn = Graph(definition=definition, path=seen.history, policy=policy).svg(language=reader.language, zone=site.zone)
@@ -75,7 +76,7 @@ def change_page(site: Site, change_id: str) -> Response:
         suspended=suspended,
         live="" if site.allow_actions or not waits else live_command(name),
         status_seen=status_of(last, reader) if last else "",
-        allowed=[(label_of(one, reader.language), commands_of(change, one, name, reader)) for one in seen.allowed],
+        allowed=[(label_of(one, reader.language), commands_of(change, one, name, reader)) for one in possible],
         buttons=list(buttons(definition, change, seen.allowed, reader)) if site.allow_actions else None,
         result=shown_result(change_id, seen.history) if site.allow_actions else "",
         picture=Markup(drawn),  # noqa: S704 - the picture escapes its texts

@@ -131,6 +131,7 @@ WORDS: Mapping[str, Label] = {
     "give_sn": {"zh": "单号", "en": "number"},
     "give_ticket_id": {"zh": "单据 ID", "en": "ticket id"},
     "give_approver": {"zh": "审批人", "en": "approver"},
+    "give_override": {"zh": "为什么仍是这张单据", "en": "why it is the right one"},
     "give_evidence": {"zh": "依据", "en": "evidence"},
     "nothing_possible": {"zh": "现在没有可做的操作。", "en": "No act is possible now."},
     "picture": {"zh": "经过的状态", "en": "The way so far"},

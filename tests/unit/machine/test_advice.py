@@ -52,7 +52,7 @@ WORDS = {
     "abandon": (r"abandon", "放弃"),
     "attest_approval": (r"attest", "证明"),
     "withdraw": (r"withdraw (the ticket|it)", r"(或|再次)撤单"),
-    "accept_after_withdrawal": (r"accept", "为准"),
+    "accept_after_withdrawal": (r"accept its", "为准"),
     "clear_attention": (r"mark the change as reviewed", "标记为已处理"),
     "retry_effect": (r"retry", "重试后置动作"),
     SETTLE: (r"settle", "settle"),
@@ -86,9 +86,9 @@ def test_the_advice_names_only_what_the_page_offers(reason: AttentionReason, lan
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("reason", sorted(set(AttentionReason) - {"effect_unknown", "decision_refused"}))
+@pytest.mark.parametrize("reason", sorted(set(AttentionReason) - {"effect_unknown"}))
 def test_the_advice_names_an_act_wherever_one_helps(reason: AttentionReason, language: str) -> None:
-    """The two reasons that are left out need other code, and the library goes on by itself."""
+    """The reason that is left out needs another process, and the library goes on by itself."""
     for stand, change in STANDS.items():
         assert advised(x.with_attention(change, reason), language), stand
     usual = advised(x.with_attention(STANDS[RAISED_ON.get(reason, "pending")], reason), language)

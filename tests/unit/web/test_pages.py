@@ -25,6 +25,7 @@ from itsm_workflow.web import console, presenting
 from itsm_workflow.web.commands import OPTIONS, commands_of
 from itsm_workflow.web.presenting import Reader, in_lines, way_of
 from itsm_workflow.web.words import WORDS
+from tests.support import examples as x
 from tests.support.desk import ASKED, Desk
 
 if TYPE_CHECKING:
@@ -199,31 +200,58 @@ def test_a_console_that_only_reads_shows_the_commands(client: FlaskClient, workf
     parked, draft = workflow.resolve("collector-1"), workflow.resolve("collector-3")
     raised = "itsm-workflow raise-attention {} --actor <your name> --reason <reason>"
     assert commands(parked) == [
+        "itsm-workflow settle collector-1",
         raised.format("collector-1"),
         "itsm-workflow clear-attention collector-1 --actor <your name> --reason <reason>",
         "itsm-workflow retry-effect collector-1 start_collection --actor <your name> --reason <reason>",
     ]
     assert commands(draft, "zh") == [
-        f"itsm-workflow {act} collector-3 --actor <操作人> --reason <原因>" for act in ("abandon", "raise-attention")
+        "itsm-workflow settle collector-3",
+        *(
+            f"itsm-workflow {act} collector-3 --actor <操作人> --reason <原因>"
+            for act in ("abandon", "raise-attention")
+        ),
     ]
     workflow.draft(subject="collector-1", **ASKED)
-    assert all(f" {parked.id} " in one for one in commands(parked)), "two changes have this subject"
+    assert all(f" {parked.id} " in f"{one} " for one in commands(parked)), "two changes have this subject"
     for subject, shown in (("it's $(a) place", "'it'\"'\"'s $(a) place'"), ("-x", "")):
         change = workflow.draft(subject=subject, **ASKED)
         named = shown or change.id
         abandoned = f"itsm-workflow abandon {named} --actor <your name> --reason <reason>"
-        assert commands(change) == [abandoned, raised.format(named)]
+        assert commands(change) == [f"itsm-workflow settle {named}", abandoned, raised.format(named)]
 
 
 def test_every_command_that_is_shown_exists() -> None:
     """With its options, and each that it needs is shown; no act with a command is left out, but for `submit`."""
     group = import_module("itsm_workflow.cli.app").group
     for act, options in OPTIONS.items():
-        parameters = {one.name: one for one in group.commands[COMMANDS[act]].params}
+        parameters = {one.name: one for one in group.commands[act if act == "settle" else COMMANDS[act]].params}
         assert set(options) <= set(parameters), act
         needed = {name for name, one in parameters.items() if one.required and one.param_type_name == "option"}
         assert needed <= set(options), act
     assert set(COMMANDS) - set(OPTIONS) == {"submit"}
+
+
+@pytest.mark.parametrize(
+    ("act", "reason", "shown"),
+    [
+        ("resend", AttentionReason.NOT_FOUND, "--actor <your name> --reason <reason>"),
+        ("resend", AttentionReason.LOOKUP_FAILED, "--actor <your name> --reason <reason> --evidence <evidence>"),
+        ("record_ticket", AttentionReason.NOT_FOUND, "--sn <number> --actor <your name>"),
+        (
+            "record_ticket",
+            AttentionReason.MISMATCH,
+            "--sn <number> --actor <your name> --override <why it is the right one>",
+        ),
+    ],
+)
+def test_a_command_has_what_the_machine_requires_for_the_reason(act: str, reason: AttentionReason, shown: str) -> None:
+    """As it was shown, it was refused after look-ups that failed, and for a ticket that differs."""
+    reader = Reader(language="en", zone=dt.UTC, now=x.NOW)
+    change = x.with_attention(x.UNKNOWN, reason)
+    assert commands_of(change, act, "x", reader) == [f"itsm-workflow {act.replace('_', '-')} x {shown}"]
+    options = {one.name for one in import_module("itsm_workflow.cli.app").group.commands[COMMANDS[act]].params}
+    assert {one.split(" ")[0].replace("-", "_") for one in shown.split("--")[1:]} <= options
 
 
 def test_effects_of_one_name_are_retried_by_their_ids(workflow: Workflow) -> None:
