@@ -73,6 +73,10 @@ class Tracker(TicketSystem):
         """Return a form with a reviewer whom the tracker does not know."""
         return attrs.evolve(self.form(title), approvers=(UNKNOWN_REVIEWER,))
 
+    def refusals(self) -> Sequence[tuple[int, object]]:
+        """Return the answer to a token that must not read issues; the gateway does not know its code."""
+        return [(403, {"code": 4031, "message": "the token may not read issues"})]
+
     # --- what a simulation and an audit ask for
 
     def records(self) -> Sequence[TicketRecord]:

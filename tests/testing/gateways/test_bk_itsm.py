@@ -54,6 +54,15 @@ class SandboxSystem(TicketSystem):
         """Let an approver reject a ticket."""
         self._decide(ticket_id, user, approve=False)
 
+    def refusals(self) -> Sequence[tuple[int, object]]:
+        """Return refusals of BK-ITSM itself, and of the API gateway in front of it."""
+        refused = {"result": False, "message": "refused", "data": None}
+        return [
+            (200, {**refused, "code": 3900099}),
+            (200, {**refused, "code": "NO_SUCH_CODE"}),
+            (403, {**refused, "code": 1640301, "code_name": "APP_NO_PERMISSION"}),
+        ]
+
     def _decide(self, ticket_id: str, user: str, *, approve: bool) -> None:
         (self._sandbox.approve if approve else self._sandbox.reject)(int(ticket_id), approver=user)
         self._sandbox.wait(lambda ledger: ledger.by_id(int(ticket_id)).ended)

@@ -167,6 +167,8 @@ class Fails(Tracker):
         ("approve_by_other", "another person's approval"),
         ("refused_form", "a create that the server refuses is refused"),
         ("refused_form", "no secret is shown"),
+        ("refusals", "a refused look-up is not answered as none"),
+        ("refusals", "a withdrawal says done only if it is"),
     ],
 )
 def test_a_method_of_the_system_that_raises_is_named(method: str, promise: str) -> None:

@@ -956,6 +956,45 @@ class ErrorIsNothing(TrackerGateway):
         return [tracker.compared(one, sent) for one in msgspec.convert(shown.get("items", []), list[Issue])]
 
 
+class RefusedIsNothing(TrackerGateway):
+    """Takes every refusal for that of a number that no issue has."""
+
+    def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Do not look at the code."""
+        try:
+            return [tracker.compared(self._issue(sn), sent)]
+        except GatewayRefused:
+            return []
+
+
+class RefusedIsAnotherEnd(TrackerGateway):
+    """Takes every refusal of a withdrawal for that of an issue that has ended."""
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """Do not look at the code, unless it is that of an issue that does not exist."""
+        try:
+            return super().withdraw(ticket, operator=operator, reason=reason)
+        except GatewayRefused as error:
+            if error.remote_code == tracker.NOT_FOUND:
+                raise
+            return Withdrawal.ENDED
+
+
+class RefusedIsTheLastPage(TrackerGateway):
+    """Lists all issues, and takes a refusal after the first page for the end of the list."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Filter what was listed."""
+        shown = self._calls.call(Page, "GET", "/issues", page=1)
+        issues, page = list(shown.items), 1
+        with contextlib.suppress(GatewayRefused):
+            while shown.items:
+                page += 1
+                shown = self._calls.call(Page, "GET", "/issues", page=page)
+                issues += shown.items
+        return [tracker.compared(one, sent) for one in issues if one.external_id == sent.attempt.key]
+
+
 class FivePages(TrackerGateway):
     """Lists all issues, and reads five pages at most."""
 
@@ -1252,6 +1291,18 @@ BROKEN: Mapping[type[TrackerGateway], tuple[str, str]] = {
         "a look-up that could not look raises",
         'the answer is HTTP 200 with the error {"error": {"code": 500, "message": "internal error"}}: find_by_key',
     ),
+    RefusedIsNothing: (
+        "a refused look-up is not answered as none",
+        '"the token may not read issues"}: find_by_sn returned [] instead of raising a GatewayError',
+    ),
+    RefusedIsAnotherEnd: (
+        "a withdrawal says done only if it is",
+        '{"code": 4031, "message": "the token may not read issues"}: withdraw answered ended',
+    ),
+    RefusedIsTheLastPage: (
+        "a failed request among several hides no ticket",
+        '"the token may not read issues"}, in request 2 of 4: find_by_key returned the open tickets set()',
+    ),
     FivePages: (
         "a ticket is found by its key among many",
         "250 tickets are filed, and find_by_key found nothing instead of ticket 250",
@@ -1457,6 +1508,54 @@ def test_a_refusal_is_tested_if_there_is_one() -> None:
     )
     broken = check_gateway(partial(RefusesByMistake, TrackerGateway), only=[NO_REFUSALS]).broken
     assert "TicketSystem.refused_form returned: return one that it refuses" in broken[NO_REFUSALS]
+
+
+REFUSED = "a refused look-up is not answered as none"
+
+
+class RefusesByNoForm(Tracker):
+    """A tracker whose author does not say how it refuses."""
+
+    refusals = TicketSystem.refusals
+
+    def __init__(self) -> None:
+        super().__init__(deadline=30.0)
+
+
+def test_a_refused_look_up_is_tested_if_the_form_of_a_refusal_is_known() -> None:
+    """The reason shows what to return."""
+    report = check_gateway(RefusesByNoForm, only=[REFUSED, "says done only if it is"])
+    assert report.broken == {}
+    assert report.skipped == {
+        REFUSED: "RefusesByNoForm.refusals is not defined: return what the server answers to a request that it "
+        'refuses, such as [(403, {"code": 4030, "message": "not permitted"})]'
+    }
+
+
+@pytest.mark.parametrize(
+    ("returned", "reason"),
+    [
+        ((403, {"code": 4030}), "not 403 in it"),
+        ({"code": 4030}, "not {'code': 4030}"),
+        ([("403", {"code": 4030})], "not ('403', {'code': 4030}) in it"),
+        ([(403, {"code": 4030}, {})], "not (403, {'code': 4030}, {}) in it"),
+        ([(99, {"code": 4030})], "not (99, {'code': 4030}) in it"),
+        ([(403, b"no")], "b'no' is not JSON (Object of type bytes is not JSON serializable)"),
+        ([(403, {"code": float})], "is not JSON"),
+    ],
+)
+def test_a_refusal_of_another_form_is_explained(returned: object, reason: str) -> None:
+    """A slip of the author is not the gateway's defect."""
+    system = type("System", (Tracker,), {"refusals": lambda _self: returned})
+    report = check_gateway(system, only=[REFUSED])
+    assert report.broken[REFUSED].startswith("TicketSystem.refusals must return a list of pairs of an HTTP status")
+    assert reason in report.broken[REFUSED]
+
+
+def test_no_refusal_skips() -> None:
+    """An empty list tests nothing."""
+    system = type("System", (Tracker,), {"refusals": lambda _self: []})
+    assert check_gateway(system, only=[REFUSED]).skipped == {REFUSED: "TicketSystem.refusals returned an empty list"}
 
 
 class Nameless(Tracker):

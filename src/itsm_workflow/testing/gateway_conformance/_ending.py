@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.machine.evidence import ENDED, TicketStatus, Withdrawal
 from itsm_workflow.testing.gateway_conformance._faults import BROKEN
 from itsm_workflow.testing.gateway_conformance._promises import promise
+from itsm_workflow.testing.gateway_conformance._refusals import known_refusals
 from itsm_workflow.testing.gateway_conformance._trial import asked, is_approved
 from itsm_workflow.testing.gateway_conformance._verdicts import demand
 from itsm_workflow.testing.gateway_conformance._wording import outcome_words, snapshot_words
@@ -67,7 +68,10 @@ def by_id(trial: Trial) -> None:
 
 @promise("a withdrawal says done only if it is")
 def honest(trial: Trial) -> None:
-    """After a lost answer it is unknown; repeated, it is done. A ticket that does not exist is not withdrawn."""
+    """After a lost answer it is unknown; repeated, it is done.
+
+    A ticket that does not exist is not withdrawn, and neither is one whose withdrawal the server refuses.
+    """
     for happens, fault in BROKEN.items():
         _, ticket = trial.file()
         with trial.during(fault):
@@ -79,3 +83,8 @@ def honest(trial: Trial) -> None:
         answer in {None, Withdrawal.UNKNOWN},
         f"no ticket has the id {trial.system.missing}, and its withdrawal answered {answer}",
     )
+    for happens, fault in known_refusals(trial.system).items():
+        _, ticket = trial.file()
+        with trial.during(fault):
+            answer = _withdraw(trial, ticket)
+        demand(answer in {None, Withdrawal.UNKNOWN}, f"{happens}: withdraw answered {answer}")

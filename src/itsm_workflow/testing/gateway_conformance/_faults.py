@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PAGE = b"<html><body><h1>Something went wrong</h1></body></html>"
 _HTML = {"Content-Type": "text/html; charset=utf-8"}
-_JSON = {"Content-Type": "application/json"}
+JSON = {"Content-Type": "application/json"}
 
 _WRONG: tuple[object, ...] = (None, "", "\x00\x1b[2J\u202e", "x" * 5000, -5, 10**40, 1.5, [], {})
 """Values that no field of an answer can have, or that must not be shown as they are."""
@@ -28,6 +28,15 @@ _EACH = 3
 def _answered(answer: Answer) -> Fault:
     def fault(exchange: Exchange) -> None:
         exchange.forward()
+        exchange.reply(answer)
+
+    return fault
+
+
+def answered_instead(answer: Answer) -> Fault:
+    """Answer in place of the server, which never gets the request."""
+
+    def fault(exchange: Exchange) -> None:
         exchange.reply(answer)
 
     return fault
@@ -69,11 +78,11 @@ BROKEN: dict[str, Fault] = {
         f"the answer is HTTP {status} with a page in HTML": _answered(Answer(status=status, headers=_HTML, body=_PAGE))
         for status in (200, 401, 403, 404, 429, 500, 502, 503, 504)
     },
-    "the answer is empty": _answered(Answer(status=200, headers=_JSON, body=b"")),
-    "the answer is not JSON": _answered(Answer(status=200, headers=_JSON, body=b'{"id": 1, ')),
-    "the answer is not UTF-8": _answered(Answer(status=200, headers=_JSON, body=b'{"id": "\xff\xfe"}')),
-    "the answer is null": _answered(Answer(status=200, headers=_JSON, body=b"null")),
-    "the answer is a number": _answered(Answer(status=200, headers=_JSON, body=b"7")),
+    "the answer is empty": _answered(Answer(status=200, headers=JSON, body=b"")),
+    "the answer is not JSON": _answered(Answer(status=200, headers=JSON, body=b'{"id": 1, ')),
+    "the answer is not UTF-8": _answered(Answer(status=200, headers=JSON, body=b'{"id": "\xff\xfe"}')),
+    "the answer is null": _answered(Answer(status=200, headers=JSON, body=b"null")),
+    "the answer is a number": _answered(Answer(status=200, headers=JSON, body=b"7")),
 }
 """The faults after which no call may have an answer, by what happens."""
 
@@ -87,7 +96,7 @@ UNREAD: dict[str, Fault] = {
     **BROKEN,
     **{
         f"the answer is HTTP 200 with the error {json.dumps(one)}": _answered(
-            Answer(status=200, headers=_JSON, body=json.dumps(one).encode())
+            Answer(status=200, headers=JSON, body=json.dumps(one).encode())
         )
         for one in _ERRORS
     },

@@ -18,6 +18,7 @@ from itsm_workflow.testing.gateway_conformance._faults import (
     dropped,
 )
 from itsm_workflow.testing.gateway_conformance._promises import promise
+from itsm_workflow.testing.gateway_conformance._refusals import refusals
 from itsm_workflow.testing.gateway_conformance._trial import (
     OTHER,
     asked,
@@ -31,8 +32,9 @@ from itsm_workflow.testing.gateway_conformance._verdicts import SkippedPromise, 
 from itsm_workflow.testing.gateway_conformance._wording import found_words, snapshot_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from itsm_workflow.testing.gateway_conformance._faults import Fault
     from itsm_workflow.testing.gateway_conformance._trial import Trial
 
 
@@ -127,6 +129,19 @@ def finds_nothing(trial: Trial) -> None:
 @promise("a look-up that could not look raises")
 def look_up_raises(trial: Trial) -> None:
     """An empty answer would mean that no ticket exists, and the request would be sent again."""
+    _each_raises(trial, UNREAD)
+
+
+@promise("a refused look-up is not answered as none")
+def refused_raises(trial: Trial) -> None:
+    """A refusal with a code that the gateway does not know says nothing about the ticket.
+
+    Tested if the ticket system says how the server refuses.
+    """
+    _each_raises(trial, refusals(trial.system))
+
+
+def _each_raises(trial: Trial, faults: Mapping[str, Fault]) -> None:
     criteria, ticket = trial.file()
     calls: dict[str, Callable[[], object]] = {
         "find_by_key": lambda: trial.gateway.find_by_key(criteria),
@@ -135,7 +150,7 @@ def look_up_raises(trial: Trial) -> None:
         "results": lambda: trial.gateway.results([ticket]),
     }
     for name, call in calls.items():
-        for happens, fault in UNREAD.items():
+        for happens, fault in faults.items():
             with trial.during(fault):
                 answer = asked(name, call)
             demand(answer is None, f"{happens}: {name} returned {answer} instead of raising a GatewayError")

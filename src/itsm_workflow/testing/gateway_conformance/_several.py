@@ -10,6 +10,7 @@ from itsm_workflow.gateway.protocol import Created
 from itsm_workflow.machine.evidence import ENDED, TicketStatus
 from itsm_workflow.testing.gateway_conformance._faults import UNREAD, damaged, one_for_each_place, only
 from itsm_workflow.testing.gateway_conformance._promises import promise
+from itsm_workflow.testing.gateway_conformance._refusals import known_refusals
 from itsm_workflow.testing.gateway_conformance._trial import asked, damages_within
 from itsm_workflow.testing.gateway_conformance._verdicts import demand
 from itsm_workflow.testing.gateway_conformance._wording import result_differences
@@ -86,12 +87,17 @@ def hides_none_of_several(trial: Trial) -> None:
             if row.status not in ENDED
         },
     }
+    refused = known_refusals(trial.system)
     for name, call in calls.items():
         trial.renew()
         before = len(trial.line.requests)
         whole = call()
         requests = len(trial.line.requests) - before
-        for number, (happens, fault) in itertools.product(range(requests), UNREAD.items()):
+        struck = itertools.chain(
+            itertools.product(range(requests), UNREAD.items()),
+            itertools.product(range(1, requests), refused.items()),  # another promise is about a refused call
+        )
+        for number, (happens, fault) in struck:
             with trial.during(only(number, fault)):
                 answer = asked(name, call)
             demand(

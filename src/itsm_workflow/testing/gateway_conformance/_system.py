@@ -95,6 +95,21 @@ class TicketSystem(abc.ABC):
             f"{type(self).__name__}.refused_form is not defined: define it if the server can refuse a form"
         )
 
+    def refusals(self) -> Sequence[tuple[int, object]]:
+        """Return answers of the server to requests that it refuses, each as an HTTP status and a JSON document.
+
+        The proxy gives them to look-ups, reads and withdrawals. Their codes must be ones that the gateway does not
+        know, such as those of a missing permission: after a code that means that no ticket has the number, the gateway
+        is right to find none.
+
+        Raises:
+            NotImplementedError: The class does not define it. The promise about refused look-ups is then skipped.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__}.refusals is not defined: return what the server answers to a request that it "
+            'refuses, such as [(403, {"code": 4030, "message": "not permitted"})]'
+        )
+
     @abc.abstractmethod
     def close(self) -> None:
         """Stop the server."""
