@@ -57,6 +57,7 @@ class Asked:
         is_required: Whether the act needs it.
         is_long: Whether it may take several lines.
         choices: Returns the values to choose from, each with its text; None for a free text.
+        required_for: The reason for attention for which the machine requires it, although it is not required otherwise.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Asked:
     is_required: bool = True
     is_long: bool = False
     choices: Callable[[ChangeRequest], Sequence[tuple[str, str]]] | None = None
+    required_for: AttentionReason | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -180,6 +182,7 @@ ACTS: Mapping[str, OperatorAct] = {
                     "en": "If the look-ups failed: where you looked in the ticket system itself, and what you found.",
                 },
                 is_required=False,
+                required_for=AttentionReason.LOOKUP_FAILED,
             ),
         ),
         call=_method("resend"),
@@ -298,7 +301,8 @@ def offered(definition: WorkflowDefinition, change: ChangeRequest, allowed: Sequ
 def act_of(definition: WorkflowDefinition, change: ChangeRequest, name: str) -> OperatorAct | None:
     """Return an act by its name in `Workflow.allowed`; None if a person cannot carry it out on a page."""
     if not name.startswith(_FIRE):
-        return ACTS.get(name)
+        act = ACTS.get(name)
+        return None if act is None else attrs.evolve(act, asks=tuple(_asked_of(change, one) for one in act.asks))
     trigger = name.removeprefix(_FIRE).removesuffix(_END)
     rows = definition.rows(change.state, trigger)
     takes_decision = bool(rows) and all(Decision in row.evidence_types for row in rows)
@@ -306,6 +310,13 @@ def act_of(definition: WorkflowDefinition, change: ChangeRequest, name: str) -> 
         return None  # its evidence is something that only the host can make
     meaning = _RAISE if trigger == Trigger.RAISE_ATTENTION else _OWN
     return OperatorAct(meaning=meaning, asks=(REASON,), call=_fire(trigger))
+
+
+def _asked_of(change: ChangeRequest, asked: Asked) -> Asked:
+    """Return a text that an act asks for as the machine requires it for this change."""
+    reason = change.attention.reason if change.attention else None
+    is_required = asked.is_required or (reason is not None and reason is asked.required_for)
+    return attrs.evolve(asked, is_required=is_required)
 
 
 def label_of(name: str, language: str) -> str:

@@ -158,9 +158,16 @@ def explained(
     return say("change", subject=change.subject, id=change.id, parts=Listing("between_parts", tuple(parts)))
 
 
+def _named(change: ChangeRequest, facts: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the facts of an attention with the name of an effect, if the change has one of that name, for its id."""
+    names = [one.name for one in change.effects]
+    known = {one.id: one.name for one in change.effects if names.count(one.name) == 1}
+    return {fact: known.get(value, value) if fact == "effect" else value for fact, value in facts.items()}
+
+
 def _attention(change: ChangeRequest, attention: Attention, allowed: Collection[str]) -> Iterator[Sentence]:
     """Yield what a person should do, and also about an approval by the applicant that another reason has replaced."""
-    reasons, facts = self_approval.reasons_of(change), attention.facts
+    reasons, facts = self_approval.reasons_of(change), _named(change, attention.facts)
     if len(reasons) == 1:
         yield _reason(attention.reason, facts, allowed)
         return

@@ -305,7 +305,11 @@ def test_the_sentence_names_a_parked_effect_whatever_the_attention() -> None:
     assert f"; {said}; " in sentence(x.with_attention(cleared, AttentionReason.DISAGREEMENT))
     facts = MappingProxyType({"effect": parked.id, "error": "refused"})
     named = Attention(reason=AttentionReason.EFFECT_PARKED, since=x.later(30), facts=facts)
-    assert "is parked" not in sentence(attrs.evolve(cleared, attention=named))
+    alone = sentence(attrs.evolve(cleared, attention=named))
+    assert "is parked" not in alone
+    assert "(Effect parked: effect send, error refused)" in alone, "as `retry-effect` takes it"
+    twice = attrs.evolve(cleared, effects=(parked, attrs.evolve(parked, id="E2")), attention=named)
+    assert f"(Effect parked: effect {parked.id}, error refused)" in sentence(twice)
     another = x.planned(EffectStatus.PARKED, name="tell", id="E2")
     both = sentence(attrs.evolve(cleared, effects=(parked, another), attention=named))
     assert "effect tell is parked (failed deliveries: 0; no error is known)" in both

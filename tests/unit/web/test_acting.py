@@ -13,6 +13,8 @@ from flask import request
 from werkzeug.security import generate_password_hash
 
 from itsm_workflow import State
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.sandbox import acting
 from itsm_workflow.web import console, sessions
 from itsm_workflow.web.people import COOKIE
@@ -85,6 +87,26 @@ def test_an_act_without_a_reason_is_not_carried_out(olga: FlaskClient, workflow:
     answer = sent(olga, act_of(workflow, "collector-3", "abandon"), reason=reason)
     assert (answer.status_code, 'aria-invalid="true"' in answer.text) == (400, True)
     assert workflow.resolve("collector-3").state == State.DRAFT
+
+
+@pytest.mark.parametrize(("reason", "status"), [(AttentionReason.LOOKUP_FAILED, 400), (AttentionReason.NOT_FOUND, 303)])
+def test_the_evidence_of_a_resend_is_required_after_look_ups_that_failed(
+    desk: Desk, reason: AttentionReason, status: int
+) -> None:
+    """As the machine requires it: the page said that it is optional, and the act was then refused."""
+    workflow = desk.workflow()
+    desk.faults.time_out("create", always=True)
+    change = workflow.apply(subject="collector-9", **ASKED)
+    desk.faults.clear()
+    workflow._fire(change.id, "raise_attention", Concern(reason=reason, facts={}), actor="gateway")
+    made = console(workflow, clock=desk.clock, person=lambda: NAME, allow_actions=True, key=b"k" * 32)
+    client = made.test_client()
+    address = act_of(workflow, "collector-9", "resend")
+    assert ("Evidence<span" in client.get(address).text) == (status == 303)
+    answer = sent(client, address, reason="the ticket is not there")
+    assert answer.status_code == status
+    if status == 400:
+        assert sent(client, address, reason="x", evidence="list of alice: none").status_code == 303
 
 
 def test_only_what_is_allowed_now_is_offered(olga: FlaskClient, workflow: Workflow) -> None:
