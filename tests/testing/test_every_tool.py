@@ -10,7 +10,7 @@ import pytest
 from itsm_workflow.testing.strategies import evidence_of
 from itsm_workflow.testing.workflow_machine import WorkflowMachine
 from itsm_workflow.testing.workflow_machine._machine import Beginning
-from tests.support import meanings, tries
+from tests.support import impure, meanings, tries
 from tests.support import workflows as zoo
 from tests.support.every_tool import TOOLS
 from tests.testing.lint_page import PAGE
@@ -31,6 +31,7 @@ RIGHT = [
     zoo.with_an_effect_for_each_state,
     meanings.that_keeps_within_bounds,
     tries.that_asks_a_person_after_its_tries,
+    impure.that_knows_the_calendar,
 ]
 
 

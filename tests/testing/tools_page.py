@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tests.support import exits, meanings, tries, two_approvals
+from tests.support import exits, impure, meanings, tries, two_approvals
 from tests.support import workflows as zoo
 from tests.testing.lint_page import PAGE
 
@@ -54,6 +54,11 @@ FOUND: Mapping[Callable[[], WorkflowDefinition], tuple[str, ...]] = {
     exits.with_a_guard_that_exits: (LINT, EXPLORE, SIMULATE, WALK),
     exits.with_an_update_that_exits: (LINT, EXPLORE, SIMULATE, WALK),
     exits.with_a_due_rule_that_exits: (LINT,),
+    impure.with_a_guard_that_keeps_the_largest: (LINT,),
+    impure.with_a_guard_that_remembers: (LINT,),
+    impure.with_a_guard_that_fails_on_the_31st: (LINT,),
+    impure.with_an_update_that_fails_on_29_february: (LINT,),
+    impure.with_a_due_rule_that_fails_on_31_december: (LINT,),
     meanings.that_believes_every_ticket: (LINT, EXPLORE),
     meanings.that_does_too_much: (LINT, EXPLORE, SIMULATE, WALK),
     meanings.that_orders_again: (LINT, EXPLORE, WALK),
@@ -71,8 +76,13 @@ FOUND: Mapping[Callable[[], WorkflowDefinition], tuple[str, ...]] = {
 }
 """By function that makes a broken definition, the tools that find the defect."""
 
-IMPURE = (zoo.with_a_guard_that_counts, zoo.with_a_guard_that_counts_to_three)
-"""Their guards count all calls of the process, so it depends on the calls before whether a walk finds them."""
+IMPURE = (
+    zoo.with_a_guard_that_counts,
+    zoo.with_a_guard_that_counts_to_three,
+    impure.with_a_guard_that_keeps_the_largest,
+    impure.with_a_guard_that_remembers,
+)
+"""Their guards count or remember all calls of the process, so it depends on these whether a walk finds them."""
 
 _ROWS = re.compile(r"(\| the defect \|.*\n\|[- |]*\n)((?:\|.*\n)*)")
 

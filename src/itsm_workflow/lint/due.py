@@ -7,6 +7,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from itsm_workflow.failures import failures_in_a_test
+from itsm_workflow.lint.asked_again import DAYS, on_day
 from itsm_workflow.lint.findings import error
 from itsm_workflow.lint.trials import POLICY
 
@@ -58,12 +59,13 @@ def _check_rule(rule: Callable[..., object], situation: Situation, part: str) ->
         part: Whether the state is that of an open ticket (``watched``), of a send (``asking``), or the host's.
     """
     moments: list[dt.datetime] = []
-    for later, looked in itertools.product(_LATER, (False, True)):
-        now = situation.now + later
+    times = (*(situation.now + later for later in _LATER), *DAYS)
+    for now, looked in itertools.product(times, (False, True)):
         try:
             one, other = (rule(situation.change, now, POLICY, looked=looked) for _ in range(2))
         except failures_in_a_test() as raised:  # a host's rule may fail in any way
-            return f"raises {type(raised).__name__}: {raised}", []
+            when = f" {on_day(now)}" if now in DAYS else ""
+            return f"raises {type(raised).__name__}: {raised}{when}", []
         if one != other:
             return "returns different values for the same change and time; it must depend on nothing else", []
         if one is None:

@@ -12,6 +12,7 @@ import attrs
 from itsm_workflow.change import ChangeRequest, Form
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from itsm_workflow.failures import failures_in_a_test
+from itsm_workflow.lint.asked_again import AskedAgain
 from itsm_workflow.lint.findings import doubt, error, few
 from itsm_workflow.lint.meaning import Meaning
 from itsm_workflow.lint.repeats import repeat_findings
@@ -20,6 +21,7 @@ from itsm_workflow.lint.sampling import Sampler, WatchedFacts
 from itsm_workflow.lint.shape import lead
 from itsm_workflow.lint.sorts import Sorts, features
 from itsm_workflow.lint.time_budget import TimeBudget
+from itsm_workflow.lint.wording import error_text, name_of, shown
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.definition import FactMissingError
 from itsm_workflow.machine.engine import fire, open_change
@@ -99,6 +101,7 @@ class Trials:
         self._effects = {state.value: (_EFFECT,) for state in definition.states}
         self._constants = {row.trigger.value: constants_of(definition, row.trigger) for row in definition.transitions}
         self._passed: Counter[tuple[str, int]] = Counter()
+        self._asked = AskedAgain()
         self._sorts = Sorts()
         self._found: dict[LintFinding, None] = {}
         self._waiting: deque[Situation] = deque()
@@ -124,6 +127,9 @@ class Trials:
         self._try_again(actor=_OTHER_ACTOR)  # some guards require a person other than the applicant
         self._try_again(pauses=_LATE)  # a timer of the host may be slower than a day
         self._try_again(submitted_often)
+        for finding in self._asked.findings(self._asked_for):
+            if not self._is_noted("guard", finding.state, finding.trigger):
+                self._note(finding)
 
     def _try_again(self, made: Callable[[Situation], Situation] = lambda one: one, **options: Any) -> None:
         """Fire the triggers of the rows that no sample has passed yet, under other circumstances."""
@@ -144,8 +150,8 @@ class Trials:
         for state, _, row in self._never_passed():
             trigger = row.trigger.value
             message = (
-                f"no sample passes guard {_name(row.guard)}, so {trigger} never leads from {state} to {lead(row)}; if "
-                "some evidence passes it, give it among the samples"
+                f"no sample passes guard {name_of(row.guard)}, so {trigger} never leads from {state} to {lead(row)}; "
+                "if some evidence passes it, give it among the samples"
             )
             yield doubt("passed", message, state=state, trigger=trigger)
 
@@ -230,15 +236,19 @@ class Trials:
     def _passes(self, row: Transition, facts: Facts) -> bool:
         if not isinstance(facts.evidence, row.evidence_types):
             return False
-        self.tried += 1
-        self._budget.at(f"guard {_name(row.guard)} of {row.trigger.value} in {facts.change.state}")
-        answer = self._answer(row, facts)
+        answer = self._asked_for(row, facts)
+        self._asked.keep(row, facts, passes=answer is None)
         if answer is None:
             return True
         if not isinstance(answer, str) or not answer:
-            message = f"guard {_name(row.guard)} returns {answer!r}; it must return None, or the reason why not"
+            message = f"guard {name_of(row.guard)} returns {answer!r}; it must return None, or the reason why not"
             self._note(self._error("guard", message, row, facts))
         return False
+
+    def _asked_for(self, row: Transition, facts: Facts) -> object:
+        self.tried += 1
+        self._budget.at(f"guard {name_of(row.guard)} of {row.trigger.value} in {facts.change.state}")
+        return self._answer(row, facts)
 
     def _answer(self, row: Transition, facts: Facts) -> object:
         try:
@@ -246,20 +256,22 @@ class Trials:
         except FactMissingError as missing:
             return str(missing)
         except failures_in_a_test() as raised:  # a host's guard may fail in any way
-            message = f"guard {_name(row.guard)} raises {_error_text(raised)} for {_shown(facts.evidence)}"
+            message = f"guard {name_of(row.guard)} raises {error_text(raised)} for {shown(facts.evidence)}"
             self._note(self._error("guard", message, row, facts))
             return "it raises"
 
     def _note_overlap(self, rows: list[Transition], facts: Facts) -> None:
         one, other = rows[:2]
         message = (
-            f"two rows pass together, to {lead(one)} by {_name(one.guard)} and to {lead(other)} by "
-            f"{_name(other.guard)}, for example with {_shown(facts.evidence)}"
+            f"two rows pass together, to {lead(one)} by {name_of(one.guard)} and to {lead(other)} by "
+            f"{name_of(other.guard)}, for example with {shown(facts.evidence)}"
         )
         self._note(self._error("overlap", message, one, facts))
 
     def _note_unsteady(self, row: Transition, facts: Facts) -> None:
-        message = f"guard {_name(row.guard)} returns different values for the same facts; it must depend on them alone"
+        message = (
+            f"guard {name_of(row.guard)} returns different values for the same facts; it must depend on them alone"
+        )
         self._note(self._error("guard", message, row, facts))
 
     # ---------------------------------------------------------------- the result of a trigger
@@ -296,16 +308,16 @@ class Trials:
 
     def _updates(self, row: Transition, facts: Facts) -> bool:
         """Return whether the row's update obeys the rules, and note the finding if it does not."""
-        name = _name(row.update)
+        name = name_of(row.update)
         self._budget.at(f"update {name} of {row.trigger.value} in {facts.change.state}")
         try:
             one, other = _result_of(row.update, facts), row.update(facts)
         except failures_in_a_test() as raised:  # a host's update may fail in any way
-            message = f"update {name} raises {_error_text(raised)} for {_shown(facts.evidence)}"
+            message = f"update {name} raises {error_text(raised)} for {shown(facts.evidence)}"
             self._note(self._error("update", message, row, facts))
             return False
         if not isinstance(one, ChangeRequest):
-            message = f"update {name} returns {_shown(one)}; it must return a change"
+            message = f"update {name} returns {shown(one)}; it must return a change"
             self._note(self._error("update", message, row, facts))
             return False
         if one != other:
@@ -336,13 +348,13 @@ class Trials:
             read = self._codec.read(write.row).change
             kept = self._codec.entries(write.entries)[0].evidence
         except failures_in_a_test() as raised:  # a value that cannot be stored may fail in any way
-            problem = _error_text(raised)
+            problem = error_text(raised)
         else:
             if read == change and kept == entry.evidence:
                 return True
             problem = "it is not equal when it is read back"
-        name = _name(row.update) if row else "drafting"
-        message = f"the change that {name} makes of {_shown(entry.evidence)} cannot be stored: {problem}"
+        name = name_of(row.update) if row else "drafting"
+        message = f"the change that {name} makes of {shown(entry.evidence)} cannot be stored: {problem}"
         self._note(error("update", message, state=entry.source, trigger=entry.trigger))
         return False
 
@@ -367,24 +379,3 @@ class Trials:
 def _result_of(function: Callable[[Facts], object], facts: Facts) -> object:
     """Return the result of a host's function, whatever its type."""
     return function(facts)
-
-
-def _name(function: object) -> str:
-    return getattr(function, "__name__", type(function).__name__)
-
-
-def _error_text(raised: BaseException) -> str:
-    return " ".join(f"{type(raised).__name__}: {raised}".split())[:200].rstrip(":")
-
-
-def _shown(value: object) -> str:
-    """Return evidence in short: the fields that differ from their defaults."""
-    kind: type = type(value)
-    if not attrs.has(kind):
-        return repr(value)[:80]
-    fields = [
-        f"{field.name}={each}"
-        for field in attrs.fields(kind)
-        if (each := getattr(value, field.name)) != field.default and not isinstance(each, Form | dt.datetime)
-    ]
-    return f"{kind.__name__}({', '.join(fields)})"[:200]

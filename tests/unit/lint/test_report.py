@@ -15,7 +15,7 @@ from itsm_workflow.errors import DefinitionError
 from itsm_workflow.lint import CHECKS, Severity, lint, refused_report
 from itsm_workflow.lint.shape import shape_findings
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from tests.support import exits
+from tests.support import exits, impure
 from tests.support import workflows as zoo
 from tests.support.limits import PATIENCE
 from tests.support.linted import linted
@@ -95,6 +95,35 @@ ERRORS = [
     (exits.with_a_guard_that_exits, "guard", "granted", "deploy", "is_large raises SystemExit for Deployed("),
     (exits.with_an_update_that_exits, "update", "granted", "deploy", "noted raises SystemExit: it failed for"),
     (exits.with_a_due_rule_that_exits, "due", "granted", "", "raises SystemExit: 3"),
+    (impure.with_a_guard_that_keeps_the_largest, "guard", "granted", "deploy", "is_no_step_back returns different"),
+    (
+        impure.with_a_guard_that_remembers,
+        "remembered",
+        "granted",
+        "deploy",
+        "guard was_refused refuses Deployed(size=2), and passes the same facts after others",
+    ),
+    (
+        impure.with_a_guard_that_fails_on_the_31st,
+        "guard",
+        "granted",
+        "deploy",
+        "is_not_planned_for_later raises ValueError: day is out of range for month on 31 January 2027 for Deployed(",
+    ),
+    (
+        impure.with_an_update_that_fails_on_29_february,
+        "update",
+        "granted",
+        "deploy",
+        "for_a_year raises ValueError: day is out of range for month on 29 February 2028 for Deployed(",
+    ),
+    (
+        impure.with_a_due_rule_that_fails_on_31_december,
+        "due",
+        "granted",
+        "",
+        "raises ValueError: month must be in 1..12 on 31 December 2027",
+    ),
 ]
 DOUBTS = [
     (zoo.with_a_guard_that_never_holds, "passed", "granted", "deploy", "deploy never leads from granted to live"),
