@@ -83,8 +83,8 @@ def _in_words(error: TransitionRefused) -> str:
     said = str(error)
     if not label:
         return said
-    said = said.replace(f" was refused in state {error.state}: ", f" was refused in the state “{label}”: ", 1)
-    return said.replace(f"has no transition for it from {error.state}", f"has no transition for it from “{label}”", 1)
+    said = said.replace(f" was refused in state {error.state}: ", f' was refused in the state "{label}": ', 1)
+    return said.replace(f"has no transition for it from {error.state}", f'has no transition for it from "{label}"', 1)
 
 
 def _shipped(state: str, language: str) -> str:

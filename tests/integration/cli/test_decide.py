@@ -176,7 +176,7 @@ def test_a_refusal_of_the_machine_is_printed_with_its_reason(office: Office, com
     """The exit code is 1, and the message lists what is allowed instead."""
     office.apply("collector-42")
     done = office.run(command, "collector-42", *DECIDED)
-    refused(done, 1, f"{command} was refused in the state “Waiting for approval”")
+    refused(done, 1, f'{command} was refused in the state "Waiting for approval"')
     assert done.err.endswith("; allowed now: withdraw, raise-attention\n")
 
 

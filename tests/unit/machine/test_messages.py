@@ -135,7 +135,7 @@ def test_every_chinese_text_has_the_values_of_the_english_one() -> None:
 def test_an_error_is_shown_in_chinese(error: Exception, said: str) -> None:
     """A text of a host or of the ticket system stays as it is, and the exception itself stays in English."""
     assert message_of(error, "zh") == said
-    assert message_of(error, "en").replace("the state “Waiting for approval”", "state pending") == str(error)
+    assert message_of(error, "en").replace('the state "Waiting for approval"', "state pending") == str(error)
 
 
 def test_a_rule_is_shown_in_chinese() -> None:
@@ -153,12 +153,12 @@ def test_a_refusal_names_the_state_by_its_label(state: State) -> None:
     )
     label = "Callback not delivered" if state is State.FAILED_CALLBACK else LABELS[state]["en"]
     assert message_of(error, "en") == (
-        f"abandon was refused in the state “{label}”: was refused in state pending: x; allowed now: withdraw"
+        f'abandon was refused in the state "{label}": was refused in state pending: x; allowed now: withdraw'
     )
     missing = errors.TransitionRefused(
         state=state.value, trigger="abandon", reason=f"the table has no transition for it from {state.value}"
     )
-    assert message_of(missing, "en").endswith(f": the table has no transition for it from “{label}”")
+    assert message_of(missing, "en").endswith(f': the table has no transition for it from "{label}"')
     assert str(error).startswith(f"abandon was refused in state {state.value}: ")
 
 

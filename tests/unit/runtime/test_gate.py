@@ -470,7 +470,7 @@ def test_the_gate_follows_the_state_that_the_change_is_in_now() -> None:
     shown = workflow.status(change.id)
     assert (shown.grants, shown.outcome) == (False, "was_approved")
     with pytest.raises(
-        NotApproved, match=r"was approved on .*, and is now in the state “paused”, which does not grant"
+        NotApproved, match=r'was approved on .*, and is now in the state "paused", which does not grant'
     ):
         workflow.require_approved(SUBJECT)
 
@@ -497,7 +497,7 @@ def test_an_approval_need_not_grant_yet() -> None:
     workflow = desk.workflow(definition=zoo.deployment(grants={Stage.GRANTED: False, Stage.LIVE: True}))
     change = granted(workflow, desk)
     assert (change.state, change.outcome) == (Stage.GRANTED, Outcome.WAS_APPROVED)
-    with pytest.raises(NotApproved, match="is now in the state “granted”, which does not grant"):
+    with pytest.raises(NotApproved, match='is now in the state "granted", which does not grant'):
         workflow.require_approved(SUBJECT)
 
     live = workflow.fire(change.id, Verb.DEPLOY, Deployed(size=1), actor="robot")
@@ -510,7 +510,7 @@ def test_a_state_of_which_nothing_is_declared_does_not_grant() -> None:
     workflow = desk.workflow(definition=zoo.with_a_state_of_which_nothing_is_said())
     change = granted(workflow, desk)
     workflow.fire(change.id, Verb.DEPLOY, Deployed(size=1), actor="robot")
-    with pytest.raises(NotApproved, match="is now in the state “live”, which does not grant"):
+    with pytest.raises(NotApproved, match='is now in the state "live", which does not grant'):
         workflow.require_approved(SUBJECT)
 
 
