@@ -94,7 +94,7 @@ def test_attention_is_raised_after_a_few_minutes(office: Office) -> None:
     assert triggers(workflow, change).count("raise_attention") == 1
     sentence = workflow.why(change.id)
     assert "waits for the flow of ticket REQ" in sentence
-    assert "abandon the change, and the ticket is withdrawn as soon as the ticket system allows it" in sentence
+    assert "abandon the change, whose ticket is withdrawn as soon as the ticket system allows it" in sentence
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["alone", "among others"])
