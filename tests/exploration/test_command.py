@@ -94,6 +94,14 @@ def test_a_bound_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.long
+def test_a_definition_is_walked_by_another_tool(capsys: pytest.CaptureFixture[str]) -> None:
+    """The error names it, since the table alone says nothing of the acts of a host."""
+    assert main(["verify", "shop.changes:DEPLOYMENT"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "verify walks the workflow that is shipped, and takes no definition: walk shop.changes:DEPLOYMENT" in said
+    assert "itsm_workflow.testing.explore" in said
+
+
 def test_no_test_tool_is_needed() -> None:
     """The command runs where neither pytest nor Hypothesis is installed."""
     program = (

@@ -120,6 +120,14 @@ def test_what_names_no_definition_is_wrong_usage(capsys: pytest.CaptureFixture[s
     assert told in " ".join(err.split())
 
 
+@pytest.mark.parametrize("name", ["Stage", "roles", "DEPLOYMNT"])
+def test_what_the_module_has_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """For a value of another kind, a function that returns one, and a slip."""
+    code, out, err = run(capsys, f"{HERE}:{name}")
+    assert (code, out) == (2, "")
+    assert "; tests.support.workflows has DEPLOYMENT" in " ".join(err.replace("│", " ").split())
+
+
 def test_samples_that_exit_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """The command does not end with the exit code of the function."""
     code, out, err = run(capsys, f"{HERE}:DEPLOYMENT", "--samples", "tests.support.exits:samples")

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+_NAMED = 5
+
 APP_VARIABLE = "BKAPP_ITSM_WORKFLOW_APP"
 NO_APP = "none"
 _STORE = SETTINGS["store"].help
@@ -219,23 +221,39 @@ def imported(path: str, *kinds: type, label: str) -> Any:  # noqa: ANN401 - an i
     here = str(pathlib.Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)  # as other commands do that import an application by name, such as gunicorn
+    holder: Any = None
+    found: Any = None
     try:
-        found: Any = importlib.import_module(module)
+        found = importlib.import_module(module)
         for part in name.split("."):
-            found = getattr(found, part)
+            holder, found = found, None
+            found = getattr(holder, part)
         other = "" if isinstance(found, kinds) else _uncallable(found)
         made = found if isinstance(found, kinds) or other else found()
     except ItsmWorkflowError:
         raise
     except failures_in_a_test() as error:
         problem = " ".join(f"{type(error).__name__}: {error}".split())
-        advice = advice_for(error)
+        advice = advice_for(error) or (_others(holder, kinds) if found is None else "")
         raise click.UsageError(f"{label} cannot be loaded: {problem}{f'; {advice}' if advice else ''}") from error
     if other:
-        raise click.UsageError(f"{label} is {other}; expected {expected}")
+        raise click.UsageError(f"{label} is {other}; expected {expected}{_after(holder, kinds)}")
     if not isinstance(made, kinds):
-        raise click.UsageError(f"{label} returns {kind_of(made)}; expected {expected}")
+        raise click.UsageError(f"{label} returns {kind_of(made)}; expected {expected}{_after(holder, kinds)}")
     return made
+
+
+def _others(holder: object, kinds: tuple[type, ...]) -> str:
+    """Return which objects of a module can be named, or the empty text if it has none."""
+    names = [name for name, value in getattr(holder, "__dict__", {}).items() if isinstance(value, kinds)]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    where = getattr(holder, "__name__", type(holder).__name__)
+    return f"{where} has {', '.join(names[:_NAMED])}{more}" if names else ""
+
+
+def _after(holder: object, kinds: tuple[type, ...]) -> str:
+    others = _others(holder, kinds)
+    return f"; {others}" if others else ""
 
 
 def _uncallable(named: object) -> str:

@@ -27,6 +27,7 @@ _FOR_TWO = {"ticks": 1, "faults": 1, "acts": 0, "workers": 1}
 
 
 @click.command()
+@click.argument("definition", nargs=-1, metavar="")
 @click.option("--changes", type=Whole(1, 2), default=1, show_default=True, help="Changes of one subject.")
 @click.option("--ticks", type=Whole(0, _MOST), help="Steps of time: 3 by default, 1 for two changes, 0 with --grow.")
 @click.option("--faults", type=Whole(0, _MOST), help="Faults to inject: 2, 1 or 0 by default.")
@@ -40,6 +41,7 @@ _FOR_TWO = {"ticks": 1, "faults": 1, "acts": 0, "workers": 1}
 @click.option("--seconds", type=Seconds(0), help="The longest run time on one core; no limit by default.")
 @json_option
 def verify(  # noqa: PLR0917 - click passes them by name
+    definition: tuple[str, ...],
     changes: int,
     ticks: int | None,
     faults: int | None,
@@ -58,6 +60,11 @@ def verify(  # noqa: PLR0917 - click passes them by name
     """
     from itsm_workflow.testing.exploration import Bounds, explore  # noqa: PLC0415 - to save start-up time
 
+    if definition:
+        raise click.UsageError(
+            f"verify walks the workflow that is shipped, and takes no definition: walk {definition[0]} with "
+            "itsm_workflow.testing.explore, which also takes the acts of your host, or check its table with lint-graph"
+        )
     if grow and states is None and seconds is None:
         raise click.UsageError("--grow raises the bounds until a budget is used up: pass --states or --seconds")
     given = {"ticks": ticks, "faults": faults, "acts": acts, "workers": workers}
