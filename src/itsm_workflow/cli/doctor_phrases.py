@@ -135,6 +135,22 @@ FINDINGS: Mapping[str, str] = {
     "the answer is not from an API ({words}): a login page, or an address without a backend": (
         "应答不是接口的格式（{words}）：是登录页，或没有后端的地址"
     ),
+    # The creates that were not sent
+    "{call} was refused with {codes}, other calls are accepted (change {change})": (
+        "{call} 被拒绝，返回码 {codes}，其他调用通过（变更 {change}）"
+    ),
+    "check the app's permission for this API in the developer centre, and that the process that files has this app "
+    "code and app secret; then `itsm-workflow settle {change}` tries immediately": (
+        "在开发者中心检查应用对这个接口的权限，并确认提单的进程使用的是这一对应用 ID 和密钥；"
+        "然后 `itsm-workflow settle {change}` 可以立即重试"
+    ),
+    "change {change} was not filed, but calls are accepted now; its last problem: {problem}": (
+        "变更 {change} 没有提单成功，但现在调用可以通过；最后一次的原因：{problem}"
+    ),
+    "`itsm-workflow settle {change}` tries immediately; if it fails again, check that the process that files has these "
+    "settings and this network": (
+        "`itsm-workflow settle {change}` 可以立即重试；再次失败时，检查提单的进程使用的配置和网络是否与这里相同"
+    ),
     # The service
     "number {number} is {name}": "{number} 号是 {name}",
     "the gateway does not list the built-in service, {service}": "ITSM 没有列出内置的流程服务 {service}",

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.doctor.configuration import examine_settings
-from itsm_workflow.doctor.findings import problem
+from itsm_workflow.doctor.findings import Level, problem
 from itsm_workflow.doctor.storage import examine_storage
+from itsm_workflow.doctor.unsent import unsent_findings
 from itsm_workflow.runtime.arguments import check_flag
 from itsm_workflow.secrets import SecretURL
 from itsm_workflow.settings.variables import Variables
@@ -44,7 +45,8 @@ def examine(
     clock, environ, store = clock or SystemClock(), Variables(environ), SecretURL.of(store)
     settings, findings = examine_settings(environ)
     yield from findings
-    yield from examine_storage(store, now=clock.now())
+    unsent: dict[str, str] = {}
+    yield from examine_storage(store, now=clock.now(), unsent=unsent)
     if settings is None:
         for part in [*(["gateway.connection"] if online else []), *(["callback.delivery"] if callback else [])]:
             yield problem(part, "not tried: the settings cannot be used", "correct the settings first")
@@ -53,7 +55,12 @@ def examine(
     if online:
         from itsm_workflow.doctor.gateway import examine_gateway  # noqa: PLC0415
 
-        yield from examine_gateway(settings, clock=clock)
+        is_accepted = False
+        for finding in examine_gateway(settings, clock=clock):
+            is_accepted = is_accepted or (finding.name == "gateway.credentials" and finding.level is Level.OK)
+            yield finding
+        if is_accepted:
+            yield from unsent_findings(unsent)
     if callback:
         from itsm_workflow.doctor.callback import examine_callback  # noqa: PLC0415
 

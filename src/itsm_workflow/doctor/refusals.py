@@ -30,7 +30,7 @@ _ESB_BEHIND = range(1_306_200, 1_306_300)
 _NUMBER = re.compile(r"[0-9]{1,9}")
 THEM = "ask the administrators of BK-ITSM and its gateway"
 PROXY = "correct the address or the account in BKAPP_ITSM_PROXY, or ask the administrators of the proxy"
-_ADDRESS = "correct BKAPP_ITSM_GATEWAY_URL, or BKAPP_ITSM_ROUTES: `docs/reference/bk-itsm.md` lists the values"
+ADDRESS = "correct BKAPP_ITSM_GATEWAY_URL, or BKAPP_ITSM_ROUTES: `docs/reference/bk-itsm.md` lists the values"
 
 
 @attrs.frozen
@@ -76,11 +76,11 @@ _CODES: Mapping[int, _Meaning] = {
         "the gateway does not admit this tenant",
         "correct BKAPP_ITSM_TENANT_ID, or ask for the tenant to be added to the gateway's list",
     ),
-    1640401: _Meaning("gateway.address", "the gateway has no such interface", _ADDRESS),
+    1640401: _Meaning("gateway.address", "the gateway has no such interface", ADDRESS),
     1306401: _USER,
     1306402: attrs.evolve(_USER, summary="the ESB reports that the user may not do this"),
     1306403: _PERMISSION,
-    1306404: _Meaning("gateway.address", "the ESB has no such component", _ADDRESS),
+    1306404: _Meaning("gateway.address", "the ESB has no such component", ADDRESS),
     1306405: _Meaning(
         "gateway.address", "the ESB's component is switched off", "ask for the component to be switched on"
     ),
@@ -123,7 +123,7 @@ def _envelope(answer: HttpResponse) -> tuple[int | str | None, str, object]:
 def _by_code(code: int | str, message: str) -> _Meaning | None:
     if isinstance(code, str):
         if code == "METHOD_NOT_ALLOWED":
-            return _Meaning("gateway.address", "BK-ITSM expects another HTTP method for this interface", _ADDRESS)
+            return _Meaning("gateway.address", "BK-ITSM expects another HTTP method for this interface", ADDRESS)
         return None
     if code in _CODES:
         return _CODES[code]
@@ -150,7 +150,7 @@ def _by_shape(answer: HttpResponse, *, is_envelope: bool, words: str) -> Finding
     status = answer.status
     if status in _REDIRECTS:
         return problem(
-            "gateway.address", f"the answer is a redirect ({words}), to a login page or another address", _ADDRESS
+            "gateway.address", f"the answer is a redirect ({words}), to a login page or another address", ADDRESS
         )
     if status == _UNAUTHORIZED:
         return problem("gateway.credentials", f"{_APP.summary} ({words})", _APP.advice)
@@ -164,7 +164,7 @@ def _by_shape(answer: HttpResponse, *, is_envelope: bool, words: str) -> Finding
             "set BKAPP_ITSM_GATEWAY_URL to the API gateway's or ESB's address, not to BK-ITSM's own",
         )
     if status == _NOT_FOUND:
-        return problem("gateway.address", f"the address does not exist ({words})", _ADDRESS)
+        return problem("gateway.address", f"the address does not exist ({words})", ADDRESS)
     if status == _TOO_MANY:
         return warning(_LIMIT.name, f"{_LIMIT.summary} ({words})", _LIMIT.advice)
     if status in _SERVER_ERRORS:
@@ -174,7 +174,7 @@ def _by_shape(answer: HttpResponse, *, is_envelope: bool, words: str) -> Finding
     return problem(
         "gateway.address",
         f"the answer is not from an API ({words}): a login page, or an address without a backend",
-        _ADDRESS,
+        ADDRESS,
     )
 
 

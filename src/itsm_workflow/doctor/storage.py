@@ -12,6 +12,7 @@ import attrs
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.clock import from_micros, to_micros
 from itsm_workflow.doctor.findings import ok, problem, warning
+from itsm_workflow.doctor.unsent import unsent_problems
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageSchemaError
 from itsm_workflow.secrets import SecretURL
 from itsm_workflow.storage import paging
@@ -41,14 +42,22 @@ _REPAIR = "`itsm-workflow storage repair`, or restore a backup with `itsm-workfl
 _CORRECT = "correct BKAPP_ITSM_STORE or --store, or remove the cause of the error"
 
 
-def examine_storage(url: str | SecretURL, *, now: dt.datetime) -> Iterator[Finding]:
-    """Examine a store and yield the findings. Nothing is stored, created or upgraded, and no password is shown."""
+def examine_storage(
+    url: str | SecretURL, *, now: dt.datetime, unsent: dict[str, str] | None = None
+) -> Iterator[Finding]:
+    """Examine a store and yield the findings. Nothing is stored, created or upgraded, and no password is shown.
+
+    Args:
+        url: The store's URL.
+        now: The current time.
+        unsent: Receives the problems of changes whose create was not sent, by id.
+    """
     url = SecretURL.of(url)
-    for finding in _examined(url, now):
+    for finding in _examined(url, now, {} if unsent is None else unsent):
         yield attrs.evolve(finding, seen=url.scrub(finding.seen))
 
 
-def _examined(url: SecretURL, now: dt.datetime) -> Iterator[Finding]:
+def _examined(url: SecretURL, now: dt.datetime, unsent: dict[str, str]) -> Iterator[Finding]:
     try:
         if scheme_of(url) in FILES and look_at(path_of(url)) is None:
             check_writable(path_of(url))
@@ -79,6 +88,7 @@ def _examined(url: SecretURL, now: dt.datetime) -> Iterator[Finding]:
             yield _sound(storage, states)
             yield ok("storage.open_changes", _by_workflow(states) or "none")
             yield from _waiting(storage, now)
+            unsent.update(unsent_problems(storage))
     except StorageError as error:
         yield _failed(error)
 
