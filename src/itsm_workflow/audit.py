@@ -22,7 +22,7 @@ from itsm_workflow.storage.abilities import TellsDamage
 from itsm_workflow.storage.protocol import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from itsm_workflow.gateway.records import KeepsRecords, RecordedTicket, TicketLedger
     from itsm_workflow.machine.definition import WorkflowDefinition
@@ -32,6 +32,7 @@ _PAGE = 500
 _START = "0" * 64
 _OPENING = "draft"
 _TITLE_SUFFIX = 8
+_SERVICES = "itsm_workflow.catalogue"  # the workflow of the row that keeps the form of the service, not a change
 _ACCEPTED = range(200, 300)
 _HEARD = ("title", "current_status", "sn", "ticket_url", "update_at", "updated_by", "approve_result")
 
@@ -71,7 +72,7 @@ class AuditReport:
     """The result of an audit.
 
     Attributes:
-        requests: The number of changes in the store, plus the requested changes that are missing.
+        requests: The number of changes of the workflow in the store, plus the requested changes that are missing.
         by_state: The number of changes in each state.
         by_outcome: The number of changes with each outcome, without changes that have not ended.
         keys: The number of correlation keys that were submitted.
@@ -83,8 +84,8 @@ class AuditReport:
         effects_expected: The number of effects that are due because their state was entered.
         effects_delivered: The number of effects in the host's log, without repeated deliveries.
         forged_accepted: The number of forged callbacks that were acknowledged or caused an entry.
-        findings: A sentence for each violation, with the ids, and for each damage that the store reports, since damaged
-            data may hide a change from this check.
+        findings: A sentence for each violation, with the ids; for each damage that the store reports, since damaged
+            data may hide a change from this check; and for each workflow whose changes were not examined.
     """
 
     requests: int
@@ -130,6 +131,7 @@ def audit(
     ledger: TicketLedger | KeepsRecords,
     *,
     definition: WorkflowDefinition = COLLECTOR_CHANGE,
+    other_workflows: Collection[str] = (),
     gateway: str | None = None,
     asked: Iterable[str] = (),
     effects_expected: Mapping[str, Sequence[str]] = MappingProxyType({}),
@@ -144,6 +146,7 @@ def audit(
         storage: The store.
         ledger: The ticket system's own record.
         definition: The workflow whose changes are checked.
+        other_workflows: The names of the workflows in this store that another audit checks; any other is a finding.
         gateway: The gateway name with which tickets of this ledger are stored: a `TicketSystem` has it, otherwise it
             is ``bk_itsm`` by default.
         asked: The subjects for which the caller requested a change.
@@ -151,16 +154,17 @@ def audit(
         deliveries: The host's own log, in any order, with repeated deliveries.
         forged: All forged callbacks that were sent.
     """
-    cases = list(_read(storage, definition))
+    rows = [row for row in _rows(storage) if row.workflow != _SERVICES]
+    cases = [_case(storage, row) for row in rows if row.workflow == definition.name]
+    elsewhere = [row for row in rows if row.workflow != definition.name]
     name, listed = recorded(ledger)
-    gateway = gateway or name
-    tickets = {str(ticket.id): ticket for ticket in listed}
+    gateway, tickets = gateway or name, {str(ticket.id): ticket for ticket in listed}
     keys = {key: case.row.id for case in cases for key in case.keys}
     carried = _carried(tickets.values(), keys)
-    forgeries = list(forged)
 
+    stored = {row.subject: f"stored in workflow {row.workflow} only" for row in elsewhere}
     missing = [
-        f"lost: a change of {subject} was requested but is not stored"
+        f"lost: a change of {subject} was requested but is {stored.get(subject, 'not stored')}"
         for subject in sorted(set(asked) - {case.row.subject for case in cases})
     ]
     duplicates = [
@@ -171,8 +175,9 @@ def audit(
     lost = missing + [found for case in cases for found in _lost(case, carried, tickets, gateway)]
     illegal = [found for case in cases for found in _illegal(definition, case, tickets, gateway)]
     expected, delivered, effects = _effects(cases, effects_expected, deliveries)
-    accepted = list(_accepted(cases, forgeries))
+    accepted = list(_accepted(cases, forged))
     damaged = [f"damaged: {one}" for one in storage.damage()] if isinstance(storage, TellsDamage) else []
+    overlooked = [*damaged, *_unexamined(elsewhere, other_workflows)]
     return AuditReport(
         requests=len(cases) + len(missing),
         by_state=_counted(case.row.state for case in cases),
@@ -185,26 +190,30 @@ def audit(
         effects_expected=expected,
         effects_delivered=delivered,
         forged_accepted=len(accepted),
-        findings=(*damaged, *duplicates, *lost, *illegal, *effects, *accepted),
+        findings=(*overlooked, *duplicates, *lost, *illegal, *effects, *accepted),
     )
 
 
 # ---------------------------------------------------------------- reading
 
 
-def _read(storage: StorageBackend, definition: WorkflowDefinition) -> Iterator[_Case]:
-    following: Query | None = Query(workflow=definition.name, limit=_PAGE)
+def _rows(storage: StorageBackend) -> Iterator[Row]:
+    following: Query | None = Query(limit=_PAGE)
     while following is not None:
         page = storage.find(following)
-        for row in page.rows:
-            named, entries = _whole(storage, row)
-            yield _Case(
-                row=named,
-                entries=entries,
-                document=_object(_parsed(named.document).get("change")),
-                documents=tuple(_parsed(entry.document) for entry in entries),
-            )
+        yield from page.rows
         following = attrs.evolve(following, after=page.next) if page.next else None
+
+
+def _case(storage: StorageBackend, row: Row) -> _Case:
+    row, entries = _whole(storage, row)
+    document, documents = _object(_parsed(row.document).get("change")), tuple(_parsed(one.document) for one in entries)
+    return _Case(row=row, entries=entries, document=document, documents=documents)
+
+
+def _unexamined(elsewhere: Iterable[Row], other_workflows: Collection[str]) -> Iterator[str]:
+    for name, count in _counted(row.workflow for row in elsewhere if row.workflow not in other_workflows).items():
+        yield f"unexamined: {count} changes of workflow {name} were not examined: pass its definition as definition="
 
 
 def _whole(storage: StorageBackend, row: Row) -> tuple[Row, tuple[EntryRow, ...]]:
@@ -359,9 +368,8 @@ def _not_backed(ticket: RecordedTicket | None, document: Mapping[str, Any]) -> s
 def _effects(
     cases: Sequence[_Case], names: Mapping[str, Sequence[str]], deliveries: Iterable[Delivery]
 ) -> tuple[int, int, list[str]]:
-    expected = Counter(
-        {(case.row.id, name): case.entered(state) for case in cases for state in names for name in names[state]}
-    )
+    due = {(case.row.id, name): case.entered(state) for case in cases for state in names for name in names[state]}
+    expected = Counter(due)
     delivered: dict[tuple[str, str], set[str]] = defaultdict(set)
     for one in deliveries:
         delivered[one.change, one.name].add(one.effect)

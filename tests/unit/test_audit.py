@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow import BkItsmGateway, Effect, State, Workflow, open_storage
+from itsm_workflow import COLLECTOR_CHANGE, BkItsmGateway, Effect, State, Workflow, open_storage
 from itsm_workflow.audit import AuditReport, Delivery, Forged, audit
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.machine.evidence import Concern
@@ -268,6 +268,19 @@ def test_a_change_that_was_asked_for_and_is_not_stored_is_lost(scene: Scene) -> 
     report = scene.audit(asked=["granted", "refused", "forgotten"])
     assert (report.requests, report.lost_requests) == (3, 1)
     assert report.findings == ("lost: a change of forgotten was requested but is not stored",)
+
+
+def test_no_change_of_a_workflow_that_was_not_examined_passes_unseen(scene: Scene) -> None:
+    """A host's own workflow needs its definition: without it, nothing of it would be looked at."""
+    own, name = attrs.evolve(COLLECTOR_CHANGE, name="glass"), COLLECTOR_CHANGE.name
+    report = scene.audit(definition=own, asked=["granted"], effects_expected={}, deliveries=())
+    assert report.findings == (
+        f"unexamined: 2 changes of workflow {name} were not examined: pass its definition as definition=",
+        f"lost: a change of granted was requested but is stored in workflow {name} only",
+    )
+    assert (report.requests, report.lost_requests, report.by_state) == (1, 1, {})
+    other = scene.audit(definition=own, asked=(), effects_expected={}, deliveries=(), other_workflows=[name])
+    assert (other.findings, other.requests) == ((), 0)
 
 
 def test_a_ticket_whose_change_does_not_know_it_is_lost_until_a_person_is_told(scene: Scene) -> None:
