@@ -97,7 +97,7 @@ def _effects_problem(change: ChangeRequest, updated: ChangeRequest) -> str:
         if effect.name != WITHDRAW:
             planned = effect_updates.planned(planned, effect.name, effect.due_at, effect.actor)
         if planned.effects[-1:] != (effect,):
-            rule = "was not planned by effect_updates.planned with a name of the host"
+            rule = "was not planned by itsm_workflow.machine.effect_updates.planned with a name of the host"
             return f"sets effects, but effect {effect.id} {rule}"
     if updated.planned != planned.planned:
         return "sets planned, which counts the effects that effect_updates.planned plans"

@@ -149,8 +149,14 @@ WITH_EFFECTS = attrs.evolve(GRANTED, effects=(x.planned(id="E1"), x.started(id="
             (WITH_EFFECTS.effects[0], attrs.evolve(WITH_EFFECTS.effects[1], owner="another")),
             "effect E2 is missing or was changed",
         ),
-        ((*WITH_EFFECTS.effects, WITH_EFFECTS.effects[0]), "effect E1 was not planned by effect_updates.planned"),
-        ((*WITH_EFFECTS.effects, x.planned(id="E3")), "effect E3 was not planned by effect_updates.planned"),
+        (
+            (*WITH_EFFECTS.effects, WITH_EFFECTS.effects[0]),
+            "effect E1 was not planned by itsm_workflow.machine.effect_updates.planned",
+        ),
+        (
+            (*WITH_EFFECTS.effects, x.planned(id="E3")),
+            "effect E3 was not planned by itsm_workflow.machine.effect_updates.planned",
+        ),
     ],
     ids=["none", "dropped", "other order", "delivered", "another owner", "twice", "made by hand"],
 )
