@@ -170,6 +170,7 @@ SENTENCES: Mapping[str, Label] = {
         "zh": "后置动作 {name} {due}，已失败 {times} 次",
         "en": "effect {name} {due}, it failed {times} times",
     },
+    "effect_failed_by": {"zh": "{said}：{error}", "en": "{said}: {error}"},
     "effect_parked": {
         "zh": "后置动作 {name} 已停止重试（失败 {times} 次；{error}）：修复失败的原因，然后重试该后置动作",
         "en": "effect {name} is parked (failed deliveries: {times}; {error}): fix the cause of the failure, "

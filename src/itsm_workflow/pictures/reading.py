@@ -103,7 +103,7 @@ def read(definition: WorkflowDefinition, path: Sequence[Entry], policy: Policy, 
                 headline=headline_of(entry, language),
                 details=details_of(entry, deciders, language),
                 lane=_lane(entry),
-                result=_result(entry),
+                result=result_of(entry),
                 person="" if entry.actor in _PROGRAMS else entry.actor,
                 deciders=deciders,
                 state=_state(definition, entry, change, language),
@@ -178,7 +178,8 @@ def _lane(entry: Entry) -> Lane:
     return Lane.PEOPLE if entry.actor not in _PROGRAMS else Lane.LOOKS
 
 
-def _result(entry: Entry) -> Result:
+def result_of(entry: Entry) -> Result:
+    """Return the result of the act that an entry records."""
     match entry.evidence:
         case ev.LookupNoted(answered=answered):
             return Result.EMPTY if answered else Result.FAILED

@@ -25,6 +25,7 @@ from itsm_workflow.machine.sentences import LANGUAGES, Listing, say, text_of
 from itsm_workflow.policy import Policy
 from itsm_workflow.runtime.arguments import check_known
 from itsm_workflow.runtime.operations import allowed_operations, useful_operations
+from itsm_workflow.secrets import without_secrets
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -318,7 +319,7 @@ def _parked(change: ChangeRequest) -> Iterator[Sentence]:
     named = attention.facts.get("effect") if attention is not None and is_named else None
     for one in change.parked_effects:
         if one.id != named:
-            error = one.error or say("unknown_error")
+            error = without_secrets(one.error) or say("unknown_error")
             yield say("effect_parked", name=one.name, times=one.tries, error=error)
 
 
@@ -332,12 +333,13 @@ def _effect(effect: PlannedEffect, now: dt.datetime, *, is_known: bool) -> Sente
     if effect.status is EffectStatus.STARTED:
         return say("effect_without_result", name=name, due=due, number=effect.attempts)
     if name == WITHDRAW and effect.error:
-        return say("effect_with_error", name=name, due=due, error=effect.error)
+        return say("effect_with_error", name=name, due=due, error=without_secrets(effect.error))
     if not effect.tries:
         return say("effect", name=name, due=due)
-    if effect.tries == 1:
-        return say("effect_failed_once", name=name, due=due)
-    return say("effect_failed", name=name, due=due, times=effect.tries)
+    said = say("effect_failed_once", name=name, due=due)
+    if effect.tries > 1:
+        said = say("effect_failed", name=name, due=due, times=effect.tries)
+    return say("effect_failed_by", said=said, error=without_secrets(effect.error)) if effect.error else said
 
 
 def _next_look(stored: Stored, now: dt.datetime) -> Sentence:

@@ -33,7 +33,7 @@ from itsm_workflow.web.presenting import (
     way_of,
     without_name,
 )
-from itsm_workflow.web.results import shown_result, status_just_seen
+from itsm_workflow.web.results import Shown, shown_result, status_just_seen
 from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def change_page(site: Site, change_id: str) -> Response:
         status_seen=status_of(last, reader) if last else "",
         allowed=[(label_of(one, reader.language), commands_of(change, one, name, reader)) for one in possible],
         buttons=list(buttons(definition, change, seen.allowed, reader)) if site.allow_actions else None,
-        result=shown_result(change_id, seen.history) if site.allow_actions else "",
+        result=shown_result(change_id, seen.history) if site.allow_actions else Shown(),
         picture=Markup(drawn),  # noqa: S704 - the picture escapes its texts
         begin=begin_of(drawn),
         way=way_of(definition, seen.history, reader),

@@ -9,8 +9,12 @@ import attrs
 from flask import g, request
 
 from itsm_workflow.acts import SETTLE
-from itsm_workflow.machine.evidence import TicketStatus
+from itsm_workflow.machine.evidence import EffectResult, EffectRetry, TicketStatus
 from itsm_workflow.machine.labels import VALUES, in_language
+from itsm_workflow.pictures import reading
+from itsm_workflow.pictures.measure import visible
+from itsm_workflow.pictures.words import details_of, headline_of
+from itsm_workflow.secrets import without_secrets
 from itsm_workflow.web.sessions import token_of
 
 if TYPE_CHECKING:
@@ -56,33 +60,80 @@ def result_of(workflow: Workflow, before: Overview, name: str) -> Result:
         if problem:
             return Result(problem=problem, status=503)
         saw = {"saw": seen, "mark": _mark(after.id, count, seen)} if seen else {}
-        return Result(shows={"since": count, **saw})
+        return Result(shows={"since": count, **saw, **_failure_of(made)})
     seq = next((entry.seq for entry in made if entry.actor == actor), None)
     if seq is not None:
-        return Result(shows={"made": seq, "_anchor": f"entry-{seq}"})
+        followed = [entry for entry in made if entry.seq > seq]
+        return Result(shows={"made": seq, **_failure_of(followed), "_anchor": f"entry-{seq}"})
     if made:
         return Result(problem=words("overtaken", seq=made[0].seq, actor=made[0].actor), status=409)
     return Result(problem=words("changed_nothing"))
 
 
-def shown_result(change_id: str, history: Sequence[Entry]) -> str:
-    """Return the sentence about the act that the address of a change's page names; empty if it names none.
+def _failure_of(made: Sequence[Entry]) -> Mapping[str, int]:
+    """Return the parameter that names the last entry of an act that records a failure; empty if none does."""
+    failed = [entry.seq for entry in made if _is_failure(entry)]
+    return {"failed": failed[-1]} if failed else {}
+
+
+def _is_failure(entry: Entry) -> bool:
+    return reading.result_of(entry) is reading.Result.FAILED
+
+
+@attrs.frozen
+class Shown:
+    """The sentence about an act on the page of its change.
+
+    Attributes:
+        text: The sentence; empty if the address names no act.
+        is_failure: Whether what the act began failed.
+    """
+
+    text: str = ""
+    is_failure: bool = False
+
+
+def shown_result(change_id: str, history: Sequence[Entry]) -> Shown:
+    """Return the sentence about the act that the address of a change's page names.
 
     A link with any number can be sent to a person, so the sentence says only what the history shows, and what a look in
     the same session saw, which is marked with the token of the session.
     """
     words = g.reader.words
     for entry in history:
-        shown: str = ""
+        failed = next((one for one in history if _is_named_failure(one, entry)), None)
         if request.args.get("made") == f"{entry.seq}" and g.person.name and entry.actor == g.person.name:
-            shown = words("made", seq=entry.seq)
-        elif request.args.get("since") == f"{entry.seq}":
+            if failed is None:
+                return Shown(words("made", seq=entry.seq))
+            return Shown(_failed_again(entry, failed) or _failed(failed), is_failure=True)
+        if request.args.get("since") == f"{entry.seq}":
             count = history[-1].seq - entry.seq
             shown = words("entries_since" if count else "no_entry_since", seq=entry.seq, count=count)
             shown = words("between", first=shown, second=_saw(change_id, entry.seq)).strip()
-        if shown:
-            return shown
-    return ""
+            shown = shown if failed is None else words("between", first=shown, second=_failed(failed))
+            return Shown(shown, is_failure=failed is not None)
+    return Shown()
+
+
+def _is_named_failure(one: Entry, before: Entry) -> bool:
+    """Return whether an entry records a failure, is later than another one, and is the one that the address names."""
+    return request.args.get("failed") == f"{one.seq}" and one.seq > before.seq and _is_failure(one)
+
+
+def _failed_again(entry: Entry, failed: Entry) -> str:
+    """Return the sentence about an effect that a person retried and that failed again; empty for anything else."""
+    asked, result = entry.evidence, failed.evidence
+    if not isinstance(asked, EffectRetry) or not isinstance(result, EffectResult) or asked.effect != result.effect:
+        return ""
+    reader: Reader = g.reader
+    return reader.words("failed_again", error=visible(without_secrets(result.error)), seq=failed.seq)
+
+
+def _failed(failed: Entry) -> str:
+    """Return what failed, with its cause."""
+    reader: Reader = g.reader
+    cause = details_of(failed, (), reader.language)
+    return reader.words("act_failed", seq=failed.seq, what=headline_of(failed, reader.language), cause=cause)
 
 
 def _seen_by_look(workflow: Workflow, change: ChangeRequest) -> str:

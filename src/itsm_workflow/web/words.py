@@ -188,6 +188,14 @@ WORDS: Mapping[str, Label] = {
     # Acts
     "acts": {"zh": "操作", "en": "Acts"},
     "made": {"zh": "操作已执行，产生了记录 #{seq}。", "en": "Done. It made entry #{seq}."},
+    "failed_again": {
+        "zh": "已重试，但再次失败：{error}（记录 #{seq}）",
+        "en": "Retried; it failed again: {error} (entry #{seq})",
+    },
+    "act_failed": {
+        "zh": "操作没有成功。记录 #{seq}：{what}（{cause}）",
+        "en": "It did not succeed. Entry #{seq}: {what} ({cause})",
+    },
     "entries_since": {"zh": "记录 #{seq} 之后有 {count} 条新记录。", "en": "Entries after #{seq}: {count}."},
     "no_entry_since": {"zh": "记录 #{seq} 之后没有新记录。", "en": "There is no entry after #{seq}."},
     "between": {"zh": "{first}{second}", "en": "{first} {second}"},

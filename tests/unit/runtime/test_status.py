@@ -294,6 +294,21 @@ def test_the_sentence_names_the_effects_that_are_due() -> None:
     assert "count" not in said
 
 
+@pytest.mark.parametrize(
+    ("attempts", "language", "words"),
+    [
+        (1, "en", "it failed 1 time: the host is down, password=***; "),
+        (2, "en", "it failed 2 times: the host is down, password=***; "),
+        (1, "zh", "已失败 1 次：the host is down, password=***；"),
+        (2, "zh", "已失败 2 次：the host is down, password=***；"),
+    ],
+)
+def test_the_sentence_names_the_last_error_of_an_effect(attempts: int, language: str, words: str) -> None:
+    """Also before it is parked; a secret in it is masked."""
+    failed = x.planned(name="send", attempts=attempts, error="the host is down, password=swordfish")
+    assert words in sentence(attrs.evolve(x.APPROVED, effects=(failed,)), language=language)
+
+
 def test_the_sentence_names_a_parked_effect_whatever_the_attention() -> None:
     """Once: the attention that names it has its error and the advice already."""
     parked = x.planned(EffectStatus.PARKED, name="send", attempts=2, error="refused")

@@ -173,6 +173,52 @@ def test_of_parallel_forms_of_one_page_exactly_one_acts(
     assert [entry.actor for entry in history].count(NAME) == 1
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "Retried; it failed again: RuntimeError: the collector&#39;s host is unreachable (entry #"),
+        ("zh", "已重试，但再次失败：RuntimeError: the collector&#39;s host is unreachable（记录 #"),
+    ],
+)
+def test_an_effect_that_fails_again_is_not_done(
+    olga: FlaskClient, workflow: Workflow, language: str, words: str
+) -> None:
+    """The retry is stored, and its delivery failed in the same call."""
+    olga.get(f"/?language={language}")
+    change = workflow.resolve("collector-1")
+    address = act_of(workflow, "collector-1", "retry_effect")
+    answer = sent(olga, address, effect=change.parked_effects[0].id, reason="the host is up")
+    shown = olga.get(answer.headers["Location"]).text
+    last = workflow.history(change.id)[-1]
+    assert (f"{words}{last.seq}" in shown, 'class="made"' in shown, "Done." in shown) == (True, False, False)
+    assert 'class="problem" role="alert"' in shown
+
+
+def test_a_request_that_fails_again_is_not_done(olga: FlaskClient, workflow: Workflow, desk: Desk) -> None:
+    """The act *Resend* is stored; its request was refused."""
+    desk.hide_tickets()
+    change = workflow.apply(subject="collector-9", **ASKED)
+    while "resend" not in workflow.allowed(change.id, actor=NAME):
+        desk.clock.advance(3600)
+        workflow.settle(change.id)
+    desk.faults.clear("create")
+    desk.faults.unreachable("create", always=True)
+    answer = sent(olga, act_of(workflow, "collector-9", "resend"), reason="x", evidence="no ticket in the list")
+    shown = olga.get(answer.headers["Location"]).text
+    [failed] = [one for one in workflow.history(change.id) if one.trigger == "mark_unsent"]
+    assert (f"Entry #{failed.seq}: Note that nothing was sent (" in shown, "Done." in shown) == (True, False)
+
+
+def test_a_link_fakes_no_failure(olga: FlaskClient, workflow: Workflow) -> None:
+    """The entry is earlier, or is no failure, or there is none."""
+    sent(olga, act_of(workflow, "collector-1", "fire-raise_attention"), reason="x")
+    history = workflow.history(workflow.resolve("collector-1").id)
+    made = next(entry.seq for entry in history if entry.actor == NAME)
+    for failed in ("1", "999", f"{made}", *(f"{one.seq}" for one in history if one.trigger == "fail_effect")):
+        text = olga.get(f"/changes/{history[0].change_id}/", query_string={"made": made, "failed": failed}).text
+        assert f"Done. It made entry #{made}." in text, failed
+
+
 def test_an_act_that_another_person_did_first_is_not_claimed(
     olga: FlaskClient, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
