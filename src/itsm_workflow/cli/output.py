@@ -99,7 +99,8 @@ def entries(headers: Sequence[str], rows: Iterable[tuple[Sequence[str], str]]) -
 
     _print(Text(line(headers), style="bold"))
     for cells, text in cleaned:
-        _print(Text(line(cells), overflow="fold"), Padding(Text(text, overflow="fold"), (0, 0, 0, 2)))
+        below = [Padding(Text(text, overflow="fold"), (0, 0, 0, 2))] if text else []
+        _print(Text(line(cells), overflow="fold"), *below)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:

@@ -12,6 +12,7 @@ from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.language import language, language_of, spoken
 from itsm_workflow.cli.operations import commands_of
 from itsm_workflow.cli.output import as_json, clean, data, facts, is_terminal, note, table
+from itsm_workflow.cli.output import entries as listed
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.troubles import troubles
 from itsm_workflow.cli.views import (
@@ -30,9 +31,9 @@ from itsm_workflow.runtime.json_views import entry_view
 from itsm_workflow.runtime.status import decisions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from itsm_workflow.change import Attention, ChangeRequest, PlannedEffect
+    from itsm_workflow.change import Attention, ChangeRequest, Entry, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.runtime.records import Records
 
@@ -108,6 +109,9 @@ def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - c
     if in_json:
         as_json([entry_view(entry) for entry in entries])
         return
+    if is_terminal():
+        listed(("seq", "UTC", "state", "trigger", "actor"), [_in_lines(definition, entry) for entry in entries])
+        return
     table(
         ("seq", "at (UTC)", "from", "trigger", "to", "actor", "facts"),
         [
@@ -118,11 +122,19 @@ def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - c
                 trigger_text(entry.trigger),
                 state_text(definition, entry.dest),
                 entry.actor,
-                evidence_text(entry.evidence, is_cut=is_terminal()),
+                evidence_text(entry.evidence),
             )
             for entry in entries
         ],
     )
+
+
+def _in_lines(definition: WorkflowDefinition, entry: Entry) -> tuple[Sequence[object], str]:
+    """Return the cells of an entry on a terminal, and the facts below them, of which the cause may be long."""
+    source, dest = state_text(definition, entry.source), state_text(definition, entry.dest)
+    state = dest if entry.source in {"", entry.dest} else f"{source} → {dest}"
+    cells = (entry.seq, moment(entry.at)[5:], state, trigger_text(entry.trigger), entry.actor)
+    return cells, evidence_text(entry.evidence)
 
 
 @click.command()

@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 
-_LONGEST = 60
-"""The most characters of a value in a table on a terminal. Where the output is not a terminal, nothing is cut."""
-
-
 def change_view(definition: WorkflowDefinition, change: ChangeRequest) -> dict[str, object]:
     """Return a change as a JSON object; its keys are documented and stable."""
     ticket, attempt = change.ticket, change.attempt
@@ -87,13 +83,8 @@ def trigger_text(trigger: str) -> str:
     return trigger if language() == "en" else in_language(TRIGGERS.get(trigger, {}), language(), trigger)
 
 
-def evidence_text(evidence: object, *, is_cut: bool = False) -> str:
-    """Return an entry's evidence in a few words, without the values that only programs need.
-
-    Args:
-        evidence: The evidence.
-        is_cut: Whether a long value is cut, so that the table of a long history fits a terminal.
-    """
+def evidence_text(evidence: object) -> str:
+    """Return an entry's evidence in words, without the values that only programs need. Nothing is cut."""
     kind: type = type(evidence)
     if attrs.has(kind):
         pairs = [
@@ -104,7 +95,7 @@ def evidence_text(evidence: object, *, is_cut: bool = False) -> str:
     else:
         pairs = list(evidence.items()) if isinstance(evidence, Mapping) else []
     texts = ((name, value_text(value, name)) for name, value in pairs if value is not None and value != "")
-    return ", ".join(f"{_fact(name)} {_short(text) if is_cut else text}" for name, text in texts)
+    return ", ".join(f"{_fact(name)} {text}" for name, text in texts)
 
 
 def _fact(name: str) -> str:
@@ -133,10 +124,8 @@ def value_text(value: object, name: str = "") -> str:
         return " ".join(f"{key}={value_text(item, str(key))}" for key, item in value.items())
     if name == "problem" and isinstance(value, str):
         return in_language(problem_label(value), language(), value)
-    if language() != "en" and isinstance(value, bool | enum.Enum) and value in VALUES:
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(value_text(item, name) for item in value)
+    if isinstance(value, bool) or (language() != "en" and isinstance(value, enum.Enum) and value in VALUES):
         return in_language(VALUES[value], language(), "")
     return str(shown(value))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -18,10 +18,13 @@ from rich.cells import cell_len
 
 from itsm_workflow import Workflow
 from itsm_workflow.change import Entry
+from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.views import evidence_text
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
+from itsm_workflow.machine.evidence import LookupNoted
 from itsm_workflow.pictures.graph import Graph
 from itsm_workflow.runtime.json_views import entry_view
+from itsm_workflow.sandbox.faults import Fault, FaultKind
 from itsm_workflow.testing import ManualClock, MemorySandbox
 from tests.support.limits import PATIENCE
 
@@ -230,7 +233,7 @@ def test_the_evidence_of_a_trigger_of_the_host_hides_its_secrets() -> None:
         actor="alice",
         evidence={"build": 7, "hosts": [{"name": "db-1", "TOKEN": "canary"}], "password": "canary"},
     )
-    assert evidence_text(entry.evidence) == "build 7, hosts [{'name': 'db-1', 'TOKEN': '***'}], password ***"
+    assert evidence_text(entry.evidence) == "build 7, hosts name=db-1 TOKEN=***, password ***"
     assert entry_view(entry)["evidence"] == {
         "build": 7,
         "hosts": [{"name": "db-1", "TOKEN": "***"}],
@@ -238,7 +241,7 @@ def test_the_evidence_of_a_trigger_of_the_host_hides_its_secrets() -> None:
     }
 
 
-def test_what_is_piped_is_never_cut(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_piped_is_never_cut(office: Office) -> None:
     """A long reason is whole where no person reads it on a terminal: in the history, and in the facts of a change."""
     long, change = "no longer needed, " * 20, office.apply("collector-42", title="t" * 90)
     office.run("withdraw", change["id"], "--actor", "carol", "--reason", long)
@@ -247,8 +250,33 @@ def test_what_is_piped_is_never_cut(office: Office, monkeypatch: pytest.MonkeyPa
     noted = ("apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob")
     office.run(*noted, "--field", f"note={long}")
     assert long.strip() in office.run("show", "s").out
-    monkeypatch.setattr("itsm_workflow.cli.show.is_terminal", lambda: True)
-    assert long.strip() not in office.run("history", change["id"]).out
+
+
+@pytest.mark.parametrize(("spoken", "named"), [("en", "problem"), ("zh", "问题")])
+def test_a_narrow_terminal_shows_the_whole_cause(
+    office: Office, monkeypatch: pytest.MonkeyPatch, spoken: str, named: str
+) -> None:
+    """In the history it is below the entry, and each line of it fits."""
+    office.sandbox.faults.add(Fault(kind=FaultKind.REFUSE, endpoint="create_ticket", always=True))
+    noted = ("apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob")
+    assert office.run(*noted).code == Exit.GATEWAY
+    history = ("--language", spoken, "history", "s")
+    piped = office.run(*history).out
+    [cause] = re.findall(rf" {named} (create_ticket.+)", piped)
+    assert len(cause) > 60
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = office.run(*history).out
+    assert max(map(cell_len, shown.splitlines())) <= 80
+    assert cause.replace(" ", "") in re.sub(r"\s", "", shown)
+
+
+def test_the_facts_of_the_history_are_words() -> None:
+    """Not the values as Python writes them."""
+    assert evidence_text(LookupNoted(number=1, answered=True)) == "answered yes"
+    assert evidence_text({"effects": {"approved": ["start_collection", "tell"]}, "done": False}) == (
+        "effects approved=start_collection, tell, done no"
+    )
 
 
 def test_damage_that_a_store_only_logs_makes_a_list_partial(office: Office) -> None:
