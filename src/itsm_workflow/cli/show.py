@@ -129,11 +129,11 @@ def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - c
     )
 
 
-def _in_lines(definition: WorkflowDefinition, entry: Entry) -> tuple[Sequence[object], str]:
+def _in_lines(definition: WorkflowDefinition, entry: Entry) -> tuple[Sequence[str], str]:
     """Return the cells of an entry on a terminal, and the facts below them, of which the cause may be long."""
     source, dest = state_text(definition, entry.source), state_text(definition, entry.dest)
     state = dest if entry.source in {"", entry.dest} else f"{source} → {dest}"
-    cells = (entry.seq, moment(entry.at)[5:], state, trigger_text(entry.trigger), entry.actor)
+    cells = (f"{entry.seq}", moment(entry.at)[5:], state, trigger_text(entry.trigger), entry.actor)
     return cells, evidence_text(entry.evidence)
 
 

@@ -9,7 +9,7 @@ import attrs
 from flask import g, request
 
 from itsm_workflow.acts import SETTLE
-from itsm_workflow.machine.evidence import EffectResult, EffectRetry, TicketStatus
+from itsm_workflow.machine.evidence import EffectResult, EffectRetry, LookupNoted, TicketStatus
 from itsm_workflow.machine.labels import VALUES, in_language
 from itsm_workflow.pictures import reading
 from itsm_workflow.pictures.measure import visible
@@ -56,7 +56,7 @@ def result_of(workflow: Workflow, before: Overview, name: str) -> Result:
     if name == SETTLE:  # its entries are those of the ticket system and of the process
         after = workflow.get(before.change.id)
         seen = _seen_by_look(workflow, after)
-        problem = _no_answer(after, seen, has_entries=bool(made))
+        problem = _no_answer(workflow, after, seen, has_entries=bool(made))
         if problem:
             return Result(problem=problem, status=503)
         saw = {"saw": seen, "mark": _mark(after.id, count, seen)} if seen else {}
@@ -109,7 +109,8 @@ def shown_result(change_id: str, history: Sequence[Entry]) -> Shown:
         if request.args.get("since") == f"{entry.seq}":
             count = history[-1].seq - entry.seq
             shown = words("entries_since" if count else "no_entry_since", seq=entry.seq, count=count)
-            shown = words("between", first=shown, second=_saw(change_id, entry.seq)).strip()
+            saw = _saw(change_id, entry.seq) or _look_up_since(history, entry)
+            shown = words("between", first=shown, second=saw).strip()
             shown = shown if failed is None else words("between", first=shown, second=_failed(failed))
             return Shown(shown, is_failure=failed is not None)
     return Shown()
@@ -174,14 +175,32 @@ def _mark(change_id: str, seq: int, status: str) -> bytes:
     return token_of(g.person.csrf.encode(), f"{change_id} {seq} {status}").encode()
 
 
-def _no_answer(change: ChangeRequest, seen: str, *, has_entries: bool) -> str:
-    """Return a sentence if a look found out nothing about the ticket; empty if it did, or none was needed."""
+def _look_up_since(history: Sequence[Entry], before: Entry) -> str:
+    """Return what the last look-up after an entry found out, in words; empty if there was none, or no answer."""
+    noted = _noted([entry for entry in history if entry.seq > before.seq])
+    return "" if noted is None or not noted.answered else _in_words("looked_up", noted.problem)
+
+
+def _noted(entries: Sequence[Entry]) -> LookupNoted | None:
+    """Return the last look-up without a ticket; None if no entry records one."""
+    found = (entry.evidence for entry in reversed(entries) if isinstance(entry.evidence, LookupNoted))
+    return next(found, None)
+
+
+def _in_words(code: str, problem: str) -> str:
+    reader: Reader = g.reader
+    return reader.words(code, problem=without_secrets(reader.problem(problem)))
+
+
+def _no_answer(workflow: Workflow, change: ChangeRequest, seen: str, *, has_entries: bool) -> str:
+    """Return a sentence if a look got no answer about the ticket; empty if it did, or none was needed."""
     words, sentence = g.reader.words, ""
     if change.outcome is not None:
         return ""
     if change.ticket is None:
-        if change.attempt and change.attempt.look_problem:
-            sentence = words("look_failed", problem=change.attempt.look_problem)
+        noted = _noted(workflow.history(change.id))
+        if change.attempt and change.attempt.look_problem and noted is not None and not noted.answered:
+            sentence = _in_words("look_failed", change.attempt.look_problem)
     elif not has_entries and not seen:
         sentence = words("unanswered")
     return sentence

@@ -213,7 +213,8 @@ WORDS: Mapping[str, Label] = {
         "zh": "ITSM 没有应答，没有新记录。错误见控制台的日志。",
         "en": "The ticket system did not answer, and nothing was recorded. The error is in the log of the console.",
     },
-    "look_failed": {"zh": "没有查到单据：{problem}", "en": "The look-up found no ticket: {problem}"},
+    "look_failed": {"zh": "查询失败：{problem}", "en": "The look-up failed: {problem}"},
+    "looked_up": {"zh": "查询结果：{problem}。", "en": "Result of the look-up: {problem}."},
     "not_possible": {"zh": "现在不能执行“{act}”", "en": "“{act}” is not possible now"},
     "old_page": {
         "zh": "页面已过期，没有执行任何操作。请查看本页后再确认。",

@@ -329,11 +329,34 @@ def test_a_look_for_a_ticket_that_failed_says_why(olga: FlaskClient, workflow: W
     desk.hide_tickets()
     change = workflow.apply(subject="collector-9", **ASKED)
     desk.clock.advance(60)
+    desk.faults.clear("find_by_key")
     desk.faults.time_out("find_by_key", always=True)
     answer = sent(olga, act_of(workflow, "collector-9", "settle"))
     attempt = workflow.get(change.id).expect_attempt()
     assert attempt.look_problem
-    assert (answer.status_code, "The look-up found no ticket" in answer.text) == (503, True)
+    assert (answer.status_code, "The look-up failed: find_by_key: " in answer.text) == (503, True)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "Result of the look-up: no ticket carries its key."),
+        ("zh", "查询结果：没有带有其关联键的单据。"),
+    ],
+)
+def test_a_look_that_found_no_ticket_is_done(
+    olga: FlaskClient, workflow: Workflow, desk: Desk, language: str, words: str
+) -> None:
+    """The ticket system answered; the page of the change says what, in one language."""
+    desk.hide_tickets()
+    workflow.apply(subject="collector-9", **ASKED)
+    desk.clock.advance(60)
+    olga.get(f"/?language={language}")
+    answer = sent(olga, act_of(workflow, "collector-9", "settle"))
+    assert answer.status_code == 303
+    text = olga.get(answer.headers["Location"]).text
+    result = text[text.index('class="made"') :].partition("</p>")[0]
+    assert (words in result, "no ticket carries" in result) == (True, language == "en")
 
 
 def test_a_form_of_an_old_page_keeps_its_text(olga: FlaskClient, workflow: Workflow) -> None:
