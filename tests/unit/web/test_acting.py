@@ -334,7 +334,7 @@ def test_a_look_for_a_ticket_that_failed_says_why(olga: FlaskClient, workflow: W
     answer = sent(olga, act_of(workflow, "collector-9", "settle"))
     attempt = workflow.get(change.id).expect_attempt()
     assert attempt.look_problem
-    assert (answer.status_code, "The look-up failed: find_by_key: " in answer.text) == (503, True)
+    assert (answer.status_code, "The look-up failed: " in answer.text) == (503, True)
 
 
 @pytest.mark.parametrize(
