@@ -101,7 +101,7 @@ _STEPS: Mapping[str, Sequence[Step]] = {
     "unsent": (
         _outside(
             "运行 `itsm-workflow doctor --online`，检查提单请求为什么发不出去（它检查连接、账号和流程服务，"
-            "不会试着提单）；API 网关的返回码是 16401xx 或 16403xx 时，检查应用 ID、应用密钥和应用对提单接口的权限",
+            "不会试着提单），API 网关的返回码是 16401xx 或 16403xx 时检查应用 ID、应用密钥和应用对提单接口的权限",
             "run `itsm-workflow doctor --online` to see why the request cannot be sent (it checks the connection, the "
             "credentials and the service, and files nothing), and for a code 16401xx or 16403xx of the API gateway, "
             "check the app code, the app secret and the app's permission for the create",
