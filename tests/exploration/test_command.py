@@ -5,19 +5,36 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from itsm_workflow.cli import main
+from itsm_workflow.settle import Step
 from itsm_workflow.testing import exploration
+from itsm_workflow.testing.exploration import Act
 from tests.exploration import defects
+from tests.support import domains
 from tests.support.limits import PATIENCE
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.testing.exploration import Filed
+
 SMALL = ("--ticks", "1", "--faults", "1", "--acts", "0")
+DELIVERED = Act("the goods arrive", (Step(domains.OrderVerb.DELIVER, domains.Parcel(pieces=2, ordered=2)),))
 KEYS = [
     *("changes", "bounds", "raised", "states", "depth", "complete", "drains", "violations", "bad_ends", "seconds"),
     *("unreached", "findings", "limits"),
 ]
+
+
+def delivers(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator[Act]:
+    """Yield an operator's acts, and the delivery of an order."""
+    yield from exploration.operator_acts(change, tickets)
+    yield DELIVERED
 
 
 @pytest.mark.long
@@ -94,12 +111,28 @@ def test_a_bound_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.long
-def test_a_definition_is_walked_by_another_tool(capsys: pytest.CaptureFixture[str]) -> None:
-    """The error names it, since the table alone says nothing of the acts of a host."""
-    assert main(["verify", "shop.changes:DEPLOYMENT"]) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert "verify walks the workflow that is shipped, and takes no definition: walk shop.changes:DEPLOYMENT" in said
-    assert "itsm_workflow.testing.explore" in said
+def test_a_definition_of_a_host(capsys: pytest.CaptureFixture[str]) -> None:
+    """By default with an operator's acts, so that the report names what only the host's acts reach."""
+    command = ["verify", "tests.support.domains:ORDER", "--ticks", "0", "--faults", "0", "--workers", "1", "--json"]
+    assert main(command) == 0
+    unreached = json.loads(capsys.readouterr().out)["unreached"]
+    assert "ordered -> delivered by deliver" in unreached["transitions"]
+    assert main([*command, "--host-acts", f"{__name__}:delivers"]) == 0
+    unreached = json.loads(capsys.readouterr().out)["unreached"]
+    assert "ordered -> delivered by deliver" not in unreached["transitions"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["tests.support.domains:NONE"], "tests.support.domains has LEAVE, MIGRATION, ORDER, TRAIN"),
+        (["--host-acts", "tests.support.domains:ORDER"], "--host-acts tests.support.domains:ORDER is"),
+    ],
+)
+def test_a_name_of_something_else(given: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error says what is there."""
+    assert main(["verify", *given]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
 
 
 def test_no_test_tool_is_needed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,16 @@ import attrs
 import rich_click as click
 from rich.console import Console
 
+from itsm_workflow.cli.definitions import loaded_definition
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, facts
+from itsm_workflow.cli.places import imported
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.values import Seconds, Whole
 from itsm_workflow.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from itsm_workflow.testing.exploration import Exploration
 
@@ -27,7 +30,7 @@ _FOR_TWO = {"ticks": 1, "faults": 1, "acts": 0, "workers": 1}
 
 
 @click.command()
-@click.argument("definition", nargs=-1, metavar="")
+@click.argument("definition", required=False)
 @click.option("--changes", type=Whole(1, 2), default=1, show_default=True, help="Changes of one subject.")
 @click.option("--ticks", type=Whole(0, _MOST), help="Steps of time: 3 by default, 1 for two changes, 0 with --grow.")
 @click.option("--faults", type=Whole(0, _MOST), help="Faults to inject: 2, 1 or 0 by default.")
@@ -36,17 +39,24 @@ _FOR_TWO = {"ticks": 1, "faults": 1, "acts": 0, "workers": 1}
 @click.option(
     "--grow", is_flag=True, help="Raise the bounds until everything was reached, within --states or --seconds."
 )
+@click.option(
+    "--host-acts",
+    "path",
+    metavar="MODULE:NAME",
+    help="A function that returns the acts on a change, as the argument acts of explore; by default an operator's.",
+)
 @click.option("--depth", type=Whole(0), help="The most steps to take; all by default.")
 @click.option("--states", type=Whole(0), help="The most worlds to visit; all by default.")
 @click.option("--seconds", type=Seconds(0), help="The longest run time on one core; no limit by default.")
 @json_option
 def verify(  # noqa: PLR0917 - click passes them by name
-    definition: tuple[str, ...],
+    definition: str | None,
     changes: int,
     ticks: int | None,
     faults: int | None,
     acts: int | None,
     workers: int | None,
+    path: str | None,
     depth: int | None,
     states: int | None,
     seconds: float | None,
@@ -56,29 +66,29 @@ def verify(  # noqa: PLR0917 - click passes them by name
 ) -> Exit:
     """Walk every order of calls, answers, callbacks, looks and crashes within bounds, and check the promises in each.
 
-    Exits with 1 if a promise is broken, and prints the shortest sequence that breaks it.
+    DEFINITION names a WorkflowDefinition, a Workflow, or a function that returns one, as module:name. The default is
+    the workflow that is shipped. Exits with 1 if a promise is broken, and prints the shortest sequence that breaks it.
     """
-    from itsm_workflow.testing.exploration import Bounds, explore  # noqa: PLC0415 - to save start-up time
+    from itsm_workflow.testing.exploration import Bounds, explore, operator_acts  # noqa: PLC0415 - to save start-up time
 
-    if definition:
-        raise click.UsageError(
-            f"verify walks the workflow that is shipped, and takes no definition: walk {definition[0]} with "
-            "itsm_workflow.testing.explore, which also takes the acts of your host, or check its table with lint-graph"
-        )
     if grow and states is None and seconds is None:
         raise click.UsageError("--grow raises the bounds until a budget is used up: pass --states or --seconds")
     given = {"ticks": ticks, "faults": faults, "acts": acts, "workers": workers}
     chosen = dict(_FOR_TWO) if changes > 1 else {}
     chosen |= {"ticks": 0, "faults": 0, "acts": 0} if grow else {}
     chosen |= {name: value for name, value in given.items() if value is not None}
+    walked = loaded_definition(definition)
+    acts_on = operator_acts if path is None else imported(path, Callable, label=f"--host-acts {path}")  # type: ignore[arg-type]  # isinstance takes it
     with _progress() as progress:
         found = explore(
+            definition=walked,
             changes=changes,
             bounds=Bounds(**chosen),  # type: ignore[arg-type]  # whole numbers
             grow=grow,
             depth=depth,
             states=states,
             seconds=seconds,
+            acts=acts_on,
             progress=progress,
         )
     limits = {"depth": depth, "states": states, "seconds": seconds}
