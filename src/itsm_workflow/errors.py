@@ -278,11 +278,11 @@ class StorageConflict(StorageError):
     kind: str
     holder: str
 
-    def __init__(self, *, change_id: str, kind: str, holder: str = "") -> None:
+    def __init__(self, *, change_id: str, kind: str, holder: str = "", words: str = "") -> None:
         message = f"change {change_id} was not written: it lost a race on its {kind}; reload it and try again"
         if holder:
             message = f"change {change_id} was not written: its {kind} belongs to change {holder}"
-        super().__init__(message, change_id=change_id, kind=kind, holder=holder)
+        super().__init__(words or message, change_id=change_id, kind=kind, holder=holder)
 
 
 class StorageUnavailable(StorageError):

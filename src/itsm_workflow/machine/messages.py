@@ -39,6 +39,9 @@ ERRORS: Mapping[str, str] = {
     "change {change_id} was not written: its {kind} belongs to change {holder}": (
         "变更 {change_id} 没有写入：它的 {kind} 属于变更 {holder}"
     ),
+    "{sn} is the ticket of {subject} (change {holder}); {own} (change {change_id}) was not written": (
+        "{sn} 是 {subject}（变更 {holder}）的单据；{own}（变更 {change_id}）没有写入"
+    ),
     "there is no store at {path}; name it with an option or with {variable}": (
         "{path} 没有存储；用选项或环境变量 {variable} 写明存储地址"
     ),

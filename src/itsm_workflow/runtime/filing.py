@@ -18,9 +18,9 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.arguments import check_function, checked_problems
 from itsm_workflow.runtime.ids import ulid
-from itsm_workflow.runtime.transact import repeat_on_conflict, transact
+from itsm_workflow.runtime.transact import repeat_on_conflict, ticket_taken, transact
 from itsm_workflow.settle import Plan, Send, Step
-from itsm_workflow.storage.protocol import ConflictKind, Query, ticket_key
+from itsm_workflow.storage.protocol import Query, ticket_key
 from itsm_workflow.text import plain
 
 if TYPE_CHECKING:
@@ -310,7 +310,7 @@ class Filing:
         ticket = matching[0]
         for row in self._journal.rows(Query(ticket_sns=(ticket.sn,))):
             if row.ticket_key == ticket_key(self._gateway.name, ticket.id) and row.id != change_id:
-                raise StorageConflict(change_id=change_id, kind=ConflictKind.TICKET, holder=row.id)
+                raise ticket_taken(change, ticket.sn, row)
         differences = (*ticket.differences, *ticket.unseen)
         if ticket.key != attempt.key and not any(one.startswith("key:") for one in differences):
             shown = f"shows {ticket.key}" if ticket.key else "not shown"

@@ -12,8 +12,10 @@ T = TypeVar("T")
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from itsm_workflow.change import ChangeRequest
     from itsm_workflow.runtime.journal import Journal, Prepared
     from itsm_workflow.storage.codec import Stored
+    from itsm_workflow.storage.protocol import Row
 
 TRIES = 16
 """The number of attempts before the conflict is raised: enough for as many concurrent writers."""
@@ -60,3 +62,18 @@ def repeat_on_conflict(once: Callable[[], T]) -> T:
             if conflict.kind == ConflictKind.TICKET:
                 raise
     return once()
+
+
+def ticket_taken(change: ChangeRequest, sn: str, holder: Row) -> StorageConflict:
+    """Return the error for a change that cannot be bound to a ticket, since another change is; it names both subjects.
+
+    Args:
+        change: The change that is not bound.
+        sn: The number of the ticket.
+        holder: The row of the change that has the ticket.
+    """
+    words = (
+        f"{sn} is the ticket of {holder.subject} (change {holder.id}); {change.subject} (change {change.id}) was not "
+        "written"
+    )
+    return StorageConflict(change_id=change.id, kind=ConflictKind.TICKET, holder=holder.id, words=words)

@@ -21,7 +21,7 @@ from itsm_workflow.acts import (
     permissions_unknown,
     reason_of,
 )
-from itsm_workflow.errors import InvalidForm
+from itsm_workflow.errors import InvalidForm, StorageConflict
 from itsm_workflow.failures import failures
 from itsm_workflow.machine.labels import in_language
 from itsm_workflow.machine.messages import rule_of
@@ -110,7 +110,7 @@ def _act_page(site: Site, workflow: Workflow, change_id: str, name: str) -> Resp
     if act is None:
         return site.page("error", reader.words("not_possible", act=label), 409, problem=seen.why)
     fields = [_field(one, seen.change, reader) for one in act.asks]
-    problem, status = "", 200
+    problem, status, holder = "", 200, ""
     if request.method == "POST":
         checked = [_checked(field, reader) for field in fields]
         if not _is_of_this_session(site):
@@ -121,7 +121,7 @@ def _act_page(site: Site, workflow: Workflow, change_id: str, name: str) -> Resp
             fields, status = checked, 400
         else:
             given = {field.asked.name: field.value for field in fields}
-            problem, status = _carried_out(workflow, seen.change, act, given, label)
+            problem, status, holder = _carried_out(workflow, seen.change, act, given, label)
             if not problem:
                 result = result_of(workflow, seen, name)
                 if result.shows:
@@ -138,6 +138,7 @@ def _act_page(site: Site, workflow: Workflow, change_id: str, name: str) -> Resp
         fields=fields,
         stand=f"{len(seen.history)}",
         problem=problem,
+        holder=holder,
         longest=LONGEST,
     )
 
@@ -174,14 +175,17 @@ def _checked(field: _Field, reader: Reader) -> _Field:
 
 def _carried_out(
     workflow: Workflow, change: ChangeRequest, act: OperatorAct, given: Mapping[str, str], label: str
-) -> tuple[str, int]:
-    """Carry an act out, and return its problem, which is empty if it has none, and the status of its page."""
+) -> tuple[str, int, str]:
+    """Carry an act out, and return its problem, the status of its page, and another change that prevents it.
+
+    The problem and the change are empty if there is none.
+    """
     language, actor = g.reader.language, g.person.name
     try:
         act.call(workflow, change, actor, given)
     except InvalidForm as error:
-        return "; ".join(f"{field}: {rule_of(rule, language)}" for field, _value, rule in error.problems), 409
+        return "; ".join(f"{field}: {rule_of(rule, language)}" for field, _value, rule in error.problems), 409, ""
     except failures() as error:  # a refusal; or what a function of the host raises, such as its permission hook
         logger.warning("The act %r of %s on change %s was refused: %s", label, actor, change.id, error)
-        return reason_of(error, language), 409
-    return "", 200
+        return reason_of(error, language), 409, error.holder if isinstance(error, StorageConflict) else ""
+    return "", 200, ""

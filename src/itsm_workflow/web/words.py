@@ -215,6 +215,7 @@ WORDS: Mapping[str, Label] = {
     },
     "look_failed": {"zh": "查询失败：{problem}", "en": "The look-up failed: {problem}"},
     "looked_up": {"zh": "查询结果：{problem}。", "en": "Result of the look-up: {problem}."},
+    "open_holder": {"zh": "查看该变更", "en": "Look at that change"},
     "not_possible": {"zh": "现在不能执行“{act}”", "en": "“{act}” is not possible now"},
     "old_page": {
         "zh": "页面已过期，没有执行任何操作。请查看本页后再确认。",

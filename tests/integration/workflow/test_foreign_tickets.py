@@ -266,7 +266,7 @@ def test_a_ticket_of_another_change_names_that_change(office: Office) -> None:
     other = workflow.apply(subject="collector-7", title="t", applicant="alice", approvers=["carol"])
     change = apply_in_vain(office, workflow)
 
-    with pytest.raises(StorageConflict, match=f"its ticket belongs to change {other.id}") as caught:
+    with pytest.raises(StorageConflict, match=rf"is the ticket of collector-7 \(change {other.id}\)") as caught:
         workflow.record_ticket(change.id, sn=str(other.sn), actor="ops", override="it is ours")
 
     assert (caught.value.kind, caught.value.holder) == ("ticket", other.id)

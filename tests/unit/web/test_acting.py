@@ -359,6 +359,23 @@ def test_a_look_that_found_no_ticket_is_done(
     assert (words in result, "no ticket carries" in result) == (True, language == "en")
 
 
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "is the ticket of collector-0 (change"), ("zh", "是 collector-0（变更")]
+)
+def test_a_ticket_of_another_change_is_named_with_a_link_to_it(
+    olga: FlaskClient, workflow: Workflow, desk: Desk, language: str, said: str
+) -> None:
+    """The person finds by one click why the number does not fit."""
+    other = workflow.resolve("collector-0")
+    desk.hide_tickets()
+    workflow.apply(subject="collector-9", **ASKED)
+    desk.faults.clear()
+    olga.get(f"/?language={language}")
+    answer = sent(olga, act_of(workflow, "collector-9", "record_ticket"), sn=other.expect_ticket().sn, override="ours")
+    assert (answer.status_code, f"{other.expect_ticket().sn} {said}" in answer.text) == (409, True)
+    assert f'<a href="/changes/{other.id}/">' in answer.text
+
+
 def test_a_form_of_an_old_page_keeps_its_text(olga: FlaskClient, workflow: Workflow) -> None:
     """After a new login its token is another; the page says that it is too old, and has a new one."""
     address = act_of(workflow, "collector-3", "abandon")
