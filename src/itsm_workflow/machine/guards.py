@@ -120,7 +120,7 @@ def may_abandon(facts: Facts) -> str | None:
     if attempt.phase is Phase.QUEUED and attempt.unsent >= facts.policy.unsent_attempts:
         return None  # the look-ups of the send before ended, and the resend that followed cannot be sent
     if attention is None or attention.reason not in _UNDECIDABLE:
-        return "a ticket may still appear: wait until the look-ups end and raise attention"
+        return "a ticket may still appear: wait until attention is raised, when the look-ups have ended"
     return None
 
 

@@ -37,8 +37,8 @@ REASONS: Mapping[str, str] = {
     ),
     "a ticket is known: withdraw it instead": "已有单据：请改为撤单（withdraw）",
     "it is being sent": "正在提单",
-    "a ticket may still appear: wait until the look-ups end and raise attention": (
-        "单据仍可能出现：等查询结束并转人工处理后再操作"
+    "a ticket may still appear: wait until attention is raised, when the look-ups have ended": (
+        "单据仍可能出现：查询结束后变更会自动转人工处理，届时再操作"
     ),
     "it is being sent: wait until its outcome is known": "正在提单：等结果明确后再操作",
     "{problem}; an operator can record it with override": "{problem}；人工确认后可以用 override 登记",

@@ -257,7 +257,7 @@ PEOPLE: dict[str, Case] = {
         x.UNKNOWN,
         WANTED,
         0,
-        "a ticket may still appear: wait until the look-ups end and raise attention",
+        "a ticket may still appear: wait until attention is raised, when the look-ups have ended",
     ),
     "abandon, a resend that cannot be sent": (guards.may_abandon, resent(unsent=8), WANTED, 0, None),
     "abandon, a resend that is tried again": (
@@ -265,7 +265,7 @@ PEOPLE: dict[str, Case] = {
         resent(unsent=7),
         WANTED,
         0,
-        "a ticket may still appear: wait until the look-ups end and raise attention",
+        "a ticket may still appear: wait until attention is raised, when the look-ups have ended",
     ),
     "abandon, a resend that was sent after all": (
         guards.may_abandon,
@@ -277,7 +277,7 @@ PEOPLE: dict[str, Case] = {
         ),
         WANTED,
         0,
-        "a ticket may still appear: wait until the look-ups end and raise attention",
+        "a ticket may still appear: wait until attention is raised, when the look-ups have ended",
     ),
     "attention": (guards.may_clear_attention, x.EXHAUSTED, WANTED, 0, None),
     "no attention": (guards.may_clear_attention, x.PENDING, WANTED, 0, "no attention is raised"),
