@@ -279,10 +279,10 @@ class StorageConflict(StorageError):
     holder: str
 
     def __init__(self, *, change_id: str, kind: str, holder: str = "", words: str = "") -> None:
-        message = f"change {change_id} was not written: it lost a race on its {kind}; reload it and try again"
-        if holder:
-            message = f"change {change_id} was not written: its {kind} belongs to change {holder}"
-        super().__init__(words or message, change_id=change_id, kind=kind, holder=holder)
+        lost = f"it lost a race on its {kind}; reload it and try again"
+        why = f"its {kind} belongs to change {holder}" if holder else lost
+        message = words or f"change {change_id} was not written: {why}"
+        super().__init__(message, change_id=change_id, kind=kind, holder=holder)
 
 
 class StorageUnavailable(StorageError):
@@ -342,11 +342,11 @@ class GatewayError(ItsmWorkflowError):
         remote_message: str = "",
         status: int | None = None,
     ) -> None:
-        said = f": {remote_message}" if remote_message else ""
-        facts = [f"code {remote_code}" if remote_code is not None else "", f"HTTP {status}" if status else ""]
-        detail = ", ".join([*filter(None, facts), f"request {request_id}" if request_id else ""]).strip(", ")
+        code = remote_code is not None
+        facts = {f"code {remote_code}": code, f"HTTP {status}": status, f"request {request_id}": request_id}
+        detail = ", ".join(fact for fact, is_known in facts.items() if is_known and fact not in message)
         super().__init__(
-            f"{endpoint}: {message}{said}" + (f" ({detail})" if detail else ""),
+            f"{endpoint}: {message}{remote_message and f': {remote_message}'}" + (f" ({detail})" if detail else ""),
             endpoint=endpoint,
             request_id=request_id,
             remote_code=remote_code,

@@ -103,7 +103,7 @@ def read_envelope(
     if answer.status != _OK:
         refusal = _refusal(answer, hide)
         raise GatewayProtocolError(
-            "the gateway did not answer with HTTP 200",
+            f"the gateway answered HTTP {answer.status}",
             endpoint=endpoint,
             request_id=request_id,
             remote_code=refusal.code if refusal else None,

@@ -26,6 +26,7 @@ PROBLEMS: Mapping[str, str] = {
     ),
     "the gateway answered with a ticket, but {wrong}": "ITSM 应答了单据，但是 {wrong}",
     "the gateway answered a create with {kind}, which is not a valid answer": "ITSM 对提单的应答 {kind} 无效",
+    "{call}: the gateway answered HTTP {rest}": "{call}：ITSM 应答 HTTP {rest}",
     # Of the client, for a call that it did not make
     "{call}: not asked: {why} (request {request})": "没有调用 {call}：{why}（请求 {request}）",
     "{call}: not asked: {why}": "没有调用 {call}：{why}",
@@ -35,6 +36,7 @@ PROBLEMS: Mapping[str, str] = {
 """By text in English, the text in Chinese."""
 
 _NOT_ASKED = ": not asked: "
+_ANSWERED = (": the gateway answered HTTP ", ": the gateway did not answer with HTTP 200")
 
 
 @functools.cache
@@ -45,6 +47,15 @@ def _phrasebook() -> Phrasebook:
 def problem_label(problem: str) -> Label:
     """Return a problem in both languages; one that the ticket system or the host reported is the same in both."""
     return {"en": problem, "zh": _phrasebook().find(problem) or problem}
+
+
+def was_answered(problem: str) -> bool:
+    """Return whether the problem of a request is an answer, such as that the credentials were refused.
+
+    Args:
+        problem: The problem, as the library stores it; also as its earlier versions did.
+    """
+    return any(words in problem for words in _ANSWERED)
 
 
 def problems_of(attempt: Attempt) -> tuple[str, str]:

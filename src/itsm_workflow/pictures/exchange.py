@@ -11,6 +11,7 @@ from itsm_workflow.change import WITHDRAW
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.labels import VALUES, in_language
+from itsm_workflow.machine.problems import problem_label, was_answered
 from itsm_workflow.pictures.reading import Lane, Step
 from itsm_workflow.pictures.words import decision_text, effect_name, phrase
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Sequence
 
-    from itsm_workflow.change import Decider
+    from itsm_workflow.change import Decider, Entry
 
 _RESULTS = frozenset({Trigger.MARK_UNSENT, Trigger.MARK_UNKNOWN, Trigger.RECORD_TICKET, Trigger.REFUSE})
 """The triggers that record the result of a request for a ticket."""
@@ -80,10 +81,17 @@ def blocks_of(steps: Sequence[Step], language: str) -> Sequence[Block]:
             at = blocks[place].at if place < len(blocks) else step.entry.at
             message = Message(Party.APPROVER, Party.GATEWAY, words)
             blocks.insert(place, Block(at=decider.at or at, messages=[message]))
-        result = next((one.entry.trigger for one in steps[number + 1 :] if one.entry.trigger in _RESULTS), "")
-        messages = _messages(step, language, is_unsent=result == Trigger.MARK_UNSENT)
+        result = next((one.entry for one in steps[number + 1 :] if one.entry.trigger in _RESULTS), None)
+        messages = _messages(step, language, is_unsent=result is not None and _is_unsent(result))
         blocks.append(Block(at=step.entry.at, messages=list(messages), step=step))
     return blocks
+
+
+def _is_unsent(result: Entry) -> bool:
+    """Return whether an entry records that a request did not reach the gateway; a refused one was answered."""
+    mark = result.evidence
+    is_answered = isinstance(mark, ev.AttemptMark) and was_answered(mark.problem)
+    return result.trigger == Trigger.MARK_UNSENT and not is_answered
 
 
 def _place(blocks: Sequence[Block], decider: Decider) -> int:
@@ -125,9 +133,14 @@ def _found(step: Step, language: str) -> Iterator[Message]:  # noqa: C901 - a ta
     """Yield the messages from which the library learned an entry's facts."""
     match step.entry.evidence:
         case ev.AttemptMark(problem=problem) if step.entry.trigger == Trigger.MARK_UNKNOWN:
-            yield _reply(phrase("named", language, phrase("no_answer", language), problem), Kind.LOST)
+            yield _reply(
+                phrase("named", language, phrase("no_answer", language), _in_words(problem, language)), Kind.LOST
+            )
+        case ev.AttemptMark(problem=problem) if problem and was_answered(problem):
+            yield _reply(phrase("named", language, phrase("refused", language), _in_words(problem, language)))
         case ev.AttemptMark(problem=problem) if problem:
-            yield _reply(phrase("named", language, phrase("unsent", language), problem), Kind.LOST)
+            words = phrase("named", language, phrase("unsent", language), _in_words(problem, language))
+            yield _reply(words, Kind.LOST)
         case ev.Refusal(looked_up=looked_up):
             yield _reply(step.details)
             if looked_up:
@@ -154,6 +167,10 @@ def _found(step: Step, language: str) -> Iterator[Message]:  # noqa: C901 - a ta
             )
             words = phrase("named", language, phrase("went_wrong", language), result.error) if result.error else done
             yield Message(source, Party.LIBRARY, words, Kind.LOST if is_unknown else Kind.ANSWER)
+
+
+def _in_words(problem: str, language: str) -> str:
+    return in_language(problem_label(problem), language, problem)
 
 
 def _ask(name: str, language: str) -> Message:

@@ -12,8 +12,9 @@ import attrs
 from itsm_workflow.bkapi.call_log import masked
 from itsm_workflow.change import Decider, Form
 from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.labels import ATTENTION, ATTENTION_FACTS, FACTS, FOR_PROGRAMS, TRIGGERS, VALUES, in_language
-from itsm_workflow.machine.problems import problem_label
+from itsm_workflow.machine.problems import problem_label, was_answered
 from itsm_workflow.machine.sentences import LANGUAGES, SENTENCES
 from itsm_workflow.pictures.measure import visible
 from itsm_workflow.secrets import STARS, names_secret, without_secrets
@@ -59,6 +60,8 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "create": ("create the ticket", "提单"),
     "no_answer": ("no usable answer", "结果未知"),
     "unsent": ("not sent", "未发出"),
+    "refused": ("refused", "被拒绝"),
+    "request_refused": ("Note that the request was refused", "提单请求被拒绝"),
     "look_up": ("look up the ticket by its key", "按关联键查询单据"),
     "read": ("read the ticket", "查询单据"),
     "list_undelivered": ("list undelivered callbacks", "查询未送达的回调"),
@@ -108,6 +111,9 @@ def check_language(language: str) -> None:
 
 def headline_of(entry: Entry, language: str) -> str:
     """Return what an entry records, in a few words."""
+    mark = entry.evidence
+    if entry.trigger == Trigger.MARK_UNSENT and isinstance(mark, ev.AttemptMark) and was_answered(mark.problem):
+        return phrase("request_refused", language)
     return in_language(TRIGGERS.get(entry.trigger, {}), language, entry.trigger.replace("_", " "))
 
 

@@ -304,7 +304,7 @@ def test_the_reason_of_an_unknown_create_outlives_its_look_ups(office: Office) -
 
     change = workflow.apply(subject=SUBJECT, **asked())
 
-    said = "(create_ticket: the gateway did not answer with HTTP 200 (HTTP 403, request "
+    said = "(create_ticket: the gateway answered HTTP 403 (request "
     assert said in workflow.why(change.id)
     assert "; then no ticket carries its key)" in workflow.why(change.id)
     use_up_lookups(office, workflow)

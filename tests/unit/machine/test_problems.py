@@ -10,6 +10,9 @@ from tests.support import examples as x
 
 NOT_ASKED = "search: not asked: the time for this operation is used up"
 CHINESE = {
+    "create_ticket: the gateway answered HTTP 401: App secret wrong (code 1640101)": (
+        "create_ticket：ITSM 应答 HTTP 401: App secret wrong (code 1640101)"
+    ),
     "no ticket carries its key": "没有带有其关联键的单据",
     "2 tickets carry its key": "带有其关联键的单据有 2 张",
     "carrying its key: REQ1, REQ2": "带有其关联键的单据：REQ1, REQ2",

@@ -87,6 +87,24 @@ def test_a_request_that_was_not_sent_breaks_off_before_the_gateway() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "problem",
+    [
+        "create_ticket: the gateway answered HTTP 401: App secret wrong (code 1640101)",
+        "create_ticket: the gateway did not answer with HTTP 200: App secret wrong (code 1640101, HTTP 401)",
+    ],
+)
+def test_a_request_whose_credentials_were_refused_arrived(problem: str) -> None:
+    """It is drawn whole, and its answer as well; an earlier version of the library stored other words."""
+    refused = (1, lives.ALICE, "mark_unsent", x.mark(problem=problem))
+    assert messages(*lives.sent(), refused)[:2] == [
+        "library->>gateway: create the ticket",
+        f"gateway-->>library: refused: {problem}",
+    ]
+    drawn = str(diagram(lives.life(*lives.sent(), refused)))
+    assert ("Note that the request was refused" in drawn, "nothing was sent" in drawn) == (True, False)
+
+
 def test_a_refusal_is_an_answer() -> None:
     """With the look-up that found no ticket."""
     refusal = ev.Refusal(number=1, owner="w1", remote_code=3900010, message="no such user", looked_up=True)
