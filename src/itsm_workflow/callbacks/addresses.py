@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from itsm_workflow.callbacks.signer import callback_signer
+from itsm_workflow.errors import SettingsError
 
 if TYPE_CHECKING:
     from itsm_workflow.secrets import Secret
     from itsm_workflow.settings import Settings
+
+_WITHOUT = (
+    "set them to receive callbacks, or open the workflow with callbacks=False: then only reconcile finds out the "
+    "decisions"
+)
 
 
 class CallbackAddresses:
@@ -29,7 +35,10 @@ class CallbackAddresses:
             SettingsError: The workflow asks for callbacks, and the callback host or its keys are missing.
         """
         if self._settings is not None and self.signer is None:
-            self._settings.require("callback_host", "callback_keys")
+            try:
+                self._settings.require("callback_host", "callback_keys")
+            except SettingsError as error:
+                raise SettingsError(f"{error}; {_WITHOUT}", problems=vars(error)["problems"]) from None
 
     def make(self, change_id: str, number: int) -> tuple[Secret | None, dict[str, Secret]]:
         """Return the URL for callbacks about an attempt, and the headers that the gateway sends with them.

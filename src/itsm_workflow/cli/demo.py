@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PORT, _SEEDS = 8901, 2**63 - 1
+_HOST_OF_CALLBACKS = "http://127.0.0.1:8000"
+"""The address at which a host on this machine usually listens: Gunicorn, Uvicorn and Django take this port."""
 
 
 @click.command()
@@ -127,5 +129,8 @@ def _variables(url: str, host: str, pages: str) -> dict[str, str]:
         "BKAPP_ITSM_FAST_APPROVAL": "true",
         "BKAPP_ITSM_TICKET_HOSTS": str(urlsplit(pages).hostname),
         **plain_text,
+        # A key of each start, for a host on this machine: without a host and a key, a host files nothing.
+        "BKAPP_ITSM_CALLBACK_HOST": _HOST_OF_CALLBACKS,
+        "BKAPP_ITSM_CALLBACK_KEYS": secrets.token_urlsafe(32),
         APP_VARIABLE: NO_APP,
     }
