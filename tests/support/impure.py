@@ -87,3 +87,13 @@ def that_knows_the_calendar() -> WorkflowDefinition:
         return None if looked else next_month(now)
 
     return deployment(deploy(guard=is_later, update=for_a_month), due_rules={**DUE, Stage.GRANTED: monthly})
+
+
+def that_waits_for_the_night() -> WorkflowDefinition:
+    """Return a correct workflow that deploys between two and three at night."""
+    return deployment(deploy(guard=lambda facts: None if facts.now.hour == 2 else "wait"))
+
+
+def that_only_the_pipeline_moves() -> WorkflowDefinition:
+    """Return a correct workflow that only an actor of one name moves on."""
+    return deployment(deploy(guard=lambda facts: None if facts.actor == "pipeline" else "it is not the pipeline"))

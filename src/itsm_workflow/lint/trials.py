@@ -46,10 +46,13 @@ _ACTOR, _OTHER_ACTOR = "alice", "carol"
 _EFFECT = "sampled"
 _PAUSES = (dt.timedelta(seconds=1), dt.timedelta(days=1))  # within and beyond every lease and quiet time
 _LATE = (dt.timedelta(days=30), dt.timedelta(days=400))  # for a row that needs a change older than that
+_HOURS = tuple(dt.timedelta(days=days, hours=hours) for days in (0, 5) for hours in (5, 10, 14, 18))
+"""For a row that passes at some hours, or at the weekend: the first change is made on a Monday at 8 o'clock."""
 _OFTEN = 1000  # submissions
 _FIRED = 5
 _REPEATED = 200
 _ASIDE = 400
+_NAMED = 5
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -126,6 +129,9 @@ class Trials:
                     self._drain()
         self._try_again(actor=_OTHER_ACTOR)  # some guards require a person other than the applicant
         self._try_again(pauses=_LATE)  # a timer of the host may be slower than a day
+        self._try_again(pauses=_HOURS)  # a guard may wait for the night
+        for name in self._names_of_actors():
+            self._try_again(actor=name)
         self._try_again(submitted_often)
         for finding in self._asked.findings(self._asked_for):
             if not self._is_noted("guard", finding.state, finding.trigger):
@@ -138,6 +144,12 @@ class Trials:
                 if not self._passed[state, number]:
                     self._try(made(situation), row.trigger.value, **options)
                     self._drain()
+
+    def _names_of_actors(self) -> Iterator[str]:
+        """Yield the texts with which the guards that no sample has passed compare, which may be names of persons."""
+        rows = dict.fromkeys(row.trigger.value for _, _, row in self._never_passed())
+        texts = dict.fromkeys(text for one in rows for text in self._constants[one] if isinstance(text, str))
+        yield from [text for text in texts if text and " " not in text][:_NAMED]
 
     def findings(self) -> Iterator[LintFinding]:
         """Yield the findings."""
@@ -163,7 +175,7 @@ class Trials:
         sampled = [one for each, _ in made for one in each]
         return any(
             self._passes(row, self._facts(situation, evidence, situation.now + pause, actor))
-            for actor, pause, evidence in product((_ACTOR, _OTHER_ACTOR), (*_PAUSES, *_LATE), sampled)
+            for actor, pause, evidence in product((_ACTOR, _OTHER_ACTOR), (*_PAUSES, *_LATE, *_HOURS), sampled)
         )
 
     def _drain(self) -> None:
