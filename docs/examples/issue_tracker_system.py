@@ -31,6 +31,7 @@ class Tracker(TicketSystem):
     name = TrackerGateway.name
     patience = 30.0
     secrets = (TOKEN,)
+    callbacks = True
 
     def __init__(self, now: Callable[[], dt.datetime] = utc, deadline: float = 2.0) -> None:
         self._now = now

@@ -23,6 +23,7 @@ class SandboxSystem(TicketSystem):
 
     patience = 60.0
     secrets = (APP_SECRET,)
+    callbacks = True
 
     def __init__(self) -> None:
         self._sandbox = Sandbox(start_delay=0.0, decision_delay=0.0).start()

@@ -11,7 +11,7 @@ import threading
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from unittest import mock
 
 import attrs
@@ -739,6 +739,8 @@ class FailedIsRevoked(TrackerGateway):
 class StopsAtABrokenPage(TrackerGateway):
     """Lists all issues, and takes an error after the first page for the end of the list."""
 
+    end: type[GatewayError] = GatewayError
+
     def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
         """Filter what was listed."""
         shown = self._calls.call(Page, "GET", "/issues", page=1)
@@ -748,7 +750,7 @@ class StopsAtABrokenPage(TrackerGateway):
                 page += 1
                 shown = self._calls.call(Page, "GET", "/issues", page=page)
                 issues += shown.items
-        except GatewayError:
+        except self.end:
             pass
         if any(len(one.external_id) > len(sent.attempt.key) or not one.external_id for one in issues):
             raise GatewayProtocolError("a key cannot be read", endpoint="/issues")
@@ -1007,11 +1009,177 @@ class FivePages(TrackerGateway):
 class FivePagesOfTheKey(TrackerGateway):
     """Lists the issues with the key, and reads five pages at most."""
 
+    most = 5
+
     def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
         """Stop there."""
         key = sent.attempt.key
-        pages = [self._calls.call(Page, "GET", "/issues", external_id=key, page=page) for page in range(1, 6)]
+        pages = [self._calls.call(Page, "GET", "/issues", external_id=key, page=1 + page) for page in range(self.most)]
         return [tracker.compared(one, sent) for shown in pages for one in shown.items]
+
+
+class TwelvePagesOfTheKey(FivePagesOfTheKey):
+    """Reads twelve pages at most."""
+
+    most = 12
+
+
+class LeavesOutTheLate(TrackerGateway):
+    """Leaves out the results that did not come in time."""
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Go on with the next ticket."""
+        found: dict[str, TicketResult] = {}
+        for ticket in tickets:
+            with contextlib.suppress(GatewayTimeout):
+                found |= super().results([ticket])
+        return found
+
+
+class LeavesOutTheLateOfSeveral(LeavesOutTheLate):
+    """Leaves out the results that did not come in time, and raises if none has."""
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Read a single one by itself."""
+        return super().results(tickets) if len(tickets) > 1 else TrackerGateway.results(self, tickets)
+
+
+class LateIsNothing(TrackerGateway):
+    """Takes an answer that did not come in time for that of a number that no issue has."""
+
+    def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Answer with an empty list."""
+        try:
+            return super().find_by_sn(sn, sent)
+        except GatewayTimeout:
+            return []
+
+
+class LateIsDone(TrackerGateway):
+    """Takes a withdrawal that was not answered in time for one that was carried out."""
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """Look only at other errors."""
+        try:
+            self._issue(ticket.id)
+            return super().withdraw(ticket, operator=operator, reason=reason)
+        except GatewayTimeout:
+            return Withdrawal.DONE
+
+
+class StopsAtALatePage(StopsAtABrokenPage):
+    """Takes a page that did not come in time for the end of the list."""
+
+    end = GatewayTimeout
+
+
+class StopsAtABrokenPageOfTheKey(TrackerGateway):
+    """Lists the issues with the key, and takes an error after the first page for the end of the list."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Return what was listed."""
+        key = sent.attempt.key
+        shown = self._calls.call(Page, "GET", "/issues", external_id=key, page=1)
+        issues, page = list(shown.items), 1
+        with contextlib.suppress(GatewayError):
+            while shown.items:
+                page += 1
+                shown = self._calls.call(Page, "GET", "/issues", external_id=key, page=page)
+                issues += shown.items
+        return [tracker.compared(one, sent) for one in issues]
+
+
+class SharesWhatItRead(TrackerGateway):
+    """Keeps what it has read in the object, which all threads share, while it asks for more."""
+
+    def __init__(self, url: str, token: str, *, deadline: float) -> None:
+        super().__init__(url, token, deadline=20 * deadline)  # the requests of all threads meet
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Read the issue, and then its page in the list."""
+        self._snapshot = super().read(ticket, decision_field=decision_field)
+        self._calls.call(Page, "GET", "/issues", page=1)
+        return attrs.evolve(self._snapshot, ticket_id=ticket.id)
+
+
+class SharesItsResults(SharesWhatItRead):
+    """The same in its results alone."""
+
+    read = TrackerGateway.read
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Ask for the tickets that were kept last."""
+        self._tickets = tickets
+        found = [super(SharesWhatItRead, self).results([one]) for one in tickets]
+        row = found[0].get(self._tickets[0].id) if found else None
+        return {} if row is None else {row.ticket_id: row}
+
+
+class SharesWhatWasSent(SharesWhatItRead):
+    """Keeps what was sent in the object, and compares with it."""
+
+    read = TrackerGateway.read
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Compare with what was kept last."""
+        self._sent = sent
+        rows = super().find_by_key(sent)
+        return [attrs.evolve(row, differences=("title: another",)) if self._sent is not sent else row for row in rows]
+
+
+class SharesTheTicket(SharesWhatItRead):
+    """Keeps the ticket to withdraw in the object."""
+
+    read = TrackerGateway.read
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """Look whether it is there, and withdraw the one that was kept last."""
+        self._ticket = ticket
+        self._issue(ticket.id)
+        return super().withdraw(self._ticket, operator=operator, reason=reason)
+
+
+class DropsTheOffset(TrackerGateway):
+    """Reads the local times of a server in UTC+8 as if they were in UTC."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Compare such a time."""
+        zone = dt.timezone(dt.timedelta(hours=8))
+        shown = self._calls.call(Page, "GET", "/issues", external_id=sent.attempt.key, page=1)
+        for one in shown.items:
+            one.created_at = one.created_at.astimezone(zone).replace(tzinfo=dt.UTC)
+        return [tracker.compared(one, sent) for one in shown.items]
+
+
+class DropsTheAddress(TrackerGateway):
+    """Sends no address to call back."""
+
+    def preview(self, request: CreateRequest) -> Mapping[str, object]:
+        """Leave it out."""
+        return {**super().preview(request), "callback_url": None}
+
+
+class KeepsTheAddress(TrackerGateway):
+    """Sends the address of an earlier create if it gets none."""
+
+    _address: object = None
+
+    def preview(self, request: CreateRequest) -> Mapping[str, object]:
+        """Keep it."""
+        body = super().preview(request)
+        self._address = body["callback_url"] or self._address
+        return {**body, "callback_url": self._address}
+
+
+class IgnoresTheCaseOfTheTitle(TrackerGateway):
+    """Compares titles in any case."""
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Forget the difference if the letters are the same."""
+        return [
+            without_differences_of("title", row) if row.title.casefold() == sent.form.title.casefold() else row
+            for row in super().find_by_key(sent)
+        ]
 
 
 class WithdrawnIsRejected(TrackerGateway):
@@ -1167,7 +1335,7 @@ BROKEN: Mapping[type[TrackerGateway], tuple[str, str]] = {
     ),
     FirstPageOfTheKey: (
         "all tickets with one key are found",
-        "60 tickets carry one key, and find_by_key found 10 of them, without ['11', '12'",
+        "130 tickets carry one key, and find_by_key found 10 of them, without ['100', '101'",
     ),
     TwoHundred: (
         "the results of hundreds are whole",
@@ -1309,7 +1477,64 @@ BROKEN: Mapping[type[TrackerGateway], tuple[str, str]] = {
     ),
     FivePagesOfTheKey: (
         "all tickets with one key are found",
-        "60 tickets carry one key, and find_by_key found 50 of them, without ['51', '52'",
+        "130 tickets carry one key, and find_by_key found 50 of them, without ['100', '101'",
+    ),
+    TwelvePagesOfTheKey: (
+        "all tickets with one key are found",
+        "130 tickets carry one key, and find_by_key found 120 of them, without ['121', '122'",
+    ),
+    LeavesOutTheLate: (
+        "a look-up and a read end by themselves",
+        "the server never answers: results returned {} instead of raising a GatewayError",
+    ),
+    LeavesOutTheLateOfSeveral: (
+        "a failed request among several hides no ticket",
+        "the server never answers, in request 1 of 3: results returned the open tickets",
+    ),
+    LateIsNothing: (
+        "a look-up and a read end by themselves",
+        "the server never answers: find_by_sn returned [] instead of raising a GatewayError",
+    ),
+    LateIsDone: ("a withdrawal says done only if it is", "the server never answers: withdraw answered done"),
+    StopsAtALatePage: (
+        "a failed request among several hides no ticket",
+        "the server never answers, in request 2 of 4: find_by_key returned the open tickets set()",
+    ),
+    StopsAtABrokenPageOfTheKey: (
+        "a failed request among several hides no ticket",
+        "in request 2 of 4: find_by_key of many tickets with one key returned the open tickets",
+    ),
+    SharesWhatItRead: (
+        "reads and withdrawals of several threads do not mix",
+        "4 threads call read at the same time, and for ticket ",
+    ),
+    SharesItsResults: (
+        "reads and withdrawals of several threads do not mix",
+        "4 threads call results at the same time, and for ticket ",
+    ),
+    SharesWhatWasSent: (
+        "reads and withdrawals of several threads do not mix",
+        "4 threads call find_by_key at the same time, and for ticket ",
+    ),
+    SharesTheTicket: (
+        "reads and withdrawals of several threads do not mix",
+        "4 threads call withdraw at the same time, and for ticket ",
+    ),
+    DropsTheOffset: (
+        "another ticket with our key is not ours",
+        "ticket 1 is older than the submission, by 0:14:00, and find_by_key says it is ours",
+    ),
+    DropsTheAddress: (
+        "a create sends the address to call back",
+        "nothing that create sent contains the address https://host.example.com/callback/",
+    ),
+    KeepsTheAddress: (
+        "a create sends the address to call back",
+        "no address was passed, and create sent https://host.example.com/callback/",
+    ),
+    IgnoresTheCaseOfTheTitle: (
+        "another ticket with our key is not ours",
+        "the ticket's title, in the case of its letters, differ from what was sent, and find_by_key says it is ours",
     ),
     WithdrawnIsRejected: (
         "a withdrawal ends the ticket, also the second time",
@@ -1339,7 +1564,19 @@ class TrackerOf(Tracker):
         return self._kind(url, self.secrets[0], deadline=1.0)
 
 
-PATIENT = {EndlessLook, QuotesAfterATimeOut, RepeatsAfterATimeOut, TwoHundred, WaitsForEachByte, WaitsForEver}
+PATIENT = {
+    EndlessLook,
+    LateIsDone,
+    LateIsNothing,
+    LeavesOutTheLate,
+    LeavesOutTheLateOfSeveral,
+    QuotesAfterATimeOut,
+    RepeatsAfterATimeOut,
+    StopsAtALatePage,
+    TwoHundred,
+    WaitsForEachByte,
+    WaitsForEver,
+}
 """The check takes a second or more for each of these, mostly since it waits for what does not end."""
 
 
@@ -1478,8 +1715,66 @@ class SmallPages(TrackerOf):
 
 
 def test_a_known_page_size_bounds_the_tickets() -> None:
-    """Enough for six pages."""
+    """Enough for thirteen pages."""
     report = check_gateway(partial(SmallPages, FirstPageOfTheKey), only=[PAGES])
+    assert report.broken[PAGES].startswith("121 tickets carry one key, and find_by_key found 10 of them")
+
+
+def test_a_failed_request_is_tested_if_the_server_files_one_ticket_for_each_key() -> None:
+    """The list of all tickets has several pages then, too."""
+    report = check_gateway(partial(TrackerOf, OneForEachKey), only=["a failed request among several"])
+    assert [str(one.outcome) for one in report.results] == ["kept"]
+
+
+class OneAtATime(TrackerGateway):
+    """Makes one request after the other, in whichever thread."""
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        calls, lock = cast("Any", self._calls), threading.Lock()
+        call = self._calls.call
+
+        def alone(*arguments: Any, **options: Any) -> object:
+            with lock:
+                return call(*arguments, **options)
+
+        calls.call = alone
+
+
+@pytest.mark.long
+def test_a_gateway_with_a_lock_does_not_mix() -> None:
+    """Its threads cannot all send a request before the first one is answered."""
+    report = check_gateway(partial(TrackerOf, OneAtATime), only=["reads and withdrawals of several threads"])
+    assert [str(one.outcome) for one in report.results] == ["kept"]
+
+
+@pytest.mark.parametrize("hours", [8, -8])
+def test_a_server_in_another_time_zone_is_no_defect(hours: int) -> None:
+    """Its times have their offset."""
+    zone = dt.timezone(dt.timedelta(hours=hours))
+    report = check_gateway(partial(Tracker, lambda: dt.datetime.now(zone)), only=["another ticket with", "days later"])
+    assert [str(one.outcome) for one in report.results] == ["kept", "kept"]
+
+
+def test_the_address_is_tested_if_the_server_calls_back() -> None:
+    """The reason names what to set."""
+    address = "a create sends the address to call back"
+    report = check_gateway(type("System", (Tracker,), {"callbacks": False}), only=[address])
+    assert report.skipped == {address: "TicketSystem.callbacks is False: set it if the server calls an address back"}
+
+
+class LargePages(SmallPages):
+    """A tracker of which thirteen pages would be too many tickets for the check."""
+
+    batch = 100
+
+
+def test_large_pages_bound_the_tickets() -> None:
+    """At the size of a batch, or at enough for six pages."""
+    report = check_gateway(partial(LargePages, FirstPageOfTheKey), only=[PAGES])
+    assert report.broken[PAGES].startswith("100 tickets carry one key, and find_by_key found 10 of them")
+    system = type("System", (LargePages,), {"batch": 1})
+    report = check_gateway(partial(system, FirstPageOfTheKey), only=[PAGES])
     assert report.broken[PAGES].startswith("51 tickets carry one key, and find_by_key found 10 of them")
 
 

@@ -14,6 +14,7 @@ from itsm_workflow.testing.gateway_conformance import (  # noqa: F401 - they add
     _ending,
     _looking,
     _matching,
+    _mixing,
     _secrets,
     _several,
     _swapping,

@@ -12,17 +12,22 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+import attrs
+
 from itsm_workflow.gateway.checked import checked_problems, checked_service
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.testing.gateway_conformance._bounded import unbounded
 from itsm_workflow.testing.gateway_conformance._faults import BROKEN, SLOW, damaged, damages, redirecting
 from itsm_workflow.testing.gateway_conformance._line import Line
 from itsm_workflow.testing.gateway_conformance._promises import promise
+from itsm_workflow.testing.gateway_conformance._spellings import spellings
 from itsm_workflow.testing.gateway_conformance._trial import CREDENTIAL, sent, within
 from itsm_workflow.testing.gateway_conformance._verdicts import SkippedPromise, demand
 from itsm_workflow.testing.gateway_conformance._wording import found_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from itsm_workflow.gateway.protocol import CreateRequest
     from itsm_workflow.testing.gateway_conformance._line import Exchange, Request
     from itsm_workflow.testing.gateway_conformance._trial import Trial
@@ -69,6 +74,35 @@ def sends_what_is_shown(trial: Trial) -> None:
         any(_is_shown(body, shown) for body in bodies),
         f"preview shows {shown}, and create sent {bodies}",
     )
+
+
+@promise("a create sends the address to call back")
+def sends_the_address(trial: Trial) -> None:
+    """Without it, each decision waits for the next look. Tested if the ticket system calls back.
+
+    A host may have no address.
+    """
+    if not trial.system.callbacks:
+        raise SkippedPromise("TicketSystem.callbacks is False: set it if the server calls an address back")
+    request = trial.request()
+    address = request.callback_url.reveal() if request.callback_url is not None else ""
+    trial.line.requests.clear()
+    trial.file(request)
+    demand(
+        any(spelling in text for spelling in spellings(address) for text in _texts(trial.line.requests)),
+        f"TicketSystem.callbacks is True, and nothing that create sent contains the address {address}",
+    )
+    trial.line.requests.clear()
+    trial.file(attrs.evolve(trial.request(), callback_url=None))
+    demand(
+        not any(spelling in text for spelling in spellings(address) for text in _texts(trial.line.requests)),
+        f"no address was passed, and create sent {address}, which an earlier create was given",
+    )
+
+
+def _texts(requests: Sequence[Request]) -> list[str]:
+    """Return the parts of requests, as text."""
+    return [text for one in requests for text in (one.path, *one.headers.values(), one.body.decode(errors="replace"))]
 
 
 @promise("a create that could not connect was not sent")

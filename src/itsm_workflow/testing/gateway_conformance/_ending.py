@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from itsm_workflow.machine.evidence import ENDED, TicketStatus, Withdrawal
-from itsm_workflow.testing.gateway_conformance._faults import BROKEN
+from itsm_workflow.testing.gateway_conformance._faults import BROKEN, SLOW
 from itsm_workflow.testing.gateway_conformance._promises import promise
 from itsm_workflow.testing.gateway_conformance._refusals import known_refusals
+from itsm_workflow.testing.gateway_conformance._slowly import slow_answers
 from itsm_workflow.testing.gateway_conformance._trial import asked, is_approved
 from itsm_workflow.testing.gateway_conformance._verdicts import demand
 from itsm_workflow.testing.gateway_conformance._wording import outcome_words, snapshot_words
 
 if TYPE_CHECKING:
     from itsm_workflow.change import Ticket
+    from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.testing.gateway_conformance._trial import Trial
 
 
 def _withdraw(trial: Trial, ticket: Ticket) -> Withdrawal | None:
-    return asked("withdraw", lambda: trial.gateway.withdraw(ticket, operator="alice", reason="no longer needed"))
+    return asked("withdraw", lambda: _withdrawn_by(ticket, trial.gateway))
+
+
+def _withdrawn_by(ticket: Ticket, gateway: TicketGateway) -> Withdrawal:
+    return gateway.withdraw(ticket, operator="alice", reason="no longer needed")
 
 
 def _must_be(trial: Trial, ticket: Ticket, expected: Withdrawal, what: str) -> None:
@@ -68,7 +75,7 @@ def by_id(trial: Trial) -> None:
 
 @promise("a withdrawal says done only if it is")
 def honest(trial: Trial) -> None:
-    """After a lost answer it is unknown; repeated, it is done.
+    """After a lost or late answer it is unknown; repeated, it is done.
 
     A ticket that does not exist is not withdrawn, and neither is one whose withdrawal the server refuses.
     """
@@ -78,6 +85,10 @@ def honest(trial: Trial) -> None:
             answer = _withdraw(trial, ticket)
         demand(answer in {None, Withdrawal.UNKNOWN}, f"{happens}: withdraw answered {answer}")
         _must_be(trial, ticket, Withdrawal.DONE, f"{happens}, and the repeated withdrawal")
+    open_tickets = iter([trial.file()[1] for _ in SLOW])
+    slow = [(happens, "withdraw", fault, partial(_withdrawn_by, next(open_tickets))) for happens, fault in SLOW.items()]
+    for happens, name, answer in slow_answers(trial, slow):
+        demand(answer in {None, Withdrawal.UNKNOWN}, f"{happens}: {name} answered {answer}")
     answer = _withdraw(trial, trial.missing())
     demand(
         answer in {None, Withdrawal.UNKNOWN},

@@ -19,6 +19,7 @@ from itsm_workflow.testing.gateway_conformance._faults import (
 )
 from itsm_workflow.testing.gateway_conformance._promises import promise
 from itsm_workflow.testing.gateway_conformance._refusals import refusals
+from itsm_workflow.testing.gateway_conformance._slowly import slow_answers
 from itsm_workflow.testing.gateway_conformance._trial import (
     OTHER,
     asked,
@@ -26,7 +27,6 @@ from itsm_workflow.testing.gateway_conformance._trial import (
     is_approved,
     is_rejected,
     sent,
-    within,
 )
 from itsm_workflow.testing.gateway_conformance._verdicts import SkippedPromise, demand
 from itsm_workflow.testing.gateway_conformance._wording import found_words, snapshot_words
@@ -34,12 +34,16 @@ from itsm_workflow.testing.gateway_conformance._wording import found_words, snap
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.testing.gateway_conformance._faults import Fault
     from itsm_workflow.testing.gateway_conformance._trial import Trial
 
 
-_PAGES = 6
-"""The pages of the list of one key: a gateway that reads five of them at most misses a ticket."""
+_PAGES, _FEWEST_PAGES = 13, 6
+"""The pages of the list of one key: a gateway that reads twelve of them at most misses a ticket.
+
+Of large pages there are fewer, since the check would file tickets for minutes.
+"""
 
 
 @promise("a ticket is found by its key among many")
@@ -71,7 +75,8 @@ def finds_each_of_one_key(trial: Trial) -> None:
     request = trial.request()
     criteria, first = trial.file(request)
     ids = {first.id}
-    for _ in range(trial.pages(_PAGES) - 1):
+    many = max(trial.pages(_FEWEST_PAGES), min(trial.pages(_PAGES), trial.system.batch))
+    for _ in range(many - 1):
         again = trial.create(request)
         if not isinstance(again, Created) or again.id in ids:
             raise SkippedPromise(f"the server files no second ticket with one key: create answered {again}")
@@ -142,33 +147,31 @@ def refused_raises(trial: Trial) -> None:
 
 
 def _each_raises(trial: Trial, faults: Mapping[str, Fault]) -> None:
-    criteria, ticket = trial.file()
-    calls: dict[str, Callable[[], object]] = {
-        "find_by_key": lambda: trial.gateway.find_by_key(criteria),
-        "find_by_sn": lambda: trial.gateway.find_by_sn(ticket.sn, criteria),
-        "read": lambda: trial.gateway.read(ticket),
-        "results": lambda: trial.gateway.results([ticket]),
-    }
-    for name, call in calls.items():
+    for name, call in _calls(trial).items():
         for happens, fault in faults.items():
             with trial.during(fault):
-                answer = asked(name, call)
+                answer = asked(name, partial(call, trial.gateway))
             demand(answer is None, f"{happens}: {name} returned {answer} instead of raising a GatewayError")
+
+
+def _calls(trial: Trial) -> dict[str, Callable[[TicketGateway], object]]:
+    """Return each look-up and each read of the port, by its name, for a ticket that is filed."""
+    criteria, ticket = trial.file()
+    return {
+        "find_by_key": lambda gateway: gateway.find_by_key(criteria),
+        "find_by_sn": lambda gateway: gateway.find_by_sn(ticket.sn, criteria),
+        "read": lambda gateway: gateway.read(ticket),
+        "results": lambda gateway: gateway.results([ticket]),
+    }
 
 
 @promise("a look-up and a read end by themselves")
 def reads_end(trial: Trial) -> None:
-    """Their deadlines bound the whole calls."""
-    criteria, ticket = trial.file()
-    calls: dict[str, Callable[[], object]] = {
-        "find_by_key": lambda: trial.gateway.find_by_key(criteria),
-        "read": lambda: trial.gateway.read(ticket),
-    }
-    for name, call in calls.items():
-        for happens, fault in SLOW.items():
-            with trial.during(fault):
-                answer = within(trial.system.patience, f"{happens}: {name}", partial(asked, name, call))
-            demand(answer is None, f"{happens}: {name} returned {answer} instead of raising a GatewayError")
+    """Their deadlines bound the whole calls. Without an answer in time, they raise as without a usable one."""
+    calls = _calls(trial)
+    slow = [(happens, name, fault, call) for name, call in calls.items() for happens, fault in SLOW.items()]
+    for happens, name, answer in slow_answers(trial, slow):
+        demand(answer is None, f"{happens}: {name} returned {answer} instead of raising a GatewayError")
 
 
 @promise("a ticket waits until a person decides")

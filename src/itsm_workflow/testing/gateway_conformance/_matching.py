@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _TITLES = ("开通 443 端口 – Grüße an die Nachtschicht", f"Open the ports of {'the shop and ' * 5}of the stock")
 _AGE = dt.timedelta(days=2)
 
+_OLDER = (dt.timedelta(minutes=14), dt.timedelta(days=1))
+"""The ages of a ticket that is older than its submission. Clocks may differ by minutes, and offsets from 15 minutes."""
+
 
 @promise("another ticket with our key is not ours")
 def compared(trial: Trial) -> None:
@@ -30,6 +33,7 @@ def compared(trial: Trial) -> None:
     changed: dict[str, Any] = {
         "title": attrs.evolve(form, title="Grant me everything"),
         "last words of the title": attrs.evolve(form, title=f"{form.title[:-4]}year"),
+        "title, in the case of its letters,": attrs.evolve(form, title=form.title.swapcase()),
         "approvers": attrs.evolve(form, approvers=("mallory",)),
         "approvers, without one of those who were sent,": attrs.evolve(form, approvers=(*form.approvers, OTHER)),
         "fields": attrs.evolve(form, fields={"name": "something else"}),
@@ -41,8 +45,11 @@ def compared(trial: Trial) -> None:
             f"the ticket's {part} differ from what was sent, and find_by_key says it is ours",
         )
     creator = attrs.evolve(criteria, attempt=attrs.evolve(criteria.attempt, creator="mallory"))
-    later = attrs.evolve(criteria, made_after=criteria.made_after + dt.timedelta(days=1))
-    for what, differs in {"was filed by another user": creator, "is older than the submission": later}.items():
+    differing = {"was filed by another user": creator}
+    for age in _OLDER:  # hours that a gateway drops with the offset of the server's time do not hide all of them
+        after = criteria.attempt.submitted_at + age
+        differing[f"is older than the submission, by {age}"] = attrs.evolve(criteria, made_after=after)
+    for what, differs in differing.items():
         rows = trial.gateway.find_by_key(differs)
         demand(not [row for row in rows if row.is_ours], f"ticket {ticket.id} {what}, and find_by_key says it is ours")
     _asks_others_too(trial)

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from itsm_workflow.gateway.checked import any_host, checked_found, checked_results
 from itsm_workflow.gateway.protocol import Created
 from itsm_workflow.machine.evidence import ENDED, TicketStatus
-from itsm_workflow.testing.gateway_conformance._faults import UNREAD, damaged, one_for_each_place, only
+from itsm_workflow.testing.gateway_conformance._faults import SLOW, UNREAD, damaged, one_for_each_place, only
 from itsm_workflow.testing.gateway_conformance._promises import promise
 from itsm_workflow.testing.gateway_conformance._refusals import known_refusals
+from itsm_workflow.testing.gateway_conformance._slowly import slow_answers
 from itsm_workflow.testing.gateway_conformance._trial import asked, damages_within
 from itsm_workflow.testing.gateway_conformance._verdicts import demand
 from itsm_workflow.testing.gateway_conformance._wording import result_differences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
-    from itsm_workflow.gateway.protocol import TicketResult
+    from itsm_workflow.change import Ticket
+    from itsm_workflow.gateway.protocol import SentTicket, TicketGateway, TicketResult
+    from itsm_workflow.testing.gateway_conformance._faults import Fault
     from itsm_workflow.testing.gateway_conformance._trial import Trial
 
+    Call: TypeAlias = Callable[[TicketGateway], set[str]]
+
 T = TypeVar("T")
+
+_OF_ONE_KEY = "find_by_key of many tickets with one key"
+
+_SLOW = 6
+"""The most requests of one call that are not answered in time."""
 
 
 @promise("the results of many equal those of one by one")
@@ -75,36 +87,78 @@ def hundreds(trial: Trial) -> None:
 @promise("a failed request among several hides no ticket")
 def hides_none_of_several(trial: Trial) -> None:
     """A batch, or a list of pages, raises or is whole: what it leaves out reads as a ticket that does not exist."""
-    filed = [trial.file() for _ in range(trial.many)]
-    criteria, last = filed[-1]
-    tickets = [filed[0][1], filed[1][1], last]
-    calls: dict[str, Callable[[], set[str]]] = {
-        "find_by_key": lambda: {row.id for row in checked_found(trial.gateway.find_by_key(criteria), any_host)},
-        "find_by_sn": lambda: {row.id for row in checked_found(trial.gateway.find_by_sn(last.sn, criteria), any_host)},
-        "results": lambda: {
-            key
-            for key, row in checked_results(trial.gateway.results(tickets), tickets).items()
-            if row.status not in ENDED
-        },
-    }
+    shared, *_, (criteria, last) = filed = _filed_of_several(trial)
     refused = known_refusals(trial.system)
-    for name, call in calls.items():
+    slow: list[tuple[str, str, Fault, Call]] = []
+    whole: dict[str, set[str]] = {}
+    for name, call in _calls_of_several([filed[0][1], filed[1][1], last], criteria, shared[0]).items():
         trial.renew()
         before = len(trial.line.requests)
-        whole = call()
+        whole[name] = call(trial.gateway)
         requests = len(trial.line.requests) - before
-        struck = itertools.chain(
+        each = itertools.chain(
             itertools.product(range(requests), UNREAD.items()),
             itertools.product(range(1, requests), refused.items()),  # another promise is about a refused call
         )
-        for number, (happens, fault) in struck:
+        for number, (happens, fault) in _in_turn(requests, {**UNREAD, **refused}) if name == _OF_ONE_KEY else each:
             with trial.during(only(number, fault)):
-                answer = asked(name, call)
-            demand(
-                answer is None or answer == whole,
-                f"{happens}, in request {number + 1} of {requests}: {name} returned the open tickets {answer}, "
-                f"and without the fault {whole}",
-            )
+                answer = asked(name, partial(call, trial.gateway))
+            _is_whole(f"{happens}, in request {number + 1} of {requests}", name, answer, whole[name])
+        slow += [
+            (f"{happens}, in request {number + 1} of {requests}", name, only(number, fault), call)
+            for number in _some(requests)
+            for happens, fault in SLOW.items()
+        ]
+    for happens, name, answer in slow_answers(trial, slow):
+        _is_whole(happens, name, answer, whole[name])
+
+
+def _filed_of_several(trial: Trial) -> list[tuple[SentTicket, Ticket]]:
+    """File tickets on several pages: all but the last with one key, if the server files a second ticket with a key."""
+    request = trial.request()
+    filed = [trial.file(request)]
+    ids = {filed[0][1].id}
+    for _ in range(trial.many - 2):
+        again = trial.create(request)
+        if not isinstance(again, Created) or again.id in ids:
+            break
+        ids.add(again.id)
+        filed.append((filed[0][0], trial.ticket(again.id, again.sn)))
+    return filed + [trial.file() for _ in range(trial.many - len(filed))]
+
+
+def _calls_of_several(tickets: Sequence[Ticket], criteria: SentTicket, shared: SentTicket) -> dict[str, Call]:
+    """Return the calls that may take several requests, each with the ids that it returns."""
+    last = tickets[-1]
+    return {
+        "find_by_key": lambda gateway: {row.id for row in checked_found(gateway.find_by_key(criteria), any_host)},
+        "find_by_sn": lambda gateway: {
+            row.id for row in checked_found(gateway.find_by_sn(last.sn, criteria), any_host)
+        },
+        "results": lambda gateway: {
+            key for key, row in checked_results(gateway.results(tickets), tickets).items() if row.status not in ENDED
+        },
+        _OF_ONE_KEY: lambda gateway: {row.id for row in checked_found(gateway.find_by_key(shared), any_host)},
+    }
+
+
+def _in_turn(requests: int, faults: Mapping[str, Fault]) -> Iterator[tuple[int, tuple[str, Fault]]]:
+    """Yield each fault for the second request, and one of them for each request, in turn: all for all take too long."""
+    if requests > 1:
+        yield from ((1, one) for one in faults.items())
+    yield from zip(range(requests), itertools.cycle(faults.items()), strict=False)
+
+
+def _some(requests: int) -> Sequence[int]:
+    """Return the requests that are not answered in time: all of a few, or the first ones and the last one."""
+    return range(requests) if requests <= _SLOW else (*range(_SLOW - 1), requests - 1)
+
+
+def _is_whole(happens: str, name: str, answer: set[str] | None, whole: set[str]) -> None:
+    demand(
+        answer is None or answer == whole,
+        f"{happens}: {name} returned the open tickets {answer}, and without the fault {whole}",
+    )
 
 
 @promise("a damaged row among several spoils no other")

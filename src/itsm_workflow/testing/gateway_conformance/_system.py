@@ -31,8 +31,10 @@ class TicketSystem(abc.ABC):
             of the gateway. They are also searched escaped, URL-quoted, in hexadecimal and in base64.
         missing: An id and number that no ticket has, in the form that the server's have.
         page_size: The greatest number of tickets that the server lists on one page; 0 if it is not known. The check
-            files enough tickets for three pages, or 30, and with one key enough for six, or 60.
+            files enough tickets for three pages, or 30. With one key it files enough for thirteen pages, or 130; if
+            that is more than `batch`, it files `batch`, and at least enough for six pages.
         batch: The number of tickets whose results the check asks for in one call, and among which it looks for one.
+        callbacks: Whether the server calls the address that a create passes. If not, the promise about it is skipped.
     """
 
     url: str
@@ -43,6 +45,7 @@ class TicketSystem(abc.ABC):
     missing: str = "999999999"
     page_size: int = 0
     batch: int = 250
+    callbacks: bool = False
 
     @abc.abstractmethod
     def gateway(self, url: str) -> TicketGateway:

@@ -62,9 +62,9 @@ class Trial:
         self.gateway = self._made(line.url)
         self._numbers = itertools.count(1)
 
-    def _made(self, url: str) -> TicketGateway:
+    def _made(self, url: str, line: Line | None = None) -> TicketGateway:
         gateway = self.system.gateway(url)
-        return bounded(gateway, self.line, patience=self.system.patience, batch=self.system.batch)
+        return bounded(gateway, line or self.line, patience=self.system.patience, batch=self.system.batch)
 
     @contextlib.contextmanager
     def during(self, fault: Fault | None) -> Iterator[None]:
@@ -104,6 +104,17 @@ class Trial:
             yield gateway
         finally:
             closed(gateway)
+
+    @contextlib.contextmanager
+    def beside(self, fault: Fault) -> Iterator[TicketGateway]:
+        """Return one more gateway, behind a proxy of its own that acts by a fault on each request."""
+        with Line(self.system.url) as line:
+            line.fault = fault
+            gateway = self._made(line.url, line)
+            try:
+                yield gateway
+            finally:
+                closed(gateway)
 
     def request(self, *, title: str = "", key: str = "", form: Form | None = None) -> CreateRequest:
         """Return a request with a key of its own."""
