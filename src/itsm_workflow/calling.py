@@ -13,19 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def why_not_called(function: Callable[..., object], *arguments: str) -> str:
+def why_not_called(function: Callable[..., object], *arguments: str, keyword: str = "") -> str:
     """Return what is wrong with a function that does not take its arguments; empty if it does, or if this is not known.
 
     Args:
         function: The function. The parameters of some that are written in C are not known.
         arguments: The names of the arguments, which are passed by position.
+        keyword: The name of one more argument that is passed by its name; empty if there is none.
     """
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError, NameError):  # NameError: an annotation has a name for type checkers only
         return ""
     try:
-        signature.bind(*arguments)
+        signature.bind(*arguments, **dict.fromkeys([keyword] if keyword else []))
     except TypeError as error:
-        return f"is called with ({', '.join(arguments)}), which it does not take: {error}"
+        called = ", ".join((*arguments, f"{keyword}=True") if keyword else arguments)
+        return f"is called with ({called}), which it does not take: {error}"
     return ""

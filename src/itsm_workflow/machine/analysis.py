@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from itsm_workflow.calling import why_not_called
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.deferred import why_deferred
 from itsm_workflow.errors import DefinitionError
@@ -83,9 +84,13 @@ def _functions(definition: WorkflowDefinition) -> Iterator[str]:
             given = getattr(row, part)
             if not callable(given):
                 yield f"trigger {row.trigger.value}: its {part} is {kind_of(given)}, not a function of Facts"
+                continue
             wrong = why_deferred(given)
             if wrong:
                 yield f"trigger {row.trigger.value}: its {part} is {wrong}"
+            wrong = why_not_called(given, "facts")
+            if wrong:
+                yield f"trigger {row.trigger.value}: its {part} {wrong}; write it as {part}(facts)"
 
 
 def _names(definition: WorkflowDefinition) -> Iterator[str]:

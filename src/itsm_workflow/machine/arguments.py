@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.calling import why_not_called
 from itsm_workflow.deferred import why_deferred
 from itsm_workflow.text import kind_of
 
@@ -116,9 +117,13 @@ def _due(rules: object, states: object) -> Iterator[str]:
             yield (
                 f"due: the rule of state {state} is {kind_of(rule)}, not a function; waits_for_a_person never falls due"
             )
+            continue
         wrong = why_deferred(rule)
         if wrong:
             yield f"due: the rule of state {state} is {wrong}"
+        wrong = why_not_called(rule, "change", "now", "policy", keyword="looked")
+        if wrong:
+            yield f"due: the rule of state {state} {wrong}; write it as rule(change, now, policy, *, looked)"
 
 
 def _labels(labels: object) -> Iterator[str]:
