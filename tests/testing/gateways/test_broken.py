@@ -958,6 +958,15 @@ class ErrorIsNothing(TrackerGateway):
         return [tracker.compared(one, sent) for one in msgspec.convert(shown.get("items", []), list[Issue])]
 
 
+class SeesTomorrow(TrackerGateway):
+    """Writes the time of a look in another zone than it says."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Take eight hours for UTC."""
+        snapshot = super().read(ticket, decision_field=decision_field)
+        return attrs.evolve(snapshot, seen_at=snapshot.seen_at + dt.timedelta(hours=8))
+
+
 class RefusedIsNothing(TrackerGateway):
     """Takes every refusal for that of a number that no issue has."""
 
@@ -1459,6 +1468,7 @@ BROKEN: Mapping[type[TrackerGateway], tuple[str, str]] = {
         "a look-up that could not look raises",
         'the answer is HTTP 200 with the error {"error": {"code": 500, "message": "internal error"}}: find_by_key',
     ),
+    SeesTomorrow: ("a ticket that was read before is read again", ", and read says it was seen at 20"),
     RefusedIsNothing: (
         "a refused look-up is not answered as none",
         '"the token may not read issues"}: find_by_sn returned [] instead of raising a GatewayError',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from itsm_workflow.testing.gateway_conformance._refusals import refusals
 from itsm_workflow.testing.gateway_conformance._slowly import slow_answers
 from itsm_workflow.testing.gateway_conformance._trial import (
     OTHER,
+    SKEW,
     asked,
     damages_within,
     is_approved,
@@ -231,9 +233,17 @@ def decides_by_a_field(trial: Trial) -> None:
 
 @promise("a ticket that was read before is read again")
 def read_again(trial: Trial) -> None:
-    """The workflow acts on the decision at its next look, so an answer that was kept must not hide it."""
+    """The workflow acts on the decision at its next look, so an answer that was kept must not hide it.
+
+    The time of a look is that of the call: the workflow compares it with when an ending was seen first.
+    """
     _, ticket = trial.file()
-    trial.seen(ticket)
+    began = dt.datetime.now(dt.UTC)
+    seen_at = trial.seen(ticket).seen_at
+    demand(
+        began - SKEW <= seen_at <= dt.datetime.now(dt.UTC) + SKEW,
+        f"ticket {ticket.id} was read at {began:%Y-%m-%d %H:%M}, and read says it was seen at {seen_at}",
+    )
     checked_results(trial.gateway.results([ticket]), [ticket])
     trial.system.approve(ticket.id, "bob")
     seen = trial.seen(ticket)

@@ -44,7 +44,8 @@ _PAGE = 10
 OTHER = "carol"
 """A person who is not among the approvers of `TicketSystem.form`."""
 
-_SKEW = dt.timedelta(minutes=10)
+SKEW = dt.timedelta(minutes=10)
+"""The difference between two right clocks."""
 
 
 class Trial:
@@ -208,7 +209,7 @@ class Trial:
 
 def sent(request: CreateRequest) -> SentTicket:
     """Return what a look-up for the ticket of a request compares with."""
-    return SentTicket(form=request.form, attempt=request.attempt, made_after=request.attempt.submitted_at - _SKEW)
+    return SentTicket(form=request.form, attempt=request.attempt, made_after=request.attempt.submitted_at - SKEW)
 
 
 def asked(name: str, call: Callable[[], T]) -> T | None:
