@@ -164,7 +164,7 @@ def test_provisioning_that_fails_is_rolled_back(office: Office, bench: Bench) ->
     assert (change.state, change.outcome) == (State.ROLLED_BACK, Outcome.WAS_APPROVED)
     assert change.data == {"problem": "no host is free"}
     assert path(workflow, change) == [*BEGIN, State.PROVISIONING, State.ROLLING_BACK, State.ROLLED_BACK]
-    with pytest.raises(NotApproved, match=r"was approved on .* and is now rolled_back, which does not grant"):
+    with pytest.raises(NotApproved, match=r'was approved on .* and is now in the state "rolled_back", which does not grant'):
         workflow.require_approved(SUBJECT)
     assert workflow.apply(subject=SUBJECT, **asked()).state == State.WAITING
 
@@ -242,7 +242,7 @@ def test_a_silent_platform_is_found(office: Office, bench: Bench) -> None:
     """`why` says where the change stands, and `find` whose stage has taken too long."""
     workflow = opened(office, bench)
     change = approved(office, workflow)
-    assert "is now provisioning, which does not grant" in workflow.why(change.id)
+    assert 'is now in the state "provisioning", which does not grant' in workflow.why(change.id)
     assert list(two_stage_change.silent(workflow)) == []
     office.pass_time(2 * 3600)
     assert [one.id for one in two_stage_change.silent(workflow)] == [change.id]

@@ -175,7 +175,7 @@ def test_why_names_a_callback_that_did_not_arrive(office: Office) -> None:
 
 
 def test_why_names_an_effect_that_failed(office: Office) -> None:
-    """With how often it did."""
+    """With how often it did, and its last error."""
 
     def broken(_: object) -> None:
         raise ConnectionError("no host")
@@ -184,7 +184,7 @@ def test_why_names_an_effect_that_failed(office: Office) -> None:
     change = workflow.apply(subject=SUBJECT, **asked())
     office.approve(change)
 
-    due = "effect start_collection is due at 2026-03-02 08:00:12 UTC, it failed 1 time; the next look is at 2026-03-02"
+    due = "effect start_collection is due at 2026-03-02 08:00:12 UTC, it failed 1 time: ConnectionError: no host; the next"
     assert due in workflow.why(change.id)
 
 
