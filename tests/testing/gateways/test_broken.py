@@ -1824,7 +1824,7 @@ class RefusesByNoForm(Tracker):
     refusals = TicketSystem.refusals
 
     def __init__(self) -> None:
-        super().__init__(deadline=30.0)
+        super().__init__(deadline=2.0)
 
 
 def test_a_refused_look_up_is_tested_if_the_form_of_a_refusal_is_known() -> None:
