@@ -196,7 +196,9 @@ def test_a_revoked_permission_is_gone(office: Office) -> None:
     assert not table.allows("eve", "index-7")
     last = next(entry for entry in workflow.history(change.id) if entry.trigger == "revoke")
     assert (last.actor, last.source, last.dest) == ("dave", State.GRANTED, State.REVOKED)
-    with pytest.raises(NotApproved, match=r'was approved on .* and is now in the state "revoked", which does not grant'):
+    with pytest.raises(
+        NotApproved, match=r'was approved on .* and is now in the state "revoked", which does not grant'
+    ):
         workflow.require_approved(change.subject)
 
 

@@ -164,7 +164,9 @@ def test_provisioning_that_fails_is_rolled_back(office: Office, bench: Bench) ->
     assert (change.state, change.outcome) == (State.ROLLED_BACK, Outcome.WAS_APPROVED)
     assert change.data == {"problem": "no host is free"}
     assert path(workflow, change) == [*BEGIN, State.PROVISIONING, State.ROLLING_BACK, State.ROLLED_BACK]
-    with pytest.raises(NotApproved, match=r'was approved on .* and is now in the state "rolled_back", which does not grant'):
+    with pytest.raises(
+        NotApproved, match=r'was approved on .* and is now in the state "rolled_back", which does not grant'
+    ):
         workflow.require_approved(SUBJECT)
     assert workflow.apply(subject=SUBJECT, **asked()).state == State.WAITING
 

@@ -359,7 +359,22 @@ NAMES = re.compile(
 )
 """Names that can be typed or that another system gave: commands, options, addresses, ids, codes with an underscore."""
 WORDS = {
-    *("alice", "bob", "gateway", "host", "admin", "ops", "ID", "id", "itsm", "workflow", "Ctrl", "sn", "subject"),
+    *(
+        "alice",
+        "bob",
+        "gateway",
+        "worker",
+        "host",
+        "admin",
+        "ops",
+        "ID",
+        "id",
+        "itsm",
+        "workflow",
+        "Ctrl",
+        "sn",
+        "subject",
+    ),
     *("draft", "applying", "pending", "approved", "rejected", "start", "withdraw", "resend", "abandon", "settle"),
     *(
         "csv",
@@ -379,7 +394,7 @@ WORDS = {
     ),
     *("django", "memory", "mysql", "postgresql", "sqlite"),
 }
-"""States, commands and names that stay as they are typed; `gateway` is an actor of entries, `host` an application."""
+"""States, commands and names that stay as they are typed; `gateway` and `worker` are actors of entries, `host` an application."""
 
 
 def english_in(text: str) -> list[str]:
