@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from typing import TYPE_CHECKING
 
 import attrs
@@ -24,6 +25,7 @@ _PROGRAMS = frozenset({"gateway", "worker", "callback"})
 """The actors of the entries that the library writes by itself."""
 
 _LEAST_OF_A_RUN = 4
+_REQUEST = re.compile("(?:request|请求) [^\\s,;)，；）]+")
 
 
 class Lane(enum.StrEnum):
@@ -48,7 +50,7 @@ class Result(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Step:
-    """An entry of the history, or a run of entries that say the same.
+    """An entry of the history, or a run of entries that say the same but for the ids of their requests.
 
     Attributes:
         entry: The entry, or the first of the run.
@@ -88,7 +90,7 @@ class Step:
 
 
 def read(definition: WorkflowDefinition, path: Sequence[Entry], policy: Policy, language: str) -> Sequence[Step]:
-    """Return the steps of a history; runs of four or more entries that say the same are one step."""
+    """Return the steps of a history; runs of four or more entries, or pairs, that say the same are one step."""
     steps: list[Step] = []
     known: set[Decider] = set()
     before: Attention | None = None
@@ -193,20 +195,38 @@ def result_of(entry: Entry) -> Result:
 
 
 def _folded(steps: Sequence[Step]) -> Iterator[Step]:
-    """Yield the steps, with runs of steps that say the same as one."""
+    """Yield the steps, with runs of steps, or of pairs of steps, that say the same as one step or pair.
+
+    A send that is refused is a pair: the start of the request, and its result.
+    """
     start = 0
-    for end in range(1, len(steps) + 1):
-        if end < len(steps) and _says_the_same(steps[end - 1], steps[end]):
-            continue
-        run = steps[start:end]
-        if len(run) < _LEAST_OF_A_RUN:
-            yield from run
-        else:
-            yield attrs.evolve(run[0], last=run[-1].entry, count=len(run))
+    while start < len(steps):
+        of_one, of_two = (_repeats(steps, start, period) for period in (1, 2))
+        period, count = (1, of_one) if of_one >= _LEAST_OF_A_RUN else (2, of_two)
+        if count < _LEAST_OF_A_RUN:
+            period = count = 1
+        end = start + period * count
+        for first in range(start, start + period):
+            last = steps[end - period + first - start]
+            yield attrs.evolve(steps[first], last=last.entry, count=count)
         start = end
+
+
+def _repeats(steps: Sequence[Step], start: int, period: int) -> int:
+    """Return how many times in a row the steps from a place say the same, as many steps at a time as the period has."""
+    end = start + period
+    while end < len(steps) and _says_the_same(steps[end - period], steps[end]):
+        end += 1
+    return (end - start) // period
 
 
 def _says_the_same(one: Step, other: Step) -> bool:
     return not (one.is_move or other.is_move or one.changes_attention or other.changes_attention) and (
-        (one.entry.trigger, one.details, one.entry.actor) == (other.entry.trigger, other.details, other.entry.actor)
+        (one.entry.trigger, _without_request(one.details), one.entry.actor)
+        == (other.entry.trigger, _without_request(other.details), other.entry.actor)
     )
+
+
+def _without_request(details: str) -> str:
+    """Return the details without the id of a request, which is another one each time."""
+    return _REQUEST.sub("", details)

@@ -223,3 +223,28 @@ def test_format_and_notebook_draw_the_same() -> None:
     one = diagram(LIVES["approved"])
     assert f"{one:mermaid}" == str(one) == one.mermaid()
     assert f"{one:svg}" == one.svg() + "\n" == one._repr_svg_() + "\n"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_requests_that_are_refused_again_and_again_are_one_loop_each(language: str) -> None:
+    """Each request has an id of its own; three of them are shown one by one."""
+    for count in (3, 5):
+        told: list[Told] = [(0.004, lives.ALICE, "submit", x.submission(number=1))]
+        for number in range(count):
+            words = f"the gateway answered HTTP 401: App secret wrong (code 1640101, request r{number})"
+            refused = x.mark(problem=f"create_ticket: {words}")
+            told.append((60 * number + 1, lives.WORKER, "mark_sending", x.mark()))
+            told.append((60 * number + 2, lives.WORKER, "mark_unsent", refused))
+        text = diagram(lives.life(*told)).mermaid(language=language)
+        assert text.count("    loop 5 ") == (2 if count == 5 else 0)
+        assert text.count("App secret wrong") == (1 if count == 5 else 3)
+        assert ("request r1" in text) == (count == 3)
+
+
+def test_requests_with_different_problems_are_no_loop() -> None:
+    """Only the ids are left out of the comparison."""
+    told: list[Told] = [(0.004, lives.ALICE, "submit", x.submission(number=1))]
+    for number in range(6):
+        told.append((60 * number + 1, lives.WORKER, "mark_sending", x.mark()))
+        told.append((60 * number + 2, lives.WORKER, "mark_unsent", x.mark(problem=f"no such host {number}")))
+    assert "loop" not in diagram(lives.life(*told)).mermaid()
