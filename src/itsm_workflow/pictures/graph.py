@@ -22,7 +22,7 @@ from itsm_workflow.policy import Policy
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from itsm_workflow.change import Entry
+    from itsm_workflow.change import Attention, Entry
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 FORMATS = ("mermaid", "table", "rst", "terminal", "svg", "dot")
@@ -58,6 +58,7 @@ class Graph:
         focus: The states and triggers to show, with the states one move away; by default all.
         plain: Whether the evidence and the guards are left out of the labels.
         policy: The timings with which the history was written, as for `Timeline`.
+        attention: The attention that is stored with the change, or None, as for `Timeline`.
         effects: The names of the effects by the state that plans them, for the tables; by default those of the
             definition.
 
@@ -74,6 +75,7 @@ class Graph:
     effects: Mapping[str, Sequence[str]] = attrs.field(
         default=attrs.Factory(lambda graph: graph.definition.effects, takes_self=True)
     )
+    attention: Attention | None = None
 
     def __attrs_post_init__(self) -> None:
         """Refuse names that the workflow does not have."""
@@ -139,7 +141,7 @@ class Graph:
 
     def _badge(self, language: str) -> str:
         """Return the reason why a person should look at the change, if any."""
-        after = read(self.definition, self.path, self.policy, language)[-1].after if self.path else None
+        after = read(self.definition, self.path, self.policy, language, self.attention)[-1].after if self.path else None
         return "" if after is None else in_language(ATTENTION[after.reason], language, after.reason)
 
     def terminal(self, *, language: str = "en", zone: dt.tzinfo = dt.UTC, columns: int = 80) -> str:

@@ -89,8 +89,23 @@ class Step:
         return (self.before and self.before.reason) != (self.after and self.after.reason)
 
 
-def read(definition: WorkflowDefinition, path: Sequence[Entry], policy: Policy, language: str) -> Sequence[Step]:
-    """Return the steps of a history; runs of four or more entries, or pairs, that say the same are one step."""
+def read(
+    definition: WorkflowDefinition,
+    path: Sequence[Entry],
+    policy: Policy,
+    language: str,
+    attention: Attention | None = None,
+) -> Sequence[Step]:
+    """Return the steps of a history; runs of four or more entries, or pairs, that say the same are one step.
+
+    Args:
+        definition: The workflow.
+        path: The history.
+        policy: The timings with which it was written.
+        language: The language of the words, ``zh`` or ``en``.
+        attention: The attention that is stored with the change. It is shown since its time if the history, read with
+            these timings, raises none.
+    """
     steps: list[Step] = []
     known: set[Decider] = set()
     before: Attention | None = None
@@ -114,7 +129,17 @@ def read(definition: WorkflowDefinition, path: Sequence[Entry], policy: Policy, 
             )
         )
         before = after
+    if attention is not None and steps and steps[-1].after is None:
+        steps = list(_raised(steps, attention))
     return list(_folded(steps))
+
+
+def _raised(steps: Sequence[Step], attention: Attention) -> Iterator[Step]:
+    """Yield the steps, with the attention since the last entry that is not later than it."""
+    begin = max((number for number, step in enumerate(steps) if step.entry.at <= attention.since), default=0)
+    for number, step in enumerate(steps):
+        before = attention if number > begin else step.before
+        yield attrs.evolve(step, before=before, after=attention if number >= begin else step.after)
 
 
 def planned_names(entry: Entry) -> list[str]:

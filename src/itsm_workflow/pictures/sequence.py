@@ -18,7 +18,7 @@ from itsm_workflow.policy import Policy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from itsm_workflow.change import Entry
+    from itsm_workflow.change import Attention, Entry
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 
@@ -33,6 +33,7 @@ class SequenceDiagram:
         definition: The workflow of the change.
         path: The change's complete history, oldest entry first.
         policy: The timings with which the history was written, as for `Timeline`.
+        attention: The attention that is stored with the change, or None, as for `Timeline`.
 
     Raises:
         ValueError: The history is empty.
@@ -41,6 +42,7 @@ class SequenceDiagram:
     definition: WorkflowDefinition
     path: Sequence[Entry] = attrs.field(validator=is_a_history)
     policy: Policy = attrs.field(factory=Policy)
+    attention: Attention | None = None
 
     def __format__(self, spec: str) -> str:
         if spec in {"", "mermaid"}:
@@ -69,7 +71,7 @@ class SequenceDiagram:
             ValueError: There are no words in the language.
         """
         check_language(language)
-        steps = read(self.definition, self.path, self.policy, language)
+        steps = read(self.definition, self.path, self.policy, language, self.attention)
         return drawn(self.definition, steps, blocks_of(steps, language), language=language, zone=zone)
 
     def mermaid(self, *, language: str = "en", zone: dt.tzinfo = dt.UTC) -> str:
@@ -83,5 +85,5 @@ class SequenceDiagram:
             ValueError: There are no words in the language.
         """
         check_language(language)
-        steps = read(self.definition, self.path, self.policy, language)
+        steps = read(self.definition, self.path, self.policy, language, self.attention)
         return mermaid(steps, blocks_of(steps, language), language=language, zone=zone)

@@ -16,7 +16,7 @@ from itsm_workflow.policy import Policy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from itsm_workflow.change import Entry
+    from itsm_workflow.change import Attention, Entry
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 
@@ -39,6 +39,8 @@ class Timeline:
         path: The change's complete history, oldest entry first.
         policy: The timings with which the history was written. They decide when a look-up schedule ends, and so when
             attention was raised.
+        attention: The attention that is stored with the change, or None. It is drawn since its time if the history,
+            read with the policy, raises none.
 
     Raises:
         ValueError: The history is empty.
@@ -47,6 +49,7 @@ class Timeline:
     definition: WorkflowDefinition
     path: Sequence[Entry] = attrs.field(validator=is_a_history)
     policy: Policy = attrs.field(factory=Policy)
+    attention: Attention | None = None
 
     def __format__(self, spec: str) -> str:
         if spec in {"", "svg"}:
@@ -77,7 +80,7 @@ class Timeline:
             ValueError: There are no words in the language.
         """
         check_language(language)
-        steps = read(self.definition, self.path, self.policy, language)
+        steps = read(self.definition, self.path, self.policy, language, self.attention)
         return drawn(self.definition, steps, language=language, zone=zone)
 
     def terminal(self, *, language: str = "en", zone: dt.tzinfo = dt.UTC, columns: int = 80) -> str:
@@ -92,5 +95,5 @@ class Timeline:
             ValueError: There are no words in the language.
         """
         check_language(language)
-        steps = read(self.definition, self.path, self.policy, language)
+        steps = read(self.definition, self.path, self.policy, language, self.attention)
         return "\n".join(lines(steps, language=language, zone=zone, columns=columns)) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -196,6 +196,12 @@ class Journal:
             StorageSchemaError: A newer version of the library or of the workflow wrote one of the changes.
         """
         return map(self.read, self.rows(query))
+
+    def life(self, change_id: str) -> dict[str, Any]:
+        """Return what a picture of a change needs: its history, its attention, both of one time, and the policy."""
+        stored = self.load(change_id)
+        path = tuple(self.history(change_id, stored)[: stored.seq])
+        return {"path": path, "attention": stored.change.attention, "policy": self.policy}
 
     def history(self, change_id: str, stored: Stored | None = None) -> list[Entry]:
         """Return the complete history, after checking its chain of digests up to the last entry that the change names.

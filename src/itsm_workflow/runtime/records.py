@@ -317,16 +317,16 @@ class Records(Counted):
 
     def graph(self, change_id: str | None = None) -> Graph:
         """Return the workflow as a graph, with the path of the given change, if any."""
-        path = () if change_id is None else self.history(change_id)
-        return Graph(definition=self.definition, path=path, policy=self._journal.policy, effects=self._journal.effects)
+        life = {} if change_id is None else self._journal.life(change_id)
+        return Graph(definition=self.definition, effects=self._journal.effects, **life)
 
     def timeline(self, change_id: str) -> Timeline:
         """Return the timeline of a change, drawn from its history."""
-        return Timeline(definition=self.definition, path=self.history(change_id), policy=self._journal.policy)
+        return Timeline(definition=self.definition, **self._journal.life(change_id))
 
     def sequence(self, change_id: str) -> SequenceDiagram:
         """Return the sequence diagram of a change, drawn from its history."""
-        return SequenceDiagram(definition=self.definition, path=self.history(change_id), policy=self._journal.policy)
+        return SequenceDiagram(definition=self.definition, **self._journal.life(change_id))
 
     def require_approved(self, subject: str) -> ChangeRequest:
         """Return the subject's newest submitted change if its state grants. Call this before starting the work.

@@ -63,8 +63,9 @@ def change_page(site: Site, change_id: str) -> Response:
         suspended = reader.words("was_suspended", at=reader.exactly(last.seen_at))
     possible = (SETTLE, *seen.allowed)
     policy = records.policy if isinstance(records, Workflow) else Policy()
-    steps = steps_of(definition, seen.history, policy, reader)
-    drawn = Graph(definition=definition, path=seen.history, policy=policy).svg(language=reader.language, zone=site.zone)
+    steps = steps_of(definition, seen, policy, reader)
+    graph = Graph(definition=definition, path=seen.history, policy=policy, attention=change.attention)
+    drawn = graph.svg(language=reader.language, zone=site.zone)
     return site.page(
         "change",
         change.subject,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.pictures.reading import Step
     from itsm_workflow.policy import Policy
+    from itsm_workflow.runtime.overview import Overview
 
 ENTRIES = 300
 """The number of steps of a history that a page shows, the last ones."""
@@ -131,11 +132,9 @@ def in_lines(text: str) -> Markup:
     return Markup(_CLOSED.sub(r'<span class="whole">\1</span>', escaped))  # noqa: S704 - the text is escaped
 
 
-def steps_of(
-    definition: WorkflowDefinition, history: Sequence[Entry], policy: Policy, reader: Reader
-) -> Sequence[Step]:
+def steps_of(definition: WorkflowDefinition, seen: Overview, policy: Policy, reader: Reader) -> Sequence[Step]:
     """Return the history in words, newest step first; runs of entries that say the same are one step."""
-    return read(definition, history, policy, reader.language)[::-1]
+    return read(definition, seen.history, policy, reader.language, seen.change.attention)[::-1]
 
 
 @attrs.frozen
