@@ -186,6 +186,9 @@ EFFECTS: Mapping[EffectStatus, Label] = {
 UNKNOWN: Label = {"zh": "提单确认中", "en": "Looking for the ticket"}
 """The name of the asking state while the result of the create is unknown."""
 
+NOT_STARTED: Label = {"zh": "等待流程启动", "en": "Waiting for the flow to begin"}
+"""The name of the waiting state while the ticket's flow has not begun, so that no approver is asked."""
+
 UNDELIVERED: Label = {"zh": "回调失败", "en": "Callback not delivered"}
 """The operators' name of the undelivered state. For applicants it is the same wait as before."""
 
@@ -206,6 +209,9 @@ def labels_of(definition: WorkflowDefinition, change: ChangeRequest, *, for_oper
         return {"zh": f"{names['zh']}（{outcome['zh']}）", "en": f"{names['en']} ({outcome['en'].lower()})"}
     if names == LABELS[State.APPLYING] and change.attempt is not None and change.attempt.phase is Phase.UNKNOWN:
         return UNKNOWN
+    reason = change.attention.reason if change.attention else None
+    if names == LABELS[State.PENDING] and reason is AttentionReason.NOT_STARTED:
+        return NOT_STARTED
     return UNDELIVERED if for_operators and names == LABELS[State.FAILED_CALLBACK] else names
 
 

@@ -22,6 +22,7 @@ from itsm_workflow.machine.labels import (
     ATTENTION_FACTS,
     FACTS,
     FOR_PROGRAMS,
+    NOT_STARTED,
     OPERATIONS,
     OUTCOMES,
     TRIGGERS,
@@ -116,6 +117,16 @@ def test_a_create_whose_result_is_unknown_is_being_checked() -> None:
     assert labels_of(COLLECTOR_CHANGE, x.UNKNOWN) == UNKNOWN
 
 
+def test_a_ticket_whose_flow_has_not_begun_waits_for_no_approver() -> None:
+    """The name says so, also to the applicant; for any other reason, the approval goes on."""
+    assert labels_of(COLLECTOR_CHANGE, _flagged(AttentionReason.NOT_STARTED)) == NOT_STARTED
+    assert labels_of(COLLECTOR_CHANGE, _flagged(AttentionReason.OVERDUE)) == LABELS[State.PENDING]
+
+
+def _flagged(reason: AttentionReason) -> ChangeRequest:
+    return x.with_attention(x.PENDING, reason)
+
+
 def test_a_hosts_own_names_stay() -> None:
     """What a host wrote for its pages is not replaced."""
     own: dict[enum.StrEnum, dict[str, str]] = {
@@ -123,7 +134,7 @@ def test_a_hosts_own_names_stay() -> None:
     }
     definition = attrs.evolve(COLLECTOR_CHANGE, labels=own)
 
-    for change in (x.WITHDRAWN, x.UNKNOWN, x.FAILED_CALLBACK):
+    for change in (x.WITHDRAWN, x.UNKNOWN, x.FAILED_CALLBACK, _flagged(AttentionReason.NOT_STARTED)):
         assert labels_of(definition, change, for_operators=True) == own[State(change.state)]
 
 
