@@ -150,6 +150,7 @@ SENTENCES: Mapping[str, Label] = {
         "en": "a person should look ({reason}: {facts}): {advice}",
     },
     "fact": {"zh": "{name} {value}", "en": "{name} {value}"},
+    "detail": {"zh": "{value}", "en": "{value}"},
     # Effects
     "effect": {"zh": "后置动作 {name} {due}", "en": "effect {name} {due}"},
     "effect_in_delivery": {

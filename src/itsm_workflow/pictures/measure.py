@@ -20,8 +20,10 @@ _BROAD = {**dict.fromkeys("mwMW@%", 1.0), **dict.fromkeys("+=<>~#^&", 0.85)}
 _LATIN = {**_NARROW, **_BROAD}
 _LETTER, _CAPITAL, _FULL, _EMOJI = 0.64, 0.76, 1.0, 1.4
 _FIRST_EMOJI = "\U0001f000"
-_WORDS = re.compile(r"\s+|[^\s_\u2e80-\uffef]*_+|[^\s_\u2e80-\uffef]+|.")
-"""White space, a word, a part of a name before an underscore, or one character such as a Chinese one."""
+_CLOSING = "，。；：、！？）》」』】”’"
+"""The marks with which no line begins."""
+_WORDS = re.compile(rf"\s+|(?:[^\s_\u2e80-\uffef]*_+|[^\s_\u2e80-\uffef]+|.)[{_CLOSING}]*")
+"""White space, or a word, a part of a name before an underscore, or one character such as a Chinese one, with marks."""
 
 
 def visible(text: str) -> str:
@@ -75,6 +77,8 @@ def _pieces(text: str, room: float, wide: Callable[[str], float]) -> Iterator[st
         while wide(rest) > room and len(rest) > 1:
             cut = len(rest) - 1
             while cut > 1 and wide(rest[:cut]) > room:
+                cut -= 1
+            while cut > 1 and rest[cut] in _CLOSING:
                 cut -= 1
             yield rest[:cut]
             rest = rest[cut:]

@@ -181,8 +181,15 @@ def _reason(why_looked: AttentionReason, facts: Mapping[str, str], allowed: Coll
     values = {"reason": ATTENTION[why_looked], "advice": advice.advice_for(why_looked.value, allowed)}
     if not facts:
         return say("attention", **values)
-    shown = [say("fact", name=ATTENTION_FACTS.get(name, name), value=value) for name, value in masked(facts).items()]
+    shown = [_fact(name, value) for name, value in masked(facts).items()]
     return say("attention_with_facts", **values, facts=Listing("between_facts", tuple(shown)))
+
+
+def _fact(name: str, value: object) -> Sentence:
+    """Return a fact with its name; a detail is a clause, which needs none."""
+    if name == "detail":
+        return say("detail", value=value)
+    return say("fact", name=ATTENTION_FACTS.get(name, name), value=value)
 
 
 def is_watched(definition: WorkflowDefinition, change: ChangeRequest) -> bool:

@@ -178,7 +178,7 @@ def _carried_out(
 ) -> tuple[str, int, str]:
     """Carry an act out, and return its problem, the status of its page, and another change that prevents it.
 
-    The problem and the change are empty texts if the act was carried out.
+    Without a problem, or without such a change, the text is empty.
     """
     language, actor = g.reader.language, g.person.name
     try:

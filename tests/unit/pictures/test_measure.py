@@ -27,6 +27,21 @@ def test_no_line_is_wider_than_its_room_and_no_word_is_lost(text: str, room: int
     assert "".join("".join(lines).split()) == "".join(visible(text).split())
 
 
+@pytest.mark.parametrize("room", range(40, 200, 7))
+@pytest.mark.parametrize("mark", ["”", "，", "。", "）", "：”"])
+def test_no_line_begins_with_a_closing_mark(mark: str, room: int) -> None:
+    """After a Chinese character, a word, and a word that is wider than the line."""
+    text = (
+        f"未发出：磁盘{mark}"
+        + f"容量{mark}word{mark}" * 5
+        + f"{'create_ticket_of_host' * 3}{mark}"
+        + f"{'x' * 60}{mark}"
+    )
+    lines = lines_of(text, room, most=1000)
+    assert [line for line in lines if line[0] in mark] == []
+    assert "".join(lines) == text
+
+
 @given(text=TEXTS, most=st.integers(1, 3))
 def test_what_is_left_out_is_marked_within_the_room(text: str, most: int) -> None:
     """The last line ends in an ellipsis."""

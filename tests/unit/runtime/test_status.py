@@ -295,6 +295,17 @@ def test_the_sentence_names_the_effects_that_are_due() -> None:
 
 
 @pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "(Ticket number not unique: ticket 7, the ticket ended"), ("zh", "（单号重复：单据 7，the ticket ended")],
+)
+def test_the_detail_of_an_attention_is_a_clause_of_the_sentence(language: str, words: str) -> None:
+    """Without a name before it."""
+    facts = MappingProxyType({"ticket": "7", "detail": "the ticket ended as approved"})
+    doubt = Attention(reason=AttentionReason.AMBIGUOUS_SN, since=x.NOW, facts=facts)
+    assert words in sentence(attrs.evolve(x.PENDING, attention=doubt), language=language)
+
+
+@pytest.mark.parametrize(
     ("attempts", "language", "words"),
     [
         (1, "en", "it failed 1 time: the host is down, password=***; "),

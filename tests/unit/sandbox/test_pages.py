@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from itsm_workflow.sandbox import FaultKind, Status, use_own_pages
+from itsm_workflow.sandbox.faults import Fault
 from itsm_workflow.sandbox.pages.words import COOKIE, KINDS, OUTCOMES, PHRASES, WORDS, Reader, language_of
 from itsm_workflow.sandbox.request import Request
 from itsm_workflow.sandbox.ticket import CallbackOutcome
@@ -191,6 +192,17 @@ def test_each_kind_of_fault_is_explained_and_can_be_armed(kind: FaultKind) -> No
     assert (fault.seconds, fault.status, fault.code, fault.processed) == (0.5, 504, 1640301, True)
     assert fault.endpoint == ("callback" if kind.value.startswith("callback_") else "create_ticket")
     assert f"<td>{kind.value}</td><td>{fault.endpoint}</td><td>2 and later</td>" in listed
+
+
+def test_a_fault_that_hit_its_call_is_not_listed_as_armed() -> None:
+    """It would change no further call; one of all calls still does."""
+    with Stage(AT) as stage:
+        once = stage.sandbox.faults.add(Fault(kind=FaultKind.STATUS, endpoint="get_tickets"))
+        always = stage.sandbox.faults.add(Fault(kind=FaultKind.STATUS, endpoint="get_services", always=True))
+        once.hits = always.hits = 1
+        before, _, after = shown(stage, "/misbehave/").partition("<h2>Spent")
+        assert ("get_services</td>" in before, "get_services</td>" in after) == (True, False)
+        assert ("get_tickets</td>" in before, "get_tickets</td>" in after) == (False, True)
 
 
 def test_a_held_answer_is_let_go_by_a_button() -> None:

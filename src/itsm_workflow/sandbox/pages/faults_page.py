@@ -12,7 +12,7 @@ from itsm_workflow.sandbox.pages.layout import Html, button, check, choice, docu
 from itsm_workflow.sandbox.pages.words import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow.sandbox.faults import Armed
     from itsm_workflow.sandbox.pages.words import Reader
@@ -24,6 +24,8 @@ ENDPOINTS = sorted(ROUTES, key=lambda name: (name != "create_ticket", name))
 def faults(sandbox: Sandbox, reader: Reader, *, problem: str = "") -> str:
     """Return the page."""
     kinds = {kind.value: reader("kind", kind=kind.value, does=does[reader.language]) for kind, does in KINDS.items()}
+    armed = sandbox.faults.armed()
+    spent = [one for one in armed if one.spent]
     return document(
         reader,
         reader("misbehave"),
@@ -41,14 +43,17 @@ def faults(sandbox: Sandbox, reader: Reader, *, problem: str = "") -> str:
         ),
         f"<p>{reader('no_choice')}</p>",
         f"<h2>{reader('armed')}</h2>",
-        table(
-            [*headings(reader, "fault", "of", "which", "count", "hit"), ""],
-            (_row(one, reader) for one in sandbox.faults.armed()),
-            empty=reader("behaves"),
-        ),
-        form("/misbehave/clear/", button(reader("disarm"))) if sandbox.faults.armed() else "",
+        _table([one for one in armed if not one.spent], reader),
+        *((f"<h2>{reader('spent')}</h2>", _table(spent, reader)) if spent else ()),
+        form("/misbehave/clear/", button(reader("disarm"))) if armed else "",
         problem=problem,
     )
+
+
+def _table(armed: Sequence[Armed], reader: Reader) -> str:
+    """Return faults as a table; one that has hit its call can still hold it."""
+    columns = [*headings(reader, "fault", "of", "which", "count", "hit"), ""]
+    return table(columns, (_row(one, reader) for one in armed), empty=reader("behaves"))
 
 
 def _row(armed: Armed, reader: Reader) -> tuple[object, ...]:

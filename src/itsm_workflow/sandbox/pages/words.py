@@ -102,6 +102,7 @@ WORDS: Mapping[str, Label] = {
         "zh": "作用于回调或新单据的故障不需要选择接口。",
         "en": "A fault of callbacks, or of new tickets, needs no choice of calls.",
     },
+    "spent": {"zh": "已触发的故障", "en": "Spent: they hit their call, and hit none after it"},
     "armed": {"zh": "已设置的故障", "en": "Armed"},
     "of": {"zh": "接口", "en": "of"},
     "which": {"zh": "第几次", "en": "n-th"},
