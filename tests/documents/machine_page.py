@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.machine.labels import ATTENTION, OUTCOMES, TRIGGERS, UNDELIVERED, UNKNOWN
+from itsm_workflow.machine.labels import ATTENTION, NOT_STARTED, OUTCOMES, TRIGGERS, UNDELIVERED, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,9 @@ This page is written from the table `{name}`, version {version}; a test compares
 """
 MIDDLE = """
 An applicant reads these names. For an operator, `failed_callback` is {undelivered}.
-While the result of the create is unknown, `applying` is {unknown}. The name of `rejected` is followed by the outcome.
+While the result of the create is unknown, `applying` is {unknown}.
+While the flow of its ticket has not begun and a person should look, `pending` is {not_started}.
+The name of `rejected` is followed by the outcome.
 
 ## Triggers
 
@@ -90,7 +92,11 @@ def page(definition: WorkflowDefinition) -> str:
     return (
         HEAD.format(name=definition.name, version=definition.version)
         + table(("state", "role", "final", "en", "zh"), states)
-        + MIDDLE.format(undelivered=" or ".join(UNDELIVERED.values()), unknown=" or ".join(UNKNOWN.values()))
+        + MIDDLE.format(
+            undelivered=" or ".join(UNDELIVERED.values()),
+            unknown=" or ".join(UNKNOWN.values()),
+            not_started=" or ".join(NOT_STARTED.values()),
+        )
         + table(("trigger", "from", "to", "evidence", "guard", "meaning"), rows)
         + "\n## Names for people\n"
         + "".join(
