@@ -394,7 +394,7 @@ WORDS = {
     ),
     *("django", "memory", "mysql", "postgresql", "sqlite"),
 }
-"""States, commands and names that stay as they are typed; `gateway` and `worker` are actors of entries, `host` an application."""
+"""States, commands and names that stay as they are typed; `gateway` and `worker` are actors, `host` an application."""
 
 
 def english_in(text: str) -> list[str]:
