@@ -24,7 +24,7 @@ from docs.examples.issue_tracker_system import Tracker
 from itsm_workflow.cli import main
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, GatewayTimeout, GatewayUnavailable
-from itsm_workflow.gateway import Created, NotSent, Refused, TicketResult, Unknown
+from itsm_workflow.gateway import Created, NotSent, Refused, Service, TicketResult, Unknown
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.testing.gateway_conformance import PROMISES, GatewayConformance, TicketSystem, check_gateway
 
@@ -1155,16 +1155,35 @@ class SharesTheTicket(SharesWhatItRead):
         return super().withdraw(self._ticket, operator=operator, reason=reason)
 
 
+class TrustsTheNumber(TrackerGateway):
+    """Compares nothing of the issue that has the number."""
+
+    def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Forget the differences."""
+        return [attrs.evolve(row, differences=()) for row in super().find_by_sn(sn, sent)]
+
+
+class WaitsForTheServices(TrackerGateway):
+    """Asks for the services without a deadline."""
+
+    def services(self) -> Sequence[Service]:
+        """Ask, and then answer what it knows."""
+        patient = tracker.TrackerCalls(self._calls._url, "", 1000.0)
+        with contextlib.closing(patient), contextlib.suppress(GatewayError):
+            patient.call(Page, "GET", "/issues", page=1)
+        return super().services()
+
+
 class DropsTheOffset(TrackerGateway):
     """Reads the local times of a server in UTC+8 as if they were in UTC."""
 
     def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
         """Compare such a time."""
         zone = dt.timezone(dt.timedelta(hours=8))
-        shown = self._calls.call(Page, "GET", "/issues", external_id=sent.attempt.key, page=1)
-        for one in shown.items:
+        issues = [self._issue(row.id) for row in super().find_by_key(sent)]
+        for one in issues:
             one.created_at = one.created_at.astimezone(zone).replace(tzinfo=dt.UTC)
-        return [tracker.compared(one, sent) for one in shown.items]
+        return [tracker.compared(one, sent) for one in issues]
 
 
 class DropsTheAddress(TrackerGateway):
@@ -1537,6 +1556,14 @@ BROKEN: Mapping[type[TrackerGateway], tuple[str, str]] = {
         "reads and withdrawals of several threads do not mix",
         "4 threads call withdraw at the same time, and for ticket ",
     ),
+    TrustsTheNumber: (
+        "another ticket with our key is not ours",
+        "the ticket's title differ from what was sent, and find_by_sn says it is ours",
+    ),
+    WaitsForTheServices: (
+        "a look-up and a read end by themselves",
+        "the server never answers: services had not ended after 4 s",
+    ),
     DropsTheOffset: (
         "another ticket with our key is not ours",
         "ticket 1 is older than the submission, by 0:14:00, and find_by_key says it is ours",
@@ -1593,6 +1620,7 @@ PATIENT = {
     TwoHundred,
     WaitsForEachByte,
     WaitsForEver,
+    WaitsForTheServices,
 }
 """The check takes a second or more for each of these, mostly since it waits for what does not end."""
 

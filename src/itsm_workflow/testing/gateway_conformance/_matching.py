@@ -38,20 +38,24 @@ def compared(trial: Trial) -> None:
         "approvers, without one of those who were sent,": attrs.evolve(form, approvers=(*form.approvers, OTHER)),
         "fields": attrs.evolve(form, fields={"name": "something else"}),
     }
-    for part, other in changed.items():
-        rows = trial.gateway.find_by_key(attrs.evolve(criteria, form=other))
-        demand(
-            not [row for row in rows if row.is_ours],
-            f"the ticket's {part} differ from what was sent, and find_by_key says it is ours",
-        )
     creator = attrs.evolve(criteria, attempt=attrs.evolve(criteria.attempt, creator="mallory"))
-    differing = {"was filed by another user": creator}
+    differing = {
+        **{
+            f"the ticket's {part} differ from what was sent": attrs.evolve(criteria, form=other)
+            for part, other in changed.items()
+        },
+        f"ticket {ticket.id} was filed by another user": creator,
+    }
     for age in _OLDER:  # hours that a gateway drops with the offset of the server's time do not hide all of them
         after = criteria.attempt.submitted_at + age
-        differing[f"is older than the submission, by {age}"] = attrs.evolve(criteria, made_after=after)
+        older = attrs.evolve(criteria, made_after=after)
+        differing[f"ticket {ticket.id} is older than the submission, by {age}"] = older
     for what, differs in differing.items():
-        rows = trial.gateway.find_by_key(differs)
-        demand(not [row for row in rows if row.is_ours], f"ticket {ticket.id} {what}, and find_by_key says it is ours")
+        for name, rows in {
+            "find_by_key": trial.gateway.find_by_key(differs),
+            "find_by_sn": trial.gateway.find_by_sn(ticket.sn, differs),
+        }.items():
+            demand(not [row for row in rows if row.is_ours], f"{what}, and {name} says it is ours")
     _asks_others_too(trial)
 
 
