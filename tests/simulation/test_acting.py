@@ -40,6 +40,12 @@ def again_after(pause: dt.timedelta) -> DueRule:
     return rule
 
 
+def fails(_change: ChangeRequest, _now: dt.datetime, _policy: Policy, *, looked: bool) -> dt.datetime | None:
+    """Compute with an hour that no day has."""
+    del looked
+    raise ValueError("no hour 24")
+
+
 def after(days: float) -> Callable[[Facts], str | None]:
     """Return a guard that is passed that many days after the beginning."""
 
@@ -102,6 +108,25 @@ def test_a_due_rule_without_end_is_named_if_it_is_slow() -> None:
     """A run lasts for forty days."""
     finding = failed(timed(after(1), again_after(dt.timedelta(days=1))))
     assert finding.endswith(" times, and nothing changed")
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        (
+            fails,
+            "DefinitionError: the due rule of state granted failed, so the change is polled: ValueError: no hour 24",
+        ),
+        (lambda *_, **__: 5, "the due rule of state granted returned an int, not None or an aware datetime"),
+    ],
+)
+def test_a_due_rule_that_fails_is_named(rule: DueRule, problem: str) -> None:
+    """The process polls the change instead, so nothing else breaks."""
+    with pytest.raises(SimulationFailed) as caught:
+        simulate(timed(after(1), rule), seeds=[1], faults=(), acts=[DEPLOYS])
+    (finding,) = caught.value.run.findings
+    assert finding.startswith("raised: ")
+    assert problem in finding
 
 
 def test_an_act_that_waits_is_tried_although_its_change_is_due_again_and_again() -> None:

@@ -6,14 +6,18 @@ import datetime as dt
 import itertools
 from typing import TYPE_CHECKING
 
+import attrs
+
 from itsm_workflow.failures import failures_in_a_test
 from itsm_workflow.lint.asked_again import DAYS, on_day
 from itsm_workflow.lint.findings import error
+from itsm_workflow.lint.samples import LONGEST_LIST, numbers_of
 from itsm_workflow.lint.trials import POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from itsm_workflow.change import ChangeRequest
     from itsm_workflow.lint.findings import LintFinding
     from itsm_workflow.lint.trials import Situation
     from itsm_workflow.machine.definition import WorkflowDefinition
@@ -21,6 +25,11 @@ if TYPE_CHECKING:
 
 _LATER = (dt.timedelta(), dt.timedelta(days=30), dt.timedelta(days=400))
 """The ages at which a rule is tried, since a change may wait longer than its author thought."""
+
+_HOURS = (dt.time(0, 0), dt.time(6, 0), dt.time(12, 0), dt.time(18, 0), dt.time(23, 59))
+"""The times of the day at which a rule is tried: one that adds to the hour fails in the evening only."""
+
+_DAYS = (*DAYS, dt.datetime(2027, 2, 28, 12, 0, tzinfo=dt.UTC))
 
 _LONGEST = max(POLICY.poll, POLICY.rare_poll, POLICY.quiet, POLICY.soon)
 _SHORTEST = min(POLICY.soon, POLICY.poll)
@@ -37,11 +46,12 @@ def due_findings(
         if state in definition.final:
             continue
         moments: list[dt.datetime] = []
-        for situation in situations[state.value]:
+        met = situations[state.value]
+        for situation, what in (*((one, "") for one in met), *_with_longer_lists(rule, met)):
             part = "watched" if state.value in watched else "asking" if state.value in asked else "host"
             problem, found = _check_rule(rule, situation, part)
             if problem:
-                yield error("due", f"the due rule of {state} {problem}", state=state.value)
+                yield error("due", f"the due rule of {state} {problem}{what}", state=state.value)
                 break
             moments += found
         else:
@@ -59,12 +69,10 @@ def _check_rule(rule: Callable[..., object], situation: Situation, part: str) ->
         part: Whether the state is that of an open ticket (``watched``), of a send (``asking``), or the host's.
     """
     moments: list[dt.datetime] = []
-    times = (*(situation.now + later for later in _LATER), *DAYS)
-    for now, looked in itertools.product(times, (False, True)):
+    for (change, now, when), looked in itertools.product(_occasions(situation), (False, True)):
         try:
-            one, other = (rule(situation.change, now, POLICY, looked=looked) for _ in range(2))
+            one, other = (rule(change, now, POLICY, looked=looked) for _ in range(2))
         except failures_in_a_test() as raised:  # a host's rule may fail in any way
-            when = f" {on_day(now)}" if now in DAYS else ""
             return f"raises {type(raised).__name__}: {raised}{when}", []
         if one != other:
             return "returns different values for the same change and time; it must depend on nothing else", []
@@ -79,6 +87,42 @@ def _check_rule(rule: Callable[..., object], situation: Situation, part: str) ->
             return problem, []
         moments.append(one)
     return "", moments
+
+
+def _with_longer_lists(rule: object, met: Sequence[Situation]) -> Iterator[tuple[Situation, str]]:
+    """Yield changes whose lists in data have as many values as a constant of the rule says, with words for these.
+
+    A list to which each firing adds one value has few values in all samples.
+    """
+    sizes = sorted({int(one) for one in numbers_of(rule) if 1 < one <= LONGEST_LIST})
+    tried: set[tuple[str, int]] = set()
+    for situation in met:
+        data = situation.change.data
+        for key, size in itertools.product(data, sizes):
+            kept = data[key]
+            if (key, size) not in tried and isinstance(kept, list | tuple) and 0 < len(kept) < size:
+                tried.add((key, size))
+                longer = list(itertools.islice(itertools.cycle(kept), size))
+                change = attrs.evolve(situation.change, data={**data, key: longer})
+                yield attrs.evolve(situation, change=change), f", with {size} values in {key} of its data"
+
+
+def _occasions(situation: Situation) -> Iterator[tuple[ChangeRequest, dt.datetime, str]]:
+    """Yield the changes and times with which a rule is tried, each with words for the time; empty for an age."""
+    change, now = situation.change, situation.now
+    for age in _LATER:
+        yield change, now + age, ""
+    tomorrow = (now + dt.timedelta(days=1)).date()
+    clock_times = [dt.datetime.combine(tomorrow, one, tzinfo=now.tzinfo) for one in _HOURS]
+    for moment in (*clock_times, *_DAYS):
+        yield _moved(change, moment - now), moment, f" at {moment:%H:%M} {on_day(moment)}"
+    for day in _DAYS:  # a rule may compute with the time at which the change began
+        later = day - change.created_at
+        yield _moved(change, later), now + later, f" for a change that began {on_day(day)}"
+
+
+def _moved(change: ChangeRequest, later: dt.timedelta) -> ChangeRequest:
+    return attrs.evolve(change, created_at=change.created_at + later, updated_at=change.updated_at + later)
 
 
 def _wait_problem(wait: dt.timedelta, part: str) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.machine.definition import Transition, WorkflowDefinition
 
 MOST = 96
 """The most combinations of one type's fields that are tried on one change."""
@@ -38,7 +38,9 @@ _PARTS = 4
 _CONSTANTS = 20
 _WORDS_JOINED = 5
 _LONGEST_TEXT = 200
-_LONGEST_LIST = 40
+LONGEST_LIST = 40
+"""The largest number of values in a list that is tried because a constant says so."""
+
 _LISTS = 8
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)
 _WORDS: Mapping[str, Sequence[object]] = {"decision": (None, *DECISIONS)}
@@ -90,9 +92,23 @@ def constants_of(definition: WorkflowDefinition, trigger: str) -> tuple[object, 
                 found += constant if isinstance(constant, tuple | frozenset) else (constant,)
             found += _joined(found) if is_hosts else ()
             if is_hosts:  # an update may branch, too; its texts are mostly names of data
-                updated += (one for one in _constants(row.update, follows=True) if type(one) in {int, float})
+                updated += numbers_of(row.update)
+                # A due rule may branch by the size of a list that an update keeps.
+                updated += itertools.chain(*(numbers_of(definition.due.get(one)) for one in _entered(row)))
     found += _beyond([*found, *updated])
     return tuple(_unlike([*found, *updated]))
+
+
+def _entered(row: Transition) -> Iterable[enum.StrEnum]:
+    """Return the states in which a change may be after a row."""
+    return row.sources if row.dest is None else (row.dest,)
+
+
+def numbers_of(function: object) -> Iterator[int | float]:
+    """Yield the constant numbers of a function, those with a name, and those of the functions that it calls."""
+    for one in _constants(function, follows=True):
+        if isinstance(one, int | float) and not isinstance(one, bool):
+            yield one
 
 
 def _beyond(constants: Sequence[object]) -> Iterator[int]:
@@ -211,7 +227,7 @@ class _Domains:
         if issubclass(origin, tuple | list | Sequence) and arguments:
             make = list if issubclass(origin, list) else tuple
             held = self._of_type(arguments[0], depth)
-            lengths = [1, 0, *(int(one) for one in self._numbers if 1 < one <= _LONGEST_LIST), len(held)]
+            lengths = [1, 0, *(int(one) for one in self._numbers if 1 < one <= LONGEST_LIST), len(held)]
             return [make(itertools.islice(itertools.cycle(held), each)) for each in dict.fromkeys(lengths[:_LISTS])]
         return []
 

@@ -12,6 +12,7 @@ from itsm_workflow.change import Moment
 from itsm_workflow.errors import (
     AlreadyApplied,
     ChangeNotFound,
+    DefinitionError,
     StorageConflict,
     StorageCorrupt,
     StorageUnavailable,
@@ -28,6 +29,7 @@ from itsm_workflow.runtime.reasons import pages_of
 from itsm_workflow.runtime.wakeups import wake_for
 from itsm_workflow.storage import paging
 from itsm_workflow.storage.protocol import ConflictKind, Order, Query
+from itsm_workflow.text import describe
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -385,9 +387,11 @@ class Journal:
         write, stored = self._codec.write(before, change, entries, until, open_subject=held)
         return Prepared(write=write, before=before, stored=stored, entries=tuple(entries), looked=looked)
 
-    def _report_due_rule(self, change: ChangeRequest, error: Exception) -> None:
-        rule = f"the due rule of state {change.state} failed, so the change is polled"
-        self._observers.on_trouble(change.id, error, doing=rule)
+    def _report_due_rule(self, change: ChangeRequest, error: BaseException) -> None:
+        if not isinstance(error, DefinitionError):
+            rule = f"the due rule of state {change.state} failed, so the change is polled"
+            error = DefinitionError(f"{rule}: {describe(error)}")
+        self._observers.on_trouble(change.id, error)
 
     def _numbered(self, change: ChangeRequest, steps: Sequence[Step]) -> Sequence[Step]:
         """Return the steps, preceded by a higher submission number if the change needs one, see `numbered`."""

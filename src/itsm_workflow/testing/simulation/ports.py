@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
-from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.errors import DefinitionError, StorageUnavailable
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.storage.protocol import Write
 from itsm_workflow.testing.gateway_faults import GatewayFaults
@@ -247,10 +247,17 @@ def _described(answer: object) -> str:
 
 
 class Listener:
-    """Records the errors that a process handled by itself."""
+    """Records the errors that a process handled by itself.
 
-    def __init__(self, life: Life) -> None:
+    Args:
+        life: The process.
+        problems: Where an error of the definition is added, such as a due rule that failed: it breaks a rule, although
+            the process goes on.
+    """
+
+    def __init__(self, life: Life, problems: list[str]) -> None:
         self._life = life
+        self._problems = problems
 
     def on_entry(self, change: object, entry: object) -> None:
         """Ignore entries, since the store records them."""
@@ -258,4 +265,6 @@ class Listener:
     def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
         """Record the error."""
         del change_id
+        if isinstance(error, DefinitionError):
+            self._problems.append(f"raised: {type(error).__name__}: {error}")
         self._life.timeline.note(self._life.name, f"trouble: {type(error).__name__}: {error}", minor=True)

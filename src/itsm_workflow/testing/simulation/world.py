@@ -204,7 +204,7 @@ class World:
             effects=effects,
             policy=host.policy,
             after_callback=after,
-            observers=[Listener(life)],
+            observers=[Listener(life, self.problems)],
             clock=self.clock,
             entropy=self._entropy.randbytes,
             # A model of the author's own sends no callbacks, and its gateway may have no settings for them.
