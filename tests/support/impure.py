@@ -51,6 +51,15 @@ def with_a_guard_that_fails_on_the_31st() -> WorkflowDefinition:
     return deployment(deploy(guard=is_not_planned_for_later))
 
 
+def with_a_guard_that_reads_the_clock() -> WorkflowDefinition:
+    """A guard compares with the clock of the machine, not with the time of the firing."""
+
+    def is_later(facts: Facts) -> str | None:
+        return None if dt.datetime.now(tz=dt.UTC) >= facts.change.created_at else "it is early"
+
+    return deployment(deploy(guard=is_later))
+
+
 def with_an_update_that_fails_on_29_february() -> WorkflowDefinition:
     """An update adds a year to the day, which is 29 February once in four years."""
 

@@ -57,6 +57,7 @@ FOUND: Mapping[Callable[[], WorkflowDefinition], tuple[str, ...]] = {
     impure.with_a_guard_that_keeps_the_largest: (LINT,),
     impure.with_a_guard_that_remembers: (LINT,),
     impure.with_a_guard_that_fails_on_the_31st: (LINT,),
+    impure.with_a_guard_that_reads_the_clock: (LINT,),
     impure.with_an_update_that_fails_on_29_february: (LINT,),
     impure.with_a_due_rule_that_fails_on_31_december: (LINT,),
     meanings.that_believes_every_ticket: (LINT, EXPLORE),

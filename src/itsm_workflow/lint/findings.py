@@ -59,6 +59,7 @@ CHECKS: Mapping[str, str] = {
     "overlap": "No sample passes the guards of two rows of one state and trigger.",
     "guard": "A guard returns None or a reason, always the same for the same facts, and never raises.",
     "remembered": "A guard answers the same facts alike after other facts.",
+    "clock": "No guard, update or due rule calls a clock or a random source.",
     "update": "An update depends on its facts alone, and the change that it returns can be stored.",
     "due": "A due rule never raises; an open ticket is looked at within the policy, and no change more often.",
     "reached": "Some sample reaches every state.",

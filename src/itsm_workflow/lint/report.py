@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.lint.clocks import clock_findings
 from itsm_workflow.lint.due import due_findings
 from itsm_workflow.lint.exempted import sort_out
 from itsm_workflow.lint.findings import Severity, doubt, error, few
@@ -93,7 +94,7 @@ def lint(
     tried = trials.findings()
     if late and late[-1].check == "time":
         tried = (one for one in tried if one.check not in {"reached", "passed"})  # nothing was proved of them
-    found = [*shape_findings(definition), *work.findings(), *tried, *late]
+    found = [*shape_findings(definition), *clock_findings(definition), *work.findings(), *tried, *late]
     remaining, exempted = sort_out(definition, dict.fromkeys(found))
     return LintReport(
         workflow=definition.name,

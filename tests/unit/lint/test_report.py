@@ -126,6 +126,7 @@ ERRORS = [
     ),
 ]
 DOUBTS = [
+    (impure.with_a_guard_that_reads_the_clock, "clock", "granted", "deploy", "is_later calls dt.datetime.now, which"),
     (zoo.with_a_guard_that_never_holds, "passed", "granted", "deploy", "deploy never leads from granted to live"),
     (
         zoo.with_a_guard_that_never_holds,
