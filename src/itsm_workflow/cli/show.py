@@ -119,7 +119,7 @@ def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - c
                 entry.seq,
                 moment(entry.at),
                 state_text(definition, entry.source),
-                trigger_text(entry.trigger),
+                trigger_text(entry),
                 state_text(definition, entry.dest),
                 entry.actor,
                 evidence_text(entry.evidence),
@@ -133,7 +133,7 @@ def _in_lines(definition: WorkflowDefinition, entry: Entry) -> tuple[Sequence[st
     """Return the cells of an entry on a terminal, and the facts below them, of which the cause may be long."""
     source, dest = state_text(definition, entry.source), state_text(definition, entry.dest)
     state = dest if entry.source in {"", entry.dest} else f"{source} → {dest}"
-    cells = (f"{entry.seq}", moment(entry.at)[5:], state, trigger_text(entry.trigger), entry.actor)
+    cells = (f"{entry.seq}", moment(entry.at)[5:], state, trigger_text(entry), entry.actor)
     return cells, evidence_text(entry.evidence)
 
 

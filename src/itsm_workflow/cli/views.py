@@ -15,19 +15,19 @@ from itsm_workflow.machine.labels import (
     ATTENTION_FACTS,
     FACTS,
     FOR_PROGRAMS,
-    TRIGGERS,
     VALUES,
     in_language,
     labels_of,
     state_label,
 )
 from itsm_workflow.machine.problems import problem_label
+from itsm_workflow.pictures.words import headline_of
 from itsm_workflow.runtime.json_views import plain, shown
 from itsm_workflow.runtime.status import describe_decider
 from itsm_workflow.secrets import STARS, names_secret
 
 if TYPE_CHECKING:
-    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.change import ChangeRequest, Entry
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 
@@ -78,9 +78,9 @@ def state_text(definition: WorkflowDefinition, state: str) -> str:
     return state if language() == "en" or not state else state_label(definition, state, language())
 
 
-def trigger_text(trigger: str) -> str:
-    """Return a trigger for people, likewise."""
-    return trigger if language() == "en" else in_language(TRIGGERS.get(trigger, {}), language(), trigger)
+def trigger_text(entry: Entry) -> str:
+    """Return the trigger of an entry for people, likewise: its label says what the entry records."""
+    return entry.trigger if language() == "en" else headline_of(entry, language())
 
 
 def evidence_text(evidence: object) -> str:

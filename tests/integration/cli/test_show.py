@@ -268,6 +268,7 @@ def test_a_narrow_terminal_shows_the_whole_cause(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     shown = office.run(*history).out
     assert max(map(cell_len, shown.splitlines())) <= 80
+    assert ("提单请求被拒绝" in piped, "提单请求未发出" in piped) == (spoken == "zh", False)
     assert cause.replace(" ", "") in re.sub(r"\s", "", shown)
 
 
