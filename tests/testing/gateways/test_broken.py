@@ -1124,11 +1124,10 @@ class SharesItsResults(SharesWhatItRead):
     read = TrackerGateway.read
 
     def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-        """Ask for the tickets that were kept last."""
+        """Return those of the tickets that were kept last."""
         self._tickets = tickets
-        found = [super(SharesWhatItRead, self).results([one]) for one in tickets]
-        row = found[0].get(self._tickets[0].id) if found else None
-        return {} if row is None else {row.ticket_id: row}
+        found = super().results(tickets)
+        return {one.id: found[one.id] for one in self._tickets if one.id in found}
 
 
 class SharesWhatWasSent(SharesWhatItRead):
