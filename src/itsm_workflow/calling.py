@@ -19,7 +19,7 @@ def why_not_called(function: Callable[..., object], *arguments: str, keyword: st
     Args:
         function: The function. The parameters of some that are written in C are not known.
         arguments: The names of the arguments, which are passed by position.
-        keyword: The name of one more argument that is passed by its name; empty without one.
+        keyword: The name of one more argument that is passed by its name; empty if all are passed by position.
     """
     try:
         signature = inspect.signature(function)

@@ -73,7 +73,8 @@ def _read_by(function: object) -> str:
 
 
 def _package(function: types.FunctionType) -> str:
-    return function.__module__.partition(".")[0]
+    module: str | None = function.__module__  # None of a function that exec made
+    return (module or "").partition(".")[0]
 
 
 def _named_in(function: types.FunctionType) -> Iterator[tuple[str, object]]:

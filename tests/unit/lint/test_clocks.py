@@ -95,6 +95,16 @@ def test_what_the_code_calls_is_named(values: dict[str, Any], read: str) -> None
     assert read in finding.message
 
 
+def test_functions_without_a_module_are_examined() -> None:
+    """As those of a notebook or of a page whose examples are run."""
+    made: dict[str, Any] = {"dt": dt}
+    code = "def other(): return dt.datetime.now()\ndef guard(facts): return other() and None"
+    exec(code, made)  # noqa: S102 - the case
+    made["guard"].__module__ = made["other"].__module__ = None
+    (finding,) = clock_findings(zoo.order(zoo.row(Verb.NOTE, Stage.GRANTED, None, guard=made["guard"])))
+    assert "guard guard calls dt.datetime.now, " in finding.message
+
+
 def test_a_due_rule_is_examined() -> None:
     """It gets the time as an argument."""
     (finding,) = clock_findings(zoo.order(due_rules={Stage.GRANTED: tomorrow}))
