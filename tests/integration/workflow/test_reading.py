@@ -213,7 +213,7 @@ def test_pictures_are_drawn_from_the_history_of_a_change(office: Office) -> None
     office.approve(change)
 
     for drawn in (workflow.timeline(change.id), workflow.sequence(change.id)):
-        assert (drawn.path, drawn.policy) == (workflow.history(change.id), workflow.policy)
+        assert (list(drawn.path), drawn.policy) == (workflow.history(change.id), workflow.policy)
         assert "Approved, since 2026-03-02 08:00:" in drawn.svg()
 
 
