@@ -99,7 +99,7 @@ LOGGED = 20
 
 def noted(facts: Facts) -> ChangeRequest:
     """Store the host."""
-    return attrs.evolve(facts.change, data={"host": facts.expect(Job).host})
+    return attrs.evolve(facts.change, data={**facts.change.data, "host": facts.expect(Job).host})
 
 
 def logged(facts: Facts) -> ChangeRequest:
@@ -169,12 +169,14 @@ def keyed_by_each_host(facts: Facts) -> ChangeRequest:
 def keyed_by_newest_number(facts: Facts) -> ChangeRequest:
     """Keep the key of the newest build alone."""
     build = facts.expect(Build)
-    return attrs.evolve(facts.change, data={"builds": {str(build.number): build.finished_at.isoformat()}})
+    return attrs.evolve(
+        facts.change, data={**facts.change.data, "builds": {str(build.number): build.finished_at.isoformat()}}
+    )
 
 
 def with_as_many_places(facts: Facts) -> ChangeRequest:
     """Keep as many values as the number of the newest build."""
-    return attrs.evolve(facts.change, data={"places": list(range(facts.expect(Build).number))})
+    return attrs.evolve(facts.change, data={**facts.change.data, "places": list(range(facts.expect(Build).number))})
 
 
 def is_old(facts: Facts) -> str | None:
@@ -354,6 +356,15 @@ def that_keeps_within_bounds() -> WorkflowDefinition:
         exemptions=[Exemption(check="early", state=Stage.REFUSED, reason="it only sends a message to the applicant")],
     )
     return with_guard(definition, "approve", is_approved_by_two)
+
+
+def that_forgets_the_host() -> WorkflowDefinition:
+    """A trigger replaces the data, and with it the host that another one wrote."""
+
+    def counted(facts: Facts) -> ChangeRequest:
+        return attrs.evolve(facts.change, data={"count": 1})
+
+    return order(row(Verb.NOTE, Stage.GRANTED, None), row(Verb.COUNT, Stage.GRANTED, None, update=counted))
 
 
 def that_is_exempt() -> WorkflowDefinition:

@@ -62,6 +62,7 @@ FOUND: Mapping[Callable[[], WorkflowDefinition], tuple[str, ...]] = {
     impure.with_a_due_rule_that_fails_on_31_december: (LINT,),
     meanings.that_believes_every_ticket: (LINT, EXPLORE),
     meanings.that_does_too_much: (LINT, EXPLORE, SIMULATE, WALK),
+    meanings.that_forgets_the_host: (LINT,),
     meanings.that_orders_again: (LINT, EXPLORE, WALK),
     meanings.that_orders_before_the_approval: (LINT,),
     meanings.that_counts_failed_work: (LINT,),

@@ -61,6 +61,7 @@ CHECKS: Mapping[str, str] = {
     "remembered": "A guard answers the same facts alike after other facts.",
     "clock": "No guard, update or due rule calls a clock or a random source.",
     "update": "An update depends on its facts alone, and the change that it returns can be stored.",
+    "dropped": "No update drops a key of the data that another trigger wrote, unless it removes the key by its name.",
     "due": "A due rule never raises; an open ticket is looked at within the policy, and no change more often.",
     "reached": "Some sample reaches every state.",
     "passed": "Some sample passes every row, in each of its states.",

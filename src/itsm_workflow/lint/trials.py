@@ -13,6 +13,7 @@ from itsm_workflow.change import ChangeRequest, Form
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from itsm_workflow.failures import failures_in_a_test
 from itsm_workflow.lint.asked_again import AskedAgain
+from itsm_workflow.lint.dropped import DroppedData
 from itsm_workflow.lint.findings import doubt, error, few
 from itsm_workflow.lint.meaning import Meaning
 from itsm_workflow.lint.repeats import repeat_findings
@@ -105,6 +106,7 @@ class Trials:
         self._constants = {row.trigger.value: constants_of(definition, row.trigger) for row in definition.transitions}
         self._passed: Counter[tuple[str, int]] = Counter()
         self._asked = AskedAgain()
+        self._dropped = DroppedData()
         self._sorts = Sorts()
         self._found: dict[LintFinding, None] = {}
         self._waiting: deque[Situation] = deque()
@@ -153,7 +155,7 @@ class Trials:
 
     def findings(self) -> Iterator[LintFinding]:
         """Yield the findings."""
-        yield from self._found
+        yield from (*self._found, *self._dropped.findings())
         for state, met in self.situations.items():
             if not met:
                 rows = [row for row in self._definition.transitions if row.dest is not None and row.dest.value == state]
@@ -313,6 +315,7 @@ class Trials:
             self._note(self._error("update", str(wrong), row, facts))
             return
         self._note_all(self._meaning.of_change(row, facts.change, changed))
+        self._dropped.note(row, facts, changed)
         if entry is not None:
             was_cleared = situation.was_cleared or row.trigger is Trigger.CLEAR_ATTENTION
             made = Situation(change=changed, seq=situation.seq + 1, now=facts.now, was_cleared=was_cleared)

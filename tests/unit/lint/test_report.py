@@ -15,7 +15,7 @@ from itsm_workflow.errors import DefinitionError
 from itsm_workflow.lint import CHECKS, Severity, lint, refused_report
 from itsm_workflow.lint.shape import shape_findings
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from tests.support import exits, impure
+from tests.support import exits, impure, meanings
 from tests.support import workflows as zoo
 from tests.support.limits import PATIENCE
 from tests.support.linted import linted
@@ -126,6 +126,7 @@ ERRORS = [
     ),
 ]
 DOUBTS = [
+    (meanings.that_forgets_the_host, "dropped", "granted", "count", "update counted drops host from the data, which "),
     (impure.with_a_guard_that_reads_the_clock, "clock", "granted", "deploy", "is_later calls dt.datetime.now, which"),
     (zoo.with_a_guard_that_never_holds, "passed", "granted", "deploy", "deploy never leads from granted to live"),
     (
