@@ -39,7 +39,10 @@ nitpick_ignore_regex = [
     ("py:.*", r"(Any|Callable|ClassVar|Iterable|Iterator|Mapping|Sequence|Self)"),
     # Type variables, aliases of the API client and the standard library's Path, which have no page of their own.
     ("py:class", r"(.*\.)?(R|T|T_co|AfterRequest|BeforeRequest|CallOptions|File|PaginationStyle)"),
-    ("py:class", r"(.*\.)?(Clock|HostEngine|Path|Progress|Records|Secret|SecretURL|TicketStatus|Timeout)"),
+    (
+        "py:class",
+        r"(.*\.)?(Clock|HostEngine|KeepsRecords|Path|Progress|Records|Secret|SecretURL|TicketLedger|TicketStatus|Timeout)",
+    ),
     # Parameters of functions, aliases of a workflow's functions, and the machine of the package transitions.
     ("py:class", r"(P(\.args|\.kwargs)?|StateT|DueRule|EffectFunction|FormCheck|Guard|Headers|Machine|Update)"),
 ]
