@@ -47,10 +47,15 @@ class DroppedData:
             self._aware.add((state, trigger))
 
     def findings(self) -> Iterator[LintFinding]:
-        """Yield a doubt for each update that drops a key which another trigger writes, and it does not."""
+        """Yield a doubt for each update that drops a key which another trigger writes, and it does not.
+
+        Several keys of one trigger in one state have one cause, so the first one is named.
+        """
+        named: set[tuple[str, str]] = set()
         for (state, trigger, key), name in sorted(self._dropped.items()):
             writers = sorted(self._writers[key] - {trigger})
-            if writers and trigger not in self._writers[key] and (state, trigger) not in self._aware:
+            if writers and trigger not in self._writers[key] and (state, trigger) not in self._aware | named:
+                named.add((state, trigger))
                 message = (
                     f"update {name} drops {key} from the data, which {writers[0]} wrote: keep it, as in "
                     "data={**facts.change.data, …}, or else remove it by its name"

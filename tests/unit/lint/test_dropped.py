@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def with_remark(facts: Facts) -> ChangeRequest:
     """Add a remark."""
-    return attrs.evolve(facts.change, data={**facts.change.data, "remark": facts.expect(Job).host})
+    host = facts.expect(Job).host
+    return attrs.evolve(facts.change, data={**facts.change.data, "remark": host, "written_for": host})
 
 
 def replaced(facts: Facts) -> ChangeRequest:
@@ -33,7 +34,7 @@ def kept(facts: Facts) -> ChangeRequest:
 
 def removed(facts: Facts) -> ChangeRequest:
     """Remove the remark by its name."""
-    data = {key: value for key, value in facts.change.data.items() if key != "remark"}
+    data = {key: value for key, value in facts.change.data.items() if key not in {"remark", "written_for"}}
     return attrs.evolve(facts.change, data={**data, "count": 1})
 
 
