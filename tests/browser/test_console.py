@@ -158,10 +158,11 @@ def test_every_page_fits_its_screen_and_can_be_read(  # noqa: PLR0917 - fixtures
     """Also with texts that have no place to break, for everybody; each text has the contrast that WCAG asks for."""
     asked: FormArguments = {**ASKED, "title": "y" * 90, "fields": {"z" * 60: "z" * 500}}
     long = workflow.draft(subject="x" * 60, **asked)
-    change = workflow.resolve("collector-9")
+    change, ended, pending = (workflow.resolve(f"collector-{number}") for number in (9, 1, 3))
     paths = ["/", "/changes/", "/changes/?state=draft&age=30d", "/changes/?q=collector", "/reconcile/"]
-    paths += [f"/changes/{one.id}/" for one in (change, long, workflow.resolve("collector-1"))]
-    paths += [f"/changes/{change.id}/{name}/" for name in ("record_ticket", "resend", "withdraw")]
+    paths += [f"/changes/{one.id}/" for one in (change, long, ended)]
+    paths += [f"/changes/{change.id}/{name}/" for name in ("record_ticket", "resend", "abandon")]
+    paths += [f"/changes/{pending.id}/withdraw/"]
     paths += ["/changes/?age=long", "/nowhere/"]
     with watched(site, width, language) as page:
         page.emulate_media(color_scheme=scheme)

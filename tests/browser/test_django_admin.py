@@ -98,9 +98,10 @@ def test_every_page_fits_its_screen_and_is_open_to_everybody(
     """Also with texts that have no place to break."""
     asked: FormArguments = {**ASKED, "title": "y" * 90, "fields": {"z" * 60: "z" * 500}}
     long = get_workflow().draft(subject="x" * 60, **asked)
-    change = named("collector-9")
-    paths = [LIST, *(f"{LIST}{one.id}/change/" for one in (change, long, named("collector-1")))]
-    paths += [f"{LIST}{change.id}/do/{name}/" for name in ("record_ticket", "resend", "withdraw")]
+    change, ended, pending = (named(f"collector-{number}") for number in (9, 1, 3))
+    paths = [LIST, *(f"{LIST}{one.id}/change/" for one in (change, long, ended))]
+    paths += [f"{LIST}{change.id}/do/{name}/" for name in ("record_ticket", "resend", "abandon")]
+    paths += [f"{LIST}{pending.id}/do/withdraw/"]
     with opened(width, language) as page:
         page.emulate_media(color_scheme=scheme)
         for path in paths:
