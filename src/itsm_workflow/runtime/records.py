@@ -11,11 +11,11 @@ import attrs
 
 from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved
 from itsm_workflow.form import normal_subject, shown
-from itsm_workflow.pictures import Graph, SequenceDiagram, Timeline
 from itsm_workflow.readonly import ReadOnlyDict
 from itsm_workflow.runtime.arguments import check_function, check_text, check_whole
 from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE
 from itsm_workflow.runtime.counting import Counted
+from itsm_workflow.runtime.drawing import Drawn
 from itsm_workflow.runtime.figures import Figures, read_figures
 from itsm_workflow.runtime.finding import FoundPage, page_query, query_of, token_of
 from itsm_workflow.runtime.newest import newest_of
@@ -42,7 +42,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Records(Counted):
+class Records(Counted, Drawn):
     """Reads a workflow's changes.
 
     Args:
@@ -314,19 +314,6 @@ class Records(Counted):
         The store is read in the threads of the loop's default executor. The task can be cancelled at any time.
         """
         return await self._waits.wait_async(change_id, seconds=timeout, poll=poll)
-
-    def graph(self, change_id: str | None = None) -> Graph:
-        """Return the workflow as a graph, with the path of the given change, if any."""
-        life = {} if change_id is None else self._journal.life(change_id)
-        return Graph(definition=self.definition, effects=self._journal.effects, **life)
-
-    def timeline(self, change_id: str) -> Timeline:
-        """Return the timeline of a change, drawn from its history."""
-        return Timeline(definition=self.definition, **self._journal.life(change_id))
-
-    def sequence(self, change_id: str) -> SequenceDiagram:
-        """Return the sequence diagram of a change, drawn from its history."""
-        return SequenceDiagram(definition=self.definition, **self._journal.life(change_id))
 
     def require_approved(self, subject: str) -> ChangeRequest:
         """Return the subject's newest submitted change if its state grants. Call this before starting the work.
