@@ -39,10 +39,10 @@ RIGHT = [
 @pytest.mark.parametrize("tool", OTHERS)
 @pytest.mark.parametrize("build", ACCEPTED)
 def test_each_tool_says_what_it_finds_or_did_not_reach(build: Callable[[], WorkflowDefinition], tool: str) -> None:
-    """None raises another error, or runs on."""
+    """None raises another error, or runs on. What is drawn at random may find more than the page says."""
     told = TOOLS[tool](build())
     if build not in IMPURE:
-        assert bool(told.finding) == (tool in FOUND[build]), told.finding
+        assert bool(told.finding) == (tool in FOUND[build]) or (tool == WALK and told.finding), told.finding
     if not told.finding and tool != WALK:
         assert told.left
 
