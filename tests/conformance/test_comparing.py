@@ -156,6 +156,7 @@ WRONG: dict[str, tuple[str, tuple[Any, ...], object, str]] = {
     "not the end": ("history", ("c", 0, 2), entries(1, 2), "must be entries [1, 2] and more"),
     "the end": ("history", ("c", 1, 2), entries(2, 3, following=3), "must be entries [2, 3]"),
     "a tuple": ("commit", ([],), (), "it must be a list, not tuple"),
+    "nothing in place of a list": ("commit", ([],), None, "it must be a list, not NoneType"),
     "an error in the list": ("commit", ([create("d")],), [5], "each element must be a Conflict or None, not int"),
     "a tuple of columns": ("get", ("a",), ("a",), "it must be a Row or None, not tuple"),
     "a list of rows": ("find", (Query(),), [A, B, C], "it must be Rows, not list"),
@@ -182,6 +183,30 @@ def test_a_right_answer_is_accepted(what: str) -> None:
     before = model()
     after = before.after_call(name, arguments, answer)
     assert (after == before) is (name != "commit" or None not in answer)  # type: ignore[operator]  # a list
+
+
+def stored_after(writes: Sequence[Write], answer: Sequence[Conflict | None], unknown: Sequence[Write]) -> list[str]:
+    """Return the ids in each of the possible contents after a race, besides those that were there before."""
+    found = model().after_some(writes, answer, unknown)
+    return sorted({"".join(sorted(one.rows.keys() - model().rows.keys())) for one in found})
+
+
+def test_a_race_has_every_result_that_its_answers_allow() -> None:
+    """A write without an answer was stored or not, before or after the others."""
+    ours, other = create("d", ticket_key="t"), create("e", ticket_key="t")
+    assert stored_after([create("d")], [None], [create("e"), create("f")]) == ["d", "de", "def", "df"]
+    assert stored_after([ours], [None], [other]) == ["d"]
+    for holder in ("e", None):
+        assert stored_after([ours], [conflict("ticket", "d", holder)], [other]) == ["e"]
+    assert stored_after([ours, other], [None, conflict("ticket", "e", "d")], []) == ["d"]
+    assert stored_after([other, ours], [conflict("ticket", "e", "d"), None], []) == ["d"]
+
+
+def test_a_race_has_no_result_if_an_answer_is_wrong() -> None:
+    """Or if one is missing."""
+    assert stored_after([create("a")], [None], []) == []
+    assert stored_after([create("d")], [conflict("version", "d")], [create("e")]) == []
+    assert stored_after([create("d")], [], []) == []
 
 
 @pytest.mark.parametrize("what", WRONG)

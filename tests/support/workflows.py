@@ -98,7 +98,7 @@ def is_healthy(facts: Facts) -> str | None:
 
 def sized(facts: Facts) -> ChangeRequest:
     """Store the size."""
-    return attrs.evolve(facts.change, data={"size": facts.expect(Deployed).size})
+    return attrs.evolve(facts.change, data={**facts.change.data, "size": facts.expect(Deployed).size})
 
 
 DEPLOY = Transition(
@@ -388,7 +388,8 @@ def counting() -> WorkflowDefinition:
 
     def counted(facts: Facts) -> ChangeRequest:
         count = facts.change.data.get("count", 0)
-        return attrs.evolve(facts.change, data={"count": count + 1 if isinstance(count, int) else 0})
+        data = {**facts.change.data, "count": count + 1 if isinstance(count, int) else 0}
+        return attrs.evolve(facts.change, data=data)
 
     measure = Transition(trigger=Verb.PAUSE, sources=(Stage.GRANTED,), dest=None, evidence=Deployed, update=counted)
     return deployment(DEPLOY, measure)

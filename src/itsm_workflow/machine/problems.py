@@ -26,6 +26,7 @@ PROBLEMS: Mapping[str, str] = {
     ),
     "the gateway answered with a ticket, but {wrong}": "ITSM 应答了单据，但是 {wrong}",
     "the gateway answered a create with {kind}, which is not a valid answer": "ITSM 对提单的应答 {kind} 无效",
+    "{call}: the gateway answered HTTP {rest} (request {request})": "{call}：ITSM 应答 HTTP {rest}（请求 {request}）",
     "{call}: the gateway answered HTTP {rest}": "{call}：ITSM 应答 HTTP {rest}",
     # Of the client, for a call that it did not make
     "{call}: not asked: {why} (request {request})": "没有调用 {call}：{why}（请求 {request}）",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NAMED = {"nginx", "worker", "callback", "liuwei", "zhangmin", "carol", "svg", "why", "history", "graph", "web", "kept"}
 """Names in the demonstration's output that stay as they are: a title's, people, actors, commands, a folder."""
-WRITTEN = re.compile(r"create_ticket: the gateway did not .*|the proxy's log .*|NotStartedError: .*")
+WRITTEN = re.compile(r"create_ticket.*HTTP 502（请求 [0-9a-f]+）|the proxy's log .*|NotStartedError: .*")
 """What the connection, an operator and the host wrote into histories, which is shown as it is."""
 TYPED = {field.name for field in attrs.fields(type(POLICY))}
 """The names of timings, which a host writes in its `Policy`."""

@@ -122,7 +122,7 @@ ERRORS = [
         "due",
         "granted",
         "",
-        "raises ValueError: month must be in 1..12 on 31 December 2027",
+        "raises ValueError: month must be in 1..12 at 12:00 on 31 December 2027",
     ),
 ]
 DOUBTS = [

@@ -13,6 +13,7 @@ CHINESE = {
     "create_ticket: the gateway answered HTTP 401: App secret wrong (code 1640101)": (
         "create_ticket：ITSM 应答 HTTP 401: App secret wrong (code 1640101)"
     ),
+    "create_ticket: the gateway answered HTTP 502 (request ours-1)": "create_ticket：ITSM 应答 HTTP 502（请求 ours-1）",
     "no ticket carries its key": "没有带有其关联键的单据",
     "2 tickets carry its key": "带有其关联键的单据有 2 张",
     "carrying its key: REQ1, REQ2": "带有其关联键的单据：REQ1, REQ2",
