@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from itsm_workflow_backends.sqlite._companions import Companions
 from itsm_workflow_backends.sqlite._connections import Connections
 from tests.conformance.children import child
 from tests.support.limits import PATIENCE
+from tests.support.pids import see_pid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -436,7 +436,7 @@ def test_processes_wait_for_different_times_before_they_look_again(monkeypatch: 
     monkeypatch.setattr(_opening, "_has_exclusive_access", lambda _: len(waits) > 20)
     monkeypatch.setattr(Companions, "at", lambda _: type("None", (), {"complete": False}))
     for number in range(17):
-        monkeypatch.setattr(os, "getpid", lambda number=number: number)
+        see_pid(monkeypatch, _opening.__name__, number)
         waits.clear()
         assert _opening._wait_for_exclusive_access("path", timeout=5.0)  # type: ignore[arg-type]  # nothing is opened
         assert waits[0] == pytest.approx(0.001 * (1 + number))
@@ -446,7 +446,7 @@ def test_processes_copy_the_log_at_different_sizes(monkeypatch: pytest.MonkeyPat
     """Or all of them would copy it at once."""
     sizes = set()
     for number in range(16):
-        monkeypatch.setattr(os, "getpid", lambda number=number: number)
+        see_pid(monkeypatch, _connections.__name__, number)
         connections = object.__new__(Connections)  # opens nothing
         connections._start()
         sizes.add(connections._copy_at)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from itsm_workflow.testing.manual_clock import ManualClock
 from tests.support.calls import endpoint
 from tests.support.gateways import create_request, settings, ticket
 from tests.support.limits import PATIENCE
+from tests.support.pids import see_pid
 from tests.support.scripted import ScriptedTransport, scripted_client, scripted_gateway, success
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class TestBreaker:
         breaker = Breaker(failures=1, monotonic=Time())
         breaker.failed("a")
         breaker._lock.acquire()
-        monkeypatch.setattr(os, "getpid", lambda: -1)
+        see_pid(monkeypatch, "itsm_workflow.bkapi.breaker")
         assert breaker.admit("a") is None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from itsm_workflow.errors import GatewayError, GatewayRefused
 from itsm_workflow.secrets import Secret
 from tests.support.calls import desk, endpoint
 from tests.support.fault_server import response
+from tests.support.pids import see_pid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -254,8 +254,7 @@ class TestKept:
         cache = AnswerCache()
         cache.put(b"k", answer(10), 60)
         cache._lock.acquire()
-        child = os.getpid() + 1
-        monkeypatch.setattr(os, "getpid", lambda: child)
+        see_pid(monkeypatch, "itsm_workflow.bkapi.cache")
 
         assert cache.get(b"k") is None
         cache.put(b"k", answer(10), 60)
@@ -269,8 +268,7 @@ class TestKept:
         cache = AnswerCache()
         left_behind = Forbidden()
         cache._lock = left_behind  # type: ignore[assignment]  # stands in for it
-        child = os.getpid() + 1
-        monkeypatch.setattr(os, "getpid", lambda: child)
+        see_pid(monkeypatch, "itsm_workflow.bkapi.cache")
 
         first(cache)
         assert not left_behind.was_entered

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections import Counter
@@ -16,6 +15,7 @@ from itsm_workflow.bkapi.resolver import Resolver, ResolverHangs
 from itsm_workflow.errors import GatewayUnavailable
 from tests.support.calls import client, endpoint
 from tests.support.limits import PATIENCE
+from tests.support.pids import see_pid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,7 +176,7 @@ def test_a_forked_child_starts_with_no_threads(names: NameService, monkeypatch: 
     with pytest.raises(ResolverHangs):
         resolver.resolve("hang", 80, impatient)
     with resolver._changed:
-        monkeypatch.setattr(os, "getpid", lambda: -1)
+        see_pid(monkeypatch, "itsm_workflow.bkapi.resolver")
         with ThreadPoolExecutor(1) as pool:
             assert list(pool.submit(resolver.resolve, "there", 80, patient).result(PATIENCE)) == FOUND
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import os
 import socket
 import ssl
 import threading
@@ -26,6 +25,7 @@ from itsm_workflow.secrets import Secret
 from tests.support.defaults import set_defaults
 from tests.support.fault_server import FaultServer, answering, response
 from tests.support.limits import PATIENCE
+from tests.support.pids import see_pid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,7 +211,7 @@ def test_a_forked_process_does_not_close_its_parent_s_connections(monkeypatch: p
         transport = Transport()
         transport.send(request(server.url))
         with monkeypatch.context() as child:
-            child.setattr(os, "getpid", lambda: -1)
+            see_pid(child, "itsm_workflow.bkapi.transport")
             transport.close()
         transport.send(request(server.url))
         transport.close()
@@ -225,7 +225,7 @@ def test_a_forked_process_opens_connections_of_its_own(monkeypatch: pytest.Monke
         transport = Transport(pool_size=2)
         transport.send(request(server.url))
         with monkeypatch.context() as child:
-            child.setattr(os, "getpid", lambda: -1)
+            see_pid(child, "itsm_workflow.bkapi.transport")
             transport.send(request(server.url))
             transport.send(request(server.url))
             transport.close()
