@@ -69,7 +69,8 @@ def measured(store: StorageBackend) -> Iterator[str]:
         first, *later = times(f"http://127.0.0.1:{server.effective_port}/{path}")
         yield f"{name}: first {first * 1e3:.0f} ms, then median {statistics.median(later) * 1e3:.0f} ms"
     server.task_dispatcher.shutdown()  # its threads have answered, but may still be about to wake the server
-    server.close()
+    server.trigger.pull_trigger(server.close)  # by its own thread, which may be waiting for the sockets
+    serving.join()
 
 
 def main() -> int:
