@@ -3,7 +3,7 @@
 `Workflow.allowed`, the command ``show`` and each refusal list them. The machine decides: each operation is tried on the
 change as it is now, with the best evidence that a caller can pass, and nothing is stored. So an operation that is not
 listed would be refused or change nothing; one that is listed may still be refused because of its own arguments. The
-one exception is a withdrawal for which there is no ticket, see `useful_operations`.
+one exception is a withdrawal without a ticket, see `useful_operations`.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def allowed_operations(
 
 
 def useful_operations(change: ChangeRequest, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the operations without a withdrawal for which there is no ticket, if the change can be abandoned instead.
+    """Leave out a withdrawal that has no ticket to withdraw, if the change can be abandoned instead.
 
     If nothing was sent, `Workflow.withdraw` abandons the change as well. If no look-up found a ticket, a withdrawal
     would wait for a ticket that does not exist, and the change would not end.
